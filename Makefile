@@ -1,0 +1,57 @@
+# `make demo` is the place to start; `make help` lists the rest.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help demo test test-long check clean constraints .venv
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.-]+):.*## /  make \1\t/' | expand -t 20
+
+demo: .venv ## distil movielens-small, compare it with its controls, show what was learnt
+	$(BIN)/farzi distill --out runs/demo
+	$(BIN)/farzi compare runs/demo
+	$(BIN)/farzi inspect runs/demo
+	@echo
+	@echo 'Next, a larger log (about 20 minutes):  $(BIN)/farzi distill ml-100k --out runs/ml-100k'
+	@echo 'or your own:                            $(BIN)/farzi distill events.csv --out runs/mine'
+
+test: .venv ## the tests, but for the long ones
+	$(BIN)/python -m pytest
+
+test-long: .venv ## the long tests
+	$(BIN)/python -m pytest -m long
+
+check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1 # don't ask the network whether there is a newer one
+check: .venv ## style, types and the contract of the layout
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
+
+.venv: $(STAMP) ## install Farzi and its tools into .venv
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Farzi needs Python 3.11 or newer, and '$(PYTHON)' is not: name another one, as in  make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; \
+		exit 1; }
+	@echo 'Installing Farzi and its packages into .venv; the first time this takes some minutes.'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+# PyTorch's pin is kept, for it decides which build is installed: raise it by hand first.
+constraints: ## pin the newest releases of every dependency in constraints.txt
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	grep '^torch==' constraints.txt > "$$scratch/torch.txt" && \
+	$(PYTHON) -m venv "$$scratch/venv" && \
+	"$$scratch/venv/bin/python" -m pip install --quiet -c "$$scratch/torch.txt" -e '.[dev]' && \
+	{ sed -n '/^#/p' constraints.txt; \
+	  "$$scratch/venv/bin/python" -m pip freeze --exclude-editable | sed 's/+.*//' | grep -viE '^(nvidia|cuda|triton)'; \
+	} > "$$scratch/new.txt" && cp "$$scratch/new.txt" constraints.txt
+
+clean: ## remove the environment and caches; runs/ stays
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

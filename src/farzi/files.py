@@ -1,0 +1,74 @@
+"""Files that are whole or not there: a write goes to a temporary sibling and is renamed when complete."""
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_bytes_atomic(path: str | Path, data: bytes) -> None:
+    """Write `data` to `path`; a reader sees the old content or the new, never a part.
+
+    The folder must exist. An existing file is replaced.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; `path` is then as it was.
+    """
+    path = Path(path)
+    temporary = _sibling(path)
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # the content is on the disk before the name is
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text_atomic(path: str | Path, text: str) -> None:
+    """`write_bytes_atomic` for text, as UTF-8 with the line ends given."""
+    write_bytes_atomic(path, text.encode("utf-8"))
+
+
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Build a folder under a temporary name beside `path`; it gets its name when the block ends well.
+
+    Example:
+        >>> with new_folder("summary") as folder:  # doctest: +SKIP
+        ...     (folder / "README.md").write_text("...")
+
+    Raises:
+        FileExistsError: `path` is there and is not an empty folder (before the block runs, or when it ends).
+    """
+    path = Path(path)
+    _refuse_existing(path)
+    temporary = _sibling(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        _refuse_existing(path)
+        os.replace(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileExistsError(f"{path} exists already")
+
+
+def _sibling(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")

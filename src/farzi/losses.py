@@ -1,0 +1,172 @@
+r"""Next-event cross-entropy, at every position, for soft and for hard events.
+
+With hidden states h_t, an output table E (V, width) and targets x_{t+1}, the loss is the mean over positions of
+
+    logsumexp(h_t Eᵀ) − ⟨x_{t+1}, h_t Eᵀ⟩.
+
+Padding (index 0) is never predicted: its logit counts as −∞. The second term needs no vocabulary-sized product, since
+⟨x, h Eᵀ⟩ = h · (x E). The first is `mean_log_partition`, which goes through the positions in chunks: neither its value nor
+its gradient nor the gradient's tangent ever holds positions x vocabulary.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CHUNK = 2**18
+"""Logits held at a time; 1 MiB in float32, which stays in a core's cache."""
+
+
+def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy with soft targets.
+
+    Args:
+        hidden: hidden states, (B, L, width); the last position has no target and is left out.
+        table: output table E, (V, width); row 0 is padding.
+        targets: x E for the soft events x at the same positions, (B, L, width); for tied tables this is what the student
+            was fed with.
+
+    Returns:
+        Scalar, nats an event.
+    """
+    hidden = hidden[:, :-1].flatten(0, 1)  # (B·(L−1), width)
+    targets = targets[:, 1:].flatten(0, 1)
+    return mean_log_partition(hidden, table[1:]) - (hidden * targets).sum(-1).mean()
+
+
+def hard_next_event(hidden: Tensor, table: Tensor, events: Tensor) -> Tensor:
+    """Cross-entropy with event indices; positions whose next event is padding do not count.
+
+    Args:
+        hidden: hidden states, (B, L, width).
+        table: output table E, (V, width); row 0 is padding.
+        events: indices, (B, L), 0 = padding.
+
+    Returns:
+        Scalar, nats an event; 0 where there is nothing to predict.
+    """
+    targets = events[:, 1:]
+    real = targets > 0
+    hidden = hidden[:, :-1][real]  # (N, width)
+    if len(hidden) == 0:
+        return hidden.sum()
+    return mean_log_partition(hidden, table[1:]) - (hidden * table[targets[real]]).sum(-1).mean()
+
+
+def mean_log_partition(hidden: Tensor, table: Tensor) -> Tensor:
+    """Mean over rows of logsumexp(h Eᵀ), in chunks of rows.
+
+    Twice differentiable, in reverse over reverse and in forward over reverse mode alike: its Hessian is symmetric, so
+    that one product with it serves both.
+
+    Args:
+        hidden: h, (N, width).
+        table: E, (V, width).
+
+    Returns:
+        Scalar.
+    """
+    if not (torch.is_grad_enabled() and (hidden.requires_grad or table.requires_grad)):
+        total = hidden.new_zeros(())
+        for rows in _chunks(hidden, table):
+            total += torch.logsumexp(hidden[rows] @ table.T, dim=-1).sum()
+        return total / len(hidden)
+    value, _, _ = _MeanLogPartition.apply(hidden, table)
+    return value
+
+
+class _MeanLogPartition(torch.autograd.Function):
+    """(h, E) ↦ the mean log-partition A, ∂A/∂h and ∂A/∂E: all that a backward pass will need, in one pass over the logits.
+
+    The gradients are outputs so that they carry tangents (forward over reverse) and graphs (reverse over reverse).
+    """
+
+    @staticmethod
+    def forward(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        total = hidden.new_zeros(())
+        hidden_bar, table_bar = torch.empty_like(hidden), torch.zeros_like(table)
+        for rows in _chunks(hidden, table):
+            h = hidden[rows]
+            p, normaliser = _probabilities(h, table)
+            total += normaliser.sum()
+            torch.mm(p, table, out=hidden_bar[rows])
+            table_bar.addmm_(p.T, h)
+        n = len(hidden)
+        return total / n, hidden_bar.div_(n), table_bar.div_(n)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_backward(*inputs, *output[1:])
+        ctx.save_for_forward(*inputs, *output[1:])
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        hidden, table, hidden_bar, table_bar = ctx.saved_tensors
+        h_dot, e_dot = grad_inputs
+        h_dot = torch.zeros_like(hidden) if h_dot is None else h_dot
+        e_dot = torch.zeros_like(table) if e_dot is None else e_dot
+        value = (hidden_bar * h_dot).sum() + (table_bar * e_dot).sum()
+        return value, *_HessianProduct.apply(hidden, table, h_dot, e_dot)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        hidden, table, hidden_bar, table_bar = ctx.saved_tensors
+        value_bar, u, w = grad_outputs
+        h_bar = e_bar = None
+        if value_bar is not None:
+            h_bar, e_bar = value_bar * hidden_bar, value_bar * table_bar
+        if u is not None or w is not None:
+            u = torch.zeros_like(hidden) if u is None else u
+            w = torch.zeros_like(table) if w is None else w
+            h_more, e_more = _HessianProduct.apply(hidden, table, u, w)
+            h_bar = h_more if h_bar is None else h_bar + h_more
+            e_bar = e_more if e_bar is None else e_bar + e_more
+        return h_bar, e_bar
+
+
+class _HessianProduct(torch.autograd.Function):
+    """The Hessian product as a node that refuses a third derivative instead of giving a wrong one."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+        return _hessian_product(hidden, table, u, w)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        raise NotImplementedError("the third derivative of mean_log_partition is not available")
+
+
+def _hessian_product(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    """The tangent of (∂A/∂h, ∂A/∂E) in the direction (u, w), in chunks of rows.
+
+    With p = softmax(h Eᵀ) and ż = u Eᵀ + h wᵀ: ṗ = p ∘ (ż − ⟨p, ż⟩), and the tangents are (ṗ E + p w)/N and (ṗᵀ h + pᵀ u)/N.
+    """
+    both, twice = torch.cat([table, w], dim=1), torch.cat([u, hidden], dim=1)  # (V, 2 width), (N, 2 width)
+    h_dot, e_dot = torch.empty_like(hidden), torch.zeros_like(table)
+    for rows in _chunks(hidden, table):
+        h = hidden[rows]
+        p, _ = _probabilities(h, table)
+        p_dot = twice[rows] @ both.T  # ż
+        p_dot.mul_(p)
+        p_dot.addcmul_(p, p_dot.sum(-1, keepdim=True), value=-1)
+        torch.mm(p_dot, table, out=h_dot[rows])
+        h_dot[rows].addmm_(p, w)
+        e_dot.addmm_(p_dot.T, h)
+        e_dot.addmm_(p.T, u[rows])
+    n = len(hidden)
+    return h_dot.div_(n), e_dot.div_(n)
+
+
+def _probabilities(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+    """softmax(h Eᵀ), (n, V), and logsumexp(h Eᵀ), (n, 1)."""
+    p = hidden @ table.T
+    top = p.amax(-1, keepdim=True)
+    total = p.sub_(top).exp_().sum(-1, keepdim=True)
+    return p.div_(total), total.log_().add_(top)
+
+
+def _chunks(hidden: Tensor, table: Tensor) -> list[slice]:
+    size = max(1, CHUNK // max(1, len(table)))
+    return [slice(start, start + size) for start in range(0, len(hidden), size)]

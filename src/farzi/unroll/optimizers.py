@@ -1,0 +1,196 @@
+r"""Optimizers as pure functions of (gradient, state, parameters, hyper-parameters).
+
+Each optimizer is a frozen value. `init(theta)` gives the state before the first step, `update(gradient, state, theta)`
+the parameters and the state after it; nothing is changed in place, so that the engine can pull a cotangent back through
+`update` with an ordinary vector-Jacobian product. Every update is elementwise on a flat vector (P,).
+
+A hyper-parameter is a number, a tensor of shape () or a tensor of shape (T,): one value for each step. Tensors that
+require a gradient get one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+Hyper = float | Tensor
+
+
+class State(NamedTuple):
+    """What an optimizer remembers between steps.
+
+    Attributes:
+        step: number of steps already taken.
+        slots: the optimizer's running averages, each (P,).
+    """
+
+    step: int
+    slots: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Base of all optimizers: a value whose fields are its hyper-parameters."""
+
+    def init(self, theta: Tensor) -> State:
+        """The state before the first step for parameters (P,): all slots zero."""
+        return State(0, tuple(torch.zeros_like(theta) for _ in range(self.slots)))
+
+    @property
+    def slots(self) -> int:
+        """Number of vectors (P,) that the state holds."""
+        raise NotImplementedError
+
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+        """One step: the parameters (P,) and the state after it, out of place."""
+        raise NotImplementedError
+
+    def hypers(self) -> Iterator[tuple[str, Tensor]]:
+        """The hyper-parameters that are tensors, by name."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                yield field.name, value
+
+    def with_hypers(self, values: dict[str, Tensor]) -> Self:
+        """The same optimizer with other values for the hyper-parameters in `values`."""
+        return replace(self, **values)
+
+
+def _at(hyper: Hyper, step: int) -> Hyper:
+    """The value of a hyper-parameter at a step: an entry of a schedule (T,), or the one value for all."""
+    return hyper[step] if isinstance(hyper, Tensor) and hyper.ndim == 1 else hyper
+
+
+def _sqrt(square: Tensor) -> Tensor:
+    """√x with derivative 0 at x = 0.
+
+    A running mean of squares is 0 only where every gradient so far was 0; the numerator is 0 there too, and the ratio's
+    derivative along any gradient has no contribution from the root. Plain √ would give 0 · ∞.
+    """
+    positive = square > 0
+    return torch.where(positive, torch.where(positive, square, 1.0).sqrt(), 0.0)
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """θ ← θ − α (g + λ θ)."""
+
+    learning_rate: Hyper = 0.1
+    weight_decay: Hyper = 0.0
+
+    @property
+    def slots(self) -> int:
+        return 0
+
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+        t = state.step
+        gradient = gradient + _at(self.weight_decay, t) * theta
+        return theta - _at(self.learning_rate, t) * gradient, State(t + 1, ())
+
+
+@dataclass(frozen=True)
+class Momentum(Optimizer):
+    """Heavy ball: b ← μ b + g + λ θ;  θ ← θ − α b  (as `torch.optim.SGD(momentum=μ)`)."""
+
+    learning_rate: Hyper = 0.1
+    momentum: Hyper = 0.9
+    weight_decay: Hyper = 0.0
+
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+        t, (buffer,) = state
+        gradient = gradient + _at(self.weight_decay, t) * theta
+        buffer = _at(self.momentum, t) * buffer + gradient
+        return theta - _at(self.learning_rate, t) * buffer, State(t + 1, (buffer,))
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    r"""Adam: m ← β1 m + (1−β1) g;  v ← β2 v + (1−β2) g²;  θ ← θ − α m̂ / (√v̂ + ε).
+
+    m̂ = m / (1−β1^t), v̂ = v / (1−β2^t). Weight decay is the L2 kind: g + λ θ takes the place of g
+    (Kingma and Ba, arXiv 1412.6980; the same numbers as `torch.optim.Adam`).
+    """
+
+    learning_rate: Hyper = 1e-3
+    beta1: Hyper = 0.9
+    beta2: Hyper = 0.999
+    epsilon: Hyper = 1e-8
+    weight_decay: Hyper = 0.0
+
+    @property
+    def slots(self) -> int:
+        return 2
+
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+        gradient = gradient + _at(self.weight_decay, state.step) * theta
+        return self._step(gradient, state, theta)
+
+    def _step(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+        t, (mean, square) = state
+        beta1, beta2 = _at(self.beta1, t), _at(self.beta2, t)
+        mean = beta1 * mean + (1 - beta1) * gradient
+        square = beta2 * square + (1 - beta2) * gradient * gradient
+        root = _sqrt(square) / (1 - beta2 ** (t + 1)) ** 0.5
+        size = _at(self.learning_rate, t) / (1 - beta1 ** (t + 1))
+        theta = theta - size * mean / (root + _at(self.epsilon, t))
+        return theta, State(t + 1, (mean, square))
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay: θ ← (1 − α λ) θ before the step (arXiv 1711.05101; `torch.optim.AdamW`)."""
+
+    weight_decay: Hyper = 0.01
+
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+        shrink = 1 - _at(self.learning_rate, state.step) * _at(self.weight_decay, state.step)
+        return self._step(gradient, state, shrink * theta)
+
+
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """s ← s + g²;  θ ← θ − α g / (√s + ε)  (`torch.optim.Adagrad`)."""
+
+    learning_rate: Hyper = 0.01
+    epsilon: Hyper = 1e-10
+    weight_decay: Hyper = 0.0
+
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+        t, (total,) = state
+        gradient = gradient + _at(self.weight_decay, t) * theta
+        total = total + gradient * gradient
+        theta = theta - _at(self.learning_rate, t) * gradient / (_sqrt(total) + _at(self.epsilon, t))
+        return theta, State(t + 1, (total,))
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """v ← ρ v + (1−ρ) g²;  θ ← θ − α g / (√v + ε)  (`torch.optim.RMSprop`, uncentred)."""
+
+    learning_rate: Hyper = 0.01
+    decay: Hyper = 0.99
+    epsilon: Hyper = 1e-8
+    weight_decay: Hyper = 0.0
+
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+        t, (square,) = state
+        gradient = gradient + _at(self.weight_decay, t) * theta
+        decay = _at(self.decay, t)
+        square = decay * square + (1 - decay) * gradient * gradient
+        theta = theta - _at(self.learning_rate, t) * gradient / (_sqrt(square) + _at(self.epsilon, t))
+        return theta, State(t + 1, (square,))

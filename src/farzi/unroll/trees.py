@@ -1,0 +1,73 @@
+"""Dicts of tensors as one flat vector, and back.
+
+The engine keeps parameters, their gradient and the optimizer's slots as flat vectors: an optimizer step is then a
+handful of elementwise kernels however many parameters the model has.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import overload
+
+import torch
+from torch import Tensor
+
+Tree = Tensor | Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a tensor or a dict of tensors lies in a flat vector.
+
+    Attributes:
+        names: the keys in order, or None where the tree is one bare tensor.
+        shapes: the shape of each leaf.
+    """
+
+    names: tuple[str, ...] | None
+    shapes: tuple[torch.Size, ...]
+
+    @staticmethod
+    def of(tree: Tree) -> "Layout":
+        """The layout of `tree`, whose leaves must share one floating dtype and one device."""
+        leaves = tree_leaves(tree)
+        if not leaves:
+            raise ValueError("theta0 holds no tensor")
+        for leaf in leaves:
+            if not leaf.is_floating_point():
+                raise TypeError(f"theta0 must be floating point, got a leaf of {leaf.dtype}")
+            if leaf.dtype != leaves[0].dtype or leaf.device != leaves[0].device:
+                raise TypeError(
+                    "the leaves of theta0 must share one dtype and device, got "
+                    f"{leaves[0].dtype} on {leaves[0].device} and {leaf.dtype} on {leaf.device}"
+                )
+        names = None if isinstance(tree, Tensor) else tuple(tree)
+        return Layout(names, tuple(leaf.shape for leaf in leaves))
+
+    def flatten(self, tree: Tree) -> Tensor:
+        """All leaves behind one another, (P,)."""
+        return torch.cat([leaf.reshape(-1) for leaf in tree_leaves(tree)])
+
+    def unflatten(self, vector: Tensor) -> Tree:
+        """The leaves of a vector (P,), as views."""
+        parts = vector.split([shape.numel() for shape in self.shapes])
+        return self.rebuild([part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)])
+
+    def rebuild(self, leaves: list[Tensor]) -> Tree:
+        """The tree that holds `leaves`."""
+        if self.names is None:
+            return leaves[0]
+        return dict(zip(self.names, leaves, strict=True))
+
+
+def tree_leaves(tree: Tree) -> list[Tensor]:
+    """The tensors of a tree in order."""
+    return [tree] if isinstance(tree, Tensor) else list(tree.values())
+
+
+@overload
+def with_leaves(tree: Tensor, leaves: list[Tensor]) -> Tensor: ...
+@overload
+def with_leaves(tree: Tree, leaves: list[Tensor]) -> Tree: ...
+def with_leaves(tree: Tree, leaves: list[Tensor]) -> Tree:
+    """A tree of the same keys that holds `leaves` instead."""
+    return leaves[0] if isinstance(tree, Tensor) else dict(zip(tree, leaves, strict=True))
