@@ -1,0 +1,146 @@
+"""The bytes of a file, decompressed, and what kind of table they hold; both told by content before name."""
+
+import bz2
+import difflib
+import gzip
+import importlib
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from farzi.errors import FarziError
+
+COMPRESSION_SUFFIXES = (".gz", ".xz", ".zst", ".bz2", ".zip")
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+NOT_IN_TEXT = bytes(code for code in range(32) if chr(code) not in "\t\n\r\f")
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file's decompressed bytes, the name messages give it, and its format."""
+
+    data: bytes
+    source: str
+    kind: str  # "text", "json" or "parquet"
+
+
+def open_file(path: str | Path, also: Iterable[str] = ()) -> Content:
+    """Read a whole file, plain or compressed (gz, xz, zst, bz2, zip with one member).
+
+    Args:
+        path: the file.
+        also: other words that would have been valid in its place, for the hint when there is no such file.
+
+    Raises:
+        FarziError: there is no such file, it is a folder, it is empty, it cannot be decompressed, or it is
+            not text.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise FarziError(f"{path}: is a folder, not a file of events")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise FarziError(f"{path}: no such file{_near(path, also)}") from None
+    except OSError as error:
+        raise FarziError(f"{path}: cannot be read ({error.strerror})") from None
+    source, name = str(path), path.name.lower()
+    if data:
+        data, inner = _decompress(data, source)
+        name = (inner or name).lower()
+    if not data.strip():
+        raise FarziError(f"{source}: the file is empty")
+    for suffix in COMPRESSION_SUFFIXES:
+        name = name.removesuffix(suffix)
+    if data.startswith(b"PAR1"):
+        return Content(data, source, "parquet")
+    data = _text(data, source)
+    json = name.endswith(JSON_SUFFIXES) or data.lstrip()[:1] == b"{"
+    if json and data.lstrip()[:1] == b"[":
+        raise FarziError(f"{source}: is one JSON array; write one object a line (jq -c '.[]')")
+    return Content(data, source, "json" if json else "text")
+
+
+def _near(path: Path, also: Iterable[str]) -> str:
+    also = list(also)
+    try:
+        siblings = [sibling.name for sibling in path.parent.iterdir()]
+    except OSError:
+        siblings = []
+    close = difflib.get_close_matches(path.name, siblings, n=2, cutoff=0.6)
+    close = [str(path.parent / name) for name in close] + difflib.get_close_matches(
+        str(path), also, n=2, cutoff=0.5
+    )
+    if close:
+        return f"; did you mean {' or '.join(close)}?"
+    return f"; named data sets: {', '.join(also)}" if also else ""
+
+
+def _decompress(data: bytes, source: str) -> tuple[bytes, str | None]:
+    """The content, and the name a zip gives it."""
+    try:
+        if data.startswith(b"\x1f\x8b"):
+            return gzip.decompress(data), None
+        if data.startswith(b"\xfd7zXZ\x00"):
+            return lzma.decompress(data), None
+        if data.startswith(b"BZh"):
+            return bz2.decompress(data), None
+        if data.startswith(b"\x28\xb5\x2f\xfd"):
+            return _unzstd(data, source), None
+        if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+            return _unzip(data, source)
+    except (
+        OSError,
+        EOFError,
+        lzma.LZMAError,
+        zlib.error,
+        zipfile.BadZipFile,
+        pl.exceptions.PolarsError,
+    ) as error:
+        raise FarziError(f"{source}: the compressed file is damaged ({error})") from None
+    return data, None
+
+
+def _unzip(data: bytes, source: str) -> tuple[bytes, str]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        if len(members) != 1:
+            names = ", ".join(member.filename for member in members[:5])
+            raise FarziError(
+                f"{source}: a zip of {len(members)} files ({names}); unpack it and give the file of events"
+            )
+        try:
+            return archive.read(members[0]), members[0].filename
+        except (RuntimeError, NotImplementedError) as error:  # a password; an unknown method
+            raise FarziError(f"{source}: cannot be unpacked ({error})") from None
+
+
+def _unzstd(data: bytes, source: str) -> bytes:
+    try:
+        return importlib.import_module("compression.zstd").decompress(data)  # Python 3.14
+    except ModuleNotFoundError:
+        if not hasattr(pl, "read_lines"):  # polars before 1.36
+            raise FarziError(f"{source}: unpack it first (zstd -d): this Python does not read zstd") from None
+    return "\n".join(pl.read_lines(data)["line"]).encode() + b"\n"
+
+
+def _text(data: bytes, source: str) -> bytes:
+    """Text as UTF-8 with plain line ends; the bytes are not checked to be UTF-8 here, line by line later."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise FarziError(f"{source}: is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if data[: 1 << 16].translate(None, NOT_IN_TEXT) != data[: 1 << 16]:
+        raise FarziError(
+            f"{source}: is not text: CSV, TSV, JSON lines, Parquet and RecBole .inter files can be read"
+        )
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
+        if b"\n" not in data:
+            data = data.replace(b"\r", b"\n")
+    return data

@@ -1,0 +1,99 @@
+"""Ragged integer sequences in two flat arrays, and the pair of them that an evaluation needs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """n sequences of item indices, one after the other in `items`.
+
+    Attributes:
+        items: int64, (events,).
+        offsets: int64, (n + 1,); sequence i is `items[offsets[i] : offsets[i + 1]]`.
+        users: the n users' ids, or None where the sequences belong to nobody.
+    """
+
+    items: np.ndarray
+    offsets: np.ndarray
+    users: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the arrays fit each other."""
+        if self.offsets[0] != 0 or self.offsets[-1] != len(self.items) or (np.diff(self.offsets) < 0).any():
+            raise ValueError("offsets must rise from 0 to len(items)")
+        if self.users is not None and len(self.users) != len(self):
+            raise ValueError(f"users: {len(self.users)} names for {len(self)} sequences")
+
+    @classmethod
+    def from_lists(
+        cls, lists: Sequence[Sequence[int] | np.ndarray], users: Sequence[str] | None = None
+    ) -> "Sequences":
+        """Sequences from one list of indices each."""
+        items = (
+            np.concatenate([np.asarray(one, np.int64) for one in lists]) if lists else np.empty(0, np.int64)
+        )
+        return cls(items, offsets_of([len(one) for one in lists]), None if users is None else tuple(users))
+
+    def __len__(self) -> int:
+        """The number of sequences."""
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Sequence `index`, a view, (length,)."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        return self.items[self.offsets[index] : self.offsets[index + 1]]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Sequence by sequence."""
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Events in each sequence, int64, (n,)."""
+        return np.diff(self.offsets)
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> "Sequences":
+        """The sequences `indices` (integers, or a mask of booleans), in that order."""
+        indices = np.asarray(indices)
+        indices = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.int64)
+        users = None if self.users is None else tuple(self.users[index] for index in indices)
+        return self._gather(self.offsets[:-1][indices], self.lengths[indices], users)
+
+    def last(self, n: int) -> "Sequences":
+        """Each sequence cut to its last `n` events."""
+        if n < 0:
+            raise ValueError(f"n must not be negative, got {n}")
+        lengths = np.minimum(self.lengths, n)
+        return self._gather(self.offsets[1:] - lengths, lengths, self.users)
+
+    def _gather(self, starts: np.ndarray, lengths: np.ndarray, users: tuple[str, ...] | None) -> "Sequences":
+        offsets = offsets_of(lengths)
+        positions = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+        return Sequences(self.items[positions], offsets, users)
+
+
+@dataclass(frozen=True, eq=False)
+class Holdout:
+    """What is known about each user and what came next: `targets[i]` follows `histories[i]` (never empty)."""
+
+    histories: Sequences
+    targets: Sequences
+
+    def __post_init__(self) -> None:
+        """Check that both speak of the same users."""
+        if len(self.histories) != len(self.targets) or self.histories.users != self.targets.users:
+            raise ValueError("histories and targets must hold the same users in the same order")
+
+    def __len__(self) -> int:
+        """The number of users."""
+        return len(self.targets)
+
+
+def offsets_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
+    """0 and the running sum of `lengths`: (n,) -> int64 (n + 1,)."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.asarray(lengths, np.int64))])

@@ -1,0 +1,105 @@
+"""The table of all items: index, original id, readable name, count."""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from farzi.data.parquet import read_parquet
+from farzi.errors import FarziError
+from farzi.files import write_bytes_atomic
+
+SCHEMA = {"index": pl.UInt32, "id": pl.String, "name": pl.String, "count": pl.UInt32}
+
+
+class Vocabulary:
+    """V items; index 0 is padding (id "", no name, count 0), the others stand by falling count, ties by id.
+
+    Attributes:
+        frame: columns `index` (UInt32), `id` (String), `name` (String or null) and `count` (UInt32), V rows.
+    """
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        """Wrap a table that is right already; `from_events` and `load` make one."""
+        if dict(frame.schema) != SCHEMA:
+            raise ValueError(f"the frame must have the columns {SCHEMA}, got {dict(frame.schema)}")
+        self.frame = frame
+        self._index = {id: index for index, id in enumerate(frame["id"].to_list())}
+
+    @classmethod
+    def from_events(cls, frame: pl.DataFrame, names: pl.DataFrame | None = None) -> "Vocabulary":
+        """All items of a log (column `item`), with the names of a table with the columns `id` and `name`."""
+        counts = frame.group_by(pl.col("item").alias("id")).agg(pl.len().cast(pl.UInt32).alias("count"))
+        if names is None:
+            items = counts.with_columns(pl.lit(None, pl.String).alias("name"))
+        else:
+            items = counts.join(names.unique("id", keep="first"), on="id", how="left")
+        items = items.sort(["count", "id"], descending=[True, False]).select("id", "name", "count")
+        padding = pl.DataFrame({"id": [""], "name": [None], "count": [0]}, schema=items.schema)
+        return cls(pl.concat([padding, items]).with_row_index("index").select(list(SCHEMA)))
+
+    def __len__(self) -> int:
+        """V, padding included."""
+        return len(self.frame)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the tables are the same."""
+        return isinstance(other, Vocabulary) and self.frame.equals(other.frame)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def encode(self, ids: Iterable[str] | pl.Series) -> np.ndarray:
+        """Original ids to indices: int64, (n,).
+
+        Raises:
+            FarziError: an id is not in the vocabulary.
+        """
+        ids = list(ids)
+        indices = np.fromiter((self._index.get(id, 0) for id in ids), np.int64, count=len(ids))
+        if not indices.all():
+            unknown = ids[int(np.flatnonzero(indices == 0)[0])]
+            raise FarziError(f"item {unknown!r} is not among the {len(self) - 1:,} items of the vocabulary")
+        return indices
+
+    def label(self, index: int) -> str:
+        """The name of an item, or its id where it has none; "(padding)" for index 0."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"index {index} is not in 0..{len(self) - 1}")
+        if index == 0:
+            return "(padding)"
+        return self.frame["name"][int(index)] or self.frame["id"][int(index)]
+
+    def save(self, path: str | Path) -> None:
+        """Write the table as Parquet."""
+        buffer = io.BytesIO()
+        self.frame.write_parquet(buffer, compression="zstd")
+        write_bytes_atomic(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Vocabulary":
+        """Read what `save` wrote.
+
+        Raises:
+            FarziError: the file is missing or damaged.
+        """
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise FarziError(f"{path}: cannot be read ({error.strerror})") from None
+        frame = read_parquet(data, str(path))
+        if dict(frame.schema) != SCHEMA:
+            raise FarziError(
+                f"{path}: not a vocabulary: columns {', '.join(frame.columns)}, not {', '.join(SCHEMA)}"
+            )
+        whole = (
+            len(frame) > 0
+            and frame["index"].equals(pl.int_range(len(frame), eager=True, dtype=pl.UInt32).alias("index"))
+            and frame["id"].null_count() == 0
+            and frame["id"].n_unique() == len(frame)
+            and frame["id"][0] == ""
+        )
+        if not whole:
+            raise FarziError(f"{path}: not a vocabulary: its indices or ids are not those of one table")
+        return cls(frame)

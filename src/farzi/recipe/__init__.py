@@ -1,0 +1,26 @@
+"""Everything needed to repeat a run, as validated values: the models, and their YAML file."""
+
+from farzi.recipe.compare import differences
+from farzi.recipe.loading import load_recipe, parse_recipe
+from farzi.recipe.models import (
+    DataSettings,
+    InnerSettings,
+    OuterSettings,
+    Recipe,
+    Settings,
+    StudentSettings,
+    SummarySettings,
+)
+
+__all__ = [
+    "DataSettings",
+    "InnerSettings",
+    "OuterSettings",
+    "Recipe",
+    "Settings",
+    "StudentSettings",
+    "SummarySettings",
+    "differences",
+    "load_recipe",
+    "parse_recipe",
+]

@@ -1,0 +1,153 @@
+"""Everything needed to repeat a run, as validated values.
+
+A `Recipe` is pure data: it names a log, a student, the size of the summary, the inner and the outer loop. The
+command line makes its options from these models (a field's description is the option's help), a `recipe.yaml`
+holds the same keys, and a summary's folder stores the recipe it was learnt with.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from farzi.files import write_text_atomic
+from farzi.recipe.dialect import dump
+
+
+class Settings(BaseModel):
+    """A frozen group of settings that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSettings(Settings):
+    """Which log is read, and how it is cut into training, validation and test events."""
+
+    source: str = Field(
+        default="movielens-small", description="a named data set (`farzi data list`) or a file"
+    )
+    file: str | None = Field(default=None, description="a copy of a named data set that is already at hand")
+    user: str | None = Field(
+        default=None, description="the column that holds users; guessed from its name if left out"
+    )
+    item: str | None = Field(
+        default=None, description="the column that holds items; guessed from its name if left out"
+    )
+    time: str | None = Field(
+        default=None, description="the column that holds times; guessed from its name if left out"
+    )
+    names: str | None = Field(default=None, description="a side file with one readable name an item")
+    split: Literal["leave-one-out", "ratio", "time"] = Field(
+        default="leave-one-out",
+        description="what is held out: each user's last events, a last part of them, or all after a date",
+    )
+    valid_fraction: float = Field(
+        default=0.1, gt=0, lt=1, description="part held out for validation (splits ratio and time)"
+    )
+    test_fraction: float = Field(
+        default=0.1, gt=0, lt=1, description="part held out for the test (splits ratio and time)"
+    )
+    min_user_events: int = Field(default=3, ge=1, description="users with fewer events are left out")
+    min_item_events: int = Field(default=1, ge=1, description="items with fewer events are left out")
+    ties: Literal["file", "random"] | None = Field(
+        default=None,
+        description="order of a user's events at the same time: as in the file, or by a fixed hash",
+    )
+    unseen: Literal["error", "keep", "drop"] | None = Field(
+        default=None,
+        description="held-out events of items never trained on: refuse, keep as sure misses, or drop",
+    )
+    skip_bad: bool = Field(
+        default=False, description="leave out rows that cannot be read, and count them, instead of stopping"
+    )
+
+
+class StudentSettings(Settings):
+    """The architecture that is trained."""
+
+    name: Literal["sasrec"] = Field(default="sasrec", description="the student's architecture")
+    hidden: int = Field(default=32, ge=1, description="width of the hidden states and embeddings")
+    layers: int = Field(default=1, ge=1, description="number of blocks")
+    heads: int = Field(default=1, ge=1, description="attention heads a block")
+
+
+class SummarySettings(Settings):
+    """The size of the summary and what it starts from."""
+
+    sequences: int = Field(default=50, ge=1, description="number of synthetic sequences")
+    length: int = Field(default=20, ge=2, description="events in each synthetic sequence")
+    dim: int = Field(default=8, ge=1, description="width of the latents: the rank of the summary")
+    temperature: float = Field(default=1.0, gt=0, description="softness of the events")
+    start: Literal["transitions", "random"] = Field(
+        default="transitions", description="first values: factors of the log's transition matrix, or random"
+    )
+
+
+class InnerSettings(Settings):
+    """The training of a student on the summary; its gradient is taken through the last steps run."""
+
+    optimizer: Literal["adam", "adamw", "sgd", "momentum", "adagrad", "rmsprop"] = Field(
+        default="adam", description="inner optimizer"
+    )
+    learning_rate: float = Field(default=0.01, gt=0, description="inner learning rate")
+    epsilon: float = Field(
+        default=1e-5,
+        gt=0,
+        description="Adam's epsilon in the inner loop; too small a value makes the metagradient rough",
+    )
+    steps: int = Field(default=100, ge=1, description="inner steps (T) of a whole training")
+    window: int = Field(default=10, ge=1, description="the last steps run that are differentiated (K)")
+    skip: int = Field(default=20, ge=0, description="first inner steps, which are never differentiated")
+    weights: Literal["fresh", "pretrained", "mixed"] = Field(
+        default="fresh",
+        description="where inner runs begin: fresh weights, weights on the way of a full-data training, or either",
+    )
+    pool: int = Field(
+        default=16,
+        ge=0,
+        description="inner runs kept under way, each continued from outer step to outer step; 0 begins a new run each time",
+    )
+
+
+class OuterSettings(Settings):
+    """The learning of the summary."""
+
+    steps: int = Field(default=600, ge=1, description="outer steps, each of one metagradient")
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        description="minutes to take instead of a number of steps; a resumed run may then differ from an uninterrupted one",
+    )
+    learning_rate: float = Field(
+        default=0.03, gt=0, description="outer learning rate at the start of its cosine"
+    )
+    batch: int = Field(default=128, ge=1, description="real sequences an outer step")
+    clip: float = Field(
+        default=1.0, gt=0, description="a metagradient longer than this many times its running mean is shortened to it"
+    )
+    validate_every: int = Field(
+        default=50, ge=1, description="outer steps between validations on fresh students"
+    )
+    validate_students: int = Field(default=2, ge=1, description="fresh students trained at each validation")
+    seen: Literal["keep", "exclude"] = Field(
+        default="keep", description="whether items of a user's own history are ranked as well, or left out"
+    )
+
+
+class Recipe(Settings):
+    """A whole run."""
+
+    seed: int = Field(default=0, ge=0, description="seed of every random draw")
+    data: DataSettings = DataSettings()
+    student: StudentSettings = StudentSettings()
+    summary: SummarySettings = SummarySettings()
+    inner: InnerSettings = InnerSettings()
+    outer: OuterSettings = OuterSettings()
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML with every setting written out; `parse_recipe` reads it back to an equal one."""
+        return dump(self.model_dump(mode="json"))
+
+    def save(self, path: str | Path) -> None:
+        """Write `to_yaml()` to a file, whole or not at all."""
+        write_text_atomic(path, self.to_yaml())

@@ -1,0 +1,250 @@
+"""Every mistake in a file is one clear line that says where it is and what to do."""
+
+import gzip
+import io
+import json
+import zipfile
+
+import polars as pl
+import pytest
+
+from farzi.data import BadRow, load_dataset, read_events
+from farzi.errors import FarziError
+from farzi.recipe import DataSettings
+
+HEADER = "user,item,time\n"
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a file in the current folder, so that messages name it by its bare name."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(name, data):
+        (tmp_path / name).write_bytes(data.encode() if isinstance(data, str) else data)
+        return name
+
+    return write
+
+
+def refusal(path, **options):
+    with pytest.raises(FarziError) as caught:
+        read_events(path, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+RECODE = "save the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+MEND = "; mend them, or leave them out with --skip-bad)"
+TIME = " is not a time (a number, or a date such as 2016-10-16 17:57:24)"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message", "bad"),
+    [
+        (
+            "a,x,1\n,y,2\nb,,3\n",
+            "log.csv:3: column 'user': no value (2 bad rows in all",
+            [BadRow(3, "user", None, "no value"), BadRow(4, "item", None, "no value")],
+        ),
+        (
+            "a,x,1\nb,y,\n",
+            "log.csv:3: column 'time': no value (1 bad row in all",
+            [BadRow(3, "time", None, "no value")],
+        ),
+        (
+            "a,x,1\n\nb,y,yesterday\nc,z,nan\n",
+            "log.csv:4: column 'time': 'yesterday'" + TIME + " (2 bad rows in all",
+            [
+                BadRow(4, "time", "yesterday", "'yesterday'" + TIME),
+                BadRow(5, "time", "nan", "'nan'" + TIME),
+            ],
+        ),
+        (
+            "a,x,2016-10-16\nb,y,1476576000\nc,z,2016-13-01\nd,z,2016-10-16 25:00\ne,z,2016-10-16\n",
+            "log.csv:3: column 'time': '1476576000'" + TIME + " (3 bad rows in all",
+            [
+                BadRow(3, "time", "1476576000", "'1476576000'" + TIME),
+                BadRow(4, "time", "2016-13-01", "'2016-13-01'" + TIME),
+                BadRow(5, "time", "2016-10-16 25:00", "'2016-10-16 25:00'" + TIME),
+            ],
+        ),
+        (
+            "a,x,1\nb,y\nc,z,3,4\n",
+            "log.csv:3: 2 fields where the header has 3 (2 bad rows in all",
+            [
+                BadRow(3, None, None, "2 fields where the header has 3"),
+                BadRow(4, None, None, "4 fields where the header has 3"),
+            ],
+        ),
+        (
+            '"a\n1",x,1\nb,"y\nz"\nc,z,z\n',
+            "log.csv:4: 2 fields where the header has 3 (2 bad rows in all",
+            [BadRow(4, None, None, "2 fields where the header has 3"), BadRow(6, "time", "z", "'z'" + TIME)],
+        ),
+        (
+            'a,x,1\n"b"c,y,2\nc,z,3\n',
+            "log.csv:3: quotes that do not match (',' expected after '\"') (1 bad row in all",
+            [BadRow(3, None, None, "quotes that do not match (',' expected after '\"')")],
+        ),
+        (
+            'a,x,1\n"b,y,2\nc,z,3\n',
+            "log.csv:3: quotes that do not match (unexpected end of data) (1 bad row in all",
+            [BadRow(3, None, None, "quotes that do not match (unexpected end of data)")],
+        ),
+        (
+            "a,x,1\nb,é,2\n".encode("latin-1"),
+            f"log.csv:3: column 'item': not UTF-8 text ('é' if it is Latin-1); {RECODE} (1 bad row in all",
+            [BadRow(3, "item", "é", f"not UTF-8 text ('é' if it is Latin-1); {RECODE}")],
+        ),
+    ],
+)
+def test_bad_rows(write, rows, message, bad):
+    rows = rows.encode() if isinstance(rows, str) else rows
+    path = write("log.csv", HEADER.encode() + rows)
+    assert refusal(path) == message + MEND
+    events = read_events(path, skip_bad=True)
+    assert list(events.skipped) == bad
+    assert not set(events.frame["row"]) & {row.line for row in bad}
+    assert len(events) >= 1
+
+
+def test_bad_rows_of_json_lines(write):
+    lines = [
+        b'{"user": 1, "item": 2, "time": 3}',
+        b'{"user": 1, "item": 2',
+        b"",
+        b"[1]",
+        b'{"user": 1, "time": 3}',
+        b'{"user": "\xe9", "item": 2, "time": 3}',
+    ]
+    path = write("log.jsonl", b"\n".join(lines))
+    assert (
+        refusal(path)
+        == "log.jsonl:2: not a JSON object; one object a line is wanted (4 bad rows in all" + MEND
+    )
+    skipped = read_events(path, skip_bad=True).skipped
+    assert [(row.line, row.column) for row in skipped] == [(2, None), (4, None), (5, "item"), (6, None)]
+    assert str(skipped[2]) == "line 5: column 'item': no value"
+    path = write("log.json", json.dumps([{"user": 1, "item": 2}]))
+    assert refusal(path) == "log.json: is one JSON array; write one object a line (jq -c '.[]')"
+    path = write("log.json", "no json at all\n")
+    assert refusal(path) == "log.json:1: not a JSON object; one object a line is wanted"
+
+
+def test_bad_rows_of_parquet(write):
+    frame = pl.DataFrame({"user": ["a", None, "b"], "item": ["x", "y", ""], "time": [1.0, 2.0, float("nan")]})
+    frame.write_parquet("log.parquet")
+    assert refusal("log.parquet") == "log.parquet, row 2: column 'user': no value (2 bad rows in all" + MEND
+    assert len(read_events("log.parquet", skip_bad=True)) == 1
+    frame.with_columns(pl.Series("user", [[1], [2], [3]])).write_parquet("log.parquet")
+    assert refusal("log.parquet") == "log.parquet: column 'user' holds List(Int64), not one user a row"
+    path = write("cut.parquet", (b"PAR1" + b"\0" * 100))
+    assert refusal(path) == "cut.parquet: is not a Parquet file, or a damaged one"
+
+
+def test_no_row_left(write):
+    path = write("log.csv", HEADER + "a,b\n")
+    message = "log.csv: none of its 1 rows can be read; the first: line 2: 2 fields where the header has 3"
+    assert refusal(path, skip_bad=True) == message
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("", "log.csv: the file is empty"),
+        (" \n\n", "log.csv: the file is empty"),
+        (gzip.compress(b""), "log.csv: the file is empty"),
+        (HEADER, "log.csv: has a header but no rows"),
+        (HEADER + "\n\n", "log.csv: has a header but no rows"),
+        (
+            "196\t242\t3\t881250949\n186\t302\t3\t891717742\n",
+            "log.csv: no column of users recognised in the header; name it with --user "
+            "(the columns are 196, 242, 3, 881250949)",
+        ),
+        (
+            "user,what,time\na,b,1\n",
+            "log.csv: no column of items recognised in the header; name it with --item "
+            "(the columns are user, what, time)",
+        ),
+        (
+            "user,item,user\na,b,1\n",
+            "log.csv: the column 'user' is there twice; the columns are user, item, user",
+        ),
+        ('"user,item\na,b\n', "log.csv:1: not a header: '\"user,item'"),
+        (
+            "usér,item\na,b\n".encode("latin-1"),
+            f"log.csv:1: the header is not UTF-8 text; {RECODE}",
+        ),
+        (
+            "user,item\na,b\n".encode("utf-16"),
+            "log.csv: is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)",
+        ),
+        (
+            bytes(range(256)),
+            "log.csv: is not text: CSV, TSV, JSON lines, Parquet and RecBole .inter files can be read",
+        ),
+        (
+            gzip.compress(b"user,item\na,b\n")[:-9],
+            "log.csv: the compressed file is damaged "
+            "(Compressed file ended before the end-of-stream marker was reached)",
+        ),
+    ],
+)
+def test_files_that_are_no_logs(write, data, message):
+    assert refusal(write("log.csv", data)) == message
+
+
+@pytest.mark.parametrize("role", ["user", "item", "time"])
+def test_a_given_column_must_be_there(write, role):
+    path = write("log.csv", HEADER + "a,b,1\n")
+    assert refusal(path, **{role: "when"}) == "log.csv: no column 'when'; the columns are user, item, time"
+
+
+def test_zips(write):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.csv", "x")
+        archive.writestr("b.csv", "x")
+    message = "log.zip: a zip of 2 files (a.csv, b.csv); unpack it and give the file of events"
+    assert refusal(write("log.zip", buffer.getvalue())) == message
+    assert refusal(write("log.zip", buffer.getvalue()[:60])).startswith(
+        "log.zip: the compressed file is damaged"
+    )
+
+
+def test_files_that_are_not_there(write, tmp_path):
+    write("ratings.csv", HEADER)
+    assert refusal("rating.csv") == "rating.csv: no such file; did you mean ratings.csv?"
+    assert (
+        refusal("ml-10k", also=["ml-100k", "movielens-small"])
+        == "ml-10k: no such file; did you mean ml-100k?"
+    )
+    message = "zzz: no such file; named data sets: ml-100k, movielens-small"
+    assert refusal("zzz", also=["ml-100k", "movielens-small"]) == message
+    assert refusal("nowhere/zzz") == "nowhere/zzz: no such file"
+    assert refusal(".") == ".: is a folder, not a file of events"
+
+
+def test_long_values_and_headers_are_cut_short(write):
+    path = write("log.csv", HEADER + "a,b," + "y" * 5_000 + "\n")
+    assert len(refusal(path)) < 250
+    path = write("log.csv", ",".join(f"column{n:030}" for n in range(5_000)) + "\n1,2\n")
+    assert len(refusal(path)) < 600
+
+
+def test_one_user(write):
+    path = write("log.csv", HEADER + "a,x,1\na,y,2\na,z,3\n")
+    with pytest.raises(FarziError, match=r"^log\.csv: has events of one user only; at least 2 are needed$"):
+        load_dataset(DataSettings(source=path))
+    path = write("log.csv", HEADER + "a,x,1\na,y,2\na,z,3\nb,x,1\n")
+    with pytest.raises(
+        FarziError, match=r"^log\.csv: fewer than 2 of its 2 users are left when .*--min-user-events"
+    ):
+        load_dataset(DataSettings(source=path))
+
+
+def test_nothing_is_written(write, tmp_path):
+    path = write("log.csv", HEADER + "a,x,soon\n")
+    refusal(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["log.csv"]
