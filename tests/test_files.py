@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from farzi.files import new_folder, sha256, write_bytes_atomic, write_text_atomic
+from farzi.files import new_folder, remove_leftovers, sha256, write_bytes_atomic, write_text_atomic
 
 
 def test_a_file_is_written_whole_and_replaced(tmp_path):
@@ -71,3 +71,12 @@ def test_a_folder_that_is_there_is_not_touched(tmp_path):
 def test_sha256(tmp_path):
     (tmp_path / "a").write_bytes(b"abc" * 100_000)
     assert sha256(tmp_path / "a") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+def test_what_a_killed_write_left_behind_can_be_removed(tmp_path):
+    write_text_atomic(tmp_path / "a.json", "{}")
+    (tmp_path / ".a.json.0123abcd.tmp").write_text("{")
+    (tmp_path / ".mine").write_text("x")
+    remove_leftovers(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".mine", "a.json"]
+    remove_leftovers(tmp_path / "nothing")

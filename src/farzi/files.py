@@ -59,6 +59,13 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         raise
 
 
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove the temporary files that writes into `folder` have left behind where the process was killed."""
+    for path in Path(folder).glob(".*.tmp"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
 def sha256(path: str | Path) -> str:
     """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with open(path, "rb") as file:

@@ -1,12 +1,13 @@
 r"""Next-event cross-entropy, at every position, for soft and for hard events.
 
-With hidden states h_t, an output table E (V, width) and targets x_{t+1}, the loss is the mean over positions of
+With hidden states h_t, an output table E (V, width) and targets x_{t+1}, the loss is the mean over all
+positions of
 
     logsumexp(h_t Eᵀ) − ⟨x_{t+1}, h_t Eᵀ⟩.
 
-Padding (index 0) is never predicted: its logit counts as −∞. The second term needs no vocabulary-sized product, since
-⟨x, h Eᵀ⟩ = h · (x E). The first is `mean_log_partition`, which goes through the positions in chunks: neither its value nor
-its gradient nor the gradient's tangent ever holds positions x vocabulary.
+Padding (index 0) is never predicted: its logit counts as −∞. The second term needs no vocabulary-sized
+product, since ⟨x, h Eᵀ⟩ = h · (x E). The first is `mean_log_partition`, which goes through the positions in
+chunks: neither its value nor its gradient nor the gradient's tangent ever holds positions x vocabulary.
 """
 
 from typing import Any
@@ -17,6 +18,9 @@ from torch import Tensor
 CHUNK = 2**18
 """Logits held at a time; 1 MiB in float32, which stays in a core's cache."""
 
+ROWS = 32
+"""Positions in a chunk at least: with fewer, each product reads the whole table for too little work."""
+
 
 def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy with soft targets.
@@ -24,12 +28,17 @@ def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     Args:
         hidden: hidden states, (B, L, width); the last position has no target and is left out.
         table: output table E, (V, width); row 0 is padding.
-        targets: x E for the soft events x at the same positions, (B, L, width); for tied tables this is what the student
-            was fed with.
+        targets: x E for the soft events x at the same positions, (B, L, width); for tied tables this is what
+            the student was fed with.
 
     Returns:
         Scalar, nats an event.
+
+    Raises:
+        ValueError: the sequences have one position only, so that there is nothing to predict.
     """
+    if hidden.shape[1] < 2:
+        raise ValueError(f"soft_next_event needs two positions at least, got hidden of {tuple(hidden.shape)}")
     hidden = hidden[:, :-1].flatten(0, 1)  # (B·(L−1), width)
     targets = targets[:, 1:].flatten(0, 1)
     return mean_log_partition(hidden, table[1:]) - (hidden * targets).sum(-1).mean()
@@ -57,8 +66,8 @@ def hard_next_event(hidden: Tensor, table: Tensor, events: Tensor) -> Tensor:
 def mean_log_partition(hidden: Tensor, table: Tensor) -> Tensor:
     """Mean over rows of logsumexp(h Eᵀ), in chunks of rows.
 
-    Twice differentiable, in reverse over reverse and in forward over reverse mode alike: its Hessian is symmetric, so
-    that one product with it serves both.
+    Twice differentiable, in reverse over reverse and in forward over reverse mode alike: its Hessian is
+    symmetric, so that one product with it serves both. A third derivative is refused.
 
     Args:
         hidden: h, (N, width).
@@ -77,9 +86,10 @@ def mean_log_partition(hidden: Tensor, table: Tensor) -> Tensor:
 
 
 class _MeanLogPartition(torch.autograd.Function):
-    """(h, E) ↦ the mean log-partition A, ∂A/∂h and ∂A/∂E: all that a backward pass will need, in one pass over the logits.
+    """(h, E) ↦ the mean log-partition A, ∂A/∂h and ∂A/∂E: all that a backward pass needs, in one pass.
 
-    The gradients are outputs so that they carry tangents (forward over reverse) and graphs (reverse over reverse).
+    The gradients are outputs so that they carry tangents (forward over reverse) and graphs (reverse over
+    reverse).
     """
 
     @staticmethod
@@ -130,8 +140,12 @@ class _HessianProduct(torch.autograd.Function):
     """The Hessian product as a node that refuses a third derivative instead of giving a wrong one."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         return _hessian_product(hidden, table, u, w)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """Nothing is kept."""
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
@@ -141,7 +155,8 @@ class _HessianProduct(torch.autograd.Function):
 def _hessian_product(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
     """The tangent of (∂A/∂h, ∂A/∂E) in the direction (u, w), in chunks of rows.
 
-    With p = softmax(h Eᵀ) and ż = u Eᵀ + h wᵀ: ṗ = p ∘ (ż − ⟨p, ż⟩), and the tangents are (ṗ E + p w)/N and (ṗᵀ h + pᵀ u)/N.
+    With p = softmax(h Eᵀ) and ż = u Eᵀ + h wᵀ: ṗ = p ∘ (ż − ⟨p, ż⟩), and the tangents are (ṗ E + p w) / N and
+    (ṗᵀ h + pᵀ u) / N.
     """
     both, twice = torch.cat([table, w], dim=1), torch.cat([u, hidden], dim=1)  # (V, 2 width), (N, 2 width)
     h_dot, e_dot = torch.empty_like(hidden), torch.zeros_like(table)
@@ -168,5 +183,5 @@ def _probabilities(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _chunks(hidden: Tensor, table: Tensor) -> list[slice]:
-    size = max(1, CHUNK // max(1, len(table)))
+    size = max(ROWS, CHUNK // max(1, len(table)))
     return [slice(start, start + size) for start in range(0, len(hidden), size)]

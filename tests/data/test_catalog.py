@@ -255,7 +255,7 @@ def test_a_damaged_package_is_told():
 
 
 def test_movielens_small_loads_by_default():
-    dataset = load_dataset(DataSettings())
+    dataset = load_dataset(DataSettings(min_item_events=1))
     facts = dataset.facts
     assert (facts["users"], facts["items"], facts["events"]) == (671, 9_066, 100_004)
     assert facts["time"] == {"from": "1995-01-09 11:46:49", "to": "2016-10-16 17:57:24", "unit": "UTC"}
@@ -266,6 +266,12 @@ def test_movielens_small_loads_by_default():
     assert dataset.vocabulary.label(1) == "Forrest Gump (1994)"
     assert dataset.vocabulary.frame["name"].null_count() == 1 + 5  # padding, and five films without a title
     assert json.loads(json.dumps(facts)) == facts
+
+
+def test_movielens_small_leaves_rare_films_out_by_default():
+    facts = load_dataset(DataSettings()).facts
+    assert (facts["users"], facts["items"], facts["events"]) == (671, 3_496, 90_072)
+    assert facts["filters"]["items_removed"] == 5_570
 
 
 def test_the_files_order_would_give_the_next_film_away():

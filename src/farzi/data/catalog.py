@@ -27,6 +27,7 @@ class NamedData:
         sha256: of the file that `get` returns.
         ties: order of a user's events at the same time, if the settings do not say ("file" or "random").
         ties_because: the measurement behind `ties`.
+        min_item_events: items with fewer events are left out, if the settings do not say.
         origin: how it gets here.
     """
 
@@ -38,6 +39,7 @@ class NamedData:
     sha256: str
     ties: str
     ties_because: str
+    min_item_events: int
     origin: Origin
 
     def get(self, file: str | None = None) -> Path:
@@ -67,6 +69,7 @@ CATALOG: dict[str, NamedData] = {
             ties="random",
             ties_because="32 % of the events share their second with another of the same user, and the "
             "source sorts every such group by film id: the order of the file would give the next film away",
+            min_item_events=5,
             origin=Carried("movielens-small", _SMALL),
         ),
         NamedData(
@@ -79,6 +82,7 @@ CATALOG: dict[str, NamedData] = {
             ties="file",
             ties_because="76 % of the events share their second with another of the same user, but the file "
             "has them in random order (50.2 % of neighbours rise by film id), which gives nothing away",
+            min_item_events=1,
             origin=MovieLens100k(_100K, _100K_URL, _100K_WHEEL),
         ),
     )

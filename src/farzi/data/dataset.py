@@ -42,8 +42,9 @@ class Dataset:
 def load_dataset(settings: DataSettings) -> Dataset:
     """Read a named data set or a file, filter, order and split it as `settings` say.
 
-    Where `settings.ties` or `settings.unseen` are None, a named data set brings its own rule for ties and
-    keeps unseen items; a file keeps its order and refuses unseen items.
+    Where `settings.ties`, `settings.unseen` or `settings.min_item_events` are None, a named data set brings
+    its own rule for ties and rare items and keeps unseen items; a file keeps its order and its rare items and
+    refuses unseen ones.
 
     Raises:
         FarziError: the data cannot be had or read, or too little of them is left.
@@ -54,15 +55,19 @@ def load_dataset(settings: DataSettings) -> Dataset:
     ties = settings.ties or ("file" if entry is None else entry.ties)
     because = None if entry is None or settings.ties else entry.ties_because
     unseen = settings.unseen or ("error" if entry is None else "keep")
+    at_least = (
+        settings.min_user_events,
+        settings.min_item_events or (1 if entry is None else entry.min_item_events),
+    )
 
-    frame = _filtered(events, settings)
+    frame = _filtered(events, *at_least)
     vocabulary = Vocabulary.from_events(frame, events.names)
     log = sort(frame, vocabulary.encode(frame["item"]), ties)
     facts = {
         "name": settings.source,
         **log_facts(log, events.dated),
         **order_facts(log, vocabulary.frame["id"].to_list(), ties, because),
-        "filters": _filter_facts(events, frame, settings),
+        "filters": _filter_facts(events, frame, *at_least),
         "skipped": skipped_facts(events),
     }
     parts = split.parts(log)
@@ -115,15 +120,15 @@ def split_of(settings: DataSettings) -> Split:
     return LeaveOneOut()
 
 
-def _filtered(events: Events, settings: DataSettings) -> pl.DataFrame:
+def _filtered(events: Events, user_events: int, item_events: int) -> pl.DataFrame:
     users = events.frame["user"].n_unique()
     if users < 2:
         raise FarziError(f"{events.source}: has events of one user only; at least 2 are needed")
-    frame = core(events.frame, settings.min_user_events, settings.min_item_events)
+    frame = core(events.frame, user_events, item_events)
     if frame["user"].n_unique() < 2:
         raise FarziError(
             f"{events.source}: fewer than 2 of its {users:,} users are left when a user needs at least "
-            f"{settings.min_user_events} events and an item {settings.min_item_events}; "
+            f"{user_events} events and an item {item_events}; "
             "lower --min-user-events or --min-item-events"
         )
     return frame
@@ -162,11 +167,10 @@ def _unseen(
     return log, parts, facts
 
 
-def _filter_facts(events: Events, frame: pl.DataFrame, settings: DataSettings) -> dict[str, Any]:
+def _filter_facts(events: Events, frame: pl.DataFrame, user_events: int, item_events: int) -> dict[str, Any]:
     removed = {what: events.frame[what].n_unique() - frame[what].n_unique() for what in ("user", "item")}
     return {
-        "rule": f"users with at least {settings.min_user_events} events and items with at least "
-        f"{settings.min_item_events}, removed again and again until all have them",
+        "rule": f"users with at least {user_events} events and items with at least {item_events}, removed again and again until all have them",
         "users_removed": removed["user"],
         "items_removed": removed["item"],
         "events_removed": len(events) - len(frame),

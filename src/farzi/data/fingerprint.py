@@ -6,7 +6,7 @@ from farzi.data.dataset import Dataset
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 over the vocabulary's ids and all training, validation and test events, as hexadecimal digits."""
+    """SHA-256 over the vocabulary's ids and all training, validation and test events, in hexadecimal."""
     digest = hashlib.sha256()
     for name in dataset.vocabulary.frame["id"]:
         digest.update(name.encode() + b"\0")

@@ -25,12 +25,16 @@ class Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    pass
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """In double quotes where it has line breaks and the like: PyYAML loses U+0085 in single ones."""
+        style = None if data.isprintable() else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
 
 
 for _tag, _pattern, _first in _PLAIN:
     for _class in (Loader, _Dumper):
         _class.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+_Dumper.add_representer(str, _Dumper.represent_str)
 Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
 
 

@@ -48,14 +48,20 @@ class DataSettings(Settings):
         default=0.1, gt=0, lt=1, description="part held out for the test (splits ratio and time)"
     )
     min_user_events: int = Field(default=3, ge=1, description="users with fewer events are left out")
-    min_item_events: int = Field(default=1, ge=1, description="items with fewer events are left out")
+    min_item_events: int | None = Field(
+        default=None,
+        ge=1,
+        description="items with fewer events are left out; a named data set has its own number, a file none",
+    )
     ties: Literal["file", "random"] | None = Field(
         default=None,
-        description="order of a user's events at the same time: as in the file, or by a fixed hash",
+        description="order of a user's events at the same time: as in the file, or by a fixed hash; "
+        "a named data set has its own rule, a file its order",
     )
     unseen: Literal["error", "keep", "drop"] | None = Field(
         default=None,
-        description="held-out events of items never trained on: refuse, keep as sure misses, or drop",
+        description="held-out events of items never trained on: refuse, keep as sure misses, or drop; "
+        "kept in named data sets, refused in files",
     )
     skip_bad: bool = Field(
         default=False, description="leave out rows that cannot be read, and count them, instead of stopping"
@@ -100,12 +106,14 @@ class InnerSettings(Settings):
     skip: int = Field(default=20, ge=0, description="first inner steps, which are never differentiated")
     weights: Literal["fresh", "pretrained", "mixed"] = Field(
         default="fresh",
-        description="where inner runs begin: fresh weights, weights on the way of a full-data training, or either",
+        description="where inner runs begin: fresh weights, weights on the way of a full-data training, "
+        "or either",
     )
     pool: int = Field(
         default=16,
         ge=0,
-        description="inner runs kept under way, each continued from outer step to outer step; 0 begins a new run each time",
+        description="inner runs kept under way, each continued from outer step to outer step; 0 begins a new "
+        "run each time",
     )
 
 
@@ -116,14 +124,17 @@ class OuterSettings(Settings):
     minutes: float | None = Field(
         default=None,
         gt=0,
-        description="minutes to take instead of a number of steps; a resumed run may then differ from an uninterrupted one",
+        description="minutes to take instead of a number of steps; a resumed run may then differ from an "
+        "uninterrupted one",
     )
     learning_rate: float = Field(
         default=0.03, gt=0, description="outer learning rate at the start of its cosine"
     )
     batch: int = Field(default=128, ge=1, description="real sequences an outer step")
     clip: float = Field(
-        default=1.0, gt=0, description="a metagradient longer than this many times its running mean is shortened to it"
+        default=1.0,
+        gt=0,
+        description="a metagradient longer than this many times its running mean is shortened to it",
     )
     validate_every: int = Field(
         default=50, ge=1, description="outer steps between validations on fresh students"

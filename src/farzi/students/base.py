@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class Student(nn.Module):
     """A causal sequence model over a vocabulary of V events, index 0 being padding.
 
-    It takes event indices (B, L), padded on the left, or soft events (B, L, V), whose embedding is their mean embedding
-    X E. A concrete student gives `hidden`; everything else follows.
+    It takes event indices (B, L), padded on the left, or soft events (B, L, V), whose embedding is their mean
+    embedding X E. A concrete student gives `hidden`; everything else follows.
 
     Attributes:
         embedding: the embedding table E, (V, width); its row 0 never enters.

@@ -20,7 +20,13 @@ class SASRec(Student):
     """
 
     def __init__(
-        self, vocabulary: int, length: int, hidden: int = 32, layers: int = 1, heads: int = 1, deviation: float = 0.02
+        self,
+        vocabulary: int,
+        length: int,
+        hidden: int = 32,
+        layers: int = 1,
+        heads: int = 1,
+        deviation: float = 0.02,
     ) -> None:
         super().__init__()
         self.length = length
@@ -33,7 +39,9 @@ class SASRec(Student):
     def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
         length = vectors.shape[1]
         if length > self.length:
-            raise ValueError(f"a sequence of {length} events is longer than the student's length {self.length}")
+            raise ValueError(
+                f"a sequence of {length} events is longer than the student's length {self.length}"
+            )
         future = torch.ones(length, length, dtype=torch.bool, device=vectors.device).triu(1)  # (L, L)
         blocked = future if real is None else future | ~real.unsqueeze(1)  # (B, L, L)
         # A padded position would have nothing to attend to: it may see itself, and is never read.

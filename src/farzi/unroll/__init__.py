@@ -1,5 +1,14 @@
-"""Differentiable training: exact gradients through the steps of an optimizer. Knows tensors only."""
+"""Differentiable training: exact gradients through the steps of an optimizer.
 
+    theta = unroll(loss, theta0, data, Adam(0.01), batches)
+    outer(theta).backward()  # fills .grad of data, of theta0 and of the optimizer's hyper-parameters
+
+Knows tensors only and stands alone: it imports nothing else of Farzi.
+"""
+
+from farzi.unroll.curvature import Curvature as Curvature
+from farzi.unroll.curvature import ForwardOverReverse as ForwardOverReverse
+from farzi.unroll.curvature import ReverseOverReverse as ReverseOverReverse
 from farzi.unroll.memory import Memory as Memory
 from farzi.unroll.memory import Step as Step
 from farzi.unroll.memory import Store as Store
@@ -19,6 +28,24 @@ from farzi.unroll.run import unroll as unroll
 from farzi.unroll.run import unroll_with_state as unroll_with_state
 
 __all__ = [
-    "SGD", "Adagrad", "Adam", "AdamW", "Memory", "Momentum", "Optimizer", "RMSprop", "State", "Step", "Store", "Tape",
-    "Trained", "Window", "train", "unroll", "unroll_with_state",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Curvature",
+    "ForwardOverReverse",
+    "Memory",
+    "Momentum",
+    "Optimizer",
+    "RMSprop",
+    "ReverseOverReverse",
+    "State",
+    "Step",
+    "Store",
+    "Tape",
+    "Trained",
+    "Window",
+    "train",
+    "unroll",
+    "unroll_with_state",
 ]

@@ -1,8 +1,8 @@
 """What is kept of the forward run for the reverse one: strategies as values.
 
-A strategy makes a `Tape` for a run of T steps. The forward run offers it each step's state and gradient; the reverse run
-asks for them from the last step down. A step's activations are never kept: the reverse step makes them again, so that
-memory grows with T by optimizer state only.
+A strategy makes a `Tape` for a run of T steps. The forward run offers it each step's state and gradient; the
+reverse run asks for them from the last step down. A step's activations are never kept: the reverse step makes
+them again, so that memory grows with T by optimizer state only.
 """
 
 from dataclasses import dataclass, field
@@ -50,7 +50,13 @@ class Memory(Protocol):
         ...
 
     def floats(self, steps: int, parameters: int, slots: int) -> int:
-        """Number of floats held at most, for a run of `steps` steps."""
+        """Number of floats that the tape of a run of `steps` steps holds at most.
+
+        Args:
+            steps: T.
+            parameters: P.
+            slots: number of the optimizer's slots, each (P,).
+        """
         ...
 
 
@@ -69,7 +75,7 @@ class _Kept:
 
 @dataclass(frozen=True)
 class Store:
-    """Keep every step's parameters, optimizer slots and gradient: (2 + slots) P floats a step, no recomputation.
+    """Keep every step's parameters, slots and gradient: (2 + slots) P floats a step, no recomputation.
 
     The fastest strategy wherever it fits.
     """
@@ -85,9 +91,9 @@ class Store:
 class Window:
     """Differentiate the last K steps only: truncated back-propagation.
 
-    The state before the window counts as constant, so theta0 gets no gradient where K is less than the number of steps
-    run. The bias that this brings is small where the early steps matter little to the end, and the metagradient is far
-    smoother (RaT-BPTT, arXiv 2310.02835, draws the end of the run at random as well).
+    The state before the window counts as constant, so theta0 gets no gradient where K is less than the number
+    of steps run. The bias that this brings is small where the early steps matter little to the end, and the
+    metagradient is far smoother (RaT-BPTT, arXiv 2310.02835, draws the end of the run at random as well).
 
     Attributes:
         last: K, the number of steps differentiated.

@@ -1,10 +1,12 @@
 r"""Optimizers as pure functions of (gradient, state, parameters, hyper-parameters).
 
-Each optimizer is a frozen value. `init(theta)` gives the state before the first step, `update(gradient, state, theta)`
-the parameters and the state after it; nothing is changed in place, so that the engine can pull a cotangent back through
-`update` with an ordinary vector-Jacobian product. Every update is elementwise on a flat vector (P,).
+Each optimizer is a frozen value. `init(theta)` gives the state before the first step, and
+`update(gradient, state, theta)` the parameters and the state after a step; nothing is changed in place, so
+that the engine can pull a cotangent back through `update` with an ordinary vector-Jacobian product.
+Parameters, gradient and slots are flat vectors (P,).
 
-A hyper-parameter is a number, a tensor of shape () or a tensor of shape (T,): one value for each step. Tensors that
+A hyper-parameter is a number, a tensor of shape () or a tensor of shape (T,): one value for each step,
+counted by the state's `step`, so that a run that goes on from a state goes on in the schedule. Tensors that
 require a gradient get one.
 """
 
@@ -54,6 +56,22 @@ class Optimizer:
             if isinstance(value, Tensor):
                 yield field.name, value
 
+    def check_hypers(self, steps: int) -> None:
+        """Refuse tensors that cannot serve as hyper-parameters of the first `steps` steps.
+
+        Raises:
+            TypeError: a tensor is not floating point.
+            ValueError: it is neither a single value nor a schedule of at least `steps` values.
+        """
+        for name, value in self.hypers():
+            if not value.is_floating_point():
+                raise TypeError(f"{name} must be floating point, got {value.dtype}")
+            if value.ndim > 1 or (value.ndim == 1 and len(value) < steps):
+                raise ValueError(
+                    f"{name} must have shape () or a value for each of the {steps} steps since the state was "
+                    f"fresh, got shape {tuple(value.shape)}"
+                )
+
     def with_hypers(self, values: dict[str, Tensor]) -> Self:
         """The same optimizer with other values for the hyper-parameters in `values`."""
         return replace(self, **values)
@@ -67,8 +85,9 @@ def _at(hyper: Hyper, step: int) -> Hyper:
 def _sqrt(square: Tensor) -> Tensor:
     """√x with derivative 0 at x = 0.
 
-    A running mean of squares is 0 only where every gradient so far was 0; the numerator is 0 there too, and the ratio's
-    derivative along any gradient has no contribution from the root. Plain √ would give 0 · ∞.
+    A running mean of squares is 0 only where every gradient so far was 0. With N a linear combination of
+    those gradients, N / (√x + ε) is differentiable there, with derivative dN / ε: the root itself has none,
+    but it is multiplied by N = 0. Plain √ would give 0 · ∞.
     """
     positive = square > 0
     return torch.where(positive, torch.where(positive, square, 1.0).sqrt(), 0.0)
@@ -145,7 +164,10 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay: θ ← (1 − α λ) θ before the step (arXiv 1711.05101; `torch.optim.AdamW`)."""
+    """Adam with decoupled weight decay: θ ← (1 − α λ) θ before the step.
+
+    Loshchilov and Hutter, arXiv 1711.05101; the same numbers as `torch.optim.AdamW`.
+    """
 
     weight_decay: Hyper = 0.01
 
@@ -156,7 +178,7 @@ class AdamW(Adam):
 
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
-    """s ← s + g²;  θ ← θ − α g / (√s + ε)  (`torch.optim.Adagrad`)."""
+    """s ← s + g²;  θ ← θ − α g / (√s + ε)  (as `torch.optim.Adagrad`), with g + λ θ in the place of g."""
 
     learning_rate: Hyper = 0.01
     epsilon: Hyper = 1e-10
@@ -176,7 +198,10 @@ class Adagrad(Optimizer):
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """v ← ρ v + (1−ρ) g²;  θ ← θ − α g / (√v + ε)  (`torch.optim.RMSprop`, uncentred)."""
+    """v ← ρ v + (1−ρ) g²;  θ ← θ − α g / (√v + ε), with g + λ θ in the place of g.
+
+    ρ is `decay`; the same numbers as `torch.optim.RMSprop(alpha=ρ)`, uncentred and without momentum.
+    """
 
     learning_rate: Hyper = 0.01
     decay: Hyper = 0.99

@@ -3,26 +3,30 @@
     theta = unroll(loss, theta0, data, Adam(0.01, epsilon=1e-5), batches)
     outer(theta).backward()
 
-`loss(theta, data, batch)` is any scalar; theta0 and data are tensors or dicts of tensors; `batches` has one entry a step,
-handed to the loss as it is. After the backward pass `.grad` of data, of theta0 and of the optimizer's hyper-parameters
-is there, exact to rounding.
+`loss(theta, data, batch)` is any scalar; theta0 and data are tensors or dicts of tensors; `batches` has one
+entry a step, handed to the loss as it is. After the backward pass `.grad` of data, of theta0 and of the
+optimizer's hyper-parameters is there, exact to rounding.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from farzi.unroll.adjoint import Loss, curvature_product, gradient, pull_back_update
-from farzi.unroll.memory import Memory, Step, Store
+from farzi.unroll.adjoint import Cotangents, gradient, reverse_step
+from farzi.unroll.curvature import Curvature, Loss, ReverseOverReverse
+from farzi.unroll.memory import Memory, Step, Store, Tape
 from farzi.unroll.optimizers import Optimizer, State
-from farzi.unroll.trees import Layout, Tree, tree_leaves, with_leaves
+from farzi.unroll.randomness import RandomState, replayed
+from farzi.unroll.trees import Layout, Tree, check_tree, tree_leaves, with_leaves
 
 TreeLoss = Callable[[Any, Any, Any], Tensor]
 """loss(theta, data, batch) -> scalar; theta and data have the structure in which they were given."""
+
+Batches = Sequence[Any] | Tensor
+"""One entry a step: a list, a range, or a tensor whose rows are the entries."""
 
 
 class Trained(NamedTuple):
@@ -42,32 +46,45 @@ def unroll(
     theta0: Tree,
     data: Tree,
     optimizer: Optimizer,
-    batches: Sequence[Any],
+    batches: Batches,
     memory: Memory | None = None,
     *,
     state: State | None = None,
+    curvature: Curvature | None = None,
 ) -> Any:
     """Train for `len(batches)` steps, differentiably.
 
     Args:
-        loss: loss(theta, data, batch) -> scalar tensor. It must give the same value when called again with the same
-            arguments (no dropout, unless seeded by the batch), and its operations must support forward-mode
-            differentiation, as nearly all of PyTorch's do.
+        loss: loss(theta, data, batch) -> scalar tensor. The reverse pass calls it again with the same
+            arguments, and it must do the same again: PyTorch's own random draws (dropout) are repeated, other
+            randomness is not. What it reaches by other ways than theta and data counts as constant.
         theta0: the first parameters: a tensor, or a dict of tensors of one floating dtype and device.
-        data: what the loss is trained on: a tensor or a dict of tensors. Floating leaves that require a gradient get one.
-        optimizer: an optimizer value; its hyper-parameters may be tensors that require a gradient, of shape () or (T,).
-        batches: one entry a step, handed to the loss; its length is T.
+        data: what the loss is trained on: a tensor or a dict of tensors. Leaves that require a gradient get
+            one.
+        optimizer: an optimizer value; its hyper-parameters may be tensors that require a gradient, of shape
+            () or of one value a step, counted from the step at which `state` was fresh.
+        batches: one entry a step, handed to the loss; its length is T. They must not change before the
+            backward pass.
         memory: how states are kept for the reverse pass; `Store()` if left out.
         state: the optimizer's state to go on from; a fresh one if left out. It counts as constant.
+        curvature: how second derivatives of the loss are made; `ReverseOverReverse()` if left out.
 
     Returns:
-        θT, of the structure of theta0. With `Window(last=K)`, K < T, theta0 gets no gradient.
+        θT, of the structure of theta0. It can be differentiated once, and its backward pass run once. With
+        `Window(last=K)`, K < T, theta0 gets no gradient, and hyper-parameters get that of the window.
 
     Raises:
-        TypeError: theta0's leaves differ in dtype or device, or are not floating point.
-        ValueError: theta0 is empty, or the loss is not a scalar.
+        TypeError: theta0's leaves differ in dtype or device, or are not floating point; theta0 or data is
+            neither a tensor nor a dict of tensors; a hyper-parameter is a tensor of integers; the loss gives
+            no tensor.
+        ValueError: theta0 is empty; the loss is not a scalar; a schedule of hyper-parameters is too short;
+            `state` does not fit the optimizer and theta0.
+        RuntimeError: called in inference mode.
+        NotImplementedError: in the backward pass, where an operation of the loss has no second derivative.
     """
-    return unroll_with_state(loss, theta0, data, optimizer, batches, memory, state=state).theta
+    return unroll_with_state(
+        loss, theta0, data, optimizer, batches, memory, state=state, curvature=curvature
+    ).theta
 
 
 def unroll_with_state(
@@ -75,14 +92,14 @@ def unroll_with_state(
     theta0: Tree,
     data: Tree,
     optimizer: Optimizer,
-    batches: Sequence[Any],
+    batches: Batches,
     memory: Memory | None = None,
     *,
     state: State | None = None,
+    curvature: Curvature | None = None,
 ) -> Trained:
     """`unroll`, which also returns the optimizer's state at the end, to go on from. Arguments as there."""
-    layout = Layout.of(theta0)
-    theta = layout.flatten(theta0)
+    layout, theta, state = _start(theta0, data, optimizer, batches, state)
     hypers = dict(optimizer.hypers())
     problem = _Problem(
         loss=loss,
@@ -92,7 +109,8 @@ def unroll_with_state(
         names=tuple(hypers),
         batches=batches,
         memory=Store() if memory is None else memory,
-        state=optimizer.init(theta.detach()) if state is None else state,
+        state=state,
+        curvature=ReverseOverReverse() if curvature is None else curvature,
     )
     end: list[State] = []
     vector = _Unroll.apply(problem, end, theta, *tree_leaves(data), *hypers.values())
@@ -105,20 +123,45 @@ def train(
     theta0: Tree,
     data: Tree,
     optimizer: Optimizer,
-    batches: Sequence[Any],
+    batches: Batches,
     *,
     state: State | None = None,
 ) -> Trained:
-    """The same training without a record: nothing can be differentiated, nothing but the last state is kept."""
-    layout = Layout.of(theta0)
-    theta = layout.flatten(theta0).detach()
-    state = optimizer.init(theta) if state is None else state
+    """The same training without a record: nothing can be differentiated, nothing but the last state is kept.
+
+    Arguments and errors as for `unroll`; the values are bit for bit the same.
+    """
+    layout, theta, state = _start(theta0, data, optimizer, batches, state)
+    theta = theta.detach()
     leaves = [leaf.detach() for leaf in tree_leaves(data)]
     with torch.no_grad():
         for batch in batches:
             g = gradient(_flat_loss(loss, layout, data, batch), theta, leaves)
             theta, state = optimizer.update(g, state, theta)
     return Trained(layout.unflatten(theta), state)
+
+
+def _start(
+    theta0: Tree, data: Tree, optimizer: Optimizer, batches: Batches, state: State | None
+) -> tuple[Layout, Tensor, State]:
+    """The layout, the flat parameters and the first state of a run whose arguments fit together."""
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError(
+            "training needs gradients, which torch.inference_mode() forbids; use torch.no_grad()"
+        )
+    check_tree("data", data)
+    layout = Layout.of(theta0)
+    theta = layout.flatten(theta0)
+    first = optimizer.init(theta.detach())
+    if state is None:
+        state = first
+    elif [slot.shape for slot in state.slots] != [slot.shape for slot in first.slots]:
+        raise ValueError(
+            f"state holds {len(state.slots)} slots of {[tuple(slot.shape) for slot in state.slots]}, but "
+            f"{type(optimizer).__name__} on this theta0 wants {[tuple(slot.shape) for slot in first.slots]}"
+        )
+    optimizer.check_hypers(state.step + len(batches))
+    return layout, theta, state
 
 
 @dataclass(frozen=True)
@@ -130,16 +173,30 @@ class _Problem:
     data: Tree
     optimizer: Optimizer
     names: tuple[str, ...]
-    batches: Sequence[Any]
+    batches: Batches
     memory: Memory
     state: State
+    curvature: Curvature
 
     def step_loss(self, index: int) -> Loss:
         return _flat_loss(self.loss, self.layout, self.data, self.batches[index])
 
+    def split(self, leaves: Sequence[Tensor]) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """The leaves of the data, and the hyper-parameters by name."""
+        count = len(leaves) - len(self.names)
+        return list(leaves[:count]), dict(zip(self.names, leaves[count:], strict=True))
+
 
 def _flat_loss(loss: TreeLoss, layout: Layout, data: Tree, batch: Any) -> Loss:
     return lambda theta, leaves: loss(layout.unflatten(theta), with_leaves(data, list(leaves)), batch)
+
+
+@dataclass
+class _Record:
+    """What the forward run leaves for the reverse one: states, and generators where the loss drew."""
+
+    tape: Tape
+    draws: dict[int, RandomState] = field(default_factory=dict)
 
 
 class _Unroll(torch.autograd.Function):
@@ -147,50 +204,80 @@ class _Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, problem: _Problem, end: list[State], theta: Tensor, *leaves: Tensor) -> Tensor:
-        data, hypers = _split(problem, leaves)
+        data, hypers = problem.split(leaves)
         optimizer = problem.optimizer.with_hypers({name: value.detach() for name, value in hypers.items()})
         state = problem.state
         steps = len(problem.batches)
-        tape = problem.memory.tape(steps)
+        record = _Record(problem.memory.tape(steps))
         ctx.save_for_backward(theta, *leaves)
+        before = RandomState.now(theta.device)
         for index in range(steps):
             g = gradient(problem.step_loss(index), theta, data)
-            tape.put(index, Step(theta, state, g))
+            after = RandomState.now(theta.device)
+            if not after.same(before):
+                record.draws[index] = before
+            before = after
+            record.tape.put(index, Step(theta, state, g))
             theta, state = optimizer.update(g, state, theta)
         end.append(state)
-        ctx.problem, ctx.tape = problem, tape
+        ctx.problem, ctx.record = problem, record
         return theta.clone() if steps == 0 else theta
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        problem, tape = ctx.problem, ctx.tape
-        if tape is None:
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        problem, record = ctx.problem, ctx.record
+        if record is None:
             raise RuntimeError("unroll's states were let go in the first backward pass; run unroll again")
-        _, *leaves = ctx.saved_tensors
-        data, hypers = _split(problem, leaves)
-        wanted = [bool(need) for need in ctx.needs_input_grad[3 : 3 + len(data)]]
-        theta_bar = grad_outputs[0]
-        slots_bar = [torch.zeros_like(theta_bar) for _ in problem.state.slots]
-        data_bar: list[Tensor | None] = [torch.zeros_like(leaf) if w else None for leaf, w in zip(data, wanted, strict=True)]
-        hypers_bar = [torch.zeros_like(value) for value in hypers.values()]
-        ctx.tape = None
-        for index in reversed(range(tape.first, len(problem.batches))):
-            step = tape.pop(index)
-            g_bar, theta_bar, slots_bar, parts = pull_back_update(
-                problem.optimizer, hypers, step, theta_bar, slots_bar
+        ctx.record = None
+        data, hypers = problem.split(ctx.saved_tensors[1:])
+        wanted = ctx.needs_input_grad[3 : 3 + len(data)]
+        with torch.no_grad():
+            bars = Cotangents(
+                theta=grad_outputs[0],
+                slots=[torch.zeros_like(slot) for slot in problem.state.slots],
+                hypers=[torch.zeros_like(value) for value in hypers.values()],
+                data=[
+                    torch.zeros_like(leaf) if want else None for leaf, want in zip(data, wanted, strict=True)
+                ],
             )
-            hypers_bar = [total + part for total, part in zip(hypers_bar, parts, strict=True)]
-            theta_part, data_parts = curvature_product(problem.step_loss(index), step.theta, data, wanted, g_bar)
-            theta_bar = theta_bar + theta_part
-            for total, part in zip(data_bar, data_parts, strict=True):
-                if total is not None and part is not None:
-                    total += part
-        theta_grad = theta_bar if tape.first == 0 else None
-        return None, None, theta_grad, *data_bar, *hypers_bar
+            bars = _reverse(problem, record, data, hypers, bars)
+        theta_bar = bars.theta if record.tape.first == 0 else None
+        results = [theta_bar, *bars.data, *bars.hypers]
+        if torch.is_grad_enabled():  # create_graph=True
+            results = _Once.apply(results, grad_outputs[0], *ctx.saved_tensors)
+        return None, None, *results
 
 
-def _split(problem: _Problem, leaves: Sequence[Tensor]) -> tuple[list[Tensor], dict[str, Tensor]]:
-    """The leaves of the data, and the hyper-parameters by name."""
-    count = len(tree_leaves(problem.data))
-    return list(leaves[:count]), dict(zip(problem.names, leaves[count:], strict=True))
+def _reverse(
+    problem: _Problem, record: _Record, data: list[Tensor], hypers: dict[str, Tensor], bars: Cotangents
+) -> Cotangents:
+    """All steps from the last down to the first that is differentiated."""
+    for index in reversed(range(record.tape.first, len(problem.batches))):
+        loss = _redrawn(problem.step_loss(index), record.draws.get(index))
+        step = record.tape.pop(index)
+        bars = reverse_step(loss, problem.optimizer, hypers, data, step, bars, problem.curvature)
+    return bars
+
+
+def _redrawn(loss: Loss, draws: RandomState | None) -> Loss:
+    """The loss with the random draws of the forward run."""
+
+    def again(theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
+        with replayed(draws):
+            return loss(theta, leaves)
+
+    return again
+
+
+class _Once(torch.autograd.Function):
+    """Hands results on, and refuses to be differentiated where they would otherwise count as constant."""
+
+    @staticmethod
+    def forward(ctx: Any, results: list[Tensor | None], *sources: Tensor) -> Any:
+        return tuple(results)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        raise RuntimeError(
+            "unroll can be differentiated once: its gradient has no gradient (create_graph=True)"
+        )

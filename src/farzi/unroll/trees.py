@@ -1,7 +1,7 @@
 """Dicts of tensors as one flat vector, and back.
 
-The engine keeps parameters, their gradient and the optimizer's slots as flat vectors: an optimizer step is then a
-handful of elementwise kernels however many parameters the model has.
+The engine keeps parameters, their gradient and the optimizer's slots as flat vectors: an optimizer step is
+then a handful of elementwise kernels however many parameters the model has.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,13 @@ class Layout:
 
     @staticmethod
     def of(tree: Tree) -> "Layout":
-        """The layout of `tree`, whose leaves must share one floating dtype and one device."""
+        """The layout of `tree`, whose leaves must share one floating dtype and one device.
+
+        Raises:
+            TypeError: they do not, or `tree` is neither a tensor nor a dict of tensors.
+            ValueError: there are none.
+        """
+        check_tree("theta0", tree)
         leaves = tree_leaves(tree)
         if not leaves:
             raise ValueError("theta0 holds no tensor")
@@ -44,7 +50,7 @@ class Layout:
         return Layout(names, tuple(leaf.shape for leaf in leaves))
 
     def flatten(self, tree: Tree) -> Tensor:
-        """All leaves behind one another, (P,)."""
+        """All leaves behind one another, (P,); a copy."""
         return torch.cat([leaf.reshape(-1) for leaf in tree_leaves(tree)])
 
     def unflatten(self, vector: Tensor) -> Tree:
@@ -57,6 +63,17 @@ class Layout:
         if self.names is None:
             return leaves[0]
         return dict(zip(self.names, leaves, strict=True))
+
+
+def check_tree(name: str, tree: object) -> None:
+    """Raise a TypeError that names the argument unless `tree` is a tensor or a dict of tensors."""
+    if isinstance(tree, Tensor):
+        return
+    if not isinstance(tree, Mapping):
+        raise TypeError(f"{name} must be a tensor or a dict of tensors, got {type(tree).__name__}")
+    for key, leaf in tree.items():
+        if not isinstance(leaf, Tensor):
+            raise TypeError(f"{name}[{key!r}] must be a tensor, got {type(leaf).__name__}")
 
 
 def tree_leaves(tree: Tree) -> list[Tensor]:

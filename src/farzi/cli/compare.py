@@ -1,0 +1,68 @@
+"""`farzi compare`: a summary beside the full data and the controls."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from farzi.cli.output import json_option, print_json, seen_option
+
+
+@click.command(short_help="Compare a summary with the full data and with controls.")
+@click.argument("folder", metavar="SUMMARY")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=2),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="students of each kind",
+)
+@click.option(
+    "--max-steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="end training on real events after N steps: a quick look, unfair to the full data and the controls",
+)
+@seen_option("as in the summary's recipe")
+@json_option
+def compare(
+    folder: str, seeds: int, max_steps: int | None, seen: Literal["keep", "exclude"] | None, as_json: bool
+) -> None:
+    """Train students on SUMMARY, on its whole log and on controls, and print how they do.
+
+    The controls are sequences of random and of the most active users, as many as the summary has, and as many
+    as fit in its bytes. The table goes into the summary's folder as results.json too.
+    """
+    from farzi.cli.progress import Shown
+    from farzi.data import load_dataset
+    from farzi.data.fingerprint import fingerprint
+    from farzi.errors import FarziError
+    from farzi.evaluation import Effort
+    from farzi.evaluation import compare as run
+    from farzi.report import print_comparison, save_results
+    from farzi.summary import Folder
+    from farzi.training import EventTraining
+
+    found = Folder.load(folder)
+    dataset = load_dataset(found.recipe.data)
+    if fingerprint(dataset) != found.run.get("data_sha256"):
+        raise FarziError(
+            f"{dataset.name}: its events are not those that the summary in {folder} was learnt from"
+        )
+    training = EventTraining() if max_steps is None else EventTraining(steps=max_steps)
+    with Shown() as progress:
+        comparison = run(
+            found.summary,
+            dataset,
+            found.recipe,
+            effort=Effort(seeds=seeds, training=training),
+            seen=found.recipe.outer.seen if seen is None else seen,
+            distilling=found.run.get("seconds"),
+            progress=progress.doing,
+        )
+    rows = save_results(comparison, Path(folder) / "results.json")
+    if as_json:
+        print_json(rows)
+    else:
+        print_comparison(comparison, items=len(dataset.vocabulary) - 1)

@@ -1,0 +1,38 @@
+"""`farzi distill`: learn a summary of a log."""
+
+import click
+
+from farzi.cli.options import Given, GroupedCommand, recipe_options
+from farzi.cli.output import json_option, print_json
+
+
+@click.command(cls=GroupedCommand, short_help="Learn a summary of a log.")
+@click.argument("source", metavar="[DATA]", required=False)
+@click.option(
+    "--out", required=True, metavar="FOLDER", help="where the summary goes; a run found there goes on"
+)
+@recipe_options("", "data", "student", "summary", "inner", "outer")
+@click.option("--restart", is_flag=True, help="begin anew, and forget the run in the folder")
+@json_option
+def distill(source: str | None, out: str, given: Given, restart: bool, as_json: bool) -> None:
+    """Learn a summary of DATA: a name (farzi data list) or a file of events; movielens-small if left out.
+
+    Ctrl-C is safe: the same command goes on from the last checkpoint, to the same result.
+    """
+    recipe = given.with_value(("data", "source"), source).recipe()
+
+    from farzi.cli.progress import Shown, judged
+    from farzi.distillation import distill as run
+
+    with Shown() as progress:
+        folder = run(recipe, out, restart=restart, progress=progress)
+    best = [line for line in folder.history if line["best"]][-1]
+    if as_json:
+        print_json({"out": out, **folder.run, "best": best})
+        return
+    shares = ", ".join(
+        f"{name} {100 * share:.0f} %" for name, share in judged(best["relative_to_full"]).items()
+    )
+    click.echo(f"{out} holds the summary of outer step {best['outer_step']}.")
+    click.echo(f"On the validation events its students reach, of the full data's figures: {shares}.")
+    click.echo(f"Next: farzi compare {out}")

@@ -1,0 +1,52 @@
+"""`farzi inspect`: a summary's sequences by the names of their events."""
+
+import click
+
+from farzi.cli.output import json_option, print_json, print_table
+
+
+@click.command(short_help="Show what a summary's sequences are made of.")
+@click.argument("folder", metavar="SUMMARY")
+@click.option(
+    "--sequences",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="sequences shown",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="events shown a position",
+)
+@json_option
+def inspect(folder: str, sequences: int, top: int, as_json: bool) -> None:
+    """Show what the sequences of SUMMARY are made of: the likeliest events of each position, by name."""
+    from farzi.summary import Folder, top_events
+
+    found = Folder.load(folder)
+    rows = top_events(found.summary, found.vocabulary, sequences, top)
+    if as_json:
+        print_json(rows)
+        return
+    for number, row in enumerate(rows, start=1):
+        click.echo(f"sequence {number} of {found.summary.sequences}")
+        print_table(
+            ("position", "likeliest events"),
+            [
+                (
+                    str(place),
+                    ", ".join(f"{event['name']} {_percent(event['probability'])}" for event in events),
+                )
+                for place, events in enumerate(row, start=1)
+            ],
+            numbers=["position"],
+        )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share > 0.095 else f"{100 * share:.1f} %"

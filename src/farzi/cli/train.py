@@ -1,0 +1,108 @@
+"""`farzi train`: train a student from scratch, on a summary or on real events."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from farzi.cli.options import Given, GroupedCommand, recipe_options
+from farzi.cli.output import json_option, print_json
+
+if TYPE_CHECKING:
+    from farzi.recipe import Recipe
+    from farzi.students import StudentFile
+    from farzi.summary import Folder
+    from farzi.training import Trained
+
+
+@click.command(cls=GroupedCommand, short_help="Train a student on a summary or on real events.")
+@click.argument("folder", metavar="[SUMMARY]", required=False)
+@click.option("--out", required=True, metavar="FILE", help="where the student goes (.safetensors)")
+@click.option(
+    "--on",
+    type=click.Choice(["summary", "full", "random", "head"]),
+    default="summary",
+    show_default=True,
+    help="the summary, all of its log, or the last events of --sequences random or most active users",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="X",
+    help="Adam's, on real events; if left out, the middle one of those that farzi compare tries",
+)
+@recipe_options("", "data", "student", "summary.sequences", "summary.length", "inner")
+@json_option
+def train(
+    folder: str | None, out: str, on: str, learning_rate: float | None, given: Given, as_json: bool
+) -> None:
+    """Train a student from fresh random weights on SUMMARY, the folder of a summary.
+
+    Its recipe holds unless options say otherwise. With --on full, random or head SUMMARY may be left out;
+    training stops when the validation events are ranked no better.
+    """
+    if on == "summary":
+        if folder is None:
+            raise click.UsageError(
+                "name the folder of a summary, or give --on full", click.get_current_context()
+            )
+        given.refuse("has no effect on training on a summary", "data", "summary")
+        if learning_rate is not None:
+            raise click.UsageError("on a summary it is --inner-learning-rate", click.get_current_context())
+    else:
+        given.refuse("has no effect on training on real events", "inner")
+    if on == "full":
+        given.refuse("has no effect on training on all of the log", "summary.sequences")
+
+    from farzi.summary import Folder
+
+    found = None if folder is None else Folder.load(folder)
+    recipe = given.recipe(None if found is None else found.recipe)
+    if on == "summary" and found is not None:
+        file, trained = _on_summary(found, recipe)
+    else:
+        file, trained = _on_events(on, recipe, learning_rate)
+    file.save(out)
+    if as_json:
+        print_json({"out": out, "trained_on": on, "steps": trained.steps, "seconds": trained.seconds})
+    else:
+        click.echo(
+            f"{out}: {recipe.student.name} trained on {on}, {trained.steps} steps, {trained.seconds:.1f} s"
+        )
+
+
+def _on_summary(folder: "Folder", recipe: "Recipe") -> tuple["StudentFile", "Trained"]:
+    from farzi.students import StudentFile, checksum_of_ids
+    from farzi.training import train_on_summary
+
+    trained = train_on_summary(folder.summary, recipe.student, recipe.inner, recipe.seed)
+    ids = checksum_of_ids(folder.vocabulary)
+    return StudentFile(trained.student, recipe.student, folder.recipe.data, ids, "summary"), trained
+
+
+def _on_events(on: str, recipe: "Recipe", rate: float | None) -> tuple["StudentFile", "Trained"]:
+    import numpy as np
+
+    from farzi.baselines import Head, Random
+    from farzi.data import load_dataset
+    from farzi.evaluation import CRITERION, evaluate
+    from farzi.students import StudentFile, checksum_of_ids
+    from farzi.training import EventTraining, train_on_events
+
+    dataset = load_dataset(recipe.data)
+    length, log = recipe.summary.length, dataset.train
+    if on != "full":
+        subset = Random() if on == "random" else Head()
+        log = subset(log, length, recipe.summary.sequences, np.random.default_rng(recipe.seed))
+    training = EventTraining() if rate is None else replace(EventTraining(), learning_rate=rate)
+    trained = train_on_events(
+        log,
+        recipe.student,
+        len(dataset.vocabulary),
+        length,
+        recipe.seed,
+        training,
+        lambda student: evaluate(student, dataset.valid).means()[CRITERION],
+    )
+    ids = checksum_of_ids(dataset.vocabulary)
+    return StudentFile(trained.student, recipe.student, recipe.data, ids, on), trained

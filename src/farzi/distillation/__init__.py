@@ -1,0 +1,37 @@
+"""The outer loop: learning a summary through the training of students."""
+
+from farzi.distillation.distill import distill as distill
+from farzi.distillation.outer import Outer as Outer
+from farzi.distillation.outer import StepReport as StepReport
+from farzi.distillation.progress import Progress as Progress
+from farzi.distillation.reference import Reference as Reference
+from farzi.distillation.reference import reference as reference
+from farzi.distillation.runs import Anew as Anew
+from farzi.distillation.runs import Point as Point
+from farzi.distillation.runs import Pool as Pool
+from farzi.distillation.runs import Runs as Runs
+from farzi.distillation.validation import Validation as Validation
+from farzi.distillation.validation import validate as validate
+from farzi.distillation.weights import Fresh as Fresh
+from farzi.distillation.weights import Mixed as Mixed
+from farzi.distillation.weights import Pretrained as Pretrained
+from farzi.distillation.weights import Weights as Weights
+
+__all__ = [
+    "Anew",
+    "Fresh",
+    "Mixed",
+    "Outer",
+    "Point",
+    "Pool",
+    "Pretrained",
+    "Progress",
+    "Reference",
+    "Runs",
+    "StepReport",
+    "Validation",
+    "Weights",
+    "distill",
+    "reference",
+    "validate",
+]

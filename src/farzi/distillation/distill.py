@@ -1,0 +1,122 @@
+"""`distill`: from a recipe to a summary's folder, resumable at any moment."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from farzi.data import Dataset, load_dataset
+from farzi.distillation.build import first_summary
+from farzi.distillation.checkpoint import Checkpoint
+from farzi.distillation.progress import Progress
+from farzi.distillation.state import Run, refuse_another
+from farzi.errors import FarziError
+from farzi.files import remove_leftovers, write_text_atomic
+from farzi.recipe import Recipe
+from farzi.summary import Folder, history_text
+
+
+def distill(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    dataset: Dataset | None = None,
+    restart: bool = False,
+    progress: Progress | None = None,
+    checkpoint_seconds: float = 30.0,
+) -> Folder:
+    """Learn a summary and write its folder.
+
+    The state is saved every `checkpoint_seconds`, and when the run is interrupted. The same call then resumes
+    it and ends with the very same summary and history as an uninterrupted run, given the same machine and
+    threads (with `recipe.outer.minutes` only nearly so, for the clock then decides how many steps are taken).
+
+    Args:
+        recipe: the whole run.
+        out: the summary's folder, made if need be.
+        dataset: the log, if it is loaded already; else `recipe.data` is.
+        restart: begin anew even if `out` holds a run or a summary, which is then lost.
+        progress: hears how the run goes.
+        checkpoint_seconds: between two saves of the state.
+
+    Returns:
+        What now lies in the folder. A folder that holds this recipe's finished summary is returned as it is.
+
+    Raises:
+        FarziError: the recipe contradicts itself, the log cannot be used, `out` holds a run of another recipe
+            or log, one of its files is damaged, or the metagradient stays without a finite value.
+        KeyboardInterrupt: the run was interrupted; its text says that the state is saved.
+        OSError: the disk is full or `out` cannot be written; the state saved before is still there.
+    """
+    out, progress = Path(out), progress or Progress()
+    _check(recipe)
+    dataset = dataset or load_dataset(recipe.data)
+    # Where there is a checkpoint, a summary beside it is that of an earlier run, or not whole.
+    saved = None if restart else Checkpoint.load(out)
+    if saved is not None:
+        run = Run.resume(saved, recipe, dataset, progress, out)
+        progress.message(f"resuming {out} after outer step {run.outer.step}")
+    elif not restart and (out / "summary.safetensors").exists():
+        finished = Folder.load(out)
+        data = finished.run.get("data_sha256")
+        refuse_another(finished.recipe, recipe, data, dataset, out, "the summary")
+        progress.message(f"{out} holds this summary already; --restart learns it anew")
+        return finished
+    else:
+        start = first_summary(recipe, dataset)
+        out.mkdir(parents=True, exist_ok=True)
+        run = Run.begin(recipe, dataset, progress, start)
+        run.checkpoint().save(out)
+        Folder.remove(out)
+    remove_leftovers(out)
+    with _stopping() as stop:
+        last_save = time.monotonic()
+        while not run.done:
+            run.advance()
+            if run.due:
+                run.measure()
+                write_text_atomic(out / "history.jsonl", history_text(run.history))
+            if stop.is_set() or time.monotonic() - last_save > checkpoint_seconds:
+                run.checkpoint().save(out)
+                last_save = time.monotonic()
+            if stop.is_set():
+                again = "the same command, without --restart," if restart else "the same command"
+                raise KeyboardInterrupt(
+                    f"stopped after outer step {run.outer.step}; {again} goes on from there"
+                )
+    folder = run.folder()
+    folder.save(out)
+    Checkpoint.remove(out)
+    return folder
+
+
+def _check(recipe: Recipe) -> None:
+    inner = recipe.inner
+    if inner.window > inner.steps:
+        raise FarziError(f"--window {inner.window} is longer than --inner-steps {inner.steps}; shorten it")
+    if recipe.student.hidden % recipe.student.heads:
+        raise FarziError(f"--heads {recipe.student.heads} does not divide --hidden {recipe.student.hidden}")
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """The first Ctrl-C or SIGTERM becomes an event, so that no step is cut in two; a second one is final."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

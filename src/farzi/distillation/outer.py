@@ -1,0 +1,135 @@
+"""One outer step: draw a run, differentiate its window, move the summary.
+
+All random draws of a step come from a generator seeded by (seed, step), so that a step's result depends on
+the state before it and on nothing else: a resumed run repeats an uninterrupted one bit for bit.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from farzi.data import Sequences, crops
+from farzi.distillation.clipping import RunningClip
+from farzi.distillation.runs import Point, Runs
+from farzi.distillation.weights import Theta
+from farzi.summary import Summary
+from farzi.training import NextEvent
+from farzi.unroll import Adam, Optimizer, State, train, unroll_with_state
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What an outer step met.
+
+    Attributes:
+        loss: next-event cross-entropy on real events, nats, before the summary moved.
+        norm: length of the metagradient, before clipping.
+    """
+
+    loss: float
+    norm: float
+
+
+class Outer:
+    """The outer loop's state, and the step that changes it.
+
+    Args:
+        summary: what it starts from.
+        loss: the student's loss.
+        log: real training sequences.
+        inner: the inner optimizer.
+        window: K, steps differentiated.
+        runs: where the windows begin.
+        batch: real sequences a step.
+        clip: of the metagradient.
+        seed: of all draws.
+
+    Attributes:
+        step: outer steps taken.
+    """
+
+    def __init__(
+        self,
+        summary: Summary,
+        loss: NextEvent,
+        log: Sequences,
+        inner: Optimizer,
+        window: int,
+        runs: Runs,
+        batch: int,
+        clip: RunningClip,
+        seed: int,
+    ) -> None:
+        self.step = 0
+        self._summary = summary.detach()
+        self._loss, self._log, self._inner, self._window = loss, log, inner, window
+        self._runs, self._batch, self._clip, self._seed = runs, batch, clip, seed
+        self._adam = Adam(0.0).init(self._flat())
+
+    @property
+    def summary(self) -> Summary:
+        """The summary as it stands."""
+        return self._summary
+
+    def take_step(self, rate: float) -> StepReport:
+        """One metagradient, one step of Adam with learning rate `rate`."""
+        rng = np.random.default_rng([self._seed, 1, self.step])
+        latents = self._summary.latents.detach().requires_grad_()
+        decoder = self._summary.decoder.detach().requires_grad_()
+        events = Summary(latents, decoder, self._summary.temperature).events()
+        fixed = events.detach()
+
+        def advance(theta: Theta, state: State | None, steps: int) -> tuple[Theta, State]:
+            end = train(self._loss.at, theta, fixed, self._inner, [None] * steps, state=state)
+            return end.theta, end.state
+
+        begin = self._runs.take(advance, rng)
+        end = unroll_with_state(
+            self._loss.at, begin.theta, events, self._inner, [None] * self._window, state=begin.state
+        )
+        windows = torch.from_numpy(crops(self._log, self._loss.student.length, self._batch, rng))
+        loss = self._loss.at(end.theta, windows)
+        bars = torch.autograd.grad(loss, [latents, decoder])
+
+        gradient, norm = self._clip(torch.cat([bar.reshape(-1) for bar in bars]))
+        flat, self._adam = Adam(rate).update(gradient, self._adam, self._flat())
+        self._summary = self._unflat(flat)
+        self._runs.put(Point({name: value.detach() for name, value in end.theta.items()}, end.state))
+        self.step += 1
+        return StepReport(float(loss.detach()), norm)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors of the state, in an order that `restore` needs kept."""
+        mean, square = self._adam.slots
+        return {
+            "latents": self._summary.latents,
+            "decoder": self._summary.decoder,
+            "adam/mean": mean,
+            "adam/square": square,
+            **{f"runs/{name}": value for name, value in self._runs.tensors().items()},
+        }
+
+    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Go on from `tensors()` as they were after `step` steps."""
+        self.step = step
+        self._summary = Summary(tensors["latents"], tensors["decoder"], self._summary.temperature)
+        self._adam = State(step, (tensors["adam/mean"], tensors["adam/square"]))
+        self._runs.restore(
+            {name.removeprefix("runs/"): value for name, value in tensors.items() if name.startswith("runs/")}
+        )
+
+    def _flat(self) -> Tensor:
+        return torch.cat([self._summary.latents.reshape(-1), self._summary.decoder.reshape(-1)])
+
+    def _unflat(self, flat: Tensor) -> Summary:
+        latents, decoder = self._summary.latents, self._summary.decoder
+        first, second = flat.split([latents.numel(), decoder.numel()])
+        return Summary(first.view(latents.shape), second.view(decoder.shape), self._summary.temperature)
+
+
+def cosine(fraction: float, floor: float = 0.02) -> float:
+    """The learning rate's factor after a fraction of the run: from 1 down to `floor`."""
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, fraction)))

@@ -1,0 +1,57 @@
+"""One student trained on the full data: the summary's measure, and weights that inner runs may begin with."""
+
+from dataclasses import dataclass, field
+
+from farzi.data import Dataset
+from farzi.distillation.weights import Theta
+from farzi.evaluation import CRITERION, Seen, evaluate
+from farzi.recipe import StudentSettings
+from farzi.students import Student
+from farzi.training import EventTraining, NextEvent, train_on_events
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A full-data training.
+
+    Attributes:
+        figures: its validation metrics.
+        seconds: what it took.
+        trajectory: its weights at the first measurements, in their order.
+    """
+
+    figures: dict[str, float]
+    seconds: float
+    trajectory: list[Theta] = field(default_factory=list)
+
+
+def reference(
+    dataset: Dataset,
+    settings: StudentSettings,
+    length: int,
+    seed: int,
+    seen: Seen,
+    training: EventTraining,
+    keep: int = 0,
+) -> Reference:
+    """Train on all training events until validation gets no better.
+
+    Args:
+        dataset: the log.
+        settings: the architecture.
+        length: events in a window.
+        seed: of the first weights and of the windows drawn.
+        seen: the treatment of seen items in the ranking.
+        training: step size, batch and patience.
+        keep: how many measurements' weights are kept as a trajectory.
+    """
+    trajectory: list[Theta] = []
+
+    def score(student: Student) -> float:
+        if len(trajectory) < keep:
+            theta = NextEvent(student).parameters_of(student)
+            trajectory.append({name: value.clone() for name, value in theta.items()})
+        return evaluate(student, dataset.valid, seen).means()[CRITERION]
+
+    fit = train_on_events(dataset.train, settings, len(dataset.vocabulary), length, seed, training, score)
+    return Reference(evaluate(fit.student, dataset.valid, seen).means(), fit.seconds, trajectory)

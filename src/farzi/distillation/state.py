@@ -1,0 +1,232 @@
+"""A run's whole state: how it begins, goes on, is measured, and passes into a checkpoint and back."""
+
+import math
+import os
+import platform
+import time
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any, Self
+
+import torch
+
+from farzi.data import Dataset
+from farzi.data.fingerprint import fingerprint
+from farzi.distillation.build import outer_loop
+from farzi.distillation.checkpoint import Checkpoint
+from farzi.distillation.clipping import RunningClip, Smoothness
+from farzi.distillation.outer import StepReport, cosine
+from farzi.distillation.progress import Progress
+from farzi.distillation.reference import Reference, reference
+from farzi.distillation.validation import Validation, validate
+from farzi.distillation.weights import Theta
+from farzi.errors import FarziError
+from farzi.recipe import Recipe, differences, parse_recipe
+from farzi.summary import Folder, Summary
+from farzi.training import EventTraining
+
+LOST = 10
+"""Outer steps in a row without a finite metagradient after which a run gives up."""
+KEPT = 20
+"""Weights on the way of the full-data training that inner runs may begin with, at most."""
+
+
+class Run:
+    """The outer loop, what was measured and the best summary; made by `begin` or `resume`.
+
+    Attributes:
+        outer: the outer loop.
+        history: the lines of history.jsonl so far.
+    """
+
+    def __init__(
+        self, recipe: Recipe, dataset: Dataset, progress: Progress, start: Summary, full: Reference
+    ) -> None:
+        self.recipe, self.dataset, self.progress, self.full = recipe, dataset, progress, full
+        self.clip, self.smoothness = RunningClip(recipe.outer.clip), Smoothness()
+        self.outer = outer_loop(recipe, dataset, start, self.clip, full.trajectory)
+        self.data = fingerprint(dataset)
+        self.reports: list[StepReport] = []  # since the last measurement
+        self.history: list[dict[str, Any]] = []
+        self.best_score, self.best = -math.inf, start
+        self.lost = 0
+        self.behind = 0.0  # seconds of earlier sessions
+        self.started = time.monotonic()
+
+    @classmethod
+    def begin(cls, recipe: Recipe, dataset: Dataset, progress: Progress, start: Summary) -> Self:
+        """A new run, with its start measured beside the full data."""
+        started = time.monotonic()
+        progress.message("training one student on the full data, to measure against")
+        keep = 0 if recipe.inner.weights == "fresh" else KEPT
+        length, seen = recipe.summary.length, recipe.outer.seen
+        full = reference(dataset, recipe.student, length, recipe.seed, seen, EventTraining(), keep)
+        run = cls(recipe, dataset, progress, start, full)
+        run.started = started
+        run.measure()
+        return run
+
+    @classmethod
+    def resume(
+        cls, saved: Checkpoint, recipe: Recipe, dataset: Dataset, progress: Progress, out: Path
+    ) -> Self:
+        """Go on from a state.
+
+        Raises:
+            FarziError: it is of another recipe or another log.
+        """
+        values, temperature = saved.values, recipe.summary.temperature
+        there = parse_recipe(values["recipe"], f"the recipe in {out}")
+        refuse_another(there, recipe, values["data"], dataset, out, "an unfinished run")
+        now, best = saved.part("outer"), saved.part("best")
+        start = Summary(now["latents"], now["decoder"], temperature)
+        full = Reference(values["full"]["figures"], values["full"]["seconds"], _trajectory(saved))
+        run = cls(recipe, dataset, progress, start, full)
+        run.outer.restore(now, values["step"])
+        run.best_score = values["best"]
+        run.best = Summary(best["latents"], best["decoder"], temperature)
+        run.behind, run.lost, run.clip.mean = values["seconds"], values["lost"], values["clip_mean"]
+        run.smoothness.norms.extend(values["norms"])
+        run.smoothness.warned = values["warned"]
+        run.reports = [StepReport(*report) for report in values["reports"]]
+        run.history = values["history"]
+        return run
+
+    @property
+    def seconds(self) -> float:
+        """Spent so far, in this session and those before."""
+        return self.behind + time.monotonic() - self.started
+
+    @property
+    def fraction(self) -> float:
+        """Of the run that is behind."""
+        minutes = self.recipe.outer.minutes
+        return self.outer.step / self.recipe.outer.steps if minutes is None else self.seconds / (60 * minutes)
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps, or all minutes, are behind; the last step is always measured."""
+        return self.fraction >= 1 and self.history[-1]["outer_step"] == self.outer.step
+
+    @property
+    def due(self) -> bool:
+        """Whether a validation is."""
+        return self.outer.step % self.recipe.outer.validate_every == 0 or self.fraction >= 1
+
+    def advance(self) -> None:
+        """One outer step.
+
+        Raises:
+            FarziError: for `LOST` steps no metagradient was finite.
+        """
+        report = self.outer.take_step(self.recipe.outer.learning_rate * cosine(self.fraction))
+        self.lost = 0 if math.isfinite(report.norm) else self.lost + 1
+        if self.lost == LOST:
+            raise FarziError(
+                f"no finite metagradient for {LOST} outer steps (step {self.outer.step}): inner training "
+                "diverges; lower --inner-learning-rate or raise --epsilon"
+            )
+        self.reports.append(report)
+        if (warning := self.smoothness(report.norm)) is not None:
+            self.progress.warning(warning)
+        self.progress.step(self.outer.step, self.fraction, self.seconds, report)
+
+    def measure(self) -> None:
+        """A validation: write it down, keep the summary if it is the best so far."""
+        result = validate(self.outer.summary, self.dataset, self.recipe, self.full.figures)
+        best = result.score > self.best_score
+        if best:
+            self.best_score, self.best = result.score, self.outer.summary
+        self.history.append(_line(self.outer.step, self.reports, result, best))
+        self.reports = []
+        self.progress.validation(self.outer.step, result, best)
+
+    def checkpoint(self) -> Checkpoint:
+        """The state, to go on from later."""
+        tensors = {f"outer/{name}": value for name, value in self.outer.tensors().items()}
+        tensors |= {"best/latents": self.best.latents, "best/decoder": self.best.decoder}
+        for k, theta in enumerate(self.full.trajectory):
+            tensors |= {f"trajectory/{k}/{name}": value for name, value in theta.items()}
+        values = {
+            "recipe": self.recipe.to_yaml(),
+            "data": self.data,
+            "step": self.outer.step,
+            "seconds": self.seconds,
+            "best": self.best_score,
+            "clip_mean": self.clip.mean,
+            "lost": self.lost,
+            "norms": list(self.smoothness.norms),
+            "warned": self.smoothness.warned,
+            "reports": [[report.loss, report.norm] for report in self.reports],
+            "history": self.history,
+            "full": {"figures": self.full.figures, "seconds": self.full.seconds},
+        }
+        return Checkpoint(tensors, values)
+
+    def folder(self) -> Folder:
+        """The result: the best summary."""
+        facts = {
+            "seconds": round(self.seconds, 1),
+            "outer_steps": self.outer.step,
+            "data_sha256": self.data,
+            "validation_full": self.full.figures,
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+            "torch": torch.__version__,
+        }
+        return Folder(self.best, self.dataset.vocabulary, self.recipe, self.history, facts)
+
+
+def refuse_another(
+    recipe: Recipe, ours: Recipe, data: str | None, dataset: Dataset, out: Path, what: str
+) -> None:
+    """Refuse what the folder `out` holds where it came of another recipe than `ours` or of another log.
+
+    Args:
+        recipe: the one in the folder.
+        ours: the one asked for.
+        data: the fingerprint in the folder.
+        dataset: the log asked for.
+        out: the folder.
+        what: it holds, for the message.
+
+    Raises:
+        FarziError: they differ.
+    """
+    if changed := differences(recipe, ours):
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise FarziError(
+            f"{out} holds {what} of another recipe ({'; '.join(changed[:3])}{more}); "
+            "choose another --out, or --restart"
+        )
+    if data != fingerprint(dataset):
+        raise FarziError(
+            f"{out} holds {what} of other data than {ours.data.source} is now; "
+            "choose another --out, or --restart"
+        )
+
+
+def _trajectory(saved: Checkpoint) -> list[Theta]:
+    thetas: dict[str, Theta] = {}
+    for name, value in saved.part("trajectory").items():
+        k, _, parameter = name.partition("/")
+        thetas.setdefault(k, {})[parameter] = value
+    return list(thetas.values())
+
+
+def _line(step: int, reports: list[StepReport], result: Validation, best: bool) -> dict[str, Any]:
+    """A line of history.jsonl: a measurement and the steps since the last; null for what is not finite."""
+    losses = [report.loss for report in reports if math.isfinite(report.loss)]
+    norms = [report.norm for report in reports if math.isfinite(report.norm)]
+    return {
+        "outer_step": step,
+        "real_loss": fmean(losses) if losses else None,
+        "metagradient_norm": {"median": median(norms), "min": min(norms), "max": max(norms)}
+        if norms
+        else None,
+        "steps_without_metagradient": len(reports) - len(norms),
+        "validation": result.figures,
+        "relative_to_full": {
+            name: None if math.isnan(ratio) else ratio for name, ratio in result.relative.items()
+        },
+        "best": best,
+    }

@@ -1,0 +1,25 @@
+"""Ranking metrics, intervals, and the comparison of a summary with its controls."""
+
+from farzi.evaluation.compare import CRITERION as CRITERION
+from farzi.evaluation.compare import Comparison as Comparison
+from farzi.evaluation.compare import Effort as Effort
+from farzi.evaluation.compare import compare as compare
+from farzi.evaluation.intervals import Interval as Interval
+from farzi.evaluation.intervals import paired_ratio as paired_ratio
+from farzi.evaluation.intervals import seed_interval as seed_interval
+from farzi.evaluation.ranking import Ranking as Ranking
+from farzi.evaluation.ranking import Seen as Seen
+from farzi.evaluation.ranking import evaluate as evaluate
+
+__all__ = [
+    "CRITERION",
+    "Comparison",
+    "Effort",
+    "Interval",
+    "Ranking",
+    "Seen",
+    "compare",
+    "evaluate",
+    "paired_ratio",
+    "seed_interval",
+]

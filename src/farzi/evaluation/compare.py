@@ -1,0 +1,214 @@
+"""A summary beside its controls, under the same evaluation.
+
+Every student starts from fresh random weights. The controls are trained as one trains on real events: with
+early stopping on the validation events and with the best of several learning rates, chosen on the validation
+events too. They are
+
+- full: the whole log;
+- random and head: as many real sequences as the summary has, of the same length, from random and from the
+  most active users;
+- the same at equal bytes: as many as fit in the summary's bytes.
+
+The test events are looked at once, at the end.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from farzi.baselines import Head, Random, Subset, bytes_per_event
+from farzi.data import Dataset, Sequences
+from farzi.evaluation.intervals import Interval, paired_ratio, seed_interval
+from farzi.evaluation.ranking import Ranking, Seen, evaluate
+from farzi.recipe import Recipe
+from farzi.students import Student
+from farzi.summary import Summary
+from farzi.training import EventTraining, Trained, train_on_events, train_on_summary
+
+CRITERION = "nDCG@10"
+"""The validation figure that decides early stopping and learning rates."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much work goes into a comparison.
+
+    Attributes:
+        seeds: trainings of each kind, with other first weights.
+        rates: learning rates tried for training on real events, each once.
+        training: the rest of that training.
+    """
+
+    seeds: int = 5
+    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
+    training: EventTraining = field(default_factory=EventTraining)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One kind of training data, trained on and tested.
+
+    Attributes:
+        trained_on: "full", "summary", "random", "head", "random, equal bytes" or "head, equal bytes".
+        sequences: how many sequences it has.
+        bytes: what they take when stored.
+        seconds: mean wall-clock seconds of a training.
+        per_user: each metric, (seeds, users).
+        learning_rate: the one used.
+    """
+
+    trained_on: str
+    sequences: int
+    bytes: int
+    seconds: float
+    per_user: dict[str, np.ndarray]
+    learning_rate: float
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """All kinds of training data beside each other.
+
+    Attributes:
+        student: the architecture's name.
+        seen: the treatment of seen items.
+        measured: one entry a kind, "full" first.
+        distilling: seconds that the distillation took; None where unknown.
+    """
+
+    student: str
+    seen: Seen
+    measured: tuple[Measured, ...]
+    distilling: float | None
+
+    def of(self, trained_on: str) -> Measured:
+        """The entry of that name."""
+        return next(entry for entry in self.measured if entry.trained_on == trained_on)
+
+    def relative(self, trained_on: str, metric: str) -> Interval:
+        """Ratio to the full data's figure, paired bootstrap over users and seeds; nan where that is 0."""
+        return paired_ratio(self.of(trained_on).per_user[metric], self.of("full").per_user[metric])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of results.json: one for each kind of training data and metric.
+
+        mean, low and high are per cent; relative_to_full is a ratio, nan where the full data's figure is 0.
+        """
+        rows = []
+        full = self.of("full").per_user
+        for entry in self.measured:
+            for metric, figures in entry.per_user.items():
+                mean, low, high = seed_interval(100 * figures.mean(1))
+                whole = full[metric].mean()
+                rows.append(
+                    {
+                        "trained_on": entry.trained_on,
+                        "student": self.student,
+                        "sequences": entry.sequences,
+                        "bytes": entry.bytes,
+                        "metric": metric,
+                        "mean": mean,
+                        "low": low,
+                        "high": high,
+                        "seeds": len(figures),
+                        "train_seconds": entry.seconds,
+                        "relative_to_full": float(figures.mean() / whole) if whole > 0 else math.nan,
+                    }
+                )
+        return rows
+
+    @property
+    def speedup(self) -> float:
+        """How many times faster a training on the summary is than one on the full data."""
+        return self.of("full").seconds / self.of("summary").seconds
+
+    @property
+    def break_even(self) -> float | None:
+        """After how many trainings the distillation has paid for itself; None where never, or unknown."""
+        saved = self.of("full").seconds - self.of("summary").seconds
+        return None if self.distilling is None or saved <= 0 else self.distilling / saved
+
+
+def compare(
+    summary: Summary,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    effort: Effort = Effort(),
+    seen: Seen = "keep",
+    distilling: float | None = None,
+    first_seed: int = 1000,
+    progress: Callable[[str], None] = lambda what: None,
+) -> Comparison:
+    """Train and test students on the full data, the summary and the controls.
+
+    Args:
+        summary: the learnt sequences.
+        dataset: the log they were learnt from.
+        recipe: how they were learnt; its student and inner loop are used.
+        effort: seeds and tuning.
+        seen: the treatment of seen items in the ranking.
+        distilling: seconds that the distillation took.
+        first_seed: the students' seeds count up from here; distillation draws its own from elsewhere.
+        progress: called with a word on what is being done.
+    """
+    vocabulary, length = len(dataset.vocabulary), summary.length
+    seeds = [first_seed + k for k in range(effort.seeds)]
+
+    def validate(student: Student) -> float:
+        return evaluate(student, dataset.valid, seen).means()[CRITERION]
+
+    def test(trained: Sequence[Trained]) -> dict[str, np.ndarray]:
+        return _stack([evaluate(one.student, dataset.test, seen) for one in trained])
+
+    def on_events(name: str, pick: Callable[[int], Sequences]) -> Measured:
+        def run(rate: float, seed: int) -> Trained:
+            training = replace(effort.training, learning_rate=rate)
+            return train_on_events(pick(seed), recipe.student, vocabulary, length, seed, training, validate)
+
+        rate = effort.rates[0]
+        if len(effort.rates) > 1:
+            progress(f"{name}: choosing a learning rate")
+            rate = max(effort.rates, key=lambda rate: validate(run(rate, first_seed - 1).student))
+        trained = []
+        for seed in seeds:
+            progress(f"{name}: training {len(trained) + 1} of {len(seeds)}")
+            trained.append(run(rate, seed))
+        chosen = pick(seeds[0])
+        size = len(chosen.items) * bytes_per_event(vocabulary)
+        return Measured(name, len(chosen), size, _mean_seconds(trained), test(trained), rate)
+
+    def on_summary() -> Measured:
+        trained = []
+        for seed in seeds:
+            progress(f"summary: training {len(trained) + 1} of {len(seeds)}")
+            trained.append(train_on_summary(summary, recipe.student, recipe.inner, seed))
+        rate = recipe.inner.learning_rate
+        return Measured(
+            "summary", summary.sequences, summary.bytes, _mean_seconds(trained), test(trained), rate
+        )
+
+    def picker(subset: Subset, count: int) -> Callable[[int], Sequences]:
+        return lambda seed: subset(dataset.train, length, count, np.random.default_rng(seed))
+
+    by_bytes = max(1, summary.bytes // (length * bytes_per_event(vocabulary)))
+    measured = (
+        on_events("full", lambda seed: dataset.train),
+        on_summary(),
+        on_events("random", picker(Random(), summary.sequences)),
+        on_events("head", picker(Head(), summary.sequences)),
+        on_events("random, equal bytes", picker(Random(), by_bytes)),
+        on_events("head, equal bytes", picker(Head(), by_bytes)),
+    )
+    return Comparison(recipe.student.name, seen, measured, distilling)
+
+
+def _stack(rankings: Sequence[Ranking]) -> dict[str, np.ndarray]:
+    return {name: np.stack([one.per_user[name] for one in rankings]) for name in rankings[0].per_user}
+
+
+def _mean_seconds(trained: Sequence[Trained]) -> float:
+    return float(np.mean([one.seconds for one in trained]))

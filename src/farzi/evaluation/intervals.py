@@ -1,0 +1,71 @@
+"""95 % intervals: over seeds for one training's figure, over users for the ratio of two."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+PART = 2**24
+"""Weights of the bootstrap held at a time: 128 MiB."""
+
+
+class Interval(NamedTuple):
+    """A mean, or a ratio of means, and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def seed_interval(figures: np.ndarray) -> Interval:
+    """Mean over seeds, (seeds,), and Student's t interval of it; of no width for a single seed.
+
+    It tells how far the figure moves with the random first weights, the users being what they are.
+    """
+    mean = float(np.mean(figures))
+    if len(figures) < 2:
+        return Interval(mean, mean, mean)
+    error = stats.sem(figures)
+    width = float(stats.t.ppf(0.5 + LEVEL / 2, len(figures) - 1) * error)
+    return Interval(mean, mean - width, mean + width)
+
+
+def paired_ratio(ours: np.ndarray, theirs: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:
+    """Ratio of two mean figures with a paired bootstrap over users and seeds.
+
+    Both were measured on the same users, and share what makes a user easy or hard: each draw takes users with
+    replacement, the same for both, and seeds with replacement, for each by itself, and forms the ratio of the
+    means. What is neither the user's nor the seed's is counted twice that way: the interval is on the wide side
+    (Owen, The pigeonhole bootstrap, 2007).
+
+    Args:
+        ours: figures, (seeds, users).
+        theirs: figures, (seeds', users).
+        draws: bootstrap samples.
+        seed: of the draws.
+
+    Returns:
+        The ratio of the means with the percentiles of the draws; nan where theirs is 0.
+    """
+    if ours.shape[1] != theirs.shape[1]:
+        raise ValueError(f"both must have the same users, got {ours.shape[1]} and {theirs.shape[1]}")
+    if theirs.mean() == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    rng = np.random.default_rng(seed)
+    users = ours.shape[1]
+    both = np.concatenate([ours, theirs])  # (seeds + seeds', users)
+    by_seed = np.empty((draws, len(both)))
+    for part in range(0, draws, rows := max(1, PART // users)):
+        size = min(rows, draws - part)
+        weights = rng.multinomial(users, np.full(users, 1 / users), size=size)  # (size, users)
+        by_seed[part : part + size] = weights @ both.T / users
+
+    def over_seeds(by_seed: np.ndarray) -> np.ndarray:
+        picked = rng.integers(by_seed.shape[1], size=by_seed.shape)
+        return np.take_along_axis(by_seed, picked, axis=1).mean(1)
+
+    above, below = over_seeds(by_seed[:, : len(ours)]), over_seeds(by_seed[:, len(ours) :])
+    ratios = above / np.where(below == 0, np.nan, below)
+    low, high = np.nanpercentile(ratios, [50 - 50 * LEVEL, 50 + 50 * LEVEL])
+    return Interval(float(ours.mean() / theirs.mean()), float(low), float(high))

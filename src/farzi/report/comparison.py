@@ -1,0 +1,96 @@
+"""The comparison table, and the sentences under it that say what the figures are."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from farzi.evaluation import Comparison, seed_interval
+from farzi.files import write_text_atomic
+
+SHOWN = ("HR@10", "nDCG@10", "HR@100")
+"""The metrics in the table; results.json has them all."""
+
+
+def save_results(comparison: Comparison, path: str | Path) -> list[dict[str, Any]]:
+    """Write the rows of results.json, and return them; a figure that is not defined (x / 0) is null.
+
+    Raises:
+        OSError: the disk is full or the file cannot be written.
+    """
+    rows = [{key: _or_null(value) for key, value in row.items()} for row in comparison.rows()]
+    write_text_atomic(path, json.dumps(rows, indent=2, allow_nan=False) + "\n")
+    return rows
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """A row for each kind of training data: per cent, 95 % interval, share of the full data's figure."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("trained on")
+    for name in ("sequences", "KiB", *SHOWN, "train s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for entry in comparison.measured:
+        cells = [entry.trained_on, f"{entry.sequences:,}", _kib(entry.bytes)]
+        for metric in SHOWN:
+            mean, low, _ = seed_interval(100 * entry.per_user[metric].mean(1))
+            cell = f"{mean:.1f} ±{mean - low:.1f}"
+            if entry.trained_on != "full":
+                cell += f"\n{_share(comparison.relative(entry.trained_on, metric).mean)}"
+            cells.append(cell)
+        table.add_row(*cells, f"{entry.seconds:.1f}", style="bold" if entry.trained_on == "summary" else None)
+    return table
+
+
+def print_comparison(comparison: Comparison, items: int, console: Console | None = None) -> None:
+    """Print the table and what it means.
+
+    Args:
+        comparison: what was measured.
+        items: size of the catalogue that events were ranked in.
+        console: where to; stdout if None.
+    """
+    console = console or Console(highlight=False)
+    console.print(comparison_table(comparison))
+    for line in closing_lines(comparison, items):
+        console.print(line, markup=False)
+
+
+def closing_lines(comparison: Comparison, items: int) -> list[str]:
+    """What the figures are, how sure the summary's share of the full data is, and what it saves."""
+    full = comparison.of("full")
+    seeds, users = next(iter(full.per_user.values())).shape
+    shares = []
+    for metric in SHOWN:
+        mean, low, high = comparison.relative("summary", metric)
+        shares.append(f"{metric} {_share(mean)} ({_share(low)} to {_share(high)})")
+    seen = "kept in the ranking" if comparison.seen == "keep" else "left out of the ranking"
+    ours = comparison.of("summary")
+    lines = [
+        f"Test events of {users:,} users ranked among all {items:,} items, seen ones {seen}; per cent, mean "
+        f"of {seeds} students ± 95 % interval over them; below it the share of the full data's figure.",
+        f"Of the full data the summary reaches {', '.join(shares)}: 95 % intervals over users and students.",
+        f"Training on it takes {ours.seconds:.2f} s, on the full data {full.seconds:.1f} s: "
+        f"{comparison.speedup:,.0f} times faster.",
+    ]
+    if comparison.distilling is not None and comparison.break_even is not None:
+        trainings = math.ceil(comparison.break_even)
+        lines.append(
+            f"Distilling took {comparison.distilling:,.0f} s, paid for after {trainings:,} trainings."
+        )
+    return lines
+
+
+def _kib(size: int) -> str:
+    return f"{size / 1024:,.0f}" if size >= 10 * 1024 else f"{size / 1024:.1f}"
+
+
+def _share(ratio: float) -> str:
+    return "–" if math.isnan(ratio) else f"{100 * ratio:.0f} %"
+
+
+def _or_null(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,194 @@
+"""Training a student from scratch: on a summary, by its recipe, or on real events, until it gets no better.
+
+Both start from fresh random weights, embeddings included. `train_on_summary` is the inner loop itself, so
+that a student is trained exactly as the distillation expected; `train_on_events` is ordinary minibatch
+training with early stopping.
+"""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from farzi.data import Sequences, crops
+from farzi.losses import hard_next_event, soft_next_event
+from farzi.recipe import InnerSettings, StudentSettings
+from farzi.students import SASRec, Student
+from farzi.summary import Summary
+from farzi.unroll import SGD, Adagrad, Adam, AdamW, Momentum, Optimizer, RMSprop, train
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained student and what it took.
+
+    Attributes:
+        student: the student.
+        seconds: wall-clock seconds of the training, early-stopping measurements included.
+        steps: optimizer steps taken.
+    """
+
+    student: Student
+    seconds: float
+    steps: int
+
+
+def make_student(settings: StudentSettings, vocabulary: int, length: int, seed: int) -> Student:
+    """A student with fresh random weights that depend on `seed` alone.
+
+    Args:
+        settings: the architecture.
+        vocabulary: V, padding included.
+        length: the longest sequence it must take.
+        seed: of its weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return SASRec(vocabulary, length, settings.hidden, settings.layers, settings.heads)
+
+
+def make_optimizer(settings: InnerSettings) -> Optimizer:
+    """The inner optimizer as a value."""
+    rate = settings.learning_rate
+    match settings.optimizer:
+        case "sgd":
+            return SGD(rate)
+        case "momentum":
+            return Momentum(rate)
+        case "adagrad":
+            return Adagrad(rate, settings.epsilon)
+        case "rmsprop":
+            return RMSprop(rate, epsilon=settings.epsilon)
+        case "adamw":
+            return AdamW(rate, epsilon=settings.epsilon)
+        case "adam":
+            return Adam(rate, epsilon=settings.epsilon)
+
+
+class NextEvent(nn.Module):
+    """A student's next-event loss as a function of its parameters: what the engine differentiates.
+
+    Called with soft events (B, L, V) it is the loss on a summary, with indices (B, L) the one on real events.
+    """
+
+    def __init__(self, student: Student) -> None:
+        super().__init__()
+        self.student = student
+
+    def forward(self, events: Tensor) -> Tensor:
+        """Mean cross-entropy of the next event, nats."""
+        if events.is_floating_point():
+            embedded = self.student.embed(events)
+            # the targets are x E in the output table, which the input's embedding is already where tables are
+            # tied
+            tied = self.student.output_table is self.student.embedding
+            targets = embedded if tied else events @ self.student.output_table
+            return soft_next_event(self.student.hidden(embedded), self.student.output_table, targets)
+        hidden = self.student.hidden(self.student.embed(events), events > 0)
+        return hard_next_event(hidden, self.student.output_table, events)
+
+    def parameters_of(self, student: Student) -> dict[str, Tensor]:
+        """The parameters of a student of the same architecture, detached, under this module's names."""
+        return {f"student.{name}": value.detach() for name, value in student.named_parameters()}
+
+    def at(self, theta: dict[str, Tensor], events: Tensor, batch: Any = None) -> Tensor:
+        """The loss at parameters `theta`; `batch`, where given, indexes the sequences used."""
+        return functional_call(self, theta, (events if batch is None else events[batch],))
+
+    def put(self, theta: dict[str, Tensor]) -> Student:
+        """A student of this architecture that holds the parameters `theta`."""
+        student = copy.deepcopy(self.student)
+        student.load_state_dict(
+            {name.removeprefix("student."): value.detach() for name, value in theta.items()}
+        )
+        return student
+
+
+def train_on_summary(
+    summary: Summary, settings: StudentSettings, inner: InnerSettings, seed: int, steps: int | None = None
+) -> Trained:
+    """Train a fresh student on a summary, with the inner loop's optimizer and number of steps.
+
+    Args:
+        summary: what to train on.
+        settings: the architecture.
+        inner: the training.
+        seed: of the student's first weights.
+        steps: number of steps instead of `inner.steps`.
+    """
+    start = time.perf_counter()
+    loss = NextEvent(make_student(settings, summary.vocabulary, summary.length, seed))
+    schedule = [None] * (inner.steps if steps is None else steps)
+    with torch.no_grad():
+        events = summary.events()
+    end = train(loss.at, loss.parameters_of(loss.student), events, make_optimizer(inner), schedule)
+    return Trained(loss.put(end.theta), time.perf_counter() - start, len(schedule))
+
+
+@dataclass(frozen=True)
+class EventTraining:
+    """Ordinary training on real events: Adam on random windows, stopped when validation gets no better.
+
+    Attributes:
+        learning_rate: Adam's.
+        batch: windows a step.
+        steps: at most so many steps.
+        every: steps between two measurements.
+        patience: measurements without a better one before it stops; the best weights are kept.
+    """
+
+    learning_rate: float = 3e-3
+    batch: int = 128
+    steps: int = 5000
+    every: int = 50
+    patience: int = 5
+
+
+def train_on_events(
+    log: Sequences,
+    settings: StudentSettings,
+    vocabulary: int,
+    length: int,
+    seed: int,
+    training: EventTraining,
+    score: Callable[[Student], float],
+) -> Trained:
+    """Train a fresh student on real sequences until `score` gets no better.
+
+    Args:
+        log: training sequences.
+        settings: the architecture.
+        vocabulary: V, padding included.
+        length: events in a window.
+        seed: of the first weights and of the windows drawn.
+        training: step size, batch and patience.
+        score: the figure of merit on validation data, higher is better.
+
+    Returns:
+        The student at its best measurement; the seconds count all steps taken.
+    """
+    start = time.perf_counter()
+    student = make_student(settings, vocabulary, length, seed)
+    loss = NextEvent(student)
+    optimizer = torch.optim.Adam(student.parameters(), lr=training.learning_rate)
+    rng = np.random.default_rng(seed)
+    best, best_state, since, step = -np.inf, copy.deepcopy(student.state_dict()), 0, 0
+    while step < training.steps and since < training.patience:
+        windows = torch.from_numpy(crops(log, length, training.batch, rng))
+        optimizer.zero_grad()
+        loss(windows).backward()
+        optimizer.step()
+        step += 1
+        if step % training.every == 0 or step == training.steps:
+            figure = score(student)
+            since += 1
+            if figure > best:
+                best, best_state, since = figure, copy.deepcopy(student.state_dict()), 0
+    student.load_state_dict(best_state)
+    return Trained(student, time.perf_counter() - start, step)

@@ -1,0 +1,148 @@
+"""The commands one after the other, from a log to a table, on a log of twelve people and eight items."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from farzi.cli import app
+
+
+def run(*words: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words], prog_name="farzi")
+
+
+def read(*words: str | Path) -> str:
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(*words: str | Path) -> str:
+    result = run(*words)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    return result.stderr.strip().removeprefix("farzi: ")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a log and a summary of it, learnt in two steps."""
+    place = tmp_path_factory.mktemp("run")
+    rows = (f"u{user},i{(user + step) % 8},{100 * user + step}\n" for user in range(12) for step in range(9))
+    (place / "log.csv").write_text("user,item,time\n" + "".join(rows))
+    (place / "recipe.yaml").write_text(
+        "student: {hidden: 8}\n"
+        "summary: {sequences: 3, length: 4, dim: 2}\n"
+        "inner: {steps: 6, window: 2, skip: 1}\n"
+        "outer: {steps: 2, batch: 4, validate_every: 1, validate_students: 1}\n"
+    )
+    text = read("distill", place / "log.csv", "--out", place / "summary", "--recipe", place / "recipe.yaml")
+    assert "Next: farzi compare" in text
+    return place
+
+
+@pytest.fixture(scope="module")
+def student(place: Path) -> Path:
+    path = place / "student.safetensors"
+    facts = json.loads(read("train", place / "summary", "--out", path, "--json"))
+    assert (facts["trained_on"], facts["steps"]) == ("summary", 6)
+    return path
+
+
+def test_a_finished_run_is_not_run_again(place: Path):
+    before = (place / "summary" / "summary.safetensors").stat().st_mtime_ns
+    words = ("distill", place / "log.csv", "--out", place / "summary", "--recipe", place / "recipe.yaml")
+    facts = json.loads(read(*words, "--json"))
+    assert facts["outer_steps"] == 2
+    assert set(facts["best"]["relative_to_full"]) >= {"HR@10", "nDCG@10", "HR@100"}
+    assert (place / "summary" / "summary.safetensors").stat().st_mtime_ns == before
+
+
+def test_another_recipe_does_not_go_over_a_summary(place: Path):
+    line = refused("distill", place / "log.csv", "--out", place / "summary", "--hidden", "16")
+    assert "holds the summary of another recipe" in line
+    assert "\n" not in line
+
+
+def test_evaluate_ranks_with_the_student_on_its_own_log(student: Path):
+    found = json.loads(read("evaluate", student, "--json"))
+    assert found["data"].endswith("log.csv")
+    assert 0 <= found["metrics"]["nDCG@10"] <= 1
+    assert found["metrics"]["HR@10"] == 1  # of eight items
+    text = read("evaluate", student, "--on", "valid", "--seen", "exclude")
+    assert "valid events of 12 users" in text
+    assert "seen: exclude" in text
+
+
+def test_evaluate_refuses_other_items(student: Path, place: Path):
+    (place / "other.csv").write_text((place / "log.csv").read_text().replace("i7", "j"))
+    assert "not those that the student was trained for" in refused("evaluate", student, place / "other.csv")
+
+
+def test_evaluate_refuses_what_is_no_student(place: Path):
+    assert "no such file" in refused("evaluate", place / "nowhere")
+    assert "not of the format farzi-student-1" in refused(
+        "evaluate", place / "summary" / "summary.safetensors"
+    )
+
+
+@pytest.mark.parametrize("on", ["full", "random", "head"])
+def test_train_on_real_events(place: Path, tmp_path: Path, on: str):
+    out = tmp_path / "s.safetensors"
+    data = () if on == "full" else ("--sequences", "2")
+    facts = json.loads(read("train", place / "summary", "--on", on, *data, "--out", out, "--json"))
+    assert facts["trained_on"] == on
+    assert json.loads(read("evaluate", out, "--json"))["metrics"]
+
+
+def test_the_same_seed_trains_the_same_student(place: Path, student: Path, tmp_path: Path):
+    for seed, same in (("0", True), ("1", False)):
+        out = tmp_path / seed
+        read("train", place / "summary", "--out", out, "--seed", seed)
+        assert (out.read_bytes() == student.read_bytes()) is same
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--user", "u"], "--user has no effect on training on a summary"),
+        (["--sequences", "3"], "--sequences has no effect on training on a summary"),
+        (["--learning-rate", "1"], "on a summary it is --inner-learning-rate (farzi train --help)"),
+        (["--on", "full", "--sequences", "3"], "--sequences has no effect on training on all of the log"),
+        (["--on", "head", "--inner-steps", "3"], "--inner-steps has no effect on training on real events"),
+    ],
+)
+def test_train_refuses_options_that_would_do_nothing(
+    place: Path, tmp_path: Path, words: list[str], line: str
+):
+    assert refused("train", place / "summary", "--out", tmp_path / "s", *words) == line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_compare_prints_a_table_and_writes_the_rows(place: Path):
+    text = read("compare", place / "summary", "--seeds", "2", "--max-steps", "3")
+    assert "summary" in text
+    assert "times faster" in text
+    rows = json.loads((place / "summary" / "results.json").read_text())
+    assert {row["trained_on"] for row in rows} >= {"full", "summary", "random", "head"}
+    assert {row["seeds"] for row in rows} == {2}
+
+
+def test_inspect_names_the_likeliest_events(place: Path):
+    rows = json.loads(read("inspect", place / "summary", "--sequences", "2", "--top", "3", "--json"))
+    assert [len(row) for row in rows] == [4, 4]
+    for events in (events for row in rows for events in row):
+        shares = [event["probability"] for event in events]
+        assert len(shares) == 3
+        assert shares == sorted(shares, reverse=True)
+    text = read("inspect", place / "summary")
+    assert "sequence 3 of 3" in text
+    assert rows[0][0][0]["name"] in text
+
+
+@pytest.mark.parametrize("command", ["inspect", "compare"])
+def test_a_folder_without_a_summary_is_refused(tmp_path: Path, command: str):
+    assert str(tmp_path / "nowhere") in refused(command, tmp_path / "nowhere")
+    assert str(tmp_path) in refused(command, tmp_path)

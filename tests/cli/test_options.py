@@ -1,0 +1,167 @@
+"""Options come from the recipe's models: names, kinds, defaults, precedence, help."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from farzi.cli.options import ARGUMENTS, Given, GroupedCommand, RecipeOption, option_names, recipe_options
+from farzi.errors import FarziError
+from farzi.recipe import DataSettings, InnerSettings, OuterSettings, Recipe, StudentSettings
+from farzi.recipe.paths import fields
+
+GROUPS = ("", *(name for name in Recipe.model_fields if name != "seed"))
+
+
+@pytest.fixture
+def parse() -> Callable[..., Recipe]:
+    """Run a command with every option on some words; the recipe it would have used."""
+
+    def run(*words: str, base: Recipe | None = None) -> Recipe:
+        seen: list[Recipe] = []
+
+        @click.command(cls=GroupedCommand)
+        @recipe_options(*GROUPS)
+        def command(given: Given) -> None:
+            seen.append(given.recipe(base))
+
+        result = CliRunner().invoke(command, words)
+        if isinstance(result.exception, FarziError):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return seen[0]
+
+    return run
+
+
+def options() -> dict[str, RecipeOption]:
+    @click.command(cls=GroupedCommand)
+    @recipe_options(*GROUPS)
+    def command(**_: Any) -> None: ...
+
+    return {param.opts[0]: param for param in command.params if isinstance(param, RecipeOption)}
+
+
+def test_every_setting_is_an_option_or_an_argument():
+    names = option_names()
+    assert set(names) | set(ARGUMENTS) == {path for path, _ in fields(Recipe)}
+    assert len(set(names.values())) == len(names)
+    assert set(options()) == {f"--{name}" for name in names.values()}
+
+
+def test_a_shared_name_gets_its_group_and_a_unique_one_does_not():
+    names = option_names()
+    assert names["student", "hidden"] == "hidden"
+    assert names["seed",] == "seed"
+    assert names["inner", "learning_rate"] == "inner-learning-rate"
+    assert names["outer", "learning_rate"] == "outer-learning-rate"
+    assert names["inner", "steps"] == "inner-steps"
+    assert names["data", "file"] == "from"
+    assert names["student", "name"] == "student"
+
+
+def test_help_and_default_are_the_models():
+    found = options()
+    for path, field in fields(Recipe):
+        if path in ARGUMENTS:
+            continue
+        option = found[f"--{option_names()[path]}"]
+        assert option.help == field.description
+        if field.default is None:
+            assert option.default_shown is None
+        elif isinstance(field.default, bool):
+            assert option.default_shown == ("yes" if field.default else "no")
+        else:
+            assert option.default_shown == str(field.default)
+
+
+def test_without_options_the_recipe_is_the_default(parse: Callable[..., Recipe]):
+    assert parse() == Recipe()
+
+
+def test_options_set_what_they_name(parse: Callable[..., Recipe]):
+    recipe = parse(
+        *("--hidden", "64", "--inner-learning-rate", "1e-3", "--outer-learning-rate", "0.1"),
+        *("--from", "copy.zip", "--skip-bad", "--seed", "7", "--split", "ratio", "--minutes", "2"),
+    )
+    assert recipe == Recipe(
+        seed=7,
+        data=DataSettings(file="copy.zip", skip_bad=True, split="ratio"),
+        student=StudentSettings(hidden=64),
+        inner=InnerSettings(learning_rate=1e-3),
+        outer=OuterSettings(learning_rate=0.1, minutes=2),
+    )
+
+
+def test_an_option_wins_over_the_file_and_the_file_over_the_default(
+    parse: Callable[..., Recipe], tmp_path: Path
+):
+    file = tmp_path / "r.yaml"
+    file.write_text("student: {hidden: 48, layers: 2}\ndata: {skip_bad: true}\n")
+    recipe = parse("--recipe", str(file), "--hidden", "16", "--no-skip-bad")
+    assert recipe == Recipe(student=StudentSettings(hidden=16, layers=2), data=DataSettings(skip_bad=False))
+    assert parse("--recipe", str(file)).data.skip_bad
+
+
+def test_an_option_set_to_its_default_still_wins_over_the_base(parse: Callable[..., Recipe]):
+    base = Recipe(student=StudentSettings(hidden=48), seed=5)
+    assert parse("--hidden", "32", base=base) == Recipe(seed=5)
+
+
+def test_a_file_takes_the_place_of_the_base(parse: Callable[..., Recipe], tmp_path: Path):
+    file = tmp_path / "r.yaml"
+    file.write_text("seed: 1\n")
+    assert parse("--recipe", str(file), base=Recipe(student=StudentSettings(hidden=48))) == Recipe(seed=1)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--hidden", "0"), "--hidden must be at least 1, not 0"),
+        (("--inner-learning-rate", "-0.5"), "--inner-learning-rate must be above 0, not -0.5"),
+        (("--inner-learning-rate", "nan"), "--inner-learning-rate must be a finite number, not nan"),
+        (("--valid-fraction", "1"), "--valid-fraction must be below 1, not 1"),
+    ],
+)
+def test_a_value_out_of_range_names_its_option(
+    parse: Callable[..., Recipe], words: tuple[str, ...], line: str
+):
+    with pytest.raises(FarziError) as caught:
+        parse(*words)
+    assert str(caught.value) == line
+
+
+def test_a_mistake_in_the_file_names_its_place(parse: Callable[..., Recipe], tmp_path: Path):
+    file = tmp_path / "r.yaml"
+    file.write_text("student:\n  hiden: 3\n")
+    with pytest.raises(
+        FarziError, match=r"r\.yaml:2:3: unknown key student\.hiden; did you mean student\.hidden\?"
+    ):
+        parse("--recipe", str(file))
+
+
+def test_help_stands_group_by_group():
+    @click.command(cls=GroupedCommand)
+    @recipe_options(*GROUPS)
+    def command(**_: Any) -> None: ...
+
+    text = CliRunner().invoke(command, ["--help"]).output
+    places = [
+        text.index(f"\n{heading}:\n") for heading in ("Options", "Run", "Data", "Student", "Inner loop")
+    ]
+    assert places == sorted(places)
+    assert text.index("--hidden N") > text.index("\nStudent:\n")
+
+
+def test_a_command_may_offer_some_groups_only():
+    @click.command()
+    @recipe_options("data")
+    def command(**_: Any) -> None: ...
+
+    names = {param.name for param in command.params if isinstance(param, RecipeOption)}
+    assert "data__user" in names
+    assert "student__hidden" not in names
+    assert "seed" not in names

@@ -1,0 +1,46 @@
+"""The progress of a run: lines where there is no terminal, one live line where there is."""
+
+import io
+
+from rich.console import Console
+
+from farzi.cli.progress import Shown
+from farzi.distillation import StepReport, Validation
+
+RESULT = Validation({}, {"HR@10": 0.5, "nDCG@10": 0.456, "HR@100": 0.9, "MRR": 0.1})
+
+
+def run(terminal: bool) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, width=150, color_system=None)
+    with Shown(console) as progress:
+        progress.message("begins")
+        progress.step(1, 0.25, 10.0, StepReport(7.5, 0.05))
+        progress.validation(1, RESULT, best=True)
+        progress.step(2, 0.5, 40.0, StepReport(7.25, 12345.0))
+        progress.warning("swings")
+    return stream.getvalue()
+
+
+def test_without_a_terminal_each_validation_is_a_line():
+    assert run(terminal=False).splitlines() == [
+        "begins",
+        "step 1: real loss 7.500, metagradient 0.05; "
+        "of full data: HR@10 50 %, nDCG@10 46 %, HR@100 90 % (best so far)",
+        "warning: swings",
+    ]
+
+
+def test_on_a_terminal_the_line_tells_loss_norm_validation_and_time_left():
+    text = run(terminal=True)
+    assert "step 2, real loss 7.250, metagradient 1.2e+04, 1:00 left" in text  # 30 s for the second quarter
+    assert "of full data: HR@10 50 %" in text
+    assert "warning: swings" in text
+
+
+def test_without_a_terminal_what_is_done_stays():
+    stream = io.StringIO()
+    with Shown(Console(file=stream, force_terminal=False)) as progress:
+        progress.doing("one")
+        progress.doing("two")
+    assert stream.getvalue().splitlines() == ["one", "two"]

@@ -1,0 +1,253 @@
+"""Whole runs: what they learn, what they tell, what they refuse, and how they end."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from farzi.data import Dataset, pad_left
+from farzi.distillation import Progress, StepReport, Validation, distill, reference, validate
+from farzi.distillation.validation import JUDGED
+from farzi.errors import FarziError
+from farzi.evaluation import evaluate
+from farzi.recipe import InnerSettings, OuterSettings, Recipe, StudentSettings, SummarySettings
+from farzi.summary import Folder, Gaussian, Summary
+from farzi.training import EventTraining, NextEvent, train_on_events, train_on_summary
+
+pytestmark = pytest.mark.usefixtures("_short_reference")
+
+
+class Heard(Progress):
+    """Keeps all that a run tells."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.warnings: list[str] = []
+        self.steps: list[tuple[int, float, StepReport]] = []
+        self.validations: list[tuple[int, Validation, bool]] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def step(self, number: int, fraction: float, seconds: float, report: StepReport) -> None:
+        self.steps.append((number, fraction, report))
+
+    def validation(self, number: int, result: Validation, best: bool) -> None:
+        self.validations.append((number, result, best))
+
+
+def change(recipe: Recipe, group: str, **values: Any) -> Recipe:
+    return recipe.model_copy(update={group: getattr(recipe, group).model_copy(update=values)})
+
+
+def refusal(recipe: Recipe, out: Path, dataset: Dataset) -> str:
+    with pytest.raises(FarziError) as caught:
+        distill(recipe, out, dataset=dataset)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_run_learns_what_comes_next(tiny: Dataset, tmp_path: Path):
+    recipe = Recipe(
+        student=StudentSettings(hidden=8),
+        summary=SummarySettings(sequences=8, length=6, dim=6, start="random"),
+        inner=InnerSettings(steps=15, window=5, skip=4, pool=4, learning_rate=0.05),
+        outer=OuterSettings(steps=60, batch=32, validate_every=20, validate_students=1, learning_rate=0.2),
+    )
+    folder = distill(recipe, tmp_path, dataset=tiny)
+    windows = torch.from_numpy(pad_left(tiny.test.histories, 6))
+
+    def real_loss(summary: Summary) -> float:
+        """Of students that training and distillation have not met."""
+        students = [
+            train_on_summary(summary, recipe.student, recipe.inner, seed).student for seed in (7, 8, 9)
+        ]
+        with torch.no_grad():
+            return float(np.mean([float(NextEvent(student)(windows)) for student in students]))
+
+    start = Gaussian()(8, 6, 6, 41, tiny.train, 1.0, np.random.default_rng([0, 0]))
+    assert real_loss(start) > 3.6  # ln 40 is 3.7
+    assert real_loss(folder.summary) < real_loss(start) - 0.4
+    losses = [line["real_loss"] for line in folder.history[1:]]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_progress_and_history_tell_the_same(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    heard = Heard()
+    folder = distill(recipe, tmp_path, dataset=tiny, progress=heard)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert (np.random.get_state()[1] == numpy_state).all()
+
+    assert [number for number, _, _ in heard.steps] == list(range(1, 9))
+    assert [fraction for _, fraction, _ in heard.steps] == [k / 8 for k in range(1, 9)]
+    assert [line["outer_step"] for line in folder.history] == [0, 3, 6, 8]
+    assert [number for number, _, _ in heard.validations] == [0, 3, 6, 8]
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == folder.history
+    assert folder.history[0]["real_loss"] is None
+    assert folder.history[0]["metagradient_norm"] is None
+    for line, (_, result, best), steps in zip(folder.history, heard.validations, (0, 3, 3, 2), strict=True):
+        met = [
+            report
+            for number, _, report in heard.steps
+            if line["outer_step"] - steps < number <= line["outer_step"]
+        ]
+        assert len(met) == steps
+        assert line["validation"] == result.figures
+        assert line["relative_to_full"] == result.relative
+        assert line["best"] == best
+        assert line["steps_without_metagradient"] == 0
+        if met:
+            norms = sorted(report.norm for report in met)
+            assert line["real_loss"] == pytest.approx(np.mean([report.loss for report in met]))
+            assert line["metagradient_norm"]["min"] == norms[0]
+            assert line["metagradient_norm"]["median"] == pytest.approx(np.median(norms))
+            assert line["metagradient_norm"]["max"] == norms[-1]
+    assert folder.run["outer_steps"] == 8
+    assert folder.run["seconds"] > 0
+    assert set(folder.run["validation_full"]) == set(folder.history[0]["validation"])
+
+
+def test_the_best_summary_is_the_one_kept(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    # steps this large make each summary worse than the first
+    folder = distill(change(recipe, "outer", learning_rate=300.0), tmp_path, dataset=tiny)
+    scores = [np.mean([line["relative_to_full"][name] for name in JUDGED]) for line in folder.history]
+    best = [line for line in folder.history if line["best"]][-1]
+    assert scores[folder.history.index(best)] == max(scores)
+    again = validate(folder.summary, tiny, recipe, folder.run["validation_full"])
+    assert again.figures == best["validation"]
+
+
+def test_minutes_end_a_run(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    heard = Heard()
+    folder = distill(change(recipe, "outer", minutes=0.01, steps=1), tmp_path, dataset=tiny, progress=heard)
+    assert folder.run["seconds"] >= 0.6
+    assert folder.run["outer_steps"] == len(heard.steps) >= 1
+    assert folder.history[-1]["outer_step"] == len(heard.steps)
+    assert heard.steps[-1][1] >= 1
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_inner_training_that_diverges_ends_the_run_with_a_clear_line(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, optimizer: str
+):
+    recipe = change(change(recipe, "inner", learning_rate=1e20, optimizer=optimizer), "outer", steps=50)
+    line = refusal(recipe, tmp_path, tiny)
+    assert line.startswith("no finite metagradient for 10 outer steps")
+    assert "lower --inner-learning-rate" in line
+    assert not (tmp_path / "summary.safetensors").exists()
+
+
+def test_steps_without_a_metagradient_are_written_down(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    folder = distill(change(recipe, "inner", learning_rate=1e20), tmp_path, dataset=tiny)
+    assert [line["steps_without_metagradient"] for line in folder.history] == [0, 3, 3, 2]
+    assert [line["real_loss"] for line in folder.history] == [None] * 4
+    assert [line["metagradient_norm"] for line in folder.history] == [None] * 4
+    assert json.loads((tmp_path / "history.jsonl").read_text().splitlines()[-1], parse_constant=pytest.fail)
+
+
+def test_a_rough_metagradient_is_told_once(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    heard = Heard()
+    # sign-like first steps of Adam: the trap of a small epsilon
+    rough = change(recipe, "inner", epsilon=1e-12, learning_rate=3.0, steps=8, window=8, pool=0)
+    distill(change(rough, "outer", steps=20, validate_every=20), tmp_path, dataset=tiny, progress=heard)
+    assert len(heard.warnings) == 1
+    assert "not smooth" in heard.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("group", "values", "line"),
+    [
+        ("inner", {"window": 7}, "--window 7 is longer than --inner-steps 6; shorten it"),
+        ("student", {"heads": 3}, "--heads 3 does not divide --hidden 8"),
+        ("summary", {"dim": 40}, "a summary of dim 40 needs more than 40 items, the log has 40; lower --dim"),
+    ],
+)
+def test_a_recipe_that_cannot_be_run_leaves_nothing(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, group: str, values: dict[str, int], line: str
+):
+    assert refusal(change(recipe, group, **values), tmp_path / "out", tiny) == line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_log_that_cannot_be_used_leaves_nothing(make_dataset: Any, recipe: Recipe, tmp_path: Path):
+    log = make_dataset([[1, 2, 3], [4, 5, 6], [7, 8, 9]], 9)
+    assert "nobody has two training events" in refusal(recipe, tmp_path / "out", log)
+    missing = recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": "nothing.csv"})})
+    with pytest.raises(FarziError, match=r"nothing\.csv"):
+        distill(missing, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work_begins(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path
+):
+    (tmp_path / "file").write_text("mine")
+    heard = Heard()
+    with pytest.raises(OSError, match="file"):
+        distill(recipe, tmp_path / "file" / "out", dataset=tiny, progress=heard)
+    assert heard.messages == []
+
+
+@pytest.mark.parametrize("start", ["transitions", "random"])
+@pytest.mark.parametrize("optimizer", ["adamw", "momentum", "adagrad", "rmsprop"])
+def test_every_choice_of_the_recipe_runs(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, optimizer: str, start: str
+):
+    recipe = change(change(recipe, "inner", optimizer=optimizer, window=6), "summary", start=start)
+    folder = distill(change(recipe, "outer", steps=2, seen="exclude"), tmp_path, dataset=tiny)
+    assert Folder.load(tmp_path).recipe == folder.recipe
+    assert all(np.isfinite(line["real_loss"]) for line in folder.history[1:])
+
+
+def test_the_reference_keeps_weights_on_its_way(tiny: Dataset, recipe: Recipe):
+    training = EventTraining(steps=12, every=4)
+    found = reference(tiny, recipe.student, 5, 0, "keep", training, keep=2)
+    assert len(found.trajectory) == 2
+    assert reference(tiny, recipe.student, 5, 0, "keep", training).trajectory == []
+    measured = []
+
+    def score(student: Any) -> float:
+        measured.append({f"student.{name}": value.clone() for name, value in student.named_parameters()})
+        return evaluate(student, tiny.valid).means()["nDCG@10"]
+
+    fit = train_on_events(tiny.train, recipe.student, 41, 5, 0, training, score)
+    assert found.figures == evaluate(fit.student, tiny.valid).means()
+    for kept, expected in zip(found.trajectory, measured):
+        assert list(kept) == list(expected)
+        assert all(torch.equal(kept[name], expected[name]) for name in kept)
+
+
+def test_a_validation_is_the_mean_of_fresh_students(tiny: Dataset, recipe: Recipe):
+    summary = Gaussian()(6, 5, 4, 41, tiny.train, 1.0, np.random.default_rng(0))
+    full = dict.fromkeys(("HR@10", "HR@100", "nDCG@10", "nDCG@100", "MRR", "AUC"), 0.5)
+    recipe = change(recipe, "outer", validate_students=2)
+    result = validate(summary, tiny, recipe, full)
+    assert validate(summary, tiny, recipe, full) == result
+    one = validate(summary, tiny, change(recipe, "outer", validate_students=1), full)
+    assert one.figures != result.figures
+    assert result.relative == {name: figure / 0.5 for name, figure in result.figures.items()}
+    assert result.score == pytest.approx(np.mean([result.relative[name] for name in JUDGED]))
+
+
+def test_a_figure_that_the_full_data_misses_is_left_out_of_the_score(tiny: Dataset, recipe: Recipe):
+    summary = Gaussian()(6, 5, 4, 41, tiny.train, 1.0, np.random.default_rng(0))
+    full = dict.fromkeys(("HR@10", "HR@100", "nDCG@10", "nDCG@100", "MRR", "AUC"), 0.0) | {"HR@100": 1.0}
+    result = validate(summary, tiny, recipe, full)
+    assert np.isnan(result.relative["HR@10"])
+    assert result.score == result.relative["HR@100"]
+    assert validate(summary, tiny, recipe, full | {"HR@100": 0.0}).score == 0
+
+
+def test_sequences_shorter_than_the_summarys_are_enough(make_dataset: Any, recipe: Recipe, tmp_path: Path):
+    log = make_dataset([[1, 2, 3, 4], [2, 3, 4, 5], [3, 4, 5, 6], [9, 1, 2]], 9)
+    folder = distill(change(recipe, "outer", steps=2), tmp_path, dataset=log)
+    assert folder.summary.length == 5
+    assert all(np.isfinite(line["real_loss"]) for line in folder.history[1:])

@@ -1,0 +1,152 @@
+"""One outer step: its metagradient against autograd through the plain loop, its draws, its state."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from farzi.data import Dataset, crops
+from farzi.distillation import Anew, Fresh, Outer, Pool
+from farzi.distillation.clipping import RunningClip
+from farzi.distillation.outer import cosine
+from farzi.recipe import StudentSettings
+from farzi.summary import Gaussian, Summary
+from farzi.training import NextEvent, make_student
+from farzi.unroll import Adam
+
+SETTINGS = StudentSettings(hidden=6)
+STEPS, WINDOW, SKIP, BATCH, SEED = 7, 3, 2, 5, 11
+INNER = Adam(0.02, epsilon=1e-5)
+
+
+class RecordingClip(RunningClip):
+    """Keeps the metagradients that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def __call__(self, gradient: Tensor) -> tuple[Tensor, float]:
+        self.seen.append(gradient.clone())
+        return super().__call__(gradient)
+
+
+def made(tiny: Dataset, pool: int, dtype: torch.dtype = torch.float32) -> tuple[Outer, RecordingClip, Fresh]:
+    start = Gaussian()(6, 5, 4, 41, tiny.train, 0.5, np.random.default_rng(0))
+    start = Summary(start.latents.to(dtype), start.decoder.to(dtype), start.temperature)
+    loss = NextEvent(make_student(SETTINGS, 41, 5, 0))
+    fresh = Fresh(loss, SETTINGS, 41, 5)
+
+    def weights(rng: np.random.Generator) -> dict[str, Tensor]:
+        return {name: value.to(dtype) for name, value in fresh(rng).items()}
+
+    runs = Pool(weights, STEPS, WINDOW, SKIP, pool) if pool else Anew(weights, STEPS, WINDOW, SKIP)
+    clip = RecordingClip()
+    return Outer(start, loss, tiny.train, INNER, WINDOW, runs, BATCH, clip, SEED), clip, fresh
+
+
+def by_autograd(
+    loss: NextEvent, theta: dict[str, Tensor], summary: Summary, windows: Tensor, age: int
+) -> Tensor:
+    """The metagradient of `age` fixed and `WINDOW` differentiated steps of Adam, written out as a loop."""
+    latents, decoder = summary.latents.clone().requires_grad_(), summary.decoder.clone().requires_grad_()
+    soft = Summary(latents, decoder, summary.temperature).events()
+    mean = {name: torch.zeros_like(value) for name, value in theta.items()}
+    square = {name: torch.zeros_like(value) for name, value in theta.items()}
+    for t in range(1, age + WINDOW + 1):
+        differentiated = t > age
+        theta = {
+            name: value if differentiated and t > age + 1 else value.detach().requires_grad_()
+            for name, value in theta.items()
+        }
+        value = loss.at(theta, soft if differentiated else soft.detach())
+        gradients = torch.autograd.grad(value, list(theta.values()), create_graph=differentiated)
+        after = {}
+        for (name, parameter), g in zip(theta.items(), gradients):
+            mean[name] = 0.9 * mean[name] + 0.1 * g
+            square[name] = 0.999 * square[name] + 0.001 * g * g
+            # an element that never had a gradient has no update, and its root no derivative
+            root = torch.where(square[name] > 0, square[name], 1.0).sqrt() * (square[name] > 0)
+            step = mean[name] / (1 - 0.9**t) / (root / (1 - 0.999**t) ** 0.5 + 1e-5)
+            after[name] = parameter - 0.02 * step
+        theta = after
+    bars = torch.autograd.grad(loss.at(theta, windows), [latents, decoder])
+    return torch.cat([bar.reshape(-1) for bar in bars])
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-4)])
+@pytest.mark.parametrize("pool", [0, 2])
+def test_the_metagradient_is_that_of_the_plain_loop(
+    tiny: Dataset, pool: int, dtype: torch.dtype, tolerance: float
+):
+    outer, clip, fresh = made(tiny, pool, dtype)
+    for step in range(2 if pool == 0 else 1):  # a pooled run's first steps are taken on an older summary
+        before = outer.summary
+        outer.take_step(0.03)
+        rng = np.random.default_rng([SEED, 1, step])
+        if pool:
+            rng.integers(pool)
+        age = int(rng.integers(SKIP, STEPS - WINDOW + 1))
+        theta = {name: value.to(dtype) for name, value in fresh(rng).items()}
+        windows = torch.from_numpy(crops(tiny.train, 5, BATCH, rng))
+        expected = by_autograd(fresh.loss, theta, before, windows, age)
+        error = (clip.seen[-1] - expected).norm() / expected.norm()
+        assert expected.norm() > 1e-4
+        assert error < tolerance
+
+
+def test_a_step_moves_the_summary_as_adam_does(tiny: Dataset):
+    outer, _, _ = made(tiny, 0)
+    parts = [outer.summary.latents.clone(), outer.summary.decoder.clone()]
+    theirs = torch.optim.Adam([part.requires_grad_() for part in parts], lr=1.0)
+    gate = RunningClip()
+    for rate in (0.03, 0.02, 0.01):
+        copy, clip, _ = made(tiny, 0)
+        copy.restore(outer.tensors(), outer.step)
+        copy.take_step(rate)
+        gradient, _ = gate(clip.seen[-1])
+        first, second = gradient.split([part.numel() for part in parts])
+        parts[0].grad, parts[1].grad = first.view_as(parts[0]), second.view_as(parts[1])
+        theirs.param_groups[0]["lr"] = rate
+        theirs.step()
+        report = outer.take_step(rate)
+        assert report.norm == float(clip.seen[-1].norm())
+        torch.testing.assert_close(outer.summary.latents, parts[0].detach())
+        torch.testing.assert_close(outer.summary.decoder, parts[1].detach())
+    assert outer.step == 3
+
+
+@pytest.mark.parametrize("pool", [0, 3])
+def test_a_step_depends_on_the_state_before_it_alone(tiny: Dataset, pool: int):
+    first, _, _ = made(tiny, pool)
+    second, _, _ = made(tiny, pool)
+    reports = [first.take_step(0.03) for _ in range(6)]
+    assert [second.take_step(0.03) for _ in range(3)] == reports[:3]
+    third, clip, _ = made(tiny, pool)
+    third.restore({name: value.clone() for name, value in second.tensors().items()}, second.step)
+    clip.mean = second._clip.mean
+    assert [third.take_step(0.03) for _ in range(3)] == reports[3:]
+    for name, value in first.tensors().items():
+        assert torch.equal(third.tensors()[name], value), name
+
+
+def test_nothing_is_left_to_differentiate(tiny: Dataset):
+    outer, _, _ = made(tiny, 2)
+    summary = outer.summary
+    before = summary.latents.clone()
+    outer.take_step(0.03)
+    assert torch.equal(summary.latents, before)  # a summary that was handed out does not change
+    assert not summary.latents.requires_grad
+    assert not any(value.requires_grad for value in outer.tensors().values())
+
+
+def test_the_rate_falls_as_a_cosine():
+    assert cosine(0.0) == 1
+    assert cosine(0.5) == pytest.approx(0.51)
+    assert cosine(1.0) == cosine(2.0) == pytest.approx(0.02)
+    rates = [cosine(k / 100) for k in range(101)]
+    assert rates == sorted(rates, reverse=True)
+    assert cosine(1.0, floor=0.0) == pytest.approx(0.0)

@@ -1,0 +1,266 @@
+"""A run that was stopped ends as one that was not, bit for bit."""
+
+import errno
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farzi.data import Dataset
+from farzi.distillation import Progress, checkpoint, distill
+from farzi.distillation.checkpoint import Checkpoint
+from farzi.errors import FarziError
+from farzi.recipe import Recipe
+
+pytestmark = pytest.mark.usefixtures("_short_reference")
+
+
+class At(Progress):
+    """Does something after given outer steps, each time once."""
+
+    def __init__(self, steps: set[int], action: Callable[[], Any]) -> None:
+        self.steps, self.action, self.messages = set(steps), action, []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def step(self, number: int, *rest: Any) -> None:
+        if number in self.steps:
+            self.steps.remove(number)
+            self.action()
+
+
+def ctrl_c(step: int) -> At:
+    return At({step}, lambda: signal.raise_signal(signal.SIGINT))
+
+
+def change(recipe: Recipe, group: str, **values: Any) -> Recipe:
+    return recipe.model_copy(update={group: getattr(recipe, group).model_copy(update=values)})
+
+
+def outcome(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in ("summary.safetensors", "history.jsonl")}
+
+
+@pytest.fixture(scope="module")
+def whole(
+    tiny: Dataset, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory, _short_reference: None
+) -> dict[str, bytes]:
+    """The outcome of an uninterrupted run."""
+    out = tmp_path_factory.mktemp("whole")
+    distill(recipe, out, dataset=tiny)
+    return outcome(out)
+
+
+@pytest.mark.parametrize("pool", [0, 3])
+@pytest.mark.parametrize("weights", ["fresh", "pretrained", "mixed"])
+def test_a_stopped_run_ends_like_an_uninterrupted_one(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, weights: str, pool: int
+):
+    recipe = change(recipe, "inner", weights=weights, pool=pool)
+    distill(recipe, tmp_path / "whole", dataset=tiny)
+    out = tmp_path / "cut"
+    for step in (1, 4, 6, 7):  # between two validations, right after one, before the last
+        line = f"^stopped after outer step {step}; the same command goes on from there$"
+        with pytest.raises(KeyboardInterrupt, match=line):
+            distill(recipe, out, dataset=tiny, progress=ctrl_c(step))
+    progress = At(set(), lambda: None)
+    distill(recipe, out, dataset=tiny, progress=progress)
+    assert progress.messages == [f"resuming {out} after outer step 7"]
+    assert outcome(out) == outcome(tmp_path / "whole")
+    assert {path.name for path in out.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
+
+
+def test_two_runs_of_a_recipe_are_the_same(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
+):
+    distill(recipe, tmp_path / "again", dataset=tiny, checkpoint_seconds=0)
+    assert outcome(tmp_path / "again") == whole
+    distill(recipe.model_copy(update={"seed": 1}), tmp_path / "seed", dataset=tiny)
+    assert outcome(tmp_path / "seed") != whole
+
+
+def test_stopping_after_the_last_step_loses_nothing(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
+):
+    with pytest.raises(KeyboardInterrupt):
+        distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(8))
+    distill(recipe, tmp_path / "cut", dataset=tiny)
+    assert outcome(tmp_path / "cut") == whole
+
+
+def test_a_second_ctrl_c_is_final_and_resumes_from_the_state_saved_before(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
+):
+    def twice() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        distill(recipe, tmp_path / "cut", dataset=tiny, progress=At({5}, twice))
+    saved = Checkpoint.load(tmp_path / "cut")
+    assert saved is not None
+    assert saved.values["step"] == 0
+    distill(recipe, tmp_path / "cut", dataset=tiny)
+    assert outcome(tmp_path / "cut") == whole
+
+
+def test_signal_handlers_are_put_back(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt):
+        distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(1))
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_it_runs_outside_the_main_thread(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
+):
+    thread = threading.Thread(target=distill, args=(recipe, tmp_path / "thread"), kwargs={"dataset": tiny})
+    thread.start()
+    thread.join()
+    assert outcome(tmp_path / "thread") == whole
+
+
+def test_a_full_disk_costs_the_steps_since_the_last_checkpoint_only(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+):
+    saves, write = [], checkpoint.write_tensors
+
+    def until_full(path: Path, *rest: Any) -> None:
+        saves.append(path)
+        if len(saves) == 7:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, *rest)
+
+    monkeypatch.setattr(checkpoint, "write_tensors", until_full)
+    with pytest.raises(OSError, match="No space left on device"):
+        distill(recipe, tmp_path / "cut", dataset=tiny, checkpoint_seconds=0)
+    saved = Checkpoint.load(tmp_path / "cut")
+    assert saved is not None
+    assert saved.values["step"] == 5  # the first was that of step 0
+    distill(recipe, tmp_path / "cut", dataset=tiny)
+    assert outcome(tmp_path / "cut") == whole
+
+
+def test_a_disk_that_is_full_at_the_end_loses_nothing(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+):
+    from farzi.summary import storage
+
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "write_tensors", full)
+        with pytest.raises(OSError, match="No space left on device"):
+            distill(recipe, tmp_path / "cut", dataset=tiny, checkpoint_seconds=0)
+    distill(recipe, tmp_path / "cut", dataset=tiny)
+    assert outcome(tmp_path / "cut") == whole
+
+
+def test_leftovers_of_a_killed_write_are_removed(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt):
+        distill(recipe, tmp_path, dataset=tiny, progress=ctrl_c(1))
+    (tmp_path / ".checkpoint.safetensors.0123abcd.tmp").write_bytes(b"half")
+    distill(recipe, tmp_path, dataset=tiny)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_clock_of_a_resumed_run_goes_on(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt):
+        distill(recipe, tmp_path, dataset=tiny, progress=ctrl_c(3))
+    saved = Checkpoint.load(tmp_path)
+    assert saved is not None
+    values = saved.values | {"seconds": 1000.0}
+    Checkpoint(saved.tensors, values).save(tmp_path)
+    assert 1000 < distill(recipe, tmp_path, dataset=tiny).run["seconds"] < 1100
+
+
+def refusal(recipe: Recipe, out: Path, dataset: Dataset) -> str:
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(FarziError) as caught:
+        distill(recipe, out, dataset=dataset)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_folder_of_another_recipe_or_log_is_refused(
+    tiny: Dataset, other: Dataset, recipe: Recipe, tmp_path: Path, finished: bool
+):
+    if finished:
+        distill(recipe, tmp_path, dataset=tiny)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            distill(recipe, tmp_path, dataset=tiny, progress=ctrl_c(1))
+    changed = change(change(recipe, "outer", batch=17), "inner", pool=5)
+    line = refusal(changed, tmp_path, tiny)
+    assert (
+        "another recipe (inner.pool: 3 -> 5; outer.batch: 16 -> 17); choose another --out, or --restart"
+        in line
+    )
+    many = change(change(changed, "summary", length=6, dim=3), "student", hidden=4)
+    assert "and 2 more)" in refusal(many, tmp_path, tiny)
+    assert "other data than movielens-small is now" in refusal(recipe, tmp_path, other)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-3], lambda data: b"", lambda data: data[:-9] + b"x" + data[-8:]]
+)
+def test_a_damaged_checkpoint_is_refused(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, damage: Callable[[bytes], bytes], whole: dict[str, bytes]
+):
+    out = tmp_path / "cut"
+    with pytest.raises(KeyboardInterrupt):
+        distill(recipe, out, dataset=tiny, progress=ctrl_c(2))
+    path = out / "checkpoint.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
+    line = refusal(recipe, out, tiny)
+    assert line.startswith(f"{path}: damaged")
+    assert line.endswith("--restart begins the run anew")
+    distill(recipe, out, dataset=tiny, restart=True)
+    assert outcome(out) == whole
+
+
+def test_a_finished_summary_is_returned_as_it_is(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    first = distill(recipe, tmp_path, dataset=tiny)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    progress = At(set(), lambda: None)
+    again = distill(recipe, tmp_path, dataset=tiny, progress=progress)
+    assert progress.messages == [f"{tmp_path} holds this summary already; --restart learns it anew"]
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    assert (again.recipe, again.history, again.run) == (first.recipe, first.history, first.run)
+    assert (again.summary.latents == first.summary.latents).all()
+
+
+def test_a_damaged_summary_is_refused_not_replaced(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    distill(recipe, tmp_path, dataset=tiny)
+    (tmp_path / "run.json").unlink()
+    assert "run.json: no such file" in refusal(recipe, tmp_path, tiny)
+
+
+def test_restart_forgets_what_was_there(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    changed = change(recipe, "outer", batch=8)
+    distill(changed, tmp_path / "expected", dataset=tiny)
+    out = tmp_path / "out"
+    distill(recipe, out, dataset=tiny)
+    (out / "results.json").write_text("[]")
+    with pytest.raises(KeyboardInterrupt, match="the same command, without --restart, goes on"):
+        distill(changed, out, dataset=tiny, restart=True, progress=ctrl_c(5))
+    assert not (out / "summary.safetensors").exists()
+    assert not (out / "results.json").exists()
+    distill(changed, out, dataset=tiny)
+    assert outcome(out) == outcome(tmp_path / "expected")
+
+
+def test_restart_over_an_unfinished_run(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
+):
+    with pytest.raises(KeyboardInterrupt):
+        distill(change(recipe, "outer", batch=8), tmp_path / "cut", dataset=tiny, progress=ctrl_c(5))
+    distill(recipe, tmp_path / "cut", dataset=tiny, restart=True)
+    assert outcome(tmp_path / "cut") == whole

@@ -1,0 +1,75 @@
+"""Intervals against scipy and against simulated data of known truth."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from farzi.evaluation import intervals, paired_ratio, seed_interval
+
+
+def test_the_seed_interval_is_students():
+    figures = np.array([12.0, 12.5, 11.0, 13.0, 12.2])
+    mean, low, high = seed_interval(figures)
+    expected = stats.t.interval(0.95, len(figures) - 1, loc=figures.mean(), scale=stats.sem(figures))
+    assert mean == figures.mean()
+    assert (low, high) == pytest.approx(expected)
+
+
+def test_one_seed_has_no_width():
+    assert seed_interval(np.array([3.0])) == (3.0, 3.0, 3.0)
+
+
+def hits(rng: np.random.Generator, seeds: int, chance: np.ndarray) -> np.ndarray:
+    """Hits of some students, (seeds, users), each user with a chance of their own."""
+    return (rng.random((seeds, len(chance))) < chance).astype(float)
+
+
+def test_two_equal_sets_have_the_ratio_one():
+    figures = hits(np.random.default_rng(0), 5, np.full(2000, 0.5))
+    mean, low, high = paired_ratio(figures, figures)
+    assert mean == 1
+    assert low < 1 < high
+    assert high - low < 0.1
+    # without anything that varies from seed to seed, pairing leaves no doubt at all
+    same = np.tile(figures[:1], (5, 1))
+    assert paired_ratio(same, same) == (1, 1, 1)
+
+
+def test_users_are_paired():
+    easy = np.concatenate([np.ones(100), np.zeros(900)])  # who is hit differs wildly from user to user
+    ours, theirs = np.tile(easy * 0.9, (5, 1)), np.tile(easy, (5, 1))
+    assert paired_ratio(ours, theirs) == pytest.approx((0.9, 0.9, 0.9))
+
+
+def test_nothing_hit_has_no_ratio():
+    assert np.isnan(paired_ratio(np.ones((2, 5)), np.zeros((2, 5)))).all()
+    assert paired_ratio(np.zeros((2, 5)), np.ones((2, 5))) == (0, 0, 0)
+
+
+def test_the_same_seed_gives_the_same_interval_in_parts_of_any_size(monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(0)
+    ours, theirs = hits(rng, 3, np.full(50, 0.4)), hits(rng, 5, np.full(50, 0.5))
+    whole = paired_ratio(ours, theirs, draws=100)
+    monkeypatch.setattr(intervals, "PART", 333)
+    assert paired_ratio(ours, theirs, draws=100) == pytest.approx(whole)
+    assert paired_ratio(ours, theirs, draws=100, seed=1) != pytest.approx(whole)
+
+
+def test_other_users_are_refused():
+    with pytest.raises(ValueError, match="same users, got 5 and 6"):
+        paired_ratio(np.ones((2, 5)), np.ones((2, 6)))
+
+
+def test_the_interval_covers_the_truth_and_is_not_much_wider_than_it_must_be():
+    rng = np.random.default_rng(0)
+    covered, means, widths = 0, [], []
+    for case in range(150):
+        chance = rng.beta(0.5, 1.5, size=300)  # users are easy or hard; the truth is over all of them
+        ours, theirs = hits(rng, 5, 0.8 * chance), hits(rng, 5, chance)
+        mean, low, high = paired_ratio(ours, theirs, draws=300, seed=case)
+        covered += low <= 0.8 <= high
+        means.append(mean)
+        widths.append(high - low)
+    assert covered >= 143  # 95 % of 150
+    best = 2 * 1.96 * np.std(means)
+    assert best <= np.mean(widths) <= 2 * best

@@ -1,0 +1,71 @@
+"""The comparison as a table, as sentences and as results.json."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from farzi.evaluation import Comparison
+from farzi.evaluation.compare import Measured
+from farzi.report import print_comparison, save_results
+
+METRICS = ("HR@10", "nDCG@10", "HR@100")
+
+
+def measured(name: str, level: float, seconds: float) -> Measured:
+    rng = np.random.default_rng(0)
+    per_user = {metric: (rng.random((3, 200)) < level).astype(float) for metric in METRICS}
+    return Measured(name, 50, 20_480, seconds, per_user, 0.01)
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    kinds = measured("full", 0.4, 20.0), measured("summary", 0.3, 0.5), measured("random", 0.1, 1.0)
+    return Comparison("sasrec", "keep", kinds, distilling=117.0)
+
+
+def shown(comparison: Comparison) -> str:
+    stream = io.StringIO()
+    print_comparison(comparison, items=1682, console=Console(file=stream, width=110))
+    return stream.getvalue()
+
+
+def test_results_are_the_rows_of_the_comparison(comparison: Comparison, tmp_path: Path):
+    rows = save_results(comparison, tmp_path / "results.json")
+    assert json.loads((tmp_path / "results.json").read_text()) == rows == comparison.rows()
+    assert set(rows[0]) == {
+        *("trained_on", "student", "sequences", "bytes", "metric", "mean", "low", "high", "seeds"),
+        *("train_seconds", "relative_to_full"),
+    }
+
+
+def test_a_share_of_nothing_is_null(tmp_path: Path):
+    nothing = Comparison("sasrec", "keep", (measured("full", 0.0, 2.0), measured("summary", 0.3, 0.5)), None)
+    rows = save_results(nothing, tmp_path / "results.json")
+    assert {row["relative_to_full"] for row in rows} == {None}
+    assert "–" in shown(nothing)
+
+
+def test_each_kind_has_its_row_with_its_share(comparison: Comparison):
+    lines = shown(comparison).splitlines()
+    at = next(index for index, line in enumerate(lines) if line.strip().startswith("summary"))
+    mean = 100 * comparison.of("summary").per_user["HR@10"].mean()
+    assert f"{mean:.1f} ±" in lines[at]
+    assert f"{100 * comparison.relative('summary', 'HR@10').mean:.0f} %" in lines[at + 1]
+    assert "20" in lines[at]  # KiB
+
+
+def test_the_sentences_say_what_it_saves(comparison: Comparison):
+    text = " ".join(shown(comparison).split())
+    assert "40 times faster" in text
+    assert "Distilling took 117 s, paid for after 6 trainings." in text  # 117 / (20 − 0.5)
+    assert "200 users ranked among all 1,682 items, seen ones kept in the ranking" in text
+
+
+def test_an_unknown_cost_is_not_spoken_of(comparison: Comparison):
+    unknown = Comparison("sasrec", "exclude", comparison.measured, None)
+    assert "Distilling" not in shown(unknown)
+    assert "left out of the ranking" in shown(unknown)

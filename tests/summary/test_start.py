@@ -1,0 +1,99 @@
+"""First values of a summary, against dense linear algebra and counting by hand."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax
+
+from farzi.data import Sequences
+from farzi.errors import FarziError
+from farzi.summary import Gaussian, Summary, Transitions
+
+ITEMS = 9
+ROWS = [[1, 2, 3, 4, 1, 2], [5, 6, 1, 2, 3], [7, 7, 8], [3], [2, 9, 4, 5, 6, 7, 8, 1, 2, 3]]
+
+
+def begin(
+    start: Transitions | Gaussian, dim: int, rows: list[list[int]] = ROWS, sequences: int = 4, length: int = 3
+) -> Summary:
+    log = Sequences.from_lists(rows)
+    return start(sequences, length, dim, ITEMS + 1, log, 0.5, np.random.default_rng(0))
+
+
+def smoothed(start: Transitions, rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """The part of the log transition matrix that is factorised and the items' shares, in plain Python."""
+    counts = np.zeros((ITEMS + 1, ITEMS + 1))
+    share = np.zeros(ITEMS + 1)
+    share[1:] = 1
+    for row in rows:
+        for place, item in enumerate(row):
+            share[item] += 1
+            for ahead in range(1, start.horizon + 1):
+                if place + ahead < len(row):
+                    counts[item, row[place + ahead]] += start.discount ** (ahead - 1)
+    share /= share.sum()
+    excess = np.zeros_like(counts)
+    excess[:, 1:] = np.log1p(counts[:, 1:] / (start.smoothing * share[1:]))
+    return excess, share
+
+
+@pytest.mark.parametrize("start", [Transitions(), Transitions(horizon=2, discount=0.5, smoothing=1.0)])
+@pytest.mark.parametrize("dim", [1, 2, 5, 8])
+def test_factors_are_those_of_the_dense_matrix(start: Transitions, dim: int):
+    summary = begin(start, dim)
+    excess, share = smoothed(start, ROWS)
+    left, values, right = np.linalg.svd(excess)
+    best = left[:, : dim - 1] * values[: dim - 1] @ right[: dim - 1]
+    expected = log_softmax(
+        best[:, 1:] + np.log(share[1:]), axis=1
+    )  # (V, items): what a row on item i begins as
+    events = summary.events().log()[..., 1:].numpy()
+    distances = np.abs(events[:, :, None] - expected).max(-1)  # (sequences, length, V)
+    rows = distances.argmin(-1)
+    assert distances.min(-1).max() < 1e-4
+    if dim > 2:  # then every item is told from the others: the rows lie along real windows
+        windows = {tuple(row[k : k + 3]) for row in ROWS for k in range(len(row) - 2)}
+        assert {tuple(row) for row in rows.tolist()} <= windows
+
+
+def test_rows_are_filled_where_no_sequence_is_long_enough():
+    summary = begin(Transitions(), 4, rows=[[1, 2], [3]], sequences=6, length=5)
+    first = summary.latents
+    assert first.shape == (6, 5, 4)
+    for row in first:
+        assert (row[:, None] == row[None, :]).all(-1).any(1).all()
+        assert (row[4] == row[2]).all()  # a sequence of two, or of one, over and over
+        assert (row[3] == row[1]).all()
+
+
+def test_a_log_without_any_transition_starts_at_the_popularity():
+    summary = begin(Transitions(), 4, rows=[[1], [2], [1]])
+    _, share = smoothed(Transitions(), [[1], [2], [1]])
+    np.testing.assert_allclose(summary.events()[..., 1:].numpy(), np.tile(share[1:], (4, 3, 1)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dim", [ITEMS, ITEMS + 1, 100])
+def test_more_dimensions_than_items_are_refused(dim: int):
+    with pytest.raises(
+        FarziError, match=f"dim {dim} needs more than {dim} items, the log has 9; lower --dim"
+    ):
+        begin(Transitions(), dim)
+
+
+def test_a_gaussian_start_has_the_logits_asked_for():
+    summary = Gaussian(spread=2.0)(200, 5, 16, 101, Sequences.from_lists([]), 0.5, np.random.default_rng(0))
+    logits = summary.latents @ summary.decoder / summary.temperature
+    assert (summary.sequences, summary.length, summary.dim, summary.vocabulary) == (200, 5, 16, 101)
+    assert float(logits.std()) == pytest.approx(2.0, rel=0.05)
+    assert float(summary.latents.std()) == pytest.approx(1.0, rel=0.05)
+
+
+@pytest.mark.parametrize("start", [Transitions(), Gaussian()])
+def test_a_start_depends_on_its_generator_alone(start: Transitions | Gaussian):
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    first, second = begin(start, 4), begin(start, 4)
+    assert torch.equal(first.latents, second.latents)
+    assert torch.equal(first.decoder, second.decoder)
+    assert first.latents.dtype == first.decoder.dtype == torch.float32
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert (np.random.get_state()[1] == numpy_state).all()

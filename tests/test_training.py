@@ -1,0 +1,185 @@
+"""Training from scratch, on a summary against PyTorch's own optimizers, and on real events with early stopping."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from farzi.data import Dataset, Sequences, crops
+from farzi.losses import hard_next_event, soft_next_event
+from farzi.recipe import InnerSettings, Recipe, StudentSettings
+from farzi.students import Student
+from farzi.summary import Summary
+from farzi.training import (
+    EventTraining,
+    NextEvent,
+    make_optimizer,
+    make_student,
+    train_on_events,
+    train_on_summary,
+)
+from farzi.unroll import train
+
+SETTINGS = StudentSettings(hidden=8)
+
+
+@pytest.fixture
+def summary() -> Summary:
+    generator = torch.Generator().manual_seed(0)
+    return Summary(torch.randn(6, 5, 4, generator=generator), torch.randn(4, 41, generator=generator))
+
+
+def weights(student: Student) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in student.named_parameters()}
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.fixture
+def _global_generators_untouched():
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    yield
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert (np.random.get_state()[1] == numpy_state).all()
+
+
+@pytest.mark.usefixtures("_global_generators_untouched")
+def test_a_seed_decides_the_first_weights():
+    first, again, second = (weights(make_student(SETTINGS, 41, 5, seed)) for seed in (1, 1, 2))
+    assert same(first, again)
+    assert not torch.equal(first["embedding"], second["embedding"])
+
+
+@pytest.mark.usefixtures("_global_generators_untouched")
+def test_the_same_seed_gives_the_same_student(tiny: Dataset, summary: Summary, recipe: Recipe):
+    def on_summary(seed: int) -> dict[str, Tensor]:
+        return weights(train_on_summary(summary, SETTINGS, recipe.inner, seed).student)
+
+    def on_events(seed: int) -> dict[str, Tensor]:
+        training = EventTraining(steps=6, every=3)
+        return weights(train_on_events(tiny.train, SETTINGS, 41, 5, seed, training, lambda _: 0.0).student)
+
+    for fit in (on_summary, on_events):
+        assert same(fit(3), fit(3))
+        assert not same(fit(3), fit(4))
+
+
+OPTIMIZERS: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {
+    "sgd": lambda theta: torch.optim.SGD(theta, lr=0.02),
+    "momentum": lambda theta: torch.optim.SGD(theta, lr=0.02, momentum=0.9),
+    "adam": lambda theta: torch.optim.Adam(theta, lr=0.02, eps=1e-5),
+    "adamw": lambda theta: torch.optim.AdamW(theta, lr=0.02, eps=1e-5),
+    "adagrad": lambda theta: torch.optim.Adagrad(theta, lr=0.02, eps=1e-5),
+    "rmsprop": lambda theta: torch.optim.RMSprop(theta, lr=0.02, eps=1e-5),
+}
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 2e-4)])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training_on_a_summary_is_pytorchs_loop(
+    summary: Summary, name: str, dtype: torch.dtype, tolerance: float
+):
+    inner = InnerSettings.model_validate(
+        {"optimizer": name, "learning_rate": 0.02, "epsilon": 1e-5, "steps": 15}
+    )
+    events = summary.events().to(dtype)
+    student = make_student(SETTINGS, 41, 5, seed=7).to(dtype)
+    theirs = make_student(SETTINGS, 41, 5, seed=7).to(dtype)
+
+    if dtype == torch.float32:
+        ours = weights(train_on_summary(summary, SETTINGS, inner, seed=7).student)
+    else:
+        loss = NextEvent(student)
+        end = train(loss.at, loss.parameters_of(student), events, make_optimizer(inner), [None] * 15)
+        ours = weights(loss.put(end.theta))
+    optimizer = OPTIMIZERS[name](list(theirs.parameters()))
+    for _ in range(15):
+        optimizer.zero_grad()
+        NextEvent(theirs)(events).backward()
+        optimizer.step()
+    for parameter, value in weights(theirs).items():
+        torch.testing.assert_close(ours[parameter], value, rtol=tolerance, atol=tolerance)
+
+
+def test_the_number_of_steps_is_the_recipes_or_the_one_asked_for(summary: Summary, recipe: Recipe):
+    assert train_on_summary(summary, SETTINGS, recipe.inner, 0).steps == recipe.inner.steps
+    none = train_on_summary(summary, SETTINGS, recipe.inner, 0, steps=0)
+    assert none.steps == 0
+    assert same(weights(none.student), weights(make_student(SETTINGS, 41, 5, 0)))
+
+
+def test_the_loss_is_that_of_soft_or_of_hard_events(summary: Summary, tiny: Dataset):
+    student = make_student(SETTINGS, 41, 5, seed=0)
+    loss, table = NextEvent(student), student.output_table
+    soft = summary.events()
+    expected = soft_next_event(student.hidden(soft @ student.embedding), table, soft @ table)
+    torch.testing.assert_close(loss(soft), expected)
+    hard = torch.from_numpy(crops(tiny.train, 5, 4, np.random.default_rng(0)))
+    expected = hard_next_event(student.hidden(student.embed(hard), hard > 0), table, hard)
+    torch.testing.assert_close(loss(hard), expected)
+
+    theta = loss.parameters_of(make_student(SETTINGS, 41, 5, seed=1))
+    torch.testing.assert_close(loss.at(theta, soft), NextEvent(loss.put(theta))(soft))
+    batch = torch.tensor([1, 3])
+    torch.testing.assert_close(loss.at(theta, soft, batch), loss.at(theta, soft[batch]))
+
+
+def test_putting_weights_leaves_the_first_student_alone():
+    loss = NextEvent(make_student(SETTINGS, 41, 5, seed=0))
+    before = weights(loss.student)
+    put = loss.put(loss.parameters_of(make_student(SETTINGS, 41, 5, seed=1)))
+    assert same(weights(put), weights(make_student(SETTINGS, 41, 5, seed=1)))
+    assert same(weights(loss.student), before)
+
+
+class Judge:
+    """Gives prepared figures and remembers the weights that got them."""
+
+    def __init__(self, *figures: float) -> None:
+        self.figures, self.seen = list(figures), []
+
+    def __call__(self, student: Student) -> float:
+        self.seen.append(weights(student))
+        return self.figures[len(self.seen) - 1]
+
+
+def trained(log: Sequences, judge: Judge, **training: int):
+    return train_on_events(log, SETTINGS, 41, 5, 0, EventTraining(every=2, batch=4, **training), judge)
+
+
+def test_the_best_weights_are_kept_and_patience_ends_it(tiny: Dataset):
+    judge = Judge(1.0, 3.0, 2.0, 3.0, 9.0)
+    fit = trained(tiny.train, judge, steps=100, patience=2)
+    assert len(judge.seen) == 4  # an equal figure is no better one
+    assert fit.steps == 8
+    assert same(weights(fit.student), judge.seen[1])
+
+
+def test_the_last_step_is_measured_though_it_falls_between_two_measurements(tiny: Dataset):
+    judge = Judge(1.0, 2.0, 3.0)
+    fit = trained(tiny.train, judge, steps=5, patience=2)
+    assert fit.steps == 5
+    assert same(weights(fit.student), judge.seen[2])
+
+
+def test_without_any_figure_the_first_weights_are_kept(tiny: Dataset):
+    fit = trained(tiny.train, Judge(*[float("nan")] * 3), steps=100, patience=3)
+    assert fit.steps == 6
+    assert same(weights(fit.student), weights(make_student(SETTINGS, 41, 5, 0)))
+
+
+def test_training_on_events_learns_what_comes_next(tiny: Dataset):
+    windows = torch.from_numpy(crops(tiny.train, 5, 200, np.random.default_rng(1)))
+
+    def minus_loss(student: Student) -> float:
+        with torch.no_grad():
+            return -float(NextEvent(student)(windows))
+
+    training = EventTraining(learning_rate=0.02, batch=32, steps=60, every=20)
+    fit = train_on_events(tiny.train, SETTINGS, 41, 5, 0, training, minus_loss)
+    assert minus_loss(make_student(SETTINGS, 41, 5, 0)) == pytest.approx(-np.log(40), abs=0.2)
+    assert minus_loss(fit.student) > -2.5
