@@ -5,11 +5,12 @@ import os
 # Before PyTorch is imported: on tensors as small as these a second thread costs more than it brings.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from hypothesis import settings
 
 from farzi.data import Dataset, Holdout, Sequences, Vocabulary
@@ -54,6 +55,16 @@ def _cyclic(users: int, items: int, seed: int, jumps: float = 0.1) -> list[list[
             row.append(int(rng.integers(items)) if rng.random() < jumps else (row[-1] + 1) % items)
         rows.append([item + 1 for item in row])
     return rows
+
+
+@pytest.fixture
+def _generators_untouched() -> Iterator[None]:
+    """Checks that a test leaves the global generators of PyTorch and NumPy where they were."""
+    before = torch.get_rng_state(), np.random.get_state(legacy=False)
+    yield
+    after = torch.get_rng_state(), np.random.get_state(legacy=False)
+    assert torch.equal(before[0], after[0])
+    np.testing.assert_equal(after[1], before[1])
 
 
 @pytest.fixture(scope="session")

@@ -96,3 +96,25 @@ def test_files_of_another_format_or_none_are_refused(tmp_path: Path):
     assert "not of the format test-1" in refusal(tmp_path / "plain")
     safetensors.torch.save_file({"b": torch.ones(3)}, tmp_path / "bare", {"format": "test-1"})
     assert "checksum" in refusal(tmp_path / "bare")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        [],
+        {"__metadata__": None},
+        {"__metadata__": {"format": "test-1", "names": "[]"}},
+        {"__metadata__": {"format": "test-1", "names": "[[]]", "sha256": ""}},
+        {"__metadata__": {"format": "test-1", "names": "5", "sha256": ""}},
+        {"a": {"dtype": "F4", "shape": [0], "data_offsets": [0, 0]}},
+        {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}},
+    ],
+)
+def test_headers_made_with_ill_will_are_refused(tmp_path: Path, header: object):
+    text = json.dumps(header).encode()
+    (tmp_path / "file").write_bytes(len(text).to_bytes(8, "little") + text)
+    refusal(tmp_path / "file")
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path):
+    assert "cannot be read" in refusal(tmp_path)

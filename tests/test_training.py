@@ -1,4 +1,4 @@
-"""Training from scratch, on a summary against PyTorch's own optimizers, and on real events with early stopping."""
+"""Training from scratch: on a summary as PyTorch's own optimizers, on real events with early stopping."""
 
 from collections.abc import Callable
 
@@ -39,22 +39,14 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.fixture
-def _global_generators_untouched():
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
-    yield
-    assert torch.equal(torch.get_rng_state(), torch_state)
-    assert (np.random.get_state()[1] == numpy_state).all()
-
-
-@pytest.mark.usefixtures("_global_generators_untouched")
+@pytest.mark.usefixtures("_generators_untouched")
 def test_a_seed_decides_the_first_weights():
     first, again, second = (weights(make_student(SETTINGS, 41, 5, seed)) for seed in (1, 1, 2))
     assert same(first, again)
     assert not torch.equal(first["embedding"], second["embedding"])
 
 
-@pytest.mark.usefixtures("_global_generators_untouched")
+@pytest.mark.usefixtures("_generators_untouched")
 def test_the_same_seed_gives_the_same_student(tiny: Dataset, summary: Summary, recipe: Recipe):
     def on_summary(seed: int) -> dict[str, Tensor]:
         return weights(train_on_summary(summary, SETTINGS, recipe.inner, seed).student)

@@ -26,7 +26,7 @@ def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy with soft targets.
 
     Args:
-        hidden: hidden states, (B, L, width); the last position has no target and is left out.
+        hidden: hidden states, (B, L−1, width); the last position has no target: if it is there, it is left out.
         table: output table E, (V, width); row 0 is padding.
         targets: x E for the soft events x at the same positions, (B, L, width); for tied tables this is what
             the student was fed with.
@@ -37,10 +37,13 @@ def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     Raises:
         ValueError: the sequences have one position only, so that there is nothing to predict.
     """
-    if hidden.shape[1] < 2:
-        raise ValueError(f"soft_next_event needs two positions at least, got hidden of {tuple(hidden.shape)}")
-    hidden = hidden[:, :-1].flatten(0, 1)  # (B·(L−1), width)
-    targets = targets[:, 1:].flatten(0, 1)
+    if targets.shape[1] < 2:
+        raise ValueError(
+            f"soft_next_event needs two positions at least, got targets of {tuple(targets.shape)}"
+        )
+    targets = targets[:, 1:]
+    hidden = hidden[:, : targets.shape[1]].flatten(0, 1)  # (B·(L−1), width)
+    targets = targets.flatten(0, 1)
     return mean_log_partition(hidden, table[1:]) - (hidden * targets).sum(-1).mean()
 
 
@@ -48,7 +51,7 @@ def hard_next_event(hidden: Tensor, table: Tensor, events: Tensor) -> Tensor:
     """Cross-entropy with event indices; positions whose next event is padding do not count.
 
     Args:
-        hidden: hidden states, (B, L, width).
+        hidden: hidden states, (B, L−1, width); if the last position is there, it is left out.
         table: output table E, (V, width); row 0 is padding.
         events: indices, (B, L), 0 = padding.
 
@@ -57,7 +60,7 @@ def hard_next_event(hidden: Tensor, table: Tensor, events: Tensor) -> Tensor:
     """
     targets = events[:, 1:]
     real = targets > 0
-    hidden = hidden[:, :-1][real]  # (N, width)
+    hidden = hidden[:, : targets.shape[1]][real]  # (N, width)
     if len(hidden) == 0:
         return hidden.sum()
     return mean_log_partition(hidden, table[1:]) - (hidden * table[targets[real]]).sum(-1).mean()

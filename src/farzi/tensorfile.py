@@ -48,13 +48,16 @@ def read_tensors(path: str | Path, format: str, advice: str) -> tuple[dict[str, 
         advice: what to do about a damaged file, for the message.
 
     Raises:
-        FarziError: it is damaged or of another format.
+        FarziError: it cannot be read, is damaged or of another format.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            header = dict(file.metadata() or {})
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        data = Path(path).read_bytes()  # at once: the file may be replaced at any moment
+    except OSError as error:
+        raise FarziError(f"{path}: cannot be read ({error.strerror}); {advice}") from None
+    try:
+        found = safetensors.torch.load(data)
+        header = json.loads(data[8 : _end_of_header(data)]).get("__metadata__") or {}
+    except (KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         reason = str(error).partition("\n")[0]
         raise FarziError(f"{path}: damaged, or not a safetensors file ({reason}); {advice}") from None
     if header.get("format") != format:
@@ -81,10 +84,14 @@ def _checksum(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
 def _ordered(data: bytes) -> bytes:
     """The same file with its header in alphabetical order: the library writes the metadata in a random one.
 
-    A file is the header's length (8 bytes, little-endian), the header (JSON, padded with spaces to a multiple
-    of 8 bytes), and the tensors, which the header finds by offsets from its own end.
+    The header is JSON, padded with spaces to a multiple of 8 bytes; tensors' places in it count from its end.
     """
-    end = 8 + int.from_bytes(data[:8], "little")
+    end = _end_of_header(data)
     header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header + data[end:]
+
+
+def _end_of_header(data: bytes) -> int:
+    """Where the tensors begin: behind the header's length (8 bytes, little-endian) and the header."""
+    return 8 + int.from_bytes(data[:8], "little")

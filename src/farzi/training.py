@@ -39,18 +39,21 @@ class Trained:
     steps: int
 
 
-def make_student(settings: StudentSettings, vocabulary: int, length: int, seed: int) -> Student:
+def make_student(settings: StudentSettings, vocabulary: int, window: int, seed: int) -> Student:
     """A student with fresh random weights that depend on `seed` alone.
+
+    It takes one event less than a training window has: the last one is predicted, never read, so that its
+    position would keep its first, random embedding, and meet it when the student is used.
 
     Args:
         settings: the architecture.
         vocabulary: V, padding included.
-        length: the longest sequence it must take.
+        window: events in the sequences that it will be trained on, at least 2.
         seed: of its weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return SASRec(vocabulary, length, settings.hidden, settings.layers, settings.heads)
+        return SASRec(vocabulary, window - 1, settings.hidden, settings.layers, settings.heads)
 
 
 def make_optimizer(settings: InnerSettings) -> Optimizer:
@@ -89,8 +92,9 @@ class NextEvent(nn.Module):
             # tied
             tied = self.student.output_table is self.student.embedding
             targets = embedded if tied else events @ self.student.output_table
-            return soft_next_event(self.student.hidden(embedded), self.student.output_table, targets)
-        hidden = self.student.hidden(self.student.embed(events), events > 0)
+            return soft_next_event(self.student.hidden(embedded[:, :-1]), self.student.output_table, targets)
+        read = events[:, :-1]
+        hidden = self.student.hidden(self.student.embed(read), read > 0)
         return hard_next_event(hidden, self.student.output_table, events)
 
     def parameters_of(self, student: Student) -> dict[str, Tensor]:
@@ -137,7 +141,7 @@ class EventTraining:
 
     Attributes:
         learning_rate: Adam's.
-        batch: windows a step.
+        batch: windows a step; as many as there are sequences where these are fewer.
         steps: at most so many steps.
         every: steps between two measurements.
         patience: measurements without a better one before it stops; the best weights are kept.
@@ -178,9 +182,10 @@ def train_on_events(
     loss = NextEvent(student)
     optimizer = torch.optim.Adam(student.parameters(), lr=training.learning_rate)
     rng = np.random.default_rng(seed)
+    batch = min(training.batch, len(log))
     best, best_state, since, step = -np.inf, copy.deepcopy(student.state_dict()), 0, 0
     while step < training.steps and since < training.patience:
-        windows = torch.from_numpy(crops(log, length, training.batch, rng))
+        windows = torch.from_numpy(crops(log, length, batch, rng))
         optimizer.zero_grad()
         loss(windows).backward()
         optimizer.step()

@@ -12,7 +12,7 @@ logs = st.lists(st.lists(st.integers(1, 50), min_size=1, max_size=12), min_size=
 
 
 def in_order(rows: list[list[int]], length: int, count: int) -> list[list[int]]:
-    """The documented order, for rows in the order of their users: last windows, then second to last ones, ..."""
+    """The documented order, for rows in the order of their users: last windows, second to last ones, ..."""
     turns = []
     for row in rows:
         windows = []

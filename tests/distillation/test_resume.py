@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from farzi.data import Dataset
-from farzi.distillation import Progress, checkpoint, distill
+from farzi.distillation import Progress, StepReport, checkpoint, distill
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
@@ -27,14 +27,14 @@ class At(Progress):
     def message(self, text: str) -> None:
         self.messages.append(text)
 
-    def step(self, number: int, *rest: Any) -> None:
+    def step(self, number: int, fraction: float, seconds: float, report: StepReport) -> None:
         if number in self.steps:
             self.steps.remove(number)
             self.action()
 
 
-def ctrl_c(step: int) -> At:
-    return At({step}, lambda: signal.raise_signal(signal.SIGINT))
+def ctrl_c(step: int, number: signal.Signals = signal.SIGINT) -> At:
+    return At({step}, lambda: signal.raise_signal(number))
 
 
 def change(recipe: Recipe, group: str, **values: Any) -> Recipe:
@@ -108,10 +108,11 @@ def test_a_second_ctrl_c_is_final_and_resumes_from_the_state_saved_before(
     assert outcome(tmp_path / "cut") == whole
 
 
-def test_signal_handlers_are_put_back(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_handlers_are_put_back(tiny: Dataset, recipe: Recipe, tmp_path: Path, number: signal.Signals):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(KeyboardInterrupt):
-        distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(1))
+    with pytest.raises(KeyboardInterrupt, match="stopped after outer step 1"):
+        distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(1, number))
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 

@@ -1,6 +1,7 @@
 """Inner runs under way: their ages, their end, and their way into a checkpoint and back."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_a_window_may_be_the_whole_training():
 def test_a_run_goes_on_where_its_window_ended_and_begins_again_after_the_last():
     runs = Pool(first_weights, STEPS, WINDOW, 3, 1)
     taken = outer_steps(runs, 0, 12)
-    for before, after in zip(taken, taken[1:]):
+    for before, after in pairwise(taken):
         if before.state.step + WINDOW <= STEPS - WINDOW:
             assert after.state.step == before.state.step + WINDOW
             expected, _ = train(before.theta, before.state, WINDOW)

@@ -69,7 +69,7 @@ def wait_for_step(out: Path, step: int, process: "subprocess.Popen[str]") -> Non
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_signal_ends_the_command_with_one_line_and_a_checkpoint(
     start: Start, long_recipe: Recipe, tmp_path: Path, number: signal.Signals
 ):

@@ -86,11 +86,15 @@ def test_saving_what_was_loaded_gives_the_same_bytes(folder: Path, tmp_path: Pat
 
 
 def test_saving_over_a_folder_replaces_it_and_its_results(folder: Path, other: Dataset, recipe: Recipe):
-    (folder / "results.json").write_text("[]")
+    results = [
+        folder / name for name in ("results.json", "comparison.json", "comparison.md", "comparison.png")
+    ]
+    for path in results:
+        path.write_text("[]")
     (folder / "notes.txt").write_text("mine")
     made(other, recipe, seed=1).save(folder)
     assert Folder.load(folder).recipe.seed == 1
-    assert not (folder / "results.json").exists()
+    assert not any(path.exists() for path in results)
     assert (folder / "notes.txt").read_text() == "mine"
 
 

@@ -1,6 +1,7 @@
 """Second derivatives of anyone's loss: exact both ways, or an error that says why not."""
 
-import warnings
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -224,8 +225,20 @@ def test_a_gradient_that_is_no_gradient() -> None:
         assert relative_error(gradient(a), gradient(b)) < 1e-12
 
 
-def test_nothing_is_warned_of() -> None:
-    """PyTorch's own deprecations on the way to forward mode are not the user's business."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        cubes(ForwardCube.apply, ForwardOverReverse())
+ALONE = """
+import sys, warnings
+import torch
+from farzi.unroll import SGD, ForwardOverReverse, unroll
+
+warnings.simplefilter("error")
+theta0 = torch.ones(2, requires_grad=True)
+loss = lambda theta, data, batch: theta.pow(3).sum()
+unroll(loss, theta0, {}, SGD(), range(2), curvature=ForwardOverReverse()).sum().backward()
+print([name for name in sys.modules if name.startswith("farzi.") and not name.startswith("farzi.unroll")])
+"""
+
+
+def test_it_stands_alone_and_is_silent() -> None:
+    """It needs nothing else of Farzi, and PyTorch's deprecations on the way to forward mode stay inside."""
+    result = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=False)
+    assert (result.stdout.strip(), result.stderr) == ("[]", "")

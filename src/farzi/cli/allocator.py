@@ -1,7 +1,8 @@
 """Keeps freed memory in the process, where the C library is glibc.
 
-Each step of training makes and frees arrays of several megabytes. By default glibc gives them back to the system at once,
-and the next step takes them again page by page: a reverse step at 3,497 items met 8,900 page faults and was a third slower.
+Each step of training makes and frees arrays of several megabytes. By default glibc gives them back to the
+system at once, and the next step takes them again page by page: a reverse step at 3,497 items met 8,900 page
+faults and was a third slower.
 """
 
 import ctypes
@@ -11,7 +12,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of mallopt(3)
 
 
 def keep_freed_memory() -> None:
-    """Let the allocator reuse blocks of up to 32 MiB instead of unmapping them; does nothing without glibc."""
+    """Let the allocator reuse blocks of up to 32 MiB; does nothing without glibc."""
     if not sys.platform.startswith("linux"):
         return
     try:

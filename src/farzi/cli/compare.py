@@ -1,6 +1,5 @@
 """`farzi compare`: a summary beside the full data and the controls."""
 
-from pathlib import Path
 from typing import Literal
 
 import click
@@ -24,15 +23,27 @@ from farzi.cli.output import json_option, print_json, seen_option
     metavar="N",
     help="end training on real events after N steps: a quick look, unfair to the full data and the controls",
 )
+@click.option(
+    "--equal-bytes/--no-equal-bytes",
+    default=True,
+    show_default=True,
+    help="also as many real sequences as fit in the summary's bytes: on a small log most of it, and slow",
+)
 @seen_option("as in the summary's recipe")
 @json_option
 def compare(
-    folder: str, seeds: int, max_steps: int | None, seen: Literal["keep", "exclude"] | None, as_json: bool
+    folder: str,
+    seeds: int,
+    max_steps: int | None,
+    equal_bytes: bool,
+    seen: Literal["keep", "exclude"] | None,
+    as_json: bool,
 ) -> None:
     """Train students on SUMMARY, on its whole log and on controls, and print how they do.
 
     The controls are sequences of random and of the most active users, as many as the summary has, and as many
-    as fit in its bytes. The table goes into the summary's folder as results.json too.
+    as fit in its bytes. The table goes into the summary's folder too: results.json, comparison.md, .json and
+    .png.
     """
     from farzi.cli.progress import Shown
     from farzi.data import load_dataset
@@ -40,7 +51,7 @@ def compare(
     from farzi.errors import FarziError
     from farzi.evaluation import Effort
     from farzi.evaluation import compare as run
-    from farzi.report import print_comparison, save_results
+    from farzi.report import print_comparison, save_report
     from farzi.summary import Folder
     from farzi.training import EventTraining
 
@@ -56,13 +67,14 @@ def compare(
             found.summary,
             dataset,
             found.recipe,
-            effort=Effort(seeds=seeds, training=training),
+            effort=Effort(seeds=seeds, training=training, equal_bytes=equal_bytes),
             seen=found.recipe.outer.seen if seen is None else seen,
             distilling=found.run.get("seconds"),
             progress=progress.doing,
         )
-    rows = save_results(comparison, Path(folder) / "results.json")
+    items = len(dataset.vocabulary) - 1
+    rows = save_report(comparison, folder, items, found.history)
     if as_json:
         print_json(rows)
     else:
-        print_comparison(comparison, items=len(dataset.vocabulary) - 1)
+        print_comparison(comparison, items)

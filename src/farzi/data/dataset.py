@@ -170,7 +170,8 @@ def _unseen(
 def _filter_facts(events: Events, frame: pl.DataFrame, user_events: int, item_events: int) -> dict[str, Any]:
     removed = {what: events.frame[what].n_unique() - frame[what].n_unique() for what in ("user", "item")}
     return {
-        "rule": f"users with at least {user_events} events and items with at least {item_events}, removed again and again until all have them",
+        "rule": f"users with at least {user_events} events and items with at least {item_events}, "
+        "removed again and again until all have them",
         "users_removed": removed["user"],
         "items_removed": removed["item"],
         "events_removed": len(events) - len(frame),

@@ -90,7 +90,7 @@ class Outer:
         end = unroll_with_state(
             self._loss.at, begin.theta, events, self._inner, [None] * self._window, state=begin.state
         )
-        windows = torch.from_numpy(crops(self._log, self._loss.student.length, self._batch, rng))
+        windows = torch.from_numpy(crops(self._log, self._loss.student.length + 1, self._batch, rng))
         loss = self._loss.at(end.theta, windows)
         bars = torch.autograd.grad(loss, [latents, decoder])
 

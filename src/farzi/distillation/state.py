@@ -1,14 +1,10 @@
 """A run's whole state: how it begins, goes on, is measured, and passes into a checkpoint and back."""
 
 import math
-import os
-import platform
 import time
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Self
-
-import torch
 
 from farzi.data import Dataset
 from farzi.data.fingerprint import fingerprint
@@ -21,6 +17,7 @@ from farzi.distillation.reference import Reference, reference
 from farzi.distillation.validation import Validation, validate
 from farzi.distillation.weights import Theta
 from farzi.errors import FarziError
+from farzi.provenance import provenance
 from farzi.recipe import Recipe, differences, parse_recipe
 from farzi.summary import Folder, Summary
 from farzi.training import EventTraining
@@ -170,8 +167,7 @@ class Run:
             "outer_steps": self.outer.step,
             "data_sha256": self.data,
             "validation_full": self.full.figures,
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
-            "torch": torch.__version__,
+            **provenance(),
         }
         return Folder(self.best, self.dataset.vocabulary, self.recipe, self.history, facts)
 

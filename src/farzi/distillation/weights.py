@@ -29,18 +29,18 @@ class Fresh:
         loss: names the parameters.
         settings: the architecture.
         vocabulary: V.
-        length: longest sequence.
+        window: events in the sequences trained on.
     """
 
     loss: NextEvent
     settings: StudentSettings
     vocabulary: int
-    length: int
+    window: int
 
     def __call__(self, rng: np.random.Generator) -> Theta:
         """See `Weights`."""
         seed = int(rng.integers(2**62))
-        return self.loss.parameters_of(make_student(self.settings, self.vocabulary, self.length, seed))
+        return self.loss.parameters_of(make_student(self.settings, self.vocabulary, self.window, seed))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,9 @@ events too. They are
   most active users;
 - the same at equal bytes: as many as fit in the summary's bytes.
 
-The test events are looked at once, at the end.
+The learning rate chosen for the full data serves the subsets at equal bytes, which are of its order of size,
+and the one chosen for the random sequences serves the head ones. The test events are looked at once, at the
+end.
 """
 
 import math
@@ -28,6 +30,9 @@ from farzi.students import Student
 from farzi.summary import Summary
 from farzi.training import EventTraining, Trained, train_on_events, train_on_summary
 
+Pick = Callable[[int], Sequences]
+"""The training sequences for a seed."""
+
 CRITERION = "nDCG@10"
 """The validation figure that decides early stopping and learning rates."""
 
@@ -40,11 +45,13 @@ class Effort:
         seeds: trainings of each kind, with other first weights.
         rates: learning rates tried for training on real events, each once.
         training: the rest of that training.
+        equal_bytes: whether the controls at equal bytes are trained too, the dearest part on a small log.
     """
 
     seeds: int = 5
     rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
     training: EventTraining = field(default_factory=EventTraining)
+    equal_bytes: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,19 +171,22 @@ def compare(
     def test(trained: Sequence[Trained]) -> dict[str, np.ndarray]:
         return _stack([evaluate(one.student, dataset.test, seen) for one in trained])
 
-    def on_events(name: str, pick: Callable[[int], Sequences]) -> Measured:
-        def run(rate: float, seed: int) -> Trained:
-            training = replace(effort.training, learning_rate=rate)
-            return train_on_events(pick(seed), recipe.student, vocabulary, length, seed, training, validate)
+    def fit(log: Sequences, rate: float, seed: int) -> Trained:
+        training = replace(effort.training, learning_rate=rate)
+        return train_on_events(log, recipe.student, vocabulary, length, seed, training, validate)
 
-        rate = effort.rates[0]
-        if len(effort.rates) > 1:
-            progress(f"{name}: choosing a learning rate")
-            rate = max(effort.rates, key=lambda rate: validate(run(rate, first_seed - 1).student))
+    def best_rate(name: str, pick: Pick) -> float:
+        if len(effort.rates) == 1:
+            return effort.rates[0]
+        progress(f"{name}: choosing a learning rate")
+        seed = first_seed - 1
+        return max(effort.rates, key=lambda rate: validate(fit(pick(seed), rate, seed).student))
+
+    def on_events(name: str, pick: Pick, rate: float) -> Measured:
         trained = []
         for seed in seeds:
             progress(f"{name}: training {len(trained) + 1} of {len(seeds)}")
-            trained.append(run(rate, seed))
+            trained.append(fit(pick(seed), rate, seed))
         chosen = pick(seeds[0])
         size = len(chosen.items) * bytes_per_event(vocabulary)
         return Measured(name, len(chosen), size, _mean_seconds(trained), test(trained), rate)
@@ -191,19 +201,20 @@ def compare(
             "summary", summary.sequences, summary.bytes, _mean_seconds(trained), test(trained), rate
         )
 
-    def picker(subset: Subset, count: int) -> Callable[[int], Sequences]:
+    def picker(subset: Subset, count: int) -> Pick:
         return lambda seed: subset(dataset.train, length, count, np.random.default_rng(seed))
 
-    by_bytes = max(1, summary.bytes // (length * bytes_per_event(vocabulary)))
-    measured = (
-        on_events("full", lambda seed: dataset.train),
-        on_summary(),
-        on_events("random", picker(Random(), summary.sequences)),
-        on_events("head", picker(Head(), summary.sequences)),
-        on_events("random, equal bytes", picker(Random(), by_bytes)),
-        on_events("head, equal bytes", picker(Head(), by_bytes)),
-    )
-    return Comparison(recipe.student.name, seen, measured, distilling)
+    whole, few = (lambda seed: dataset.train), picker(Random(), summary.sequences)
+    full_rate = best_rate("full", whole)
+    measured = [on_events("full", whole, full_rate), on_summary()]
+    few_rate = best_rate("random", few)
+    measured.append(on_events("random", few, few_rate))
+    measured.append(on_events("head", picker(Head(), summary.sequences), few_rate))
+    if effort.equal_bytes:
+        count = max(1, summary.bytes // (length * bytes_per_event(vocabulary)))
+        measured.append(on_events("random, equal bytes", picker(Random(), count), full_rate))
+        measured.append(on_events("head, equal bytes", picker(Head(), count), full_rate))
+    return Comparison(recipe.student.name, seen, tuple(measured), distilling)
 
 
 def _stack(rankings: Sequence[Ranking]) -> dict[str, np.ndarray]:

@@ -36,8 +36,8 @@ def paired_ratio(ours: np.ndarray, theirs: np.ndarray, draws: int = 2000, seed: 
 
     Both were measured on the same users, and share what makes a user easy or hard: each draw takes users with
     replacement, the same for both, and seeds with replacement, for each by itself, and forms the ratio of the
-    means. What is neither the user's nor the seed's is counted twice that way: the interval is on the wide side
-    (Owen, The pigeonhole bootstrap, 2007).
+    means. What is neither the user's nor the seed's is counted twice that way: the interval is on the wide
+    side (Owen, The pigeonhole bootstrap, 2007).
 
     Args:
         ours: figures, (seeds, users).

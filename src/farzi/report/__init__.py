@@ -2,6 +2,7 @@
 
 from farzi.report.comparison import comparison_table as comparison_table
 from farzi.report.comparison import print_comparison as print_comparison
+from farzi.report.comparison import save_report as save_report
 from farzi.report.comparison import save_results as save_results
 
-__all__ = ["comparison_table", "print_comparison", "save_results"]
+__all__ = ["comparison_table", "print_comparison", "save_report", "save_results"]

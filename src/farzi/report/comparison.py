@@ -11,6 +11,8 @@ from rich.table import Table
 
 from farzi.evaluation import Comparison, seed_interval
 from farzi.files import write_text_atomic
+from farzi.provenance import provenance
+from farzi.report.plots import plot_comparison
 
 SHOWN = ("HR@10", "nDCG@10", "HR@100")
 """The metrics in the table; results.json has them all."""
@@ -94,3 +96,66 @@ def _share(ratio: float) -> str:
 
 def _or_null(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def markdown_table(comparison: Comparison) -> str:
+    """The same table as Markdown: mean, 95 % interval over seeds, and the share of the full data's figure."""
+    lines = [
+        f"| trained on | sequences | KiB | {' | '.join(SHOWN)} | training |",
+        f"|---|--:|--:|{'--:|' * len(SHOWN)}--:|",
+    ]
+    for entry in comparison.measured:
+        cells = [entry.trained_on, f"{entry.sequences:,}", _kib(entry.bytes)]
+        for metric in SHOWN:
+            mean, low, _ = seed_interval(100 * entry.per_user[metric].mean(1))
+            share = _share(comparison.relative(entry.trained_on, metric).mean)
+            cells.append(
+                f"{mean:.1f} ±{mean - low:.1f}" + ("" if entry.trained_on == "full" else f" ({share})")
+            )
+        lines.append(f"| {' | '.join(cells)} | {entry.seconds:.1f} s |")
+    return "\n".join(lines) + "\n"
+
+
+def save_report(
+    comparison: Comparison, folder: str | Path, items: int, history: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Write all that a reader of the comparison needs beside the summary; return the rows of results.json.
+
+    results.json: one row for each kind of training data and metric. comparison.json: paired intervals, costs,
+    learning rates, and where the figures come from. comparison.md and comparison.png: for people.
+
+    Args:
+        comparison: what was measured.
+        folder: the summary's.
+        items: size of the catalogue that events were ranked in.
+        history: the lines of history.jsonl.
+
+    Raises:
+        OSError: the disk is full or a file cannot be written.
+    """
+    folder, origin = Path(folder), provenance()
+    facts = {
+        **origin,
+        "seen": comparison.seen,
+        "distilling_seconds": comparison.distilling,
+        "speedup": comparison.speedup,
+        "break_even_trainings": comparison.break_even,
+        "learning_rates": {entry.trained_on: entry.learning_rate for entry in comparison.measured},
+        "relative_to_full": {
+            entry.trained_on: {
+                metric: {
+                    key: _or_null(value)
+                    for key, value in comparison.relative(entry.trained_on, metric)._asdict().items()
+                }
+                for metric in entry.per_user
+            }
+            for entry in comparison.measured
+            if entry.trained_on != "full"
+        },
+    }
+    write_text_atomic(folder / "comparison.json", json.dumps(facts, indent=2, allow_nan=False) + "\n")
+    said = " ".join(closing_lines(comparison, items))
+    source = "`{command}`, farzi {farzi} at {commit}, {date}, {machine}.".format(**origin)
+    write_text_atomic(folder / "comparison.md", f"{markdown_table(comparison)}\n{said}\n\n{source}\n")
+    plot_comparison(comparison, history, folder / "comparison.png")
+    return save_results(comparison, folder / "results.json")

@@ -28,6 +28,8 @@ from farzi.tensorfile import read_tensors, write_tensors
 FORMAT = "farzi-summary-1"
 TENSORS = "summary.safetensors"
 SUMS = "SHA256SUMS"
+RESULTS = ("results.json", "comparison.md", "comparison.json", "comparison.png")
+"""What a comparison adds to the folder; it goes when the summary does."""
 SUMMED = (TENSORS, "vocabulary.parquet", "recipe.yaml", "history.jsonl", "run.json")
 ADVICE = "restore it or distil again"
 
@@ -78,7 +80,7 @@ class Folder:
     @staticmethod
     def remove(path: str | Path) -> None:
         """Take the tensors out of a folder, which then holds no summary, and the results measured on them."""
-        for name in (SUMS, TENSORS, "results.json"):
+        for name in (SUMS, TENSORS, *RESULTS):
             (Path(path) / name).unlink(missing_ok=True)
 
     @staticmethod

@@ -221,7 +221,7 @@ class _Unroll(torch.autograd.Function):
             theta, state = optimizer.update(g, state, theta)
         end.append(state)
         ctx.problem, ctx.record = problem, record
-        return theta.clone() if steps == 0 else theta
+        return theta
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:

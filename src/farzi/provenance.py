@@ -16,8 +16,8 @@ import torch
 def provenance() -> dict[str, Any]:
     """What a figure must be printed with, as JSON values.
 
-    The commit is that of the checkout that this package runs from, with "-dirty" where it was changed; None where it runs
-    from an installed copy.
+    The commit is that of the checkout that this package runs from, with "-dirty" where it was changed; None
+    where it runs from an installed copy.
     """
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
