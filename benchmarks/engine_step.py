@@ -35,7 +35,7 @@ class SoftLoss(nn.Module):
 
     def forward(self, events: Tensor) -> Tensor:
         vectors = self.student.embed(events)
-        return soft_next_event(self.student.hidden(vectors), self.student.output_table, vectors)
+        return soft_next_event(self.student.hidden(vectors[:, :-1]), self.student.output_table, vectors)
 
 
 def operations(args: argparse.Namespace) -> dict[str, Callable[[], Any]]:

@@ -94,6 +94,13 @@ def test_without_gradients_the_value_is_the_same(chunks: str, kind: str, loss: L
         assert torch.allclose(loss(*arguments(kind)), plain(*arguments(kind)), rtol=1e-13)
 
 
+@KINDS
+def test_the_last_position_may_be_left_out(kind: str, loss: Loss, plain: Loss) -> None:
+    """Nothing is predicted there: a student need not read the last event."""
+    hidden, table, targets = arguments(kind)
+    assert torch.equal(loss(hidden[:, :-1], table, targets), loss(hidden, table, targets))
+
+
 @pytest.mark.parametrize("which", ["hidden", "table"])
 def test_one_side_only_requires_a_gradient(chunks: str, which: str) -> None:
     hidden, table, targets = arguments("soft")
@@ -154,7 +161,7 @@ def test_a_batch_of_padding(dtype: torch.dtype) -> None:
 
 def test_one_position_has_nothing_to_predict() -> None:
     hidden, table, targets = arguments("soft")
-    with pytest.raises(ValueError, match=r"two positions at least, got hidden of \(3, 1, 5\)"):
+    with pytest.raises(ValueError, match=r"two positions at least, got targets of \(3, 1, 5\)"):
         soft_next_event(hidden[:, :1], table, targets[:, :1])
     assert hard_next_event(hidden[:, :1], table, torch.ones(3, 1, dtype=torch.long)).item() == 0
 

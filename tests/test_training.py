@@ -97,6 +97,19 @@ def test_training_on_a_summary_is_pytorchs_loop(
         torch.testing.assert_close(ours[parameter], value, rtol=tolerance, atol=tolerance)
 
 
+def test_every_position_that_a_student_takes_is_trained(summary: Summary, tiny: Dataset, recipe: Recipe):
+    first = make_student(SETTINGS, 41, 5, seed=0)
+    assert first.length == 4  # the last of five events is predicted, never read
+    training = EventTraining(steps=4, every=4)
+    for fit in (
+        train_on_summary(summary, SETTINGS, recipe.inner, seed=0),
+        train_on_events(tiny.train, SETTINGS, 41, 5, 0, training, lambda _: 0.0),
+    ):
+        assert fit.student.length == 4
+        moved = weights(fit.student)["position"] - weights(first)["position"]
+        assert (moved.abs().amax(1) > 1e-4).all()
+
+
 def test_the_number_of_steps_is_the_recipes_or_the_one_asked_for(summary: Summary, recipe: Recipe):
     assert train_on_summary(summary, SETTINGS, recipe.inner, 0).steps == recipe.inner.steps
     none = train_on_summary(summary, SETTINGS, recipe.inner, 0, steps=0)
@@ -108,10 +121,12 @@ def test_the_loss_is_that_of_soft_or_of_hard_events(summary: Summary, tiny: Data
     student = make_student(SETTINGS, 41, 5, seed=0)
     loss, table = NextEvent(student), student.output_table
     soft = summary.events()
-    expected = soft_next_event(student.hidden(soft @ student.embedding), table, soft @ table)
+    read = student.hidden((soft @ student.embedding)[:, :-1])  # the last event is predicted, never read
+    expected = soft_next_event(read, table, soft @ table)
     torch.testing.assert_close(loss(soft), expected)
     hard = torch.from_numpy(crops(tiny.train, 5, 4, np.random.default_rng(0)))
-    expected = hard_next_event(student.hidden(student.embed(hard), hard > 0), table, hard)
+    read = hard[:, :-1]
+    expected = hard_next_event(student.hidden(student.embed(read), read > 0), table, hard)
     torch.testing.assert_close(loss(hard), expected)
 
     theta = loss.parameters_of(make_student(SETTINGS, 41, 5, seed=1))

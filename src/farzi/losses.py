@@ -26,7 +26,8 @@ def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy with soft targets.
 
     Args:
-        hidden: hidden states, (B, L−1, width); the last position has no target: if it is there, it is left out.
+        hidden: hidden states, (B, L−1, width); the last position has no target: if it is there, it is left
+            out.
         table: output table E, (V, width); row 0 is padding.
         targets: x E for the soft events x at the same positions, (B, L, width); for tied tables this is what
             the student was fed with.

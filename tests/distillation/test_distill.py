@@ -1,6 +1,7 @@
 """Whole runs: what they learn, what they tell, what they refuse, and how they end."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from farzi.summary import Folder, Gaussian, Summary
 from farzi.training import EventTraining, NextEvent, train_on_events, train_on_summary
 
 METRICS = ("HR@10", "HR@100", "nDCG@10", "nDCG@100", "MRR", "AUC")
+
+MakeDataset = Callable[[list[list[int]], int], Dataset]
 
 pytestmark = pytest.mark.usefixtures("_short_reference")
 
@@ -55,27 +58,28 @@ def refusal(recipe: Recipe, out: Path, dataset: Dataset) -> str:
     return str(caught.value)
 
 
-def test_a_run_learns_what_comes_next(tiny: Dataset, tmp_path: Path):
+def test_a_run_learns_what_comes_next(make_dataset: MakeDataset, tmp_path: Path):
+    rng = np.random.default_rng(0)
+    rows = [[(begin + k) % 20 + 1 for k in range(length)] for begin, length in rng.integers(4, 15, (60, 2))]
+    ring = make_dataset(rows, 20)  # what comes next is the next item, around a ring of 20
     recipe = Recipe(
-        student=StudentSettings(hidden=8),
+        student=StudentSettings(hidden=16),
         summary=SummarySettings(sequences=8, length=6, dim=6, start="random"),
-        inner=InnerSettings(steps=15, window=5, skip=4, pool=4, learning_rate=0.05),
-        outer=OuterSettings(steps=60, batch=32, validate_every=20, validate_students=1, learning_rate=0.2),
+        inner=InnerSettings(steps=15, window=5, skip=4, pool=2, learning_rate=0.03),
+        outer=OuterSettings(steps=30, batch=32, validate_every=15, validate_students=1, learning_rate=0.2),
     )
-    folder = distill(recipe, tmp_path, dataset=tiny)
-    windows = torch.from_numpy(pad_left(tiny.test.histories, 6))
+    folder = distill(recipe, tmp_path, dataset=ring)
+    windows = torch.from_numpy(pad_left(ring.test.histories, 6))
 
     def real_loss(summary: Summary) -> float:
         """Of students that training and distillation have not met."""
-        students = [
-            train_on_summary(summary, recipe.student, recipe.inner, seed).student for seed in (7, 8, 9)
-        ]
+        students = [train_on_summary(summary, recipe.student, recipe.inner, seed).student for seed in (7, 8)]
         with torch.no_grad():
             return float(np.mean([float(NextEvent(student)(windows)) for student in students]))
 
-    start = Gaussian()(8, 6, 6, 41, tiny.train, 1.0, np.random.default_rng([0, 0]))
-    assert real_loss(start) > 3.6  # ln 40 is 3.7
-    assert real_loss(folder.summary) < real_loss(start) - 0.4
+    start = Gaussian()(8, 6, 6, 21, ring.train, 1.0, np.random.default_rng([0, 0]))
+    assert real_loss(start) > 2.9  # ln 20 is 3.0
+    assert real_loss(folder.summary) < 2.6
     losses = [line["real_loss"] for line in folder.history[1:]]
     assert losses == sorted(losses, reverse=True)
 
@@ -156,7 +160,7 @@ def test_a_rough_metagradient_is_told_once(tiny: Dataset, recipe: Recipe, tmp_pa
     heard = Heard()
     # sign-like first steps of Adam: the trap of a small epsilon
     rough = change(recipe, "inner", epsilon=1e-12, learning_rate=3.0, steps=8, window=8, pool=0)
-    distill(change(rough, "outer", steps=20, validate_every=20), tmp_path, dataset=tiny, progress=heard)
+    distill(change(rough, "outer", steps=12, validate_every=12), tmp_path, dataset=tiny, progress=heard)
     assert len(heard.warnings) == 1
     assert "not smooth" in heard.warnings[0]
 
@@ -176,7 +180,7 @@ def test_a_recipe_that_cannot_be_run_leaves_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_log_that_cannot_be_used_leaves_nothing(make_dataset: Any, recipe: Recipe, tmp_path: Path):
+def test_a_log_that_cannot_be_used_leaves_nothing(make_dataset: MakeDataset, recipe: Recipe, tmp_path: Path):
     log = make_dataset([[1, 2, 3], [4, 5, 6], [7, 8, 9]], 9)
     assert "nobody has two training events" in refusal(recipe, tmp_path / "out", log)
     missing = recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": "nothing.csv"})})
@@ -245,7 +249,9 @@ def test_a_figure_that_the_full_data_misses_is_left_out_of_the_score(tiny: Datas
     assert validate(summary, tiny, recipe, full | {"HR@100": 0.0}).score == 0
 
 
-def test_sequences_shorter_than_the_summarys_are_enough(make_dataset: Any, recipe: Recipe, tmp_path: Path):
+def test_sequences_shorter_than_the_summarys_are_enough(
+    make_dataset: MakeDataset, recipe: Recipe, tmp_path: Path
+):
     log = make_dataset([[1, 2, 3, 4], [2, 3, 4, 5], [3, 4, 5, 6], [9, 1, 2]], 9)
     folder = distill(change(recipe, "outer", steps=2), tmp_path, dataset=log)
     assert folder.summary.length == 5

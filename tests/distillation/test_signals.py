@@ -20,8 +20,10 @@ PATIENCE = 120.0
 
 RUN = """
 import sys
-from farzi.distillation import distill
+from farzi.distillation import distill, state
 from farzi.recipe import load_recipe
+from farzi.training import EventTraining
+state.EventTraining = lambda: EventTraining(steps=10, every=5)  # as _short_reference does it
 distill(load_recipe(sys.argv[1]), sys.argv[2], checkpoint_seconds=float(sys.argv[3]))
 """
 COMMAND = "from farzi.cli import main; main()"
@@ -92,6 +94,7 @@ def test_a_signal_ends_the_command_with_one_line_and_a_checkpoint(
     assert not (out / "summary.safetensors").exists()
 
 
+@pytest.mark.usefixtures("_short_reference")
 @pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_a_run_killed_at_any_moment_ends_like_an_uninterrupted_one(
     start: Start, long_recipe: Recipe, tmp_path: Path, kills: int

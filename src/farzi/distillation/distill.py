@@ -69,10 +69,11 @@ def distill(
         start = first_summary(recipe, dataset)
         out.mkdir(parents=True, exist_ok=True)
         run = Run.begin(recipe, dataset, progress, start)
-        run.checkpoint().save(out)
-        Folder.remove(out)
     remove_leftovers(out)
     with _stopping() as stop:
+        if saved is None:
+            run.checkpoint().save(out)
+            Folder.remove(out)
         last_save = time.monotonic()
         while not run.done:
             run.advance()

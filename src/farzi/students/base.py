@@ -1,9 +1,13 @@
 """What every student is: hidden states from embeddings, and an output table."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from farzi.data import pad_left
 
 
 class Student(nn.Module):
@@ -53,3 +57,25 @@ class Student(nn.Module):
         scores = hidden @ self.output_table.T
         scores[:, 0] = -torch.inf
         return scores
+
+    @torch.no_grad()
+    def recommend(
+        self, histories: Sequence[Sequence[int] | np.ndarray], k: int = 10, seen: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """The k likeliest next events after each history.
+
+        Args:
+            histories: B lists of indices, oldest first, of any length; the last `length` events are read.
+            k: events wanted; at most V − 1.
+            seen: whether events of the history may be recommended again.
+
+        Returns:
+            Indices (B, k), the likeliest first, and their scores (B, k); a score is −∞ where fewer are left.
+        """
+        device = self.embedding.device
+        scores = self.next_scores(torch.from_numpy(pad_left(histories, self.length)).to(device))
+        if not seen:
+            for row, history in zip(scores, histories, strict=True):
+                row[torch.as_tensor(np.asarray(history, np.int64), device=device)] = -torch.inf
+        found = scores.topk(k, dim=-1)
+        return found.indices, found.values
