@@ -82,7 +82,9 @@ class Anew:
 
 
 class Pool:
-    """`size` runs under way, one of them drawn for each outer step; a run that reaches T steps begins again.
+    """`size` runs under way, one of them drawn for each outer step.
+
+    A run enters after its skipped steps; once it cannot be differentiated any further, a new one takes its place.
 
     Args:
         weights: first weights.

@@ -17,7 +17,7 @@ class Weights(Protocol):
     """Draws the weights that an inner run begins with."""
 
     def __call__(self, rng: np.random.Generator) -> Theta:
-        """Parameters under the names of `loss`."""
+        """Parameters under the names that `NextEvent` gives them."""
         ...
 
 
@@ -26,7 +26,7 @@ class Fresh:
     """New random weights, as every training on the finished summary begins with.
 
     Attributes:
-        loss: names the parameters.
+        loss: gives the parameters' names.
         settings: the architecture.
         vocabulary: V.
         window: events in the sequences trained on.

@@ -27,9 +27,10 @@ def seed_interval(figures: np.ndarray) -> Interval:
     if len(figures) < 2:
         return Interval(mean, mean, mean)
     error = np.std(figures, ddof=1) / len(figures) ** 0.5
-    width = float(
-        stdtrit(len(figures) - 1, 0.5 + LEVEL / 2) * error
-    )  # the t quantile; scipy.stats loads slowly
+    quantile = stdtrit(
+        len(figures) - 1, 0.5 + LEVEL / 2
+    )  # scipy.stats.t has it too, but takes a second to load
+    width = float(quantile * error)
     return Interval(mean, mean - width, mean + width)
 
 
