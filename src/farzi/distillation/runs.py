@@ -84,7 +84,7 @@ class Anew:
 class Pool:
     """`size` runs under way, one of them drawn for each outer step.
 
-    A run enters after its skipped steps; once it cannot be differentiated any further, a new one takes its place.
+    A run enters after its skipped steps; once it cannot be differentiated further, a new one takes its place.
 
     Args:
         weights: first weights.
