@@ -270,8 +270,8 @@ def test_movielens_small_loads_by_default():
 
 def test_movielens_small_leaves_rare_films_out_by_default():
     facts = load_dataset(DataSettings()).facts
-    assert (facts["users"], facts["items"], facts["events"]) == (671, 2_245, 81_915)
-    assert facts["filters"]["items_removed"] == 6_821
+    assert (facts["users"], facts["items"], facts["events"]) == (671, 1_303, 69_104)
+    assert facts["filters"]["items_removed"] == 7_763
 
 
 def test_the_files_order_would_give_the_next_film_away():

@@ -95,15 +95,15 @@ class InnerSettings(Settings):
     optimizer: Literal["adam", "adamw", "sgd", "momentum", "adagrad", "rmsprop"] = Field(
         default="adam", description="inner optimizer"
     )
-    learning_rate: float = Field(default=0.01, gt=0, description="inner learning rate")
+    learning_rate: float = Field(default=0.02, gt=0, description="inner learning rate")
     epsilon: float = Field(
         default=1e-5,
         gt=0,
         description="Adam's epsilon in the inner loop; too small a value makes the metagradient rough",
     )
-    steps: int = Field(default=100, ge=1, description="inner steps (T) of a whole training")
+    steps: int = Field(default=50, ge=1, description="inner steps (T) of a whole training")
     window: int = Field(default=10, ge=1, description="the last steps run that are differentiated (K)")
-    skip: int = Field(default=20, ge=0, description="first inner steps, which are never differentiated")
+    skip: int = Field(default=10, ge=0, description="first inner steps, which are never differentiated")
     weights: Literal["fresh", "pretrained", "mixed"] = Field(
         default="fresh",
         description="where inner runs begin: fresh weights, weights on the way of a full-data training, "
