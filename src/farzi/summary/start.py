@@ -71,8 +71,8 @@ class Transitions:
     Attributes:
         horizon: how many events ahead count as near.
         discount: weight of each further step ahead.
-        smoothing: κ, the weight of popularity, in events. With 1 a start is as good on MovieLens-100k as with 20
-            (HR@100 50.2 and 49.5), and better on the sparser movielens-small (22.4 and 18.3; single runs).
+        smoothing: κ, the weight of popularity, in events. As a start, 1 was as good as 20 on MovieLens-100k
+            (HR@100 50.2 and 49.5) and better on the sparser movielens-small (22.4 and 18.3; single runs).
     """
 
     horizon: int = 5
