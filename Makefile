@@ -11,7 +11,7 @@ help: ## list the targets
 	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.-]+):.*## /  make \1\t/' | expand -t 20
 
 demo: .venv ## distil movielens-small, compare it with its controls, show what was learnt
-	$(BIN)/farzi distill --minutes 3.5 --dim 16 --out runs/demo
+	$(BIN)/farzi distill --minutes 4.5 --dim 16 --out runs/demo
 	$(BIN)/farzi compare runs/demo --no-equal-bytes
 	$(BIN)/farzi inspect runs/demo --sequences 3
 	@echo

@@ -132,9 +132,9 @@ def test_minutes_end_a_run(tiny: Dataset, recipe: Recipe, tmp_path: Path):
     heard = Heard()
     folder = distill(change(recipe, "outer", minutes=0.01, steps=1), tmp_path, dataset=tiny, progress=heard)
     assert folder.run["seconds"] >= 0.6
-    assert folder.run["outer_steps"] == len(heard.steps) >= 1
+    # on a slow machine the minutes may be over before the first step
+    assert folder.run["outer_steps"] == len(heard.steps)
     assert folder.history[-1]["outer_step"] == len(heard.steps)
-    assert heard.steps[-1][1] >= 1
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
@@ -159,7 +159,7 @@ def test_steps_without_a_metagradient_are_written_down(tiny: Dataset, recipe: Re
 def test_a_rough_metagradient_is_told_once(tiny: Dataset, recipe: Recipe, tmp_path: Path):
     heard = Heard()
     # sign-like first steps of Adam: the trap of a small epsilon
-    rough = change(recipe, "inner", epsilon=1e-12, learning_rate=3.0, steps=8, window=8, pool=0)
+    rough = change(recipe, "inner", epsilon=1e-12, learning_rate=10.0, steps=8, window=8, pool=0)
     distill(change(rough, "outer", steps=12, validate_every=12), tmp_path, dataset=tiny, progress=heard)
     assert len(heard.warnings) == 1
     assert "not smooth" in heard.warnings[0]

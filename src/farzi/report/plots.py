@@ -54,9 +54,7 @@ def _draw_bars(axes: Axes, comparison: Comparison) -> None:
         bars = axes.bar(centres, means, width * 0.92, label=label, color=COLOURS[entry.trained_on])
         axes.errorbar(centres, means, yerr=spread, fmt="none", ecolor="#1f2937", elinewidth=0.8, capsize=2)
         if entry.trained_on == "summary":
-            axes.bar_label(
-                bars, fmt="%.0f %%", padding=6, fontsize=8, color=COLOURS["summary"], fontweight="bold"
-            )
+            axes.bar_label(bars, fmt="%.0f %%", label_type="center", color="white", fontsize=8)
     full = comparison.of("full")
     axes.axhline(100, color="#111827", linewidth=0.9, linestyle="--")
     axes.set_xticks(range(len(SHOWN)), SHOWN)
