@@ -3,6 +3,7 @@
 from farzi.evaluation.compare import CRITERION as CRITERION
 from farzi.evaluation.compare import Comparison as Comparison
 from farzi.evaluation.compare import Effort as Effort
+from farzi.evaluation.compare import Measured as Measured
 from farzi.evaluation.compare import compare as compare
 from farzi.evaluation.intervals import Interval as Interval
 from farzi.evaluation.intervals import paired_ratio as paired_ratio
@@ -16,6 +17,7 @@ __all__ = [
     "Comparison",
     "Effort",
     "Interval",
+    "Measured",
     "Ranking",
     "Seen",
     "compare",

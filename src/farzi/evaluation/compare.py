@@ -95,8 +95,13 @@ class Comparison:
         """The entry of that name."""
         return next(entry for entry in self.measured if entry.trained_on == trained_on)
 
+    def share(self, trained_on: str, metric: str) -> float:
+        """Ratio to the full data's figure; nan where that is 0."""
+        whole = self.of("full").per_user[metric].mean()
+        return float(self.of(trained_on).per_user[metric].mean() / whole) if whole > 0 else math.nan
+
     def relative(self, trained_on: str, metric: str) -> Interval:
-        """Ratio to the full data's figure, paired bootstrap over users and seeds; nan where that is 0."""
+        """The same ratio with its interval, a paired bootstrap over users and seeds; nan where that is 0."""
         return paired_ratio(self.of(trained_on).per_user[metric], self.of("full").per_user[metric])
 
     def rows(self) -> list[dict[str, Any]]:
@@ -105,11 +110,9 @@ class Comparison:
         mean, low and high are per cent; relative_to_full is a ratio, nan where the full data's figure is 0.
         """
         rows = []
-        full = self.of("full").per_user
         for entry in self.measured:
             for metric, figures in entry.per_user.items():
                 mean, low, high = seed_interval(100 * figures.mean(1))
-                whole = full[metric].mean()
                 rows.append(
                     {
                         "trained_on": entry.trained_on,
@@ -122,7 +125,7 @@ class Comparison:
                         "high": high,
                         "seeds": len(figures),
                         "train_seconds": entry.seconds,
-                        "relative_to_full": float(figures.mean() / whole) if whole > 0 else math.nan,
+                        "relative_to_full": self.share(entry.trained_on, metric),
                     }
                 )
         return rows

@@ -9,13 +9,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from farzi.evaluation import Comparison, seed_interval
+from farzi.evaluation import Comparison, Measured, seed_interval
 from farzi.files import write_text_atomic
 from farzi.provenance import provenance
-from farzi.report.plots import plot_comparison
-
-SHOWN = ("HR@10", "nDCG@10", "HR@100")
-"""The metrics in the table; results.json has them all."""
+from farzi.report.plots import SHOWN, plot_comparison
 
 
 def save_results(comparison: Comparison, path: str | Path) -> list[dict[str, Any]]:
@@ -38,11 +35,8 @@ def comparison_table(comparison: Comparison) -> Table:
     for entry in comparison.measured:
         cells = [entry.trained_on, f"{entry.sequences:,}", _kib(entry.bytes)]
         for metric in SHOWN:
-            mean, low, _ = seed_interval(100 * entry.per_user[metric].mean(1))
-            cell = f"{mean:.1f} ±{mean - low:.1f}"
-            if entry.trained_on != "full":
-                cell += f"\n{_share(comparison.relative(entry.trained_on, metric).mean)}"
-            cells.append(cell)
+            figure, share = _figure(entry, metric), _share(comparison.share(entry.trained_on, metric))
+            cells.append(figure if entry.trained_on == "full" else f"{figure}\n{share}")
         table.add_row(*cells, f"{entry.seconds:.1f}", style="bold" if entry.trained_on == "summary" else None)
     return table
 
@@ -86,6 +80,11 @@ def closing_lines(comparison: Comparison, items: int) -> list[str]:
     return lines
 
 
+def _figure(entry: Measured, metric: str) -> str:
+    mean, low, _ = seed_interval(100 * entry.per_user[metric].mean(1))
+    return f"{mean:.1f} ±{mean - low:.1f}"
+
+
 def _kib(size: int) -> str:
     return f"{size / 1024:,.0f}" if size >= 10 * 1024 else f"{size / 1024:.1f}"
 
@@ -107,11 +106,8 @@ def markdown_table(comparison: Comparison) -> str:
     for entry in comparison.measured:
         cells = [entry.trained_on, f"{entry.sequences:,}", _kib(entry.bytes)]
         for metric in SHOWN:
-            mean, low, _ = seed_interval(100 * entry.per_user[metric].mean(1))
-            share = _share(comparison.relative(entry.trained_on, metric).mean)
-            cells.append(
-                f"{mean:.1f} ±{mean - low:.1f}" + ("" if entry.trained_on == "full" else f" ({share})")
-            )
+            figure, share = _figure(entry, metric), _share(comparison.share(entry.trained_on, metric))
+            cells.append(figure if entry.trained_on == "full" else f"{figure} ({share})")
         lines.append(f"| {' | '.join(cells)} | {entry.seconds:.1f} s |")
     return "\n".join(lines) + "\n"
 

@@ -1,6 +1,7 @@
 """Pictures of a comparison and of a run. Matplotlib draws to files only; no window is opened."""
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from farzi.evaluation import Comparison
 from farzi.files import write_bytes_atomic
 
 SHOWN = ("HR@10", "nDCG@10", "HR@100")
+"""The metrics in tables and pictures; results.json has them all."""
 COLOURS = {
     "summary": "#c2410c",
     "random": "#94a3b8",
@@ -71,9 +73,9 @@ def _draw_bars(axes: Axes, comparison: Comparison) -> None:
 def _draw_history(axes: Axes, history: list[dict[str, Any]]) -> None:
     steps = [line["outer_step"] for line in history]
     for metric, colour in zip(SHOWN, ("#c2410c", "#0f766e", "#1d4ed8"), strict=True):
-        axes.plot(
-            steps, [100 * line["relative_to_full"][metric] for line in history], color=colour, label=metric
-        )
+        ratios = [line["relative_to_full"][metric] for line in history]  # None where the full data has 0
+        shares = [math.nan if ratio is None else 100 * ratio for ratio in ratios]
+        axes.plot(steps, shares, color=colour, label=metric)
     axes.axhline(100, color="#111827", linewidth=0.9, linestyle="--")
     axes.set_xlabel("outer steps")
     axes.set_ylabel("validation, % of full data")
