@@ -1,13 +1,15 @@
-"""What one step of differentiable training costs: forward, and back by either way to second derivatives.
+"""What one step of differentiable training costs, by every way to carry it out.
 
-SASRec on soft events [sequences x length x vocabulary]; the ratio is to the plain gradient of the same loss.
-The rows of the table take turns, so that a busy moment of the machine hits them all.
+SASRec on soft events [sequences x length x vocabulary]. A metagradient through T steps is timed beside plain
+training of the same T steps; the ratio is to the fastest plain training there is. The rows take turns, so
+that a busy moment of the machine hits them all.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,9 +23,27 @@ from torch.utils._pytree import tree_leaves
 
 from farzi.losses import soft_next_event
 from farzi.students import SASRec
-from farzi.unroll import Adam, Curvature, ForwardOverReverse, ReverseOverReverse, Step
-from farzi.unroll.adjoint import Cotangents, gradient, reverse_step
-from farzi.unroll.trees import Layout
+from farzi.unroll import (
+    Adam,
+    Compiled,
+    Eager,
+    Execution,
+    ForwardOverReverse,
+    ReverseOverReverse,
+    inductor,
+    interpreter,
+    train,
+    unroll,
+)
+
+EXECUTIONS: dict[str, Execution] = {
+    "eager": Eager(ReverseOverReverse()),
+    "eager, forward over reverse": Eager(ForwardOverReverse()),
+    "graph": Compiled(ReverseOverReverse(), interpreter),
+    "graph, forward over reverse": Compiled(ForwardOverReverse(), interpreter),
+    "compiled": Compiled(ReverseOverReverse(), inductor),
+    "compiled, forward over reverse": Compiled(ForwardOverReverse(), inductor),
+}
 
 
 class SoftLoss(nn.Module):
@@ -38,42 +58,37 @@ class SoftLoss(nn.Module):
         return soft_next_event(self.student.hidden(vectors[:, :-1]), self.student.output_table, vectors)
 
 
-def operations(args: argparse.Namespace) -> dict[str, Callable[[], Any]]:
-    """The rows of the table: functions to be timed."""
+Operation = Callable[[], Any]
+
+
+def operations(args: argparse.Namespace) -> dict[str, tuple[Operation, Operation]]:
+    """Plain training and a metagradient, by each execution."""
     torch.manual_seed(0)
-    student = SASRec(args.vocabulary, args.length, args.hidden, args.layers, args.heads)
+    student = SASRec(args.vocabulary, args.length - 1, args.hidden, args.layers, args.heads)
     module = SoftLoss(student).to(args.device)
     latents = torch.randn(args.sequences, args.length, 8, device=args.device)
     events = (1.5 * latents @ torch.randn(8, args.vocabulary, device=args.device)).softmax(-1)
-    parameters = {name: leaf.detach() for name, leaf in module.named_parameters()}
-    layout = Layout.of(parameters)
-    theta, optimizer = layout.flatten(parameters), Adam(0.01, epsilon=1e-5)
+    events.requires_grad_()
+    theta0 = {name: leaf.detach() for name, leaf in module.named_parameters()}
+    optimizer, schedule = Adam(0.01, epsilon=1e-5), [None] * args.steps
 
-    def loss(vector: Tensor, leaves: Any) -> Tensor:
-        tree: Any = layout.unflatten(vector)
-        return functional_call(module, tree, (leaves[0],))
+    def loss(theta: Any, data: Any, batch: None) -> Tensor:
+        return functional_call(module, theta, (data,))
 
-    g = gradient(loss, theta, [events])
-    theta_next, state = optimizer.update(g, optimizer.init(theta), theta)
-    step = Step(theta_next, state, g)
+    def plain(execution: Execution) -> Any:
+        return train(loss, theta0, events, optimizer, schedule, execution=execution)
 
-    def inner() -> Any:
-        return optimizer.update(gradient(loss, theta, [events]), state, theta)
-
-    def reverse(curvature: Curvature) -> Any:
-        slots = [torch.zeros_like(theta) for _ in range(optimizer.slots)]
-        after = Cotangents(torch.ones_like(theta), slots, [], [torch.zeros_like(events)])
-        return reverse_step(loss, optimizer, {}, [events], step, after, curvature)
+    def metagradient(execution: Execution) -> Any:
+        end = unroll(loss, theta0, events, optimizer, schedule, execution=execution)
+        return torch.autograd.grad(sum(leaf.sum() for leaf in end.values()), events)
 
     return {
-        "plain gradient": lambda: gradient(loss, theta, [events]),
-        "inner step (Adam)": inner,
-        "back, reverse over reverse": lambda: reverse(ReverseOverReverse()),
-        "back, forward over reverse": lambda: reverse(ForwardOverReverse()),
+        name: (partial(plain, EXECUTIONS[name]), partial(metagradient, EXECUTIONS[name]))
+        for name in args.only
     }
 
 
-def seconds(operation: Callable[[], Any], device: str) -> float:
+def seconds(operation: Operation, device: str) -> float:
     """Wall time of one call."""
     begin = time.perf_counter()
     operation()
@@ -112,43 +127,50 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=32, help="width of the student")
     parser.add_argument("--layers", type=int, default=1, help="blocks of the student")
     parser.add_argument("--heads", type=int, default=1, help="attention heads a block")
-    parser.add_argument("--repeats", type=int, default=21, help="timed calls of each row")
+    parser.add_argument("--only", nargs="*", default=list(EXECUTIONS), help="executions to time")
+    parser.add_argument("--steps", type=int, default=10, help="T, the steps that are differentiated")
+    parser.add_argument("--repeats", type=int, default=7, help="timed runs of each row")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--device", default="cpu", help="where to run: cpu, cuda, cuda:1, ...")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 
     rows = operations(args)
-    peaks = {}
-    for name, operation in rows.items():
-        operation()  # the first call allocates and imports
-        with PeakBytes() as watch:
-            operation()
-        peaks[name] = watch.peak
-    times: dict[str, list[float]] = {name: [] for name in rows}
+    first: dict[str, float] = {}
+    peaks: dict[str, float] = {}
+    for name, (plain, metagradient) in rows.items():
+        first[name] = seconds(metagradient, args.device)
+        plain()
+        if not name.startswith("compiled"):  # compiled code allocates where this watch can't see it
+            with PeakBytes() as watch:
+                metagradient()
+            peaks[name] = watch.peak / 2**20
+    times: dict[str, list[tuple[float, ...]]] = {name: [] for name in rows}
     for _ in range(args.repeats):
-        for name, operation in rows.items():
-            times[name].append(seconds(operation, args.device))
+        for name, pair in rows.items():
+            times[name].append(tuple(seconds(operation, args.device) / args.steps for operation in pair))
 
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    plain = medians["plain gradient"]
-    what = f"{args.sequences} x {args.length} events, V = {args.vocabulary:,}"
+    medians = {
+        name: [statistics.median(column) for column in zip(*times[name], strict=True)] for name in rows
+    }
+    fastest = min(plain for plain, _ in medians.values())
     table = Table(
-        title=f"SASRec {args.hidden} x {args.layers}, {what}",
+        title=f"SASRec {args.hidden} x {args.layers}, {args.sequences} x {args.length} events, "
+        f"V = {args.vocabulary:,}, T = {args.steps}",
         caption=f"{args.device}, {args.threads} threads, PyTorch {torch.__version__}",
     )
     table.add_column("")
-    for heading in ("median ms", "fastest ms", "x gradient", "peak MiB"):
+    for heading in ("plain ms a step", "metagradient ms a step", "ratio", "peak MiB", "first run s"):
         table.add_column(heading, justify="right")
-    for name, median in medians.items():
-        fastest = min(times[name])
-        cells = (
-            f"{1e3 * median:.1f}",
-            f"{1e3 * fastest:.1f}",
-            f"{median / plain:.2f}",
-            f"{peaks[name] / 2**20:.1f}",
+    for name, (plain, metagradient) in medians.items():
+        table.add_row(
+            name,
+            f"{1e3 * plain:.1f}",
+            f"{1e3 * metagradient:.1f}",
+            f"{metagradient / fastest:.2f}",
+            f"{peaks[name]:.0f}" if name in peaks else "",
+            f"{first[name]:.1f}",
         )
-        table.add_row(name, *cells)
     Console().print(table)
 
 

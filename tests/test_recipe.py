@@ -173,6 +173,10 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path):
     assert load_recipe(path).seed == 3
 
 
+def test_where_a_copy_lies_is_no_difference():
+    assert differences(Recipe(data=DataSettings(file="a")), Recipe(data=DataSettings(file="b"))) == []
+
+
 def test_differences_name_each_setting_with_both_values():
     other = Recipe(seed=1, data=DataSettings(user="u"), inner=InnerSettings(steps=50))
     assert differences(Recipe(), Recipe()) == []

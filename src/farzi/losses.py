@@ -8,6 +8,9 @@ positions of
 Padding (index 0) is never predicted: its logit counts as −∞. The second term needs no vocabulary-sized
 product, since ⟨x, h Eᵀ⟩ = h · (x E). The first is `mean_log_partition`, which goes through the positions in
 chunks: neither its value nor its gradient nor the gradient's tangent ever holds positions x vocabulary.
+
+Its parts are operations of PyTorch's dispatcher (`torch.ops.farzi`), so that a traced graph holds each as one
+node, and so that a gradient and its tangent, which share the probabilities, can be made as one.
 """
 
 from typing import Any
@@ -15,8 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from farzi.unroll import Fusion, add_fusion
+
 CHUNK = 2**18
-"""Logits held at a time; 1 MiB in float32, which stays in a core's cache."""
+"""Numbers in the logits held at a time; 1 MiB in float32, which stays in a core's cache."""
 
 ROWS = 32
 """Positions in a chunk at least: with fewer, each product reads the whole table for too little work."""
@@ -89,6 +94,99 @@ def mean_log_partition(hidden: Tensor, table: Tensor) -> Tensor:
     return value
 
 
+def _log_partition(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(h, E) ↦ the mean log-partition A, ∂A/∂h and ∂A/∂E, in chunks of rows."""
+    total = hidden.new_zeros(())
+    hidden_bar, table_bar = torch.empty_like(hidden), torch.zeros_like(table)
+    for rows in _chunks(hidden, table):
+        h = hidden[rows]
+        p, normaliser = _probabilities(h, table)
+        total += normaliser.sum()
+        torch.mm(p, table, out=hidden_bar[rows])
+        table_bar.addmm_(p.T, h)
+    n = len(hidden)
+    return total / n, hidden_bar.div_(n), table_bar.div_(n)
+
+
+def _log_partition_tangent(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    """The tangent of (∂A/∂h, ∂A/∂E) in the direction (u, w): the Hessian product."""
+    _, h_dot, e_dot = _log_partition_dual(hidden, table, u, w)
+    return h_dot, e_dot
+
+
+def _log_partition_dual(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """∂A/∂h, and the tangent of (∂A/∂h, ∂A/∂E) in the direction (u, w), in chunks of rows.
+
+    With p = softmax(h Eᵀ) and ż = u Eᵀ + h wᵀ: ṗ = p ∘ (ż − ⟨p, ż⟩), and the tangents are (ṗ E + p w) / N and
+    (ṗᵀ h + pᵀ u) / N. ∂A/∂h = p E / N comes nearly for nothing beside p w.
+    """
+    width = hidden.shape[1]
+    both, twice = torch.cat([table, w], dim=1), torch.cat([u, hidden], dim=1)  # (V, 2 width), (N, 2 width)
+    h_bar, h_dot, e_dot = torch.empty_like(hidden), torch.empty_like(hidden), torch.zeros_like(table)
+    for rows in _chunks(hidden, table, held=2):
+        h = hidden[rows]
+        p, _ = _probabilities(h, table)
+        p_dot = twice[rows] @ both.T  # ż
+        p_dot.mul_(p)
+        p_dot.addcmul_(p, p_dot.sum(-1, keepdim=True), value=-1)
+        products = p @ both
+        h_bar[rows] = products[:, :width]
+        torch.addmm(products[:, width:], p_dot, table, out=h_dot[rows])
+        e_dot.addmm_(p_dot.T, h)
+        e_dot.addmm_(p.T, u[rows])
+    n = len(hidden)
+    return h_bar.div_(n), h_dot.div_(n), e_dot.div_(n)
+
+
+def _probabilities(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+    """softmax(h Eᵀ), (n, V), and logsumexp(h Eᵀ), (n, 1)."""
+    p = hidden @ table.T
+    top = p.amax(-1, keepdim=True)
+    total = p.sub_(top).exp_().sum(-1, keepdim=True)
+    return p.div_(total), total.log_().add_(top)
+
+
+def _chunks(hidden: Tensor, table: Tensor, held: int = 1) -> list[slice]:
+    """Rows such that `held` arrays of their logits stay within `CHUNK`."""
+    size = max(ROWS, CHUNK // (held * max(1, len(table))))
+    return [slice(start, start + size) for start in range(0, len(hidden), size)]
+
+
+_library = torch.library.Library("farzi", "DEF")
+
+
+def _define(schema: str, function: Any, like: Any) -> Any:
+    """An operation of PyTorch's dispatcher.
+
+    Args:
+        schema: its name and signature.
+        function: what it does, on any device.
+        like: makes empty outputs of the right shapes; what a trace sees.
+    """
+    name = _library.define(schema, tags=[torch.Tag.pt2_compliant_tag])
+    _library.impl(name, function, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"farzi::{name}", like, lib=_library)
+    return getattr(torch.ops.farzi, name).default
+
+
+log_partition = _define(
+    "log_partition(Tensor hidden, Tensor table) -> (Tensor, Tensor, Tensor)",
+    _log_partition,
+    lambda h, e: (h.new_empty(()), torch.empty_like(h), torch.empty_like(e)),
+)
+log_partition_tangent = _define(
+    "log_partition_tangent(Tensor hidden, Tensor table, Tensor u, Tensor w) -> (Tensor, Tensor)",
+    _log_partition_tangent,
+    lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(e)),
+)
+log_partition_dual = _define(
+    "log_partition_dual(Tensor hidden, Tensor table, Tensor u, Tensor w) -> (Tensor, Tensor, Tensor)",
+    _log_partition_dual,
+    lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(h), torch.empty_like(e)),
+)
+add_fusion(Fusion(log_partition, log_partition_tangent, log_partition_dual, kept=(1,)))
+
+
 class _MeanLogPartition(torch.autograd.Function):
     """(h, E) ↦ the mean log-partition A, ∂A/∂h and ∂A/∂E: all that a backward pass needs, in one pass.
 
@@ -98,22 +196,17 @@ class _MeanLogPartition(torch.autograd.Function):
 
     @staticmethod
     def forward(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        total = hidden.new_zeros(())
-        hidden_bar, table_bar = torch.empty_like(hidden), torch.zeros_like(table)
-        for rows in _chunks(hidden, table):
-            h = hidden[rows]
-            p, normaliser = _probabilities(h, table)
-            total += normaliser.sum()
-            torch.mm(p, table, out=hidden_bar[rows])
-            table_bar.addmm_(p.T, h)
-        n = len(hidden)
-        return total / n, hidden_bar.div_(n), table_bar.div_(n)
+        return log_partition(hidden, table)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         ctx.save_for_backward(*inputs, *output[1:])
         ctx.save_for_forward(*inputs, *output[1:])
         ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
+        return _one_by_one(_MeanLogPartition, info, in_dims, inputs)
 
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
@@ -145,47 +238,31 @@ class _HessianProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-        return _hessian_product(hidden, table, u, w)
+        return log_partition_tangent(hidden, table, u, w)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         """Nothing is kept."""
 
     @staticmethod
+    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
+        return _one_by_one(_HessianProduct, info, in_dims, inputs)
+
+    @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         raise NotImplementedError("the third derivative of mean_log_partition is not available")
 
 
-def _hessian_product(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-    """The tangent of (∂A/∂h, ∂A/∂E) in the direction (u, w), in chunks of rows.
-
-    With p = softmax(h Eᵀ) and ż = u Eᵀ + h wᵀ: ṗ = p ∘ (ż − ⟨p, ż⟩), and the tangents are (ṗ E + p w) / N and
-    (ṗᵀ h + pᵀ u) / N.
-    """
-    both, twice = torch.cat([table, w], dim=1), torch.cat([u, hidden], dim=1)  # (V, 2 width), (N, 2 width)
-    h_dot, e_dot = torch.empty_like(hidden), torch.zeros_like(table)
-    for rows in _chunks(hidden, table):
-        h = hidden[rows]
-        p, _ = _probabilities(h, table)
-        p_dot = twice[rows] @ both.T  # ż
-        p_dot.mul_(p)
-        p_dot.addcmul_(p, p_dot.sum(-1, keepdim=True), value=-1)
-        torch.mm(p_dot, table, out=h_dot[rows])
-        h_dot[rows].addmm_(p, w)
-        e_dot.addmm_(p_dot.T, h)
-        e_dot.addmm_(p.T, u[rows])
-    n = len(hidden)
-    return h_dot.div_(n), e_dot.div_(n)
-
-
-def _probabilities(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-    """softmax(h Eᵀ), (n, V), and logsumexp(h Eᵀ), (n, 1)."""
-    p = hidden @ table.T
-    top = p.amax(-1, keepdim=True)
-    total = p.sub_(top).exp_().sum(-1, keepdim=True)
-    return p.div_(total), total.log_().add_(top)
-
-
-def _chunks(hidden: Tensor, table: Tensor) -> list[slice]:
-    size = max(ROWS, CHUNK // max(1, len(table)))
-    return [slice(start, start + size) for start in range(0, len(hidden), size)]
+def _one_by_one(function: Any, info: Any, in_dims: Any, inputs: tuple[Tensor, ...]) -> Any:
+    """The batching rule of a function whose work fills the machine as it is: one member after the other."""
+    members = [
+        function.apply(
+            *(
+                value if dim is None else value.select(dim, member)
+                for value, dim in zip(inputs, in_dims, strict=True)
+            )
+        )
+        for member in range(info.batch_size)
+    ]
+    outputs = tuple(torch.stack(parts) for parts in zip(*members, strict=True))
+    return outputs, (0,) * len(outputs)

@@ -1,6 +1,7 @@
 """The commands one after the other, from a log to a table, on a log of twelve people and eight items."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,19 @@ def refused(*words: str | Path) -> str:
     return result.stderr.strip().removeprefix("farzi: ")
 
 
+def write_log(path: Path, steps: int) -> None:
+    """Twelve people who go round eight items."""
+    rows = (
+        f"u{user},i{(user + step) % 8},{100 * user + step}\n" for user in range(12) for step in range(steps)
+    )
+    path.write_text("user,item,time\n" + "".join(rows))
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a log and a summary of it, learnt in two steps."""
     place = tmp_path_factory.mktemp("run")
-    rows = (f"u{user},i{(user + step) % 8},{100 * user + step}\n" for user in range(12) for step in range(9))
-    (place / "log.csv").write_text("user,item,time\n" + "".join(rows))
+    write_log(place / "log.csv", steps=9)
     (place / "recipe.yaml").write_text(
         "student: {hidden: 8}\n"
         "summary: {sequences: 3, length: 4, dim: 2}\n"
@@ -41,6 +49,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = read("distill", place / "log.csv", "--out", place / "summary", "--recipe", place / "recipe.yaml")
     assert "Next: farzi compare" in text
     return place
+
+
+@pytest.fixture
+def moved(place: Path) -> Iterator[Path]:
+    """Where the log is now."""
+    path = (place / "log.csv").rename(place / "elsewhere.csv")
+    yield path
+    path.rename(place / "log.csv")
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +95,7 @@ def test_evaluate_ranks_with_the_student_on_its_own_log(student: Path):
 def test_evaluate_refuses_other_items(student: Path, place: Path):
     (place / "other.csv").write_text((place / "log.csv").read_text().replace("i7", "j"))
     assert "not those that the student was trained for" in refused("evaluate", student, place / "other.csv")
+    assert refused("evaluate", student, "--names", "f") == "--names has no effect on a student's figures"
 
 
 def test_evaluate_refuses_what_is_no_student(place: Path):
@@ -111,6 +128,7 @@ def test_the_same_seed_trains_the_same_student(place: Path, student: Path, tmp_p
         (["--sequences", "3"], "--sequences has no effect on training on a summary"),
         (["--learning-rate", "1"], "on a summary it is --inner-learning-rate (farzi train --help)"),
         (["--on", "full", "--sequences", "3"], "--sequences has no effect on training on all of the log"),
+        (["--on", "head", "--names", "f"], "--names has no effect on training on real events"),
         (["--on", "head", "--inner-steps", "3"], "--inner-steps has no effect on training on real events"),
     ],
 )
@@ -128,6 +146,66 @@ def test_compare_prints_a_table_and_writes_the_rows(place: Path):
     rows = json.loads((place / "summary" / "results.json").read_text())
     assert {row["trained_on"] for row in rows} >= {"full", "summary", "random", "head"}
     assert {row["seeds"] for row in rows} == {2}
+
+
+QUICK = ("--seeds", "2", "--max-steps", "3", "--no-equal-bytes")
+
+
+def test_the_log_of_a_summary_is_found_where_the_user_says(place: Path, moved: Path, tmp_path: Path):
+    summary, gone = place / "summary", f"{place / 'log.csv'}: no such file; it is the log of"
+    for words in (("compare", summary, *QUICK), ("train", summary, "--on", "full", "--out", tmp_path / "s")):
+        assert refused(*words) == f"{gone} the summary in {summary}, and --from FILE says where that lies now"
+        assert read(*words, "--from", moved)
+    assert "HR@10" in read("evaluate", tmp_path / "s")  # whose log is the one that it was trained on
+
+
+def test_the_log_of_a_student_is_found_where_the_user_says(place: Path, student: Path, moved: Path):
+    gone = f"{place / 'log.csv'}: no such file; it is the log of"
+    line = f"{gone} the student in {student}, and --from FILE says where that lies now"
+    assert refused("evaluate", student) == line
+    assert f"of 12 users of {moved}" in " ".join(read("evaluate", student, "--from", moved).split())
+    assert read("evaluate", student, moved)
+
+
+def test_another_log_in_the_place_of_a_summarys_is_refused(place: Path, tmp_path: Path):
+    summary, other = place / "summary", tmp_path / "other.csv"
+    write_log(other, steps=8)
+    train = ("train", summary, "--on", "head", "--out", tmp_path / "s")
+    for words in (("compare", summary), train):
+        line = refused(*words, "--from", other)
+        assert line == f"{other}: its events are not those that the summary in {summary} was learnt from"
+    assert read(*train, "--from", other, "--split", "ratio")  # another cut was asked for
+    assert "no such file; did you mean" in refused("compare", summary, "--from", tmp_path / "othr.csv")
+
+
+def test_a_side_file_of_names_is_not_missed(place: Path, tmp_path: Path):
+    (tmp_path / "names.csv").write_text("item,name\ni1,One\n")
+    words = ("--recipe", place / "recipe.yaml", "--names", tmp_path / "names.csv")
+    read("distill", place / "log.csv", "--out", tmp_path / "summary", *words)
+    (tmp_path / "names.csv").unlink()
+    assert read("compare", tmp_path / "summary", *QUICK)
+    assert read("train", tmp_path / "summary", "--on", "head", "--out", tmp_path / "s")
+    assert read("evaluate", tmp_path / "s")
+
+
+def test_a_run_goes_on_with_its_log_elsewhere(place: Path, moved: Path):
+    words = ("--out", place / "summary", "--recipe", place / "recipe.yaml", "--from", moved)
+    assert "holds the summary of outer step" in read("distill", place / "log.csv", *words)
+
+
+def test_where_the_full_data_has_nothing_there_is_a_dash(place: Path, tmp_path: Path):
+    write_log(tmp_path / "again.csv", steps=11)  # all held-out events are of items seen before
+    words = ("--out", tmp_path / "s", "--recipe", place / "recipe.yaml", "--seen", "exclude")
+    told = run("distill", tmp_path / "again.csv", *words)
+    assert told.exit_code == 0
+    assert "of full data: HR@10 –, nDCG@10 –, HR@100 – (best so far)" in told.stderr
+    assert "of the full data's figures: HR@10 –, nDCG@10 –, HR@100 –." in told.stdout
+    text = read("compare", tmp_path / "s", *QUICK)
+    assert "reaches HR@10 –, nDCG@10 –, HR@100 –:" in " ".join(text.split())
+    page = (tmp_path / "s" / "comparison.md").read_text()
+    assert "0.0 ±0.0 (–)" in page
+    assert "nan" not in told.output + text + page
+    assert (tmp_path / "s" / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_inspect_names_the_likeliest_events(place: Path):

@@ -1,6 +1,7 @@
 """The progress of a run: lines where there is no terminal, one live line where there is."""
 
 import io
+import math
 
 from rich.console import Console
 
@@ -29,6 +30,13 @@ def test_without_a_terminal_each_validation_is_a_line():
         "of full data: HR@10 50 %, nDCG@10 46 %, HR@100 90 % (best so far)",
         "warning: swings",
     ]
+
+
+def test_a_ratio_that_is_not_defined_is_a_dash():
+    stream = io.StringIO()
+    with Shown(Console(file=stream, width=150)) as progress:
+        progress.validation(0, Validation({}, {"HR@10": math.nan, "nDCG@10": math.nan, "HR@100": 0.25}), True)
+    assert stream.getvalue() == "step 0: of full data: HR@10 –, nDCG@10 –, HR@100 25 % (best so far)\n"
 
 
 def test_on_a_terminal_the_line_tells_loss_norm_validation_and_time_left():

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from farzi.data import describe, load_dataset, read_events
+from farzi.data.fingerprint import fingerprint
 from farzi.errors import FarziError
 from farzi.recipe import DataSettings
 
@@ -215,9 +216,15 @@ def test_names_from_a_side_file(load, tmp_path):
     assert sorted(vocabulary.label(index) for index in range(1, 5)) == ["Green tea", "bread", "milk", "salt"]
 
 
+def test_a_file_is_read_where_its_copy_lies(load, tmp_path):
+    here = load(unseen="keep")
+    (tmp_path / "log.csv").rename(tmp_path / "copy.csv")
+    copy = load_dataset(DataSettings(source="log.csv", file="copy.csv", unseen="keep"))
+    assert fingerprint(copy) == fingerprint(here)
+    assert (here.name, copy.name, copy.facts["name"]) == ("log.csv", "copy.csv", "copy.csv")
+
+
 def test_options_that_do_not_apply_are_refused(load):
-    with pytest.raises(FarziError, match=r"--from is for copies of named data sets .*'log\.csv' is none"):
-        load(file="copy.csv")
     with pytest.raises(FarziError, match="--item is for files"):
         load_dataset(DataSettings(item="title"))
 

@@ -10,9 +10,9 @@ from farzi.distillation import Anew, Fresh, Outer, Pool
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.outer import cosine
 from farzi.recipe import StudentSettings
-from farzi.summary import Gaussian, Summary
+from farzi.summary import Gaussian, Size, Summary
 from farzi.training import NextEvent, make_student
-from farzi.unroll import Adam
+from farzi.unroll import Adam, Eager
 
 SETTINGS = StudentSettings(hidden=6)
 STEPS, WINDOW, SKIP, BATCH, SEED = 7, 3, 2, 5, 11
@@ -32,7 +32,7 @@ class RecordingClip(RunningClip):
 
 
 def made(tiny: Dataset, pool: int, dtype: torch.dtype = torch.float32) -> tuple[Outer, RecordingClip, Fresh]:
-    start = Gaussian()(6, 5, 4, 41, tiny.train, 0.5, np.random.default_rng(0))
+    start = Gaussian()(Size(6, 5, 4, 41, 0.5), tiny.train, np.random.default_rng(0))
     start = Summary(start.latents.to(dtype), start.decoder.to(dtype), start.temperature)
     loss = NextEvent(make_student(SETTINGS, 41, 5, 0))
     fresh = Fresh(loss, SETTINGS, 41, 5)
@@ -42,7 +42,7 @@ def made(tiny: Dataset, pool: int, dtype: torch.dtype = torch.float32) -> tuple[
 
     runs = Pool(weights, STEPS, WINDOW, SKIP, pool) if pool else Anew(weights, STEPS, WINDOW, SKIP)
     clip = RecordingClip()
-    return Outer(start, loss, tiny.train, INNER, WINDOW, runs, BATCH, clip, SEED), clip, fresh
+    return Outer(start, loss, tiny.train, INNER, WINDOW, runs, BATCH, clip, SEED, Eager()), clip, fresh
 
 
 def by_autograd(

@@ -26,6 +26,13 @@ from farzi.training import EventTraining
 state.EventTraining = lambda: EventTraining(steps=10, every=5)  # as _short_reference does it
 distill(load_recipe(sys.argv[1]), sys.argv[2], checkpoint_seconds=float(sys.argv[3]))
 """
+ENDLESS = """
+from farzi.cli import main
+from farzi.distillation import state
+from farzi.training import EventTraining
+state.EventTraining = lambda: EventTraining(steps=10**9, patience=10**9)
+main()
+"""
 COMMAND = "from farzi.cli import main; main()"
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -92,6 +99,30 @@ def test_a_signal_ends_the_command_with_one_line_and_a_checkpoint(
     assert saved.values["step"] >= 1
     assert "Traceback" not in errors
     assert not (out / "summary.safetensors").exists()
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new folder", "folder with a run"])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+def test_a_signal_before_the_first_step_ends_at_once_and_leaves_all_as_it_was(
+    start: Start, long_recipe: Recipe, tmp_path: Path, number: signal.Signals, there: bool
+):
+    long_recipe.save(tmp_path / "recipe.yaml")
+    out = tmp_path / "out"
+    if there:
+        out.mkdir()
+        (out / "checkpoint.safetensors").write_text("an earlier run's")
+    process = start(ENDLESS, "distill", "--recipe", tmp_path / "recipe.yaml", "--out", out, "--restart")
+    assert process.stderr is not None
+    assert process.stderr.readline() == "training one student on the full data, to measure against\n"
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output) == (130, "")
+    assert errors.splitlines()[-1] == (
+        "farzi: stopped before the first outer step; nothing was saved, the same command begins anew"
+    )
+    assert "Traceback" not in errors
+    assert [path.read_text() for path in out.glob("*")] == ["an earlier run's"] * there
+    assert out.exists() is there
 
 
 @pytest.mark.usefixtures("_short_reference")

@@ -12,7 +12,7 @@ from farzi.data import Dataset
 from farzi.evaluation import Comparison, Effort, compare, seed_interval
 from farzi.evaluation.compare import Measured
 from farzi.recipe import Recipe
-from farzi.summary import Summary, Transitions
+from farzi.summary import Size, Summary, Transitions
 from farzi.training import EventTraining
 
 KEYS = [
@@ -35,7 +35,7 @@ EFFORT = Effort(seeds=2, rates=(1e-2,), training=EventTraining(steps=10, every=5
 
 @pytest.fixture(scope="module")
 def summary(tiny: Dataset) -> Summary:
-    return Transitions()(6, 5, 4, 41, tiny.train, 1.0, np.random.default_rng(0))
+    return Transitions()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from farzi.data import Dataset, Vocabulary
 from farzi.errors import FarziError
 from farzi.files import sha256
 from farzi.recipe import DataSettings, Recipe
-from farzi.summary import Folder, Summary, Transitions, history_text
+from farzi.summary import Folder, Size, Summary, Transitions, history_text
 from farzi.tensorfile import write_tensors
 
 FILES = (
@@ -32,16 +32,9 @@ HISTORY = [{"outer_step": 0, "real_loss": None, "best": True}, {"outer_step": 4,
 
 
 def made(dataset: Dataset, recipe: Recipe, seed: int = 0, temperature: float = 0.3) -> Folder:
-    size = recipe.summary
-    summary = Transitions()(
-        size.sequences,
-        size.length,
-        size.dim,
-        len(dataset.vocabulary),
-        dataset.train,
-        temperature,
-        np.random.default_rng(seed),
-    )
+    asked = recipe.summary
+    size = Size(asked.sequences, asked.length, asked.dim, len(dataset.vocabulary), temperature)
+    summary = Transitions()(size, dataset.train, np.random.default_rng(seed))
     run = {"seconds": 1.5 + seed, "outer_steps": 4, "data_sha256": "0123"}
     history = [*HISTORY, {"outer_step": 8, "real_loss": float(seed)}]
     return Folder(summary, dataset.vocabulary, recipe.model_copy(update={"seed": seed}), history, run)

@@ -7,7 +7,7 @@ from scipy.special import log_softmax
 
 from farzi.data import Sequences
 from farzi.errors import FarziError
-from farzi.summary import Gaussian, Summary, Transitions
+from farzi.summary import Gaussian, Size, Summary, Transitions
 
 ITEMS = 9
 ROWS = [[1, 2, 3, 4, 1, 2], [5, 6, 1, 2, 3], [7, 7, 8], [3], [2, 9, 4, 5, 6, 7, 8, 1, 2, 3]]
@@ -17,7 +17,7 @@ def begin(
     start: Transitions | Gaussian, dim: int, rows: list[list[int]] = ROWS, sequences: int = 4, length: int = 3
 ) -> Summary:
     log = Sequences.from_lists(rows)
-    return start(sequences, length, dim, ITEMS + 1, log, 0.5, np.random.default_rng(0))
+    return start(Size(sequences, length, dim, ITEMS + 1, 0.5), log, np.random.default_rng(0))
 
 
 def smoothed(start: Transitions, rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -81,7 +81,8 @@ def test_more_dimensions_than_items_are_refused(dim: int):
 
 
 def test_a_gaussian_start_has_the_logits_asked_for():
-    summary = Gaussian(spread=2.0)(200, 5, 16, 101, Sequences.from_lists([]), 0.5, np.random.default_rng(0))
+    size = Size(200, 5, 16, 101, 0.5)
+    summary = Gaussian(spread=2.0)(size, Sequences.from_lists([]), np.random.default_rng(0))
     logits = summary.latents @ summary.decoder / summary.temperature
     assert (summary.sequences, summary.length, summary.dim, summary.vocabulary) == (200, 5, 16, 101)
     assert float(logits.std()) == pytest.approx(2.0, rel=0.05)

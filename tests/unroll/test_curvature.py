@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from farzi.unroll import SGD, Adam, Curvature, ForwardOverReverse, ReverseOverReverse, unroll
+from farzi.unroll import SGD, Adam, Curvature, Eager, ForwardOverReverse, ReverseOverReverse, unroll
 
 from .problems import fresh, gradient, relative_error
 from .reference import adam, train_by_autograd
@@ -76,7 +76,7 @@ def test_layers_in_common_use(name: str, curvature: Curvature) -> None:
     """Fused attention has one derivative: the reverse pass takes the plain one, as the reference has to."""
     loss, theta0, data = module_problem(name)
     mine, right = (fresh(theta0), fresh(data)), (fresh(theta0), fresh(data))
-    end = unroll(loss, *mine, Adam(**HYPERS), BATCHES, curvature=curvature)
+    end = unroll(loss, *mine, Adam(**HYPERS), BATCHES, execution=Eager(curvature))
     if isinstance(curvature, ForwardOverReverse) and name in NO_FORWARD_MODE:
         with pytest.raises(NotImplementedError, match="lacks forward mode, which ReverseOverReverse"):
             outer(end).backward()
@@ -124,19 +124,21 @@ class OnceCube(ForwardCube):
     backward = staticmethod(once_differentiable(Cube.backward))  # type: ignore[assignment]
 
 
-def cubes(function: Any, curvature: Curvature | None) -> tuple[Tensor, Tensor]:
+def cubes(function: Any, curvature: Curvature) -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     theta0, data = (torch.randn(4, dtype=torch.float64).requires_grad_() for _ in range(2))
 
     def loss(theta: Tensor, data: Tensor, batch: int) -> Tensor:
         return function(theta * data).sum() + function(theta.sin() + batch).mean()
 
-    unroll(loss, theta0, data, SGD(0.1), range(3), curvature=curvature).sum().backward()
+    unroll(loss, theta0, data, SGD(0.1), range(3), execution=Eager(curvature)).sum().backward()
     return gradient(theta0), gradient(data)
 
 
 def test_a_custom_function() -> None:
-    for a, b in zip(cubes(Cube.apply, None), cubes(lambda x: x**3, None), strict=True):
+    for a, b in zip(
+        cubes(Cube.apply, ReverseOverReverse()), cubes(lambda x: x**3, ReverseOverReverse()), strict=True
+    ):
         assert relative_error(a, b) < 1e-13
 
 
@@ -147,7 +149,9 @@ def test_a_custom_function_without_forward_mode_is_named() -> None:
 
 @BOTH
 def test_a_custom_function_with_forward_mode(curvature: Curvature) -> None:
-    for a, b in zip(cubes(ForwardCube.apply, curvature), cubes(lambda x: x**3, None), strict=True):
+    for a, b in zip(
+        cubes(ForwardCube.apply, curvature), cubes(lambda x: x**3, ReverseOverReverse()), strict=True
+    ):
         assert relative_error(a, b) < 1e-13
 
 
@@ -175,7 +179,7 @@ def test_a_function_that_is_once_differentiable_is_refused(curvature: Curvature,
 def test_an_operation_of_one_derivative_is_named(loss: Callable, curvature: Curvature) -> None:
     theta0 = torch.tensor([0.1, 0.2, 0.3, 0.4], requires_grad=True)
     data = torch.tensor([1.0, -1.0, 2.0, 0.5], requires_grad=True)
-    end = unroll(loss, theta0, data, SGD(), range(1), curvature=curvature)
+    end = unroll(loss, theta0, data, SGD(), range(1), execution=Eager(curvature))
     with pytest.raises(NotImplementedError, match=r"no second derivative.*_backward|lacks forward mode"):
         end.sum().backward()
 
@@ -228,12 +232,12 @@ def test_a_gradient_that_is_no_gradient() -> None:
 ALONE = """
 import sys, warnings
 import torch
-from farzi.unroll import SGD, ForwardOverReverse, unroll
+from farzi.unroll import SGD, Eager, ForwardOverReverse, unroll
 
 warnings.simplefilter("error")
 theta0 = torch.ones(2, requires_grad=True)
 loss = lambda theta, data, batch: theta.pow(3).sum()
-unroll(loss, theta0, {}, SGD(), range(2), curvature=ForwardOverReverse()).sum().backward()
+unroll(loss, theta0, {}, SGD(), range(2), execution=Eager(ForwardOverReverse())).sum().backward()
 print([name for name in sys.modules if name.startswith("farzi.") and not name.startswith("farzi.unroll")])
 """
 

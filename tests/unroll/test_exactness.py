@@ -6,7 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from farzi.unroll import Adam, Curvature, ForwardOverReverse, Window, unroll
+from farzi.unroll import (
+    Adam,
+    Compiled,
+    Eager,
+    Execution,
+    ForwardOverReverse,
+    Window,
+    inductor,
+    interpreter,
+    unroll,
+)
 
 from .problems import CASES, PROBLEMS, Case, Problem, fresh, gradient, named
 from .reference import train_by_autograd
@@ -35,7 +45,7 @@ def compare(
     schedule: bool = False,
     dtype: torch.dtype = torch.float64,
     last: int | None = None,
-    curvature: Curvature | None = None,
+    execution: Execution | None = None,
 ) -> dict[str, Compared]:
     """The end of a run, and the gradients of theta0, data and hyper-parameters.
 
@@ -53,7 +63,7 @@ def compare(
     hypers = case.tensors(steps if schedule else None, dtype)
     theta0, data = fresh(problem.theta0), fresh(problem.data)
     memory = None if last is None else Window(last=last)
-    end = unroll(problem.loss, theta0, data, case.optimizer(**hypers), batches, memory, curvature=curvature)
+    end = unroll(problem.loss, theta0, data, case.optimizer(**hypers), batches, memory, execution=execution)
     problem.outer(end).backward()
 
     wide = problem.to(torch.float64)
@@ -129,11 +139,32 @@ def test_a_student_in_float32_equals_autograd(optimizer: str) -> None:
     assert_exact(compared, BOUND[torch.float32])
 
 
+EXECUTIONS = {
+    "eager, forward over reverse": Eager(ForwardOverReverse()),
+    "graph": Compiled(compiler=interpreter),
+    "graph, forward over reverse": Compiled(ForwardOverReverse(), interpreter),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("execution", EXECUTIONS)
 @pytest.mark.parametrize("problem", PROBLEMS)
 @pytest.mark.parametrize("optimizer", CASES)
-def test_forward_over_reverse_is_as_exact(optimizer: str, problem: str) -> None:
-    compared = compare(PROBLEMS[problem](), CASES[optimizer], 6, curvature=ForwardOverReverse())
-    assert_exact(compared, BOUND[torch.float64])
+def test_every_execution_is_as_exact(
+    optimizer: str, problem: str, execution: str, dtype: torch.dtype
+) -> None:
+    compared = compare(PROBLEMS[problem](), CASES[optimizer], 6, dtype=dtype, execution=EXECUTIONS[execution])
+    assert_exact(compared, BOUND[dtype])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_compiled_is_as_exact(problem: str, dtype: torch.dtype) -> None:
+    compared = compare(
+        PROBLEMS[problem](), CASES["adam"], 20, dtype=dtype, execution=Compiled(compiler=inductor)
+    )
+    assert_exact(compared, BOUND[dtype])
 
 
 @pytest.mark.parametrize("last", [1, 3, 7, 8, 20])

@@ -1,8 +1,6 @@
-"""What is kept: as many floats as a strategy says, let go as soon as it can be."""
+"""Runs with strategies: what they hold and make again is what they say, and it is let go."""
 
 import gc
-import weakref
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -11,46 +9,46 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from farzi.unroll import SGD, Adam, Memory, Store, Tape, Window, train, unroll
+from farzi.unroll import (
+    SGD,
+    Adam,
+    Checkpoints,
+    Cost,
+    Memory,
+    SquareRoot,
+    Store,
+    StoreGradients,
+    Window,
+    train,
+    unroll,
+)
 
 from .problems import CASES, fresh, gradient, named, network
+from .tapes import Watched
+
+EXACT: list[Memory] = [
+    Store(),
+    StoreGradients(slots=2),
+    Checkpoints(slots=2),
+    Checkpoints(slots=1, every=4, within=StoreGradients(slots=1)),
+    SquareRoot(),
+    Window(last=3),
+    Window(last=9, memory=SquareRoot()),
+]
 
 
-@dataclass
-class Watched:
-    """A strategy that remembers the tape it made."""
-
-    memory: Memory
-    tapes: list[Any] = field(default_factory=list)
-
-    def tape(self, steps: int) -> Tape:
-        self.tapes.append(self.memory.tape(steps))
-        return self.tapes[-1]
-
-    def floats(self, steps: int, parameters: int, slots: int) -> int:
-        return self.memory.floats(steps, parameters, slots)
-
-    def kept(self) -> list[Tensor]:
-        return [
-            tensor
-            for step in self.tapes[0].steps.values()
-            for tensor in (step.theta, step.gradient, *step.state.slots)
-        ]
-
-
-@pytest.mark.parametrize("memory", [Store(), Window(last=3), Window(last=9)], ids=repr)
+@pytest.mark.parametrize("memory", EXACT, ids=repr)
 @pytest.mark.parametrize("name", CASES)
-def test_floats_is_what_is_kept(name: str, memory: Memory) -> None:
-    problem, optimizer = network(), CASES[name].optimizer()
-    watched = Watched(memory)
+def test_a_run_costs_what_its_strategy_says(name: str, memory: Memory) -> None:
+    problem, optimizer, watched = network(), CASES[name].optimizer(), Watched(memory)
     theta0, data = fresh(problem.theta0), fresh(problem.data)
-    end = unroll(problem.loss, theta0, data, optimizer, problem.batches(6), watched)
-    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in watched.kept()}
-    parameters = sum(leaf.numel() for _, leaf in named(theta0))
-    assert sum(storages.values()) // 4 == memory.floats(6, parameters, optimizer.slots) > 0
-
+    end = unroll(problem.loss, theta0, data, optimizer, problem.batches(11), watched)
+    assert watched.gradients == watched.updates == []
     problem.outer(end).backward()
-    assert watched.kept() == []
+    parameters = sum(leaf.numel() for _, leaf in named(theta0))
+    found = Cost(watched.shelf.most, 0, len(watched.gradients), len(watched.updates))
+    assert found == memory.cost(11, parameters, optimizer.slots)
+    assert watched.shelf.held == 0
 
 
 class LiveBytes(TorchDispatchMode):
@@ -86,34 +84,44 @@ def peak(steps: int, memory: Memory | None, backward: bool = True) -> int:
     return bytes_.peak
 
 
-def test_the_peak_grows_by_the_documented_floats_and_no_more() -> None:
+@pytest.mark.parametrize("memory", [Store(), StoreGradients(slots=3), SquareRoot()], ids=repr)
+def test_the_peak_grows_by_what_the_cost_says_and_no_more(memory: Memory) -> None:
+    """Of `StoreGradients`: by P floats a step."""
     parameters = sum(leaf.numel() for _, leaf in named(network().theta0))
-    peak(3, Store())  # what is made once
-    short, long = peak(10, Store()), peak(50, Store())
-    assert long - short == 4 * (Store().floats(50, parameters, 2) - Store().floats(10, parameters, 2))
+    peak(3, memory)  # what is made once
+    costs = [memory.cost(steps, parameters, 2).device for steps in (10, 50)]
+    assert peak(50, memory) - peak(10, memory) == 4 * (costs[1] - costs[0])
 
 
-@pytest.mark.parametrize("backward", [True, False], ids=["window", "train"])
-def test_the_peak_of_a_window_and_of_plain_training_does_not_grow(backward: bool) -> None:
-    peak(10, Window(last=4), backward)
-    assert peak(50, Window(last=4), backward) == peak(10, Window(last=4), backward)
+@pytest.mark.parametrize(
+    ("memory", "backward"),
+    [
+        (Window(last=4), True),
+        (Checkpoints(slots=1), True),
+        (Checkpoints(slots=4), True),
+        (Checkpoints(slots=2, every=3, within=StoreGradients(slots=1)), True),
+        (None, False),
+    ],
+)
+def test_the_peak_without_a_growing_record_does_not_grow(memory: Memory | None, backward: bool) -> None:
+    """Nor does that of plain training."""
+    peak(20, memory, backward)
+    assert peak(60, memory, backward) == peak(20, memory, backward)
 
 
+@pytest.mark.parametrize("memory", EXACT, ids=repr)
 @pytest.mark.parametrize("backward", [True, False])
-def test_a_run_is_let_go_without_the_garbage_collector(backward: bool) -> None:
-    problem = network()
-    watched = Watched(Store())
+def test_a_run_is_let_go_without_the_garbage_collector(backward: bool, memory: Memory) -> None:
+    problem, watched = network(), Watched(memory)
     gc.disable()
     try:
-        end = unroll(problem.loss, fresh(problem.theta0), problem.data, SGD(), problem.batches(3), watched)
-        kept = [weakref.ref(tensor) for tensor in watched.kept()]
-        watched.tapes.clear()
-        assert all(ref() is not None for ref in kept)
+        end = unroll(problem.loss, fresh(problem.theta0), problem.data, SGD(), problem.batches(7), watched)
+        assert watched.shelf.held > 0
         if backward:
             problem.outer(end).backward()
         else:
             del end
-        assert all(ref() is None for ref in kept)
+        assert watched.shelf.held == 0
     finally:
         gc.enable()
 
@@ -125,8 +133,3 @@ def test_a_window_gives_theta0_no_gradient() -> None:
     problem.outer(end).backward()
     assert all(leaf.grad is None for leaf in theta0.values())
     assert gradient(data["inputs"]).norm() > 0
-
-
-def test_a_window_of_no_step_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Window\(last=0\)"):
-        Window(last=0)

@@ -5,7 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from farzi.unroll import Curvature, ForwardOverReverse, Memory, ReverseOverReverse, Store, Window, unroll
+from farzi.unroll import (
+    Curvature,
+    Eager,
+    ForwardOverReverse,
+    Memory,
+    ReverseOverReverse,
+    Store,
+    Window,
+    unroll,
+)
 
 from .problems import CASES, fresh, gradient
 from .reference import train_by_autograd
@@ -70,7 +79,7 @@ def test_random_mixtures(
     def loss(theta: dict[str, Tensor], x: Tensor, batch: int) -> Tensor:
         return mixture(chosen, theta, x, batch)
 
-    end = unroll(loss, *mine, case.optimizer(**hypers), batches, memory, curvature=curvature)
+    end = unroll(loss, *mine, case.optimizer(**hypers), batches, memory, execution=Eager(curvature))
     (end["a"].sin().sum() + (end["b"] ** 2).sum()).backward()
     wide = train_by_autograd(case.textbook, loss, *right, lambda key, index: right_hypers, batches, last)
     (wide["a"].sin().sum() + (wide["b"] ** 2).sum()).backward()

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from farzi.unroll import Curvature, ForwardOverReverse, Momentum, ReverseOverReverse, train, unroll
+from farzi.unroll import Curvature, Eager, ForwardOverReverse, Momentum, ReverseOverReverse, train, unroll
 
 from .problems import CASES, fresh, gradient, relative_error
 from .reference import train_by_autograd
@@ -33,7 +33,7 @@ def test_dropout_is_differentiated_exactly(curvature: Curvature) -> None:
     hypers = CASES["momentum"].tensors(None, torch.float64)
     mine, right = (fresh(theta0), fresh(data)), (fresh(theta0), fresh(data))
     torch.manual_seed(5)
-    end = unroll(loss, *mine, Momentum(**hypers), BATCHES, curvature=curvature)
+    end = unroll(loss, *mine, Momentum(**hypers), BATCHES, execution=Eager(curvature))
     after = torch.get_rng_state()
     end["in"].sin().sum().backward()
     assert torch.equal(torch.get_rng_state(), after), "the backward pass drew from the generator"

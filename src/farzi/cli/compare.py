@@ -29,6 +29,12 @@ from farzi.cli.output import json_option, print_json, seen_option
     show_default=True,
     help="also as many real sequences as fit in the summary's bytes: on a small log most of it, and slow",
 )
+@click.option(
+    "--from",
+    "file",
+    metavar="FILE",
+    help="where the summary's log is now, if it has moved; it must be the same log",
+)
 @seen_option("as in the summary's recipe")
 @json_option
 def compare(
@@ -36,6 +42,7 @@ def compare(
     seeds: int,
     max_steps: int | None,
     equal_bytes: bool,
+    file: str | None,
     seen: Literal["keep", "exclude"] | None,
     as_json: bool,
 ) -> None:
@@ -45,10 +52,8 @@ def compare(
     as fit in its bytes. The table goes into the summary's folder too: results.json, comparison.md, .json and
     .png.
     """
+    from farzi.cli.logs import recorded_log
     from farzi.cli.progress import Shown
-    from farzi.data import load_dataset
-    from farzi.data.fingerprint import fingerprint
-    from farzi.errors import FarziError
     from farzi.evaluation import Effort
     from farzi.evaluation import compare as run
     from farzi.report import print_comparison, save_report
@@ -56,11 +61,9 @@ def compare(
     from farzi.training import EventTraining
 
     found = Folder.load(folder)
-    dataset = load_dataset(found.recipe.data)
-    if fingerprint(dataset) != found.run.get("data_sha256"):
-        raise FarziError(
-            f"{dataset.name}: its events are not those that the summary in {folder} was learnt from"
-        )
+    recorded = found.recipe.data
+    data = recorded if file is None else recorded.model_copy(update={"file": file})
+    dataset = recorded_log(data, recorded, f"the summary in {folder}", found.run.get("data_sha256"))
     training = EventTraining() if max_steps is None else EventTraining(steps=max_steps)
     with Shown() as progress:
         comparison = run(

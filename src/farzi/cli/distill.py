@@ -21,8 +21,9 @@ def distill(source: str | None, out: str, given: Given, restart: bool, as_json: 
     """
     recipe = given.with_value(("data", "source"), source).recipe()
 
-    from farzi.cli.progress import Shown, judged
+    from farzi.cli.progress import Shown
     from farzi.distillation import distill as run
+    from farzi.evaluation import shares
 
     with Shown() as progress:
         folder = run(recipe, out, restart=restart, progress=progress)
@@ -30,9 +31,7 @@ def distill(source: str | None, out: str, given: Given, restart: bool, as_json: 
     if as_json:
         print_json({"out": out, **folder.run, "best": best})
         return
-    shares = ", ".join(
-        f"{name} {100 * share:.0f} %" for name, share in judged(best["relative_to_full"]).items()
-    )
+    reached = shares(best["relative_to_full"])
     click.echo(f"{out} holds the summary of outer step {best['outer_step']}.")
-    click.echo(f"On the validation events its students reach, of the full data's figures: {shares}.")
+    click.echo(f"On the validation events its students reach, of the full data's figures: {reached}.")
     click.echo(f"Next: farzi compare {out}")

@@ -32,15 +32,19 @@ def evaluate(
 ) -> None:
     """Rank the held-out events of DATA against the whole catalogue with the student in the file STUDENT.
 
-    DATA and how it is split are as in the student's training, unless given.
+    DATA and how it is split are as in the student's training, unless given; if it has moved, --from says
+    where it is now.
     """
-    from farzi.data import load_dataset
+    given.refuse("has no effect on a student's figures", "data.names")
+
+    from farzi.cli.logs import recorded_log
     from farzi.evaluation import evaluate as measure
     from farzi.students import StudentFile
 
     found = StudentFile.load(file)
-    settings = given.with_value(("data", "source"), source).recipe(Recipe(data=found.data)).data
-    dataset = load_dataset(settings)
+    recorded = found.data if source is None else found.data.model_copy(update={"file": None})
+    settings = given.with_value(("data", "source"), source).recipe(Recipe(data=recorded)).data
+    dataset = recorded_log(settings, found.data, f"the student in {file}")
     found.check(dataset.vocabulary, dataset.name)
     holdout = dataset.test if on == "test" else dataset.valid
     seen = seen or "keep"

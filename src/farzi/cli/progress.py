@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from farzi.distillation import Progress, StepReport, Validation
-from farzi.distillation.validation import JUDGED
+from farzi.evaluation import shares
 
 
 class Shown(Progress):
@@ -71,8 +71,7 @@ class Shown(Progress):
 
     def validation(self, number: int, result: Validation, best: bool) -> None:
         """Show what fresh students reach of the full data's figures."""
-        shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in judged(result.relative).items())
-        self._figures = f"of full data: {shares}"
+        self._figures = f"of full data: {shares(result.relative)}"
         if not self._live.is_started:
             losses = "" if self._report is None else f" {_losses(self._report)};"
             self.message(f"step {number}:{losses} {self._figures}{' (best so far)' if best else ''}")
@@ -83,11 +82,6 @@ class Shown(Progress):
             self._first = fraction, seconds
         begun, since = self._first
         return None if fraction <= begun else (1 - fraction) * (seconds - since) / (fraction - begun)
-
-
-def judged(relative: dict[str, float]) -> dict[str, float]:
-    """The three metrics that a summary is judged by, out of all."""
-    return {name: relative[name] for name in JUDGED}
 
 
 def _losses(report: StepReport) -> str:

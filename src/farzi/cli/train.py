@@ -1,6 +1,7 @@
 """`farzi train`: train a student from scratch, on a summary or on real events."""
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ from farzi.cli.options import Given, GroupedCommand, recipe_options
 from farzi.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
+    from farzi.data import Dataset
     from farzi.recipe import Recipe
     from farzi.students import StudentFile
     from farzi.summary import Folder
@@ -39,7 +41,8 @@ def train(
     """Train a student from fresh random weights on SUMMARY, the folder of a summary.
 
     Its recipe holds unless options say otherwise. With --on full, random or head SUMMARY may be left out;
-    training stops when the validation events are ranked no better.
+    training stops when the validation events are ranked no better. If the summary's log has moved, --from
+    says where it is now.
     """
     if on == "summary":
         if folder is None:
@@ -50,7 +53,7 @@ def train(
         if learning_rate is not None:
             raise click.UsageError("on a summary it is --inner-learning-rate", click.get_current_context())
     else:
-        given.refuse("has no effect on training on real events", "inner")
+        given.refuse("has no effect on training on real events", "inner", "data.names")
     if on == "full":
         given.refuse("has no effect on training on all of the log", "summary.sequences")
 
@@ -61,7 +64,7 @@ def train(
     if on == "summary" and found is not None:
         file, trained = _on_summary(found, recipe)
     else:
-        file, trained = _on_events(on, recipe, learning_rate)
+        file, trained = _on_events(on, recipe, learning_rate, _log(folder, found, recipe))
     file.save(out)
     if as_json:
         print_json({"out": out, "trained_on": on, "steps": trained.steps, "seconds": trained.seconds})
@@ -80,16 +83,26 @@ def _on_summary(folder: "Folder", recipe: "Recipe") -> tuple["StudentFile", "Tra
     return StudentFile(trained.student, recipe.student, folder.recipe.data, ids, "summary"), trained
 
 
-def _on_events(on: str, recipe: "Recipe", rate: float | None) -> tuple["StudentFile", "Trained"]:
+def _log(path: str | None, folder: "Folder | None", recipe: "Recipe") -> "Dataset":
+    from farzi.cli.logs import recorded_log
+    from farzi.data import load_dataset
+
+    if folder is None:
+        return load_dataset(recipe.data)
+    owner = f"the summary in {path}"
+    return recorded_log(recipe.data, folder.recipe.data, owner, folder.run.get("data_sha256"))
+
+
+def _on_events(
+    on: str, recipe: "Recipe", rate: float | None, dataset: "Dataset"
+) -> tuple["StudentFile", "Trained"]:
     import numpy as np
 
     from farzi.baselines import Head, Random
-    from farzi.data import load_dataset
-    from farzi.evaluation import CRITERION, evaluate
+    from farzi.evaluation import criterion
     from farzi.students import StudentFile, checksum_of_ids
     from farzi.training import EventTraining, train_on_events
 
-    dataset = load_dataset(recipe.data)
     length, log = recipe.summary.length, dataset.train
     if on != "full":
         subset = Random() if on == "random" else Head()
@@ -102,7 +115,7 @@ def _on_events(on: str, recipe: "Recipe", rate: float | None) -> tuple["StudentF
         length,
         recipe.seed,
         training,
-        lambda student: evaluate(student, dataset.valid).means()[CRITERION],
+        partial(criterion, validation=dataset.valid, seen=recipe.outer.seen),
     )
     ids = checksum_of_ids(dataset.vocabulary)
     return StudentFile(trained.student, recipe.student, recipe.data, ids, on), trained

@@ -52,6 +52,7 @@ def load_dataset(settings: DataSettings) -> Dataset:
     split = split_of(settings)
     events = load_events(settings)
     entry = CATALOG.get(settings.source)
+    name = settings.source if entry else events.source
     ties = settings.ties or ("file" if entry is None else entry.ties)
     because = None if entry is None or settings.ties else entry.ties_because
     unseen = settings.unseen or ("error" if entry is None else "keep")
@@ -64,7 +65,7 @@ def load_dataset(settings: DataSettings) -> Dataset:
     vocabulary = Vocabulary.from_events(frame, events.names)
     log = sort(frame, vocabulary.encode(frame["item"]), ties)
     facts = {
-        "name": settings.source,
+        "name": name,
         **log_facts(log, events.dated),
         **order_facts(log, vocabulary.frame["id"].to_list(), ties, because),
         "filters": _filter_facts(events, frame, *at_least),
@@ -86,7 +87,7 @@ def load_dataset(settings: DataSettings) -> Dataset:
         "users_never_held_out": len(log.users) - len(np.unique(log.user[parts != TRAIN])),
     }
     facts["unseen"] = unseen_facts
-    return Dataset(settings.source, vocabulary, train, valid, test, facts)
+    return Dataset(name, vocabulary, train, valid, test, facts)
 
 
 def load_events(settings: DataSettings) -> Events:
@@ -98,11 +99,8 @@ def load_events(settings: DataSettings) -> Events:
     entry = CATALOG.get(settings.source)
     columns = {"user": settings.user, "item": settings.item, "time": settings.time}
     if entry is None:
-        if settings.file is not None:
-            raise FarziError(
-                f"--from is for copies of named data sets ({', '.join(CATALOG)}); {settings.source!r} is none"
-            )
-        events = read_events(settings.source, **columns, skip_bad=settings.skip_bad, also=CATALOG)
+        place = settings.file or settings.source
+        events = read_events(place, **columns, skip_bad=settings.skip_bad, also=CATALOG)
     else:
         for role, column in columns.items():
             if column is not None:

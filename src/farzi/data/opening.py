@@ -3,7 +3,6 @@
 import bz2
 import difflib
 import gzip
-import importlib
 import io
 import lzma
 import zipfile
@@ -95,14 +94,7 @@ def _decompress(data: bytes, source: str) -> tuple[bytes, str | None]:
             return _unzstd(data, source), None
         if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             return _unzip(data, source)
-    except (
-        OSError,
-        EOFError,
-        lzma.LZMAError,
-        zlib.error,
-        zipfile.BadZipFile,
-        pl.exceptions.PolarsError,
-    ) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
         raise FarziError(f"{source}: the compressed file is damaged ({error})") from None
     return data, None
 
@@ -122,12 +114,11 @@ def _unzip(data: bytes, source: str) -> tuple[bytes, str]:
 
 
 def _unzstd(data: bytes, source: str) -> bytes:
+    """Text only: polars, which reads zstd on any Python, does so line by line."""
     try:
-        return importlib.import_module("compression.zstd").decompress(data)  # Python 3.14
-    except ModuleNotFoundError:
-        if not hasattr(pl, "read_lines"):  # polars before 1.36
-            raise FarziError(f"{source}: unpack it first (zstd -d): this Python does not read zstd") from None
-    return "\n".join(pl.read_lines(data)["line"]).encode() + b"\n"
+        return "\n".join(pl.read_lines(data)["line"]).encode() + b"\n"
+    except pl.exceptions.PolarsError as error:
+        raise FarziError(f"{source}: is not UTF-8 text ({error}); unpack it first (zstd -d)") from None
 
 
 def _text(data: bytes, source: str) -> bytes:

@@ -9,8 +9,10 @@ from farzi.distillation.runs import Anew, Pool, Runs
 from farzi.distillation.weights import Fresh, Mixed, Pretrained, Theta, Weights
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
-from farzi.summary import Gaussian, Summary, Transitions
+from farzi.students import Student
+from farzi.summary import Gaussian, Size, Summary, Transitions
 from farzi.training import NextEvent, make_optimizer, make_student
+from farzi.unroll import Compiled, Eager, Execution, inductor, interpreter
 
 
 def first_summary(recipe: Recipe, dataset: Dataset) -> Summary:
@@ -24,17 +26,10 @@ def first_summary(recipe: Recipe, dataset: Dataset) -> Summary:
             f"{dataset.name}: nobody has two training events, so there is no next event to learn; "
             "longer sequences or another --split are needed"
         )
-    size = recipe.summary
-    start = Transitions() if size.start == "transitions" else Gaussian()
-    return start(
-        size.sequences,
-        size.length,
-        size.dim,
-        len(dataset.vocabulary),
-        dataset.train,
-        size.temperature,
-        np.random.default_rng([recipe.seed, 0]),
-    )
+    asked = recipe.summary
+    start = Transitions() if asked.start == "transitions" else Gaussian()
+    size = Size(asked.sequences, asked.length, asked.dim, len(dataset.vocabulary), asked.temperature)
+    return start(size, dataset.train, np.random.default_rng([recipe.seed, 0]))
 
 
 def outer_loop(
@@ -69,7 +64,43 @@ def outer_loop(
         recipe.outer.batch,
         clip,
         recipe.seed,
+        execution(recipe, loss.student),
     )
+
+
+TRACED = 30.0
+"""Seconds of eager outer steps from which on tracing, some 3 seconds once, is repaid."""
+COMPILED = 200.0
+"""The same of compiling, some 30 seconds once."""
+SPEED = 5e10
+"""Floating-point operations a second that are counted on; of two cores. A guess must do: a measured speed
+would let an interrupted run go on otherwise than it began."""
+
+
+def execution(recipe: Recipe, student: Student) -> Execution:
+    """How the inner loop's derivatives are carried out: see `InnerSettings.execution`."""
+    match recipe.inner.execution:
+        case "eager":
+            return Eager()
+        case "graph":
+            return Compiled(compiler=interpreter)
+        case "compiled":
+            return Compiled()
+        case "auto":
+            seconds = _eager_seconds(recipe, student)
+            if seconds < TRACED:
+                return Eager()
+            return Compiled(compiler=interpreter if seconds < COMPILED else inductor)
+
+
+def _eager_seconds(recipe: Recipe, student: Student) -> float:
+    """What all outer steps may take."""
+    if recipe.outer.minutes is not None:
+        return 60 * recipe.outer.minutes
+    events = recipe.summary.sequences * recipe.summary.length
+    parameters = sum(value.numel() for value in student.parameters())
+    gradient = 2 * 3 * 2 * events * parameters  # products forward and back, the tables twice: in and out
+    return recipe.outer.steps * recipe.inner.window * 5 * gradient / SPEED
 
 
 def _runs(recipe: Recipe, weights: Weights) -> Runs:

@@ -3,8 +3,8 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ def distill(
     Raises:
         FarziError: the recipe contradicts itself, the log cannot be used, `out` holds a run of another recipe
             or log, one of its files is damaged, or the metagradient stays without a finite value.
-        KeyboardInterrupt: the run was interrupted; its text says that the state is saved.
+        KeyboardInterrupt: the run was interrupted; its text says whether a state is saved. Before the first
+            outer step none is, and it ends at once.
         OSError: the disk is full or `out` cannot be written; the state saved before is still there.
     """
     out, progress = Path(out), progress or Progress()
@@ -66,9 +67,7 @@ def distill(
         progress.message(f"{out} holds this summary already; --restart learns it anew")
         return finished
     else:
-        start = first_summary(recipe, dataset)
-        out.mkdir(parents=True, exist_ok=True)
-        run = Run.begin(recipe, dataset, progress, start)
+        run = _begin(recipe, dataset, progress, out)
     remove_leftovers(out)
     with _stopping() as stop:
         if saved is None:
@@ -94,6 +93,25 @@ def distill(
     return folder
 
 
+def _begin(recipe: Recipe, dataset: Dataset, progress: Progress, out: Path) -> Run:
+    """A new run. Until there is one the first Ctrl-C or SIGTERM ends it all, and no folder is left behind."""
+    start = first_summary(recipe, dataset)
+    made = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)  # before the long training, in case it cannot be
+    try:
+        with _signals(_interrupt):
+            return Run.begin(recipe, dataset, progress, start)
+    except BaseException as error:
+        if made:
+            with suppress(OSError):
+                out.rmdir()
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(
+                "stopped before the first outer step; nothing was saved, the same command begins anew"
+            ) from None
+        raise
+
+
 def _check(recipe: Recipe) -> None:
     inner = recipe.inner
     if inner.window > inner.steps:
@@ -106,18 +124,29 @@ def _check(recipe: Recipe) -> None:
 def _stopping() -> Iterator[threading.Event]:
     """The first Ctrl-C or SIGTERM becomes an event, so that no step is cut in two; a second one is final."""
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
 
     def ask(number: int, frame: Any) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _signals(ask):
         yield stop
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM go to `handler`; nothing is done outside the main thread, which alone hears them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number, old in before.items():
+            signal.signal(number, signal.SIG_DFL if old is None else old)

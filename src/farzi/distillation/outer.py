@@ -17,7 +17,7 @@ from farzi.distillation.runs import Point, Runs
 from farzi.distillation.weights import Theta
 from farzi.summary import Summary
 from farzi.training import NextEvent
-from farzi.unroll import Adam, Optimizer, State, train, unroll_with_state
+from farzi.unroll import Adam, Execution, Optimizer, State, train, unroll_with_state
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Outer:
         batch: real sequences a step.
         clip: of the metagradient.
         seed: of all draws.
+        execution: of the inner loop's derivatives.
 
     Attributes:
         step: outer steps taken.
@@ -62,11 +63,13 @@ class Outer:
         batch: int,
         clip: RunningClip,
         seed: int,
+        execution: Execution,
     ) -> None:
         self.step = 0
         self._summary = summary.detach()
         self._loss, self._log, self._inner, self._window = loss, log, inner, window
         self._runs, self._batch, self._clip, self._seed = runs, batch, clip, seed
+        self._execution = execution
         self._adam = Adam(0.0).init(self._flat())
 
     @property
@@ -83,12 +86,21 @@ class Outer:
         fixed = events.detach()
 
         def advance(theta: Theta, state: State | None, steps: int) -> tuple[Theta, State]:
-            end = train(self._loss.at, theta, fixed, self._inner, [None] * steps, state=state)
+            schedule = [None] * steps
+            end = train(
+                self._loss.at, theta, fixed, self._inner, schedule, state=state, execution=self._execution
+            )
             return end.theta, end.state
 
         begin = self._runs.take(advance, rng)
         end = unroll_with_state(
-            self._loss.at, begin.theta, events, self._inner, [None] * self._window, state=begin.state
+            self._loss.at,
+            begin.theta,
+            events,
+            self._inner,
+            [None] * self._window,
+            state=begin.state,
+            execution=self._execution,
         )
         windows = torch.from_numpy(crops(self._log, self._loss.student.length + 1, self._batch, rng))
         loss = self._loss.at(end.theta, windows)

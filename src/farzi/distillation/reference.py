@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from farzi.data import Dataset
 from farzi.distillation.weights import Theta
-from farzi.evaluation import CRITERION, Seen, evaluate
+from farzi.evaluation import Seen, criterion, evaluate
 from farzi.recipe import StudentSettings
 from farzi.students import Student
 from farzi.training import EventTraining, NextEvent, train_on_events
@@ -51,7 +51,7 @@ def reference(
         if len(trajectory) < keep:
             theta = NextEvent(student).parameters_of(student)
             trajectory.append({name: value.clone() for name, value in theta.items()})
-        return evaluate(student, dataset.valid, seen).means()[CRITERION]
+        return criterion(student, dataset.valid, seen)
 
     fit = train_on_events(dataset.train, settings, len(dataset.vocabulary), length, seed, training, score)
     return Reference(evaluate(fit.student, dataset.valid, seen).means(), fit.seconds, trajectory)

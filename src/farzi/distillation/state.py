@@ -196,7 +196,7 @@ def refuse_another(
         )
     if data != fingerprint(dataset):
         raise FarziError(
-            f"{out} holds {what} of other data than {ours.data.source} is now; "
+            f"{out} holds {what} of other data than {ours.data.file or ours.data.source} is now; "
             "choose another --out, or --restart"
         )
 

@@ -17,24 +17,22 @@ end.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from farzi.baselines import Head, Random, Subset, bytes_per_event
 from farzi.data import Dataset, Sequences
+from farzi.evaluation.criterion import criterion
 from farzi.evaluation.intervals import Interval, paired_ratio, seed_interval
 from farzi.evaluation.ranking import Ranking, Seen, evaluate
 from farzi.recipe import Recipe
-from farzi.students import Student
 from farzi.summary import Summary
 from farzi.training import EventTraining, Trained, train_on_events, train_on_summary
 
 Pick = Callable[[int], Sequences]
 """The training sequences for a seed."""
-
-CRITERION = "nDCG@10"
-"""The validation figure that decides early stopping and learning rates."""
 
 
 @dataclass(frozen=True)
@@ -168,8 +166,7 @@ def compare(
     vocabulary, length = len(dataset.vocabulary), summary.length
     seeds = [first_seed + k for k in range(effort.seeds)]
 
-    def validate(student: Student) -> float:
-        return evaluate(student, dataset.valid, seen).means()[CRITERION]
+    validate = partial(criterion, validation=dataset.valid, seen=seen)
 
     def test(trained: Sequence[Trained]) -> dict[str, np.ndarray]:
         return _stack([evaluate(one.student, dataset.test, seen) for one in trained])

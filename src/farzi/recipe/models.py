@@ -26,7 +26,10 @@ class DataSettings(Settings):
     source: str = Field(
         default="movielens-small", description="a named data set (`farzi data list`) or a file"
     )
-    file: str | None = Field(default=None, description="a copy of a named data set that is already at hand")
+    file: str | None = Field(
+        default=None,
+        description="a copy at hand: of a named data set, or of a file of events that has moved",
+    )
     user: str | None = Field(
         default=None, description="the column that holds users; guessed from its name if left out"
     )
@@ -114,6 +117,11 @@ class InnerSettings(Settings):
         ge=0,
         description="inner runs kept under way, each continued from outer step to outer step; 0 begins a new "
         "run each time",
+    )
+    execution: Literal["auto", "eager", "graph", "compiled"] = Field(
+        default="auto",
+        description="how derivatives are carried out: by autograd at each step, as a graph traced once, or "
+        "that graph compiled; auto compiles where the run is long enough to repay it",
     )
 
 

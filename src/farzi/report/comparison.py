@@ -9,10 +9,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from farzi.evaluation import Comparison, Measured, seed_interval
+from farzi.evaluation import SHOWN, Comparison, Measured, kib, percent, seed_interval
 from farzi.files import write_text_atomic
 from farzi.provenance import provenance
-from farzi.report.plots import SHOWN, plot_comparison
+from farzi.report.plots import plot_comparison
 
 
 def save_results(comparison: Comparison, path: str | Path) -> list[dict[str, Any]]:
@@ -33,9 +33,9 @@ def comparison_table(comparison: Comparison) -> Table:
     for name in ("sequences", "KiB", *SHOWN, "train s"):
         table.add_column(name, justify="right", no_wrap=True)
     for entry in comparison.measured:
-        cells = [entry.trained_on, f"{entry.sequences:,}", _kib(entry.bytes)]
+        cells = [entry.trained_on, f"{entry.sequences:,}", kib(entry.bytes)]
         for metric in SHOWN:
-            figure, share = _figure(entry, metric), _share(comparison.share(entry.trained_on, metric))
+            figure, share = _figure(entry, metric), percent(comparison.share(entry.trained_on, metric))
             cells.append(figure if entry.trained_on == "full" else f"{figure}\n{share}")
         table.add_row(*cells, f"{entry.seconds:.1f}", style="bold" if entry.trained_on == "summary" else None)
     return table
@@ -62,7 +62,8 @@ def closing_lines(comparison: Comparison, items: int) -> list[str]:
     shares = []
     for metric in SHOWN:
         mean, low, high = comparison.relative("summary", metric)
-        shares.append(f"{metric} {_share(mean)} ({_share(low)} to {_share(high)})")
+        sure = "" if math.isnan(mean) else f" ({percent(low)} to {percent(high)})"
+        shares.append(f"{metric} {percent(mean)}{sure}")
     seen = "kept in the ranking" if comparison.seen == "keep" else "left out of the ranking"
     ours = comparison.of("summary")
     lines = [
@@ -85,14 +86,6 @@ def _figure(entry: Measured, metric: str) -> str:
     return f"{mean:.1f} ±{mean - low:.1f}"
 
 
-def _kib(size: int) -> str:
-    return f"{size / 1024:,.0f}" if size >= 10 * 1024 else f"{size / 1024:.1f}"
-
-
-def _share(ratio: float) -> str:
-    return "–" if math.isnan(ratio) else f"{100 * ratio:.0f} %"
-
-
 def _or_null(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
@@ -104,9 +97,9 @@ def markdown_table(comparison: Comparison) -> str:
         f"|---|--:|--:|{'--:|' * len(SHOWN)}--:|",
     ]
     for entry in comparison.measured:
-        cells = [entry.trained_on, f"{entry.sequences:,}", _kib(entry.bytes)]
+        cells = [entry.trained_on, f"{entry.sequences:,}", kib(entry.bytes)]
         for metric in SHOWN:
-            figure, share = _figure(entry, metric), _share(comparison.share(entry.trained_on, metric))
+            figure, share = _figure(entry, metric), percent(comparison.share(entry.trained_on, metric))
             cells.append(figure if entry.trained_on == "full" else f"{figure} ({share})")
         lines.append(f"| {' | '.join(cells)} | {entry.seconds:.1f} s |")
     return "\n".join(lines) + "\n"

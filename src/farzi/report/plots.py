@@ -9,18 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from farzi.evaluation import Comparison
+from farzi.evaluation import SHOWN, Comparison, Interval, kib
 from farzi.files import write_bytes_atomic
 
-SHOWN = ("HR@10", "nDCG@10", "HR@100")
-"""The metrics in tables and pictures; results.json has them all."""
-COLOURS = {
+_COLOURS = {
     "summary": "#c2410c",
-    "random": "#94a3b8",
+    "random": "#a8b5c8",
     "head": "#64748b",
-    "random, equal bytes": "#cbd5e1",
-    "head, equal bytes": "#9ca3af",
+    "random, equal bytes": "#a8b5c8",
+    "head, equal bytes": "#64748b",
 }
+_LINES: dict[str, str] = dict(zip(SHOWN, ("#c2410c", "#0f766e", "#1d4ed8"), strict=True))
+_INK = "#111827"
 
 
 def plot_comparison(comparison: Comparison, history: list[dict[str, Any]], path: str | Path) -> None:
@@ -31,54 +31,98 @@ def plot_comparison(comparison: Comparison, history: list[dict[str, Any]], path:
         history: the lines of history.jsonl.
         path: the picture, a PNG.
     """
-    figure = Figure(figsize=(9.6, 3.6), dpi=150, layout="constrained")
+    figure = Figure(figsize=(9.6, 4.0), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    if len(history) > 1:
+    lines = _lines(history)
+    if lines and len(history) > 1:
         left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
-        _draw_history(right, history)
+        _draw_history(right, [line["outer_step"] for line in history], lines)
     else:
         left = figure.subplots()
     _draw_bars(left, comparison)
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=7.5, frameon=False
+    )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     write_bytes_atomic(path, buffer.getvalue())
 
 
 def _draw_bars(axes: Axes, comparison: Comparison) -> None:
+    """For each metric a bar a kind, with its interval and its figure; no bars where the full data has 0."""
     entries = [entry for entry in comparison.measured if entry.trained_on != "full"]
-    width = 0.8 / len(entries)
-    for place, entry in enumerate(entries):
-        shares = [comparison.relative(entry.trained_on, metric) for metric in SHOWN]
-        means = [100 * share.mean for share in shares]
-        spread = [[100 * (s.mean - s.low) for s in shares], [100 * (s.high - s.mean) for s in shares]]
-        centres = [k + (place - (len(entries) - 1) / 2) * width for k in range(len(SHOWN))]
-        label = f"{entry.trained_on}: {entry.sequences:,} sequences, {entry.bytes / 1024:,.0f} KiB"
-        bars = axes.bar(centres, means, width * 0.92, label=label, color=COLOURS[entry.trained_on])
-        axes.errorbar(centres, means, yerr=spread, fmt="none", ecolor="#1f2937", elinewidth=0.8, capsize=2)
-        if entry.trained_on == "summary":
-            axes.bar_label(bars, fmt="%.0f %%", label_type="center", color="white", fontsize=8)
-    full = comparison.of("full")
-    axes.axhline(100, color="#111827", linewidth=0.9, linestyle="--")
-    axes.set_xticks(range(len(SHOWN)), SHOWN)
+    ratios = [[comparison.relative(entry.trained_on, name) for name in SHOWN] for entry in entries]
+    top = _top([ratio for row in ratios for ratio in row])
+    width = 0.84 / len(entries)
+    axes.axhline(100, color=_INK, linewidth=0.9, linestyle="--", zorder=0)
+    for place, (entry, row) in enumerate(zip(entries, ratios, strict=True)):
+        centres = [group + (place - (len(entries) - 1) / 2) * width for group in range(len(SHOWN))]
+        axes.bar(
+            centres,
+            [100 * ratio.mean for ratio in row],
+            width * 0.92,
+            label=f"{entry.trained_on}: {entry.sequences:,} sequences, {kib(entry.bytes)} KiB",
+            color=_COLOURS[entry.trained_on],
+            hatch="////" if entry.trained_on.endswith("equal bytes") else None,
+            edgecolor="white",
+            linewidth=0,
+        )
+        for centre, ratio in zip(centres, row, strict=True):
+            if not math.isnan(ratio.mean):
+                _mark(axes, centre, ratio, top, "bold" if entry.trained_on == "summary" else "normal")
+    for group, ratio in enumerate(ratios[0]):
+        if math.isnan(ratio.mean):
+            axes.text(group, 0.03 * top, "undefined: full data at 0", ha="center", fontsize=7.5)
+    size = kib(comparison.of("full").bytes)
+    axes.set_title(f"Test figures by what a student was trained on (full data: {size} KiB)", fontsize=9.5)
     axes.set_ylabel("% of the full data's figure")
-    axes.set_ylim(0, 150)
-    axes.set_yticks(range(0, 121, 20))
-    axes.set_title(
-        f"Trained from scratch on a summary (full data: {full.bytes / 1024:,.0f} KiB = 100 %)", fontsize=9.5
-    )
-    axes.legend(fontsize=7, ncols=2, loc="upper center", frameon=False)
+    axes.set_xticks(range(len(SHOWN)), SHOWN)
+    axes.set_xlim(-0.5, len(SHOWN) - 0.5)
+    axes.set_ylim(0, top)
+    axes.tick_params(axis="x", length=0)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_history(axes: Axes, history: list[dict[str, Any]]) -> None:
-    steps = [line["outer_step"] for line in history]
-    for metric, colour in zip(SHOWN, ("#c2410c", "#0f766e", "#1d4ed8"), strict=True):
-        ratios = [line["relative_to_full"][metric] for line in history]  # None where the full data has 0
-        shares = [math.nan if ratio is None else 100 * ratio for ratio in ratios]
-        axes.plot(steps, shares, color=colour, label=metric)
-    axes.axhline(100, color="#111827", linewidth=0.9, linestyle="--")
+def _mark(axes: Axes, centre: float, ratio: Interval, top: float, weight: str) -> None:
+    """The interval of a bar, and its figure above that."""
+    mean, low, high = (100 * value for value in ratio)
+    axes.plot([centre, centre], [low, high], color=_INK, linewidth=1)
+    axes.annotate(
+        f"{mean:.0f}",
+        (centre, min(high, 0.93 * top)),
+        xytext=(0, 2),
+        textcoords="offset points",
+        ha="center",
+        fontsize=7.5,
+        fontweight=weight,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4},
+    )
+
+
+def _top(ratios: list[Interval]) -> float:
+    """Where the axis ends, per cent: above all intervals, but a wide one must not press the bars flat."""
+    defined = [ratio for ratio in ratios if not math.isnan(ratio.mean)]
+    tallest = max([1.0, *(ratio.mean for ratio in defined)])
+    highest = max([1.0, *(ratio.high for ratio in defined)])
+    return 112 * min(highest, 1.6 * tallest)
+
+
+def _lines(history: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """The validations' shares of the full data, per cent, of those metrics where the full data has not 0."""
+    ratios = {name: [line["relative_to_full"][name] for line in history] for name in SHOWN}
+    return {
+        name: [100 * ratio for ratio in values]
+        for name, values in ratios.items()
+        if values and all(ratio is not None for ratio in values)
+    }
+
+
+def _draw_history(axes: Axes, steps: list[int], lines: dict[str, list[float]]) -> None:
+    axes.axhline(100, color=_INK, linewidth=0.9, linestyle="--", zorder=0)
+    for name, shares in lines.items():
+        axes.plot(steps, shares, color=_LINES[name], label=name)
+    axes.set_title("Validation figures while it was distilled", fontsize=9.5)
+    axes.set_ylabel("% of the full data's figure")
     axes.set_xlabel("outer steps")
-    axes.set_ylabel("validation, % of full data")
-    axes.set_title("While it was distilled", fontsize=9.5)
-    axes.legend(fontsize=7, frameon=False, loc="lower right")
+    axes.legend(fontsize=7.5, frameon=False, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)

@@ -2,10 +2,11 @@
 
 from farzi.summary.inspect import top_events as top_events
 from farzi.summary.start import Gaussian as Gaussian
+from farzi.summary.start import Size as Size
 from farzi.summary.start import Start as Start
 from farzi.summary.start import Transitions as Transitions
 from farzi.summary.storage import Folder as Folder
 from farzi.summary.storage import history_text as history_text
 from farzi.summary.summary import Summary as Summary
 
-__all__ = ["Folder", "Gaussian", "Start", "Summary", "Transitions", "history_text", "top_events"]
+__all__ = ["Folder", "Gaussian", "Size", "Start", "Summary", "Transitions", "history_text", "top_events"]

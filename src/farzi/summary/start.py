@@ -16,20 +16,30 @@ from farzi.errors import FarziError
 from farzi.summary.summary import Summary
 
 
+@dataclass(frozen=True)
+class Size:
+    """What a summary measures, whatever its values.
+
+    Attributes:
+        sequences: μ, number of synthetic sequences.
+        length: ξ, events in each.
+        dim: d, width of the latents.
+        vocabulary: V, padding included.
+        temperature: τ.
+    """
+
+    sequences: int
+    length: int
+    dim: int
+    vocabulary: int
+    temperature: float = 1.0
+
+
 class Start(Protocol):
     """Makes the first values of a summary."""
 
-    def __call__(
-        self,
-        sequences: int,
-        length: int,
-        dim: int,
-        vocabulary: int,
-        log: Sequences,
-        temperature: float,
-        rng: np.random.Generator,
-    ) -> Summary:
-        """A summary of the given size (μ, ξ, d, V) for the training sequences `log`."""
+    def __call__(self, size: Size, log: Sequences, rng: np.random.Generator) -> Summary:
+        """A summary of that size for the training sequences `log`."""
         ...
 
 
@@ -39,20 +49,12 @@ class Gaussian:
 
     spread: float = 1.0
 
-    def __call__(
-        self,
-        sequences: int,
-        length: int,
-        dim: int,
-        vocabulary: int,
-        log: Sequences,
-        temperature: float,
-        rng: np.random.Generator,
-    ) -> Summary:
+    def __call__(self, size: Size, log: Sequences, rng: np.random.Generator) -> Summary:
         """Ignores `log`."""
-        latents = rng.standard_normal((sequences, length, dim))
-        decoder = rng.standard_normal((dim, vocabulary)) * self.spread * temperature / dim**0.5
-        return Summary(_float(latents), _float(decoder), temperature)
+        latents = rng.standard_normal((size.sequences, size.length, size.dim))
+        noise = rng.standard_normal((size.dim, size.vocabulary))
+        decoder = noise * self.spread * size.temperature / size.dim**0.5
+        return Summary(_float(latents), _float(decoder), size.temperature)
 
 
 @dataclass(frozen=True)
@@ -79,17 +81,9 @@ class Transitions:
     discount: float = 0.7
     smoothing: float = 1.0
 
-    def __call__(
-        self,
-        sequences: int,
-        length: int,
-        dim: int,
-        vocabulary: int,
-        log: Sequences,
-        temperature: float,
-        rng: np.random.Generator,
-    ) -> Summary:
-        """See the class. Raises FarziError where the log has too few items for `dim`."""
+    def __call__(self, size: Size, log: Sequences, rng: np.random.Generator) -> Summary:
+        """See the class. Raises FarziError where the log has too few items for `size.dim`."""
+        dim, vocabulary = size.dim, size.vocabulary
         if dim >= vocabulary - 1:
             raise FarziError(
                 f"a summary of dim {dim} needs more than {dim} items, the log has {vocabulary - 1}; "
@@ -104,9 +98,10 @@ class Transitions:
         log_share = np.log(share, where=share > 0, out=np.zeros_like(share))
         log_share[1:] -= log_share[1:].mean()
         events = np.hstack([item_factors, np.ones((vocabulary, 1))])  # (V, d)
-        decoder = np.vstack([event_factors, log_share]) * temperature  # (d, V)
+        decoder = np.vstack([event_factors, log_share]) * size.temperature  # (d, V)
         decoder[:, 0] = 0.0
-        return Summary(_float(events[_rows(log, sequences, length, rng)]), _float(decoder), temperature)
+        latents = events[_rows(log, size.sequences, size.length, rng)]
+        return Summary(_float(latents), _float(decoder), size.temperature)
 
     def _near(self, log: Sequences, vocabulary: int) -> sparse.csr_matrix:
         """c, (V, V): discounted counts of what comes soon after what."""

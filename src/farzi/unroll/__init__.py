@@ -6,12 +6,29 @@
 Knows tensors only and stands alone: it imports nothing else of Farzi.
 """
 
+from farzi.unroll.compiled import Compiled as Compiled
+from farzi.unroll.compiled import ExecutionWarning as ExecutionWarning
+from farzi.unroll.compiled import inductor as inductor
+from farzi.unroll.compiled import interpreter as interpreter
 from farzi.unroll.curvature import Curvature as Curvature
 from farzi.unroll.curvature import ForwardOverReverse as ForwardOverReverse
 from farzi.unroll.curvature import ReverseOverReverse as ReverseOverReverse
+from farzi.unroll.execution import Eager as Eager
+from farzi.unroll.execution import Execution as Execution
+from farzi.unroll.graph import Fusion as Fusion
+from farzi.unroll.graph import add_fusion as add_fusion
+from farzi.unroll.memory import Budget as Budget
+from farzi.unroll.memory import Checkpoints as Checkpoints
+from farzi.unroll.memory import Cost as Cost
+from farzi.unroll.memory import Invert as Invert
 from farzi.unroll.memory import Memory as Memory
+from farzi.unroll.memory import OnHost as OnHost
+from farzi.unroll.memory import Place as Place
+from farzi.unroll.memory import Replay as Replay
+from farzi.unroll.memory import SquareRoot as SquareRoot
 from farzi.unroll.memory import Step as Step
 from farzi.unroll.memory import Store as Store
+from farzi.unroll.memory import StoreGradients as StoreGradients
 from farzi.unroll.memory import Tape as Tape
 from farzi.unroll.memory import Window as Window
 from farzi.unroll.optimizers import SGD as SGD
@@ -26,26 +43,49 @@ from farzi.unroll.run import Trained as Trained
 from farzi.unroll.run import train as train
 from farzi.unroll.run import unroll as unroll
 from farzi.unroll.run import unroll_with_state as unroll_with_state
+from farzi.unroll.several import stack as stack
+from farzi.unroll.several import stacked_loss as stacked_loss
+from farzi.unroll.several import unstack as unstack
 
 __all__ = [
     "SGD",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Budget",
+    "Checkpoints",
+    "Compiled",
+    "Cost",
     "Curvature",
+    "Eager",
+    "Execution",
+    "ExecutionWarning",
     "ForwardOverReverse",
+    "Fusion",
+    "Invert",
     "Memory",
     "Momentum",
+    "OnHost",
     "Optimizer",
+    "Place",
     "RMSprop",
+    "Replay",
     "ReverseOverReverse",
+    "SquareRoot",
     "State",
     "Step",
     "Store",
+    "StoreGradients",
     "Tape",
     "Trained",
     "Window",
+    "add_fusion",
+    "inductor",
+    "interpreter",
+    "stack",
+    "stacked_loss",
     "train",
     "unroll",
     "unroll_with_state",
+    "unstack",
 ]

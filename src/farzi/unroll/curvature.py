@@ -34,6 +34,26 @@ Products = tuple[Tensor, list[Tensor | None]]
 """(∂²L/∂θ²) u, (P,), and (∂²L/∂X∂θ) u for each leaf of the data, None where it is not wanted."""
 
 
+def gradient(loss: Loss, theta: Tensor, data: Sequence[Tensor]) -> Tensor:
+    """∇θ L, (P,), detached.
+
+    Raises:
+        TypeError: the loss gives something else than a tensor.
+        ValueError: it gives a tensor that is not a scalar.
+    """
+    with torch.enable_grad():
+        theta = theta.detach().requires_grad_()
+        value = loss(theta, [leaf.detach() for leaf in data])
+        if not isinstance(value, Tensor):
+            raise TypeError(f"loss(theta, data, batch) must be a scalar tensor, got {type(value).__name__}")
+        if value.ndim != 0:
+            raise ValueError(f"loss(theta, data, batch) must be a scalar, got shape {tuple(value.shape)}")
+        if not value.requires_grad:
+            return torch.zeros_like(theta)  # a loss that ignores theta
+        (result,) = torch.autograd.grad(value, theta, materialize_grads=True)
+    return result
+
+
 class Curvature(Protocol):
     """A strategy: how products with second derivatives of the loss are made."""
 

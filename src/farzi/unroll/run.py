@@ -8,22 +8,21 @@ entry a step, handed to the loss as it is. After the backward pass `.grad` of da
 optimizer's hyper-parameters is there, exact to rounding.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from farzi.unroll.adjoint import Cotangents, gradient, reverse_step
-from farzi.unroll.curvature import Curvature, Loss, ReverseOverReverse
-from farzi.unroll.memory import Memory, Step, Store, Tape
+from farzi.unroll.adjoint import Cotangents, reverse_step
+from farzi.unroll.execution import Eager, Execution, StepLoss, TreeLoss
+from farzi.unroll.gathering import Gathering
+from farzi.unroll.memory import Budget, Memory, Replay, Tape, chosen
 from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.randomness import RandomState, replayed
-from farzi.unroll.trees import Layout, Tree, check_tree, tree_leaves, with_leaves
-
-TreeLoss = Callable[[Any, Any, Any], Tensor]
-"""loss(theta, data, batch) -> scalar; theta and data have the structure in which they were given."""
+from farzi.unroll.trees import Layout, Tree, check_tree, tree_leaves
+from farzi.unroll.update import Step
 
 Batches = Sequence[Any] | Tensor
 """One entry a step: a list, a range, or a tensor whose rows are the entries."""
@@ -47,10 +46,10 @@ def unroll(
     data: Tree,
     optimizer: Optimizer,
     batches: Batches,
-    memory: Memory | None = None,
+    memory: Memory | Budget | str | None = None,
     *,
     state: State | None = None,
-    curvature: Curvature | None = None,
+    execution: Execution | None = None,
 ) -> Any:
     """Train for `len(batches)` steps, differentiably.
 
@@ -65,9 +64,10 @@ def unroll(
             () or of one value a step, counted from the step at which `state` was fresh.
         batches: one entry a step, handed to the loss; its length is T. They must not change before the
             backward pass.
-        memory: how states are kept for the reverse pass; `Store()` if left out.
+        memory: how steps are kept, or made again, for the reverse pass; `Store()` if left out. A string such
+            as "2GiB" picks the fastest exact strategy whose record of the run fits (`Budget`).
         state: the optimizer's state to go on from; a fresh one if left out. It counts as constant.
-        curvature: how second derivatives of the loss are made; `ReverseOverReverse()` if left out.
+        execution: how the loss's derivatives are carried out; `Eager()` if left out.
 
     Returns:
         θT, of the structure of theta0. It can be differentiated once, and its backward pass run once. With
@@ -76,14 +76,15 @@ def unroll(
     Raises:
         TypeError: theta0's leaves differ in dtype or device, or are not floating point; theta0 or data is
             neither a tensor nor a dict of tensors; a hyper-parameter is a tensor of integers; the loss gives
-            no tensor.
+            no tensor; `memory` is none, or does not take this optimizer.
         ValueError: theta0 is empty; the loss is not a scalar; a schedule of hyper-parameters is too short;
-            `state` does not fit the optimizer and theta0.
+            `state` does not fit the optimizer and theta0; `memory` is too little, or does not take these
+            hyper-parameters.
         RuntimeError: called in inference mode.
         NotImplementedError: in the backward pass, where an operation of the loss has no second derivative.
     """
     return unroll_with_state(
-        loss, theta0, data, optimizer, batches, memory, state=state, curvature=curvature
+        loss, theta0, data, optimizer, batches, memory, state=state, execution=execution
     ).theta
 
 
@@ -93,14 +94,16 @@ def unroll_with_state(
     data: Tree,
     optimizer: Optimizer,
     batches: Batches,
-    memory: Memory | None = None,
+    memory: Memory | Budget | str | None = None,
     *,
     state: State | None = None,
-    curvature: Curvature | None = None,
+    execution: Execution | None = None,
 ) -> Trained:
     """`unroll`, which also returns the optimizer's state at the end, to go on from. Arguments as there."""
     layout, theta, state = _start(theta0, data, optimizer, batches, state)
     hypers = dict(optimizer.hypers())
+    strategy = chosen(memory, len(batches), theta.numel(), optimizer.slots, theta.element_size())
+    precision = strategy.precision(layout.dtype)
     problem = _Problem(
         loss=loss,
         layout=layout,
@@ -108,14 +111,19 @@ def unroll_with_state(
         optimizer=optimizer,
         names=tuple(hypers),
         batches=batches,
-        memory=Store() if memory is None else memory,
-        state=state,
-        curvature=ReverseOverReverse() if curvature is None else curvature,
+        memory=strategy,
+        state=_in_precision(state, layout.dtype, precision),
+        execution=Eager() if execution is None else execution,
     )
     end: list[State] = []
-    vector = _Unroll.apply(problem, end, theta, *tree_leaves(data), *hypers.values())
+    vector = _Unroll.apply(problem, end, theta.to(precision), *tree_leaves(data), *hypers.values())
     assert isinstance(vector, Tensor)
-    return Trained(layout.unflatten(vector), end[0])
+    return Trained(layout.unflatten(vector), _in_precision(end[0], precision, layout.dtype))
+
+
+def _in_precision(state: State, now: torch.dtype, then: torch.dtype) -> State:
+    """The state of a run that goes over from one dtype to another."""
+    return state if now == then else State(state.step, tuple(slot.to(then) for slot in state.slots))
 
 
 def train(
@@ -126,6 +134,7 @@ def train(
     batches: Batches,
     *,
     state: State | None = None,
+    execution: Execution | None = None,
 ) -> Trained:
     """The same training without a record: nothing can be differentiated, nothing but the last state is kept.
 
@@ -134,9 +143,10 @@ def train(
     layout, theta, state = _start(theta0, data, optimizer, batches, state)
     theta = theta.detach()
     leaves = [leaf.detach() for leaf in tree_leaves(data)]
+    execution = Eager() if execution is None else execution
     with torch.no_grad():
         for batch in batches:
-            g = gradient(_flat_loss(loss, layout, data, batch), theta, leaves)
+            g = execution.gradient(StepLoss(loss, layout, data, batch), theta, leaves)
             theta, state = optimizer.update(g, state, theta)
     return Trained(layout.unflatten(theta), state)
 
@@ -176,10 +186,10 @@ class _Problem:
     batches: Batches
     memory: Memory
     state: State
-    curvature: Curvature
+    execution: Execution
 
-    def step_loss(self, index: int) -> Loss:
-        return _flat_loss(self.loss, self.layout, self.data, self.batches[index])
+    def step_loss(self, index: int) -> StepLoss:
+        return StepLoss(self.loss, self.layout, self.data, self.batches[index])
 
     def split(self, leaves: Sequence[Tensor]) -> tuple[list[Tensor], dict[str, Tensor]]:
         """The leaves of the data, and the hyper-parameters by name."""
@@ -187,16 +197,11 @@ class _Problem:
         return list(leaves[:count]), dict(zip(self.names, leaves[count:], strict=True))
 
 
-def _flat_loss(loss: TreeLoss, layout: Layout, data: Tree, batch: Any) -> Loss:
-    return lambda theta, leaves: loss(layout.unflatten(theta), with_leaves(data, list(leaves)), batch)
-
-
-@dataclass
-class _Record:
-    """What the forward run leaves for the reverse one: states, and generators where the loss drew."""
+class _Record(NamedTuple):
+    """What the forward run leaves for the reverse one: steps, and generators where the loss drew."""
 
     tape: Tape
-    draws: dict[int, RandomState] = field(default_factory=dict)
+    draws: dict[int, RandomState]
 
 
 class _Unroll(torch.autograd.Function):
@@ -208,19 +213,26 @@ class _Unroll(torch.autograd.Function):
         optimizer = problem.optimizer.with_hypers({name: value.detach() for name, value in hypers.items()})
         state = problem.state
         steps = len(problem.batches)
-        record = _Record(problem.memory.tape(steps))
+        draws: dict[int, RandomState] = {}
+
+        def gradient_again(index: int, theta: Tensor) -> Tensor:
+            with replayed(draws.get(index)):
+                return problem.execution.gradient(problem.step_loss(index), theta, data)
+
+        replay = Replay(problem.optimizer, gradient_again, optimizer.update, theta.device)
+        tape = problem.memory.tape(steps, replay)
         ctx.save_for_backward(theta, *leaves)
         before = RandomState.now(theta.device)
         for index in range(steps):
-            g = gradient(problem.step_loss(index), theta, data)
+            g = problem.execution.gradient(problem.step_loss(index), theta, data)
             after = RandomState.now(theta.device)
             if not after.same(before):
-                record.draws[index] = before
+                draws[index] = before
             before = after
-            record.tape.put(index, Step(theta, state, g))
+            tape.put(index, Step(theta, state, g))
             theta, state = optimizer.update(g, state, theta)
         end.append(state)
-        ctx.problem, ctx.record = problem, record
+        ctx.problem, ctx.record = problem, _Record(tape, draws)
         return theta
 
     @staticmethod
@@ -236,13 +248,12 @@ class _Unroll(torch.autograd.Function):
                 theta=grad_outputs[0],
                 slots=[torch.zeros_like(slot) for slot in problem.state.slots],
                 hypers=[torch.zeros_like(value) for value in hypers.values()],
-                data=[
-                    torch.zeros_like(leaf) if want else None for leaf, want in zip(data, wanted, strict=True)
-                ],
+                data=[Gathering(leaf) if want else None for leaf, want in zip(data, wanted, strict=True)],
             )
             bars = _reverse(problem, record, data, hypers, bars)
         theta_bar = bars.theta if record.tape.first == 0 else None
-        results = [theta_bar, *bars.data, *bars.hypers]
+        data_bars = [None if bar is None else bar.total() for bar in bars.data]
+        results = [theta_bar, *data_bars, *bars.hypers]
         if torch.is_grad_enabled():  # create_graph=True
             results = _Once.apply(results, grad_outputs[0], *ctx.saved_tensors)
         return None, None, *results
@@ -252,21 +263,14 @@ def _reverse(
     problem: _Problem, record: _Record, data: list[Tensor], hypers: dict[str, Tensor], bars: Cotangents
 ) -> Cotangents:
     """All steps from the last down to the first that is differentiated."""
-    for index in reversed(range(record.tape.first, len(problem.batches))):
-        loss = _redrawn(problem.step_loss(index), record.draws.get(index))
-        step = record.tape.pop(index)
-        bars = reverse_step(loss, problem.optimizer, hypers, data, step, bars, problem.curvature)
+    tape, draws = record
+    for index in reversed(range(tape.first, len(problem.batches))):
+        loss, step = problem.step_loss(index), tape.pop(index)
+        with replayed(draws.get(index)):
+            bars = reverse_step(
+                loss, problem.optimizer, hypers, data, step, bars, problem.execution, tape.pull_back
+            )
     return bars
-
-
-def _redrawn(loss: Loss, draws: RandomState | None) -> Loss:
-    """The loss with the random draws of the forward run."""
-
-    def again(theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
-        with replayed(draws):
-            return loss(theta, leaves)
-
-    return again
 
 
 class _Once(torch.autograd.Function):

@@ -21,10 +21,12 @@ class Layout:
     Attributes:
         names: the keys in order, or None where the tree is one bare tensor.
         shapes: the shape of each leaf.
+        dtype: the dtype of all of them.
     """
 
     names: tuple[str, ...] | None
     shapes: tuple[torch.Size, ...]
+    dtype: torch.dtype
 
     @staticmethod
     def of(tree: Tree) -> "Layout":
@@ -46,16 +48,15 @@ class Layout:
                     "the leaves of theta0 must share one dtype and device, got "
                     f"{leaves[0].dtype} on {leaves[0].device} and {leaf.dtype} on {leaf.device}"
                 )
-        names = None if isinstance(tree, Tensor) else tuple(tree)
-        return Layout(names, tuple(leaf.shape for leaf in leaves))
+        return Layout(tree_names(tree), tuple(leaf.shape for leaf in leaves), leaves[0].dtype)
 
     def flatten(self, tree: Tree) -> Tensor:
         """All leaves behind one another, (P,); a copy."""
         return torch.cat([leaf.reshape(-1) for leaf in tree_leaves(tree)])
 
     def unflatten(self, vector: Tensor) -> Tree:
-        """The leaves of a vector (P,), as views."""
-        parts = vector.split([shape.numel() for shape in self.shapes])
+        """The leaves of a vector (P,), which may be of another dtype; views of it where it is of theirs."""
+        parts = vector.to(self.dtype).split([shape.numel() for shape in self.shapes])
         return self.rebuild([part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)])
 
     def rebuild(self, leaves: list[Tensor]) -> Tree:
@@ -79,6 +80,11 @@ def check_tree(name: str, tree: object) -> None:
 def tree_leaves(tree: Tree) -> list[Tensor]:
     """The tensors of a tree in order."""
     return [tree] if isinstance(tree, Tensor) else list(tree.values())
+
+
+def tree_names(tree: Tree) -> tuple[str, ...] | None:
+    """The keys of a tree in order, or None where it is one bare tensor."""
+    return None if isinstance(tree, Tensor) else tuple(tree)
 
 
 @overload

@@ -1,0 +1,192 @@
+"""Derivatives as compiled graphs: traced once, rewritten, compiled, and run at every step.
+
+A double backward through a compiled function is refused by PyTorch. Here nothing is differentiated after
+compilation: the gradient, and the second-order product with all its own derivatives in it, are traced as
+plain functions of tensors first (`farzi.unroll.graph`). What changes from step to step, parameters, data,
+direction and the batch's tensors, are inputs of the graph, so that neither the number of steps nor the window
+nor a seed makes a new one.
+"""
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
+from farzi.unroll.execution import Eager, StepLoss
+from farzi.unroll.gathering import Gathering
+from farzi.unroll.graph import TensorFunction, UntraceableError, factored_outputs, trace
+from farzi.unroll.trees import tree_names
+
+KEPT = 32
+"""Graphs kept; the one that was not used for longest goes first."""
+KINDS = 8
+"""Kinds of batches that one loss may have before it is run eagerly: each needs a graph of its own."""
+
+Compiler = Callable[[GraphModule], TensorFunction]
+"""Makes a graph fast."""
+
+
+class ExecutionWarning(UserWarning):
+    """A loss runs otherwise than was asked for; the results are the same."""
+
+
+def inductor(module: GraphModule) -> TensorFunction:
+    """PyTorch's own compiler, for these shapes, without graph breaks. It needs a C++ compiler or Triton."""
+    return torch.compile(module, fullgraph=True, dynamic=False)
+
+
+def interpreter(module: GraphModule) -> TensorFunction:
+    """No compiler: the graph's operations one after the other. There at once, and quicker than autograd."""
+    return module
+
+
+@dataclass(frozen=True)
+class _Product:
+    """A compiled second-order product, and how its outputs are to be read."""
+
+    call: TensorFunction
+    pairs: list[int]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Run each derivative as a compiled graph, and eagerly where that is not possible.
+
+    A graph belongs to a loss (the very same function object), the shapes of theta, data and batch, and
+    whatever in the batch is no tensor. What the loss reaches by other ways than its arguments is read once,
+    when the graph is made. A loss that cannot be traced (random draws, control flow that depends on values)
+    runs eagerly, which an `ExecutionWarning` says once.
+
+    The first call takes a second or two for tracing, and tens of seconds for compiling.
+
+    Attributes:
+        curvature: how second derivatives are made.
+        compiler: what is done with a traced graph: `inductor` or `interpreter`.
+    """
+
+    curvature: Curvature = field(default_factory=ReverseOverReverse)
+    compiler: Compiler = inductor
+    _graphs: "OrderedDict[Hashable, Any]" = field(default_factory=OrderedDict, compare=False, repr=False)
+
+    def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
+        """See `Execution`."""
+
+        def build(call: _Call) -> TensorFunction:
+            def function(theta: Tensor, *rest: Tensor) -> list[Tensor]:
+                step, leaves = call.split(rest)
+                return [gradient(step, theta, leaves)]
+
+            return self._compiled(trace(function, call.inputs), call.inputs)
+
+        call = _Call(loss, (theta,), leaves)
+        run = self._graph("gradient", call, build)
+        if run is None:
+            return gradient(loss, theta, leaves)
+        with torch.no_grad():
+            return run(*call.inputs)[0]
+
+    def product(
+        self,
+        loss: StepLoss,
+        theta: Tensor,
+        leaves: Sequence[Tensor],
+        direction: Tensor,
+        data_bars: Sequence[Gathering | None],
+    ) -> Tensor:
+        """See `Execution`."""
+        wanted = [bar is not None for bar in data_bars]
+
+        def build(call: _Call) -> _Product:
+            def function(theta: Tensor, direction: Tensor, *rest: Tensor) -> list[Tensor]:
+                step, leaves = call.split(rest)
+                theta_part, parts = self.curvature.product(step, theta, leaves, wanted, direction)
+                return [theta_part, *(part for part in parts if part is not None)]
+
+            module = trace(function, call.inputs)
+            pairs = factored_outputs(module, range(1, 1 + sum(wanted)))
+            return _Product(self._compiled(module, call.inputs), pairs)
+
+        call = _Call(loss, (theta, direction), leaves)
+        run = self._graph(("product", *wanted), call, build)
+        if run is None:
+            return Eager(self.curvature).product(loss, theta, leaves, direction, data_bars)
+        with torch.no_grad():
+            theta_part, *parts = run.call(*call.inputs)
+            bars = [bar for bar in data_bars if bar is not None]
+            for bar, pairs in zip(bars, run.pairs, strict=True):
+                if pairs == 0:
+                    bar.add(parts.pop(0))
+                for _ in range(pairs):
+                    bar.add_product(parts.pop(0), parts.pop(0))
+        return theta_part
+
+    def _graph(self, what: Hashable, call: "_Call", build: Callable[["_Call"], Any]) -> Any:
+        """What `build` makes of the call, made once; None where it must run eagerly."""
+        graphs, loss = self._graphs, call.loss.loss
+        try:
+            key = (what, loss, call.kind())
+            if key in graphs:
+                graphs.move_to_end(key)
+                return graphs[key]
+        except TypeError:
+            return None  # a batch or a loss that cannot be told from another one
+        kinds = sum(1 for other in graphs if isinstance(other, tuple) and other[:2] == (what, loss))
+        try:
+            if kinds >= KINDS:
+                raise UntraceableError(
+                    f"the loss met more than {KINDS} kinds of batches; give what changes as tensors"
+                )
+            graphs[key] = build(call)
+        except UntraceableError as error:
+            graphs[key] = None
+            if kinds <= KINDS:
+                warnings.warn(f"not compiled, run eagerly: {error}", ExecutionWarning, stacklevel=2)
+        if len(graphs) > KEPT:
+            graphs.popitem(last=False)
+        return graphs[key]
+
+    def _compiled(self, module: GraphModule, inputs: Sequence[Tensor]) -> TensorFunction:
+        """The compiled graph, tried out once.
+
+        Raises:
+            UntraceableError: the compiler refuses, or there is none.
+        """
+        try:
+            compiled = self.compiler(module)
+            with torch.no_grad():
+                compiled(*inputs)
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [""])[0]
+            raise UntraceableError(f"the compiler failed ({type(error).__name__}: {reason})") from error
+        return compiled
+
+
+class _Call:
+    """A loss's derivative at given tensors: which are inputs of its graph, and what tells that apart."""
+
+    def __init__(self, loss: StepLoss, tensors: Sequence[Tensor], leaves: Sequence[Tensor]) -> None:
+        self.loss, self._count = loss, len(leaves)
+        parts, self._spec = tree_flatten(loss.batch)
+        self._constants = tuple(None if isinstance(part, Tensor) else (type(part), part) for part in parts)
+        batch = [part for part in parts if isinstance(part, Tensor)]
+        self.inputs = [tensor.detach() for tensor in (*tensors, *leaves, *batch)]
+
+    def kind(self) -> Hashable:
+        """What a graph depends on, the loss aside."""
+        loss = self.loss
+        shapes = tuple((t.shape, t.stride(), t.dtype, t.device) for t in self.inputs)
+        return (loss.layout, tree_names(loss.data), self._spec, self._constants, shapes)
+
+    def split(self, rest: Sequence[Tensor]) -> tuple[StepLoss, list[Tensor]]:
+        """The loss and the leaves of the data, from the inputs behind the first ones."""
+        leaves, batch = rest[: self._count], iter(rest[self._count :])
+        parts = [next(batch) if constant is None else constant[1] for constant in self._constants]
+        loss = self.loss
+        return StepLoss(loss.loss, loss.layout, loss.data, tree_unflatten(parts, self._spec)), list(leaves)

@@ -1,0 +1,105 @@
+"""How the derivatives of a step's loss are carried out: strategies as values.
+
+`Eager` runs autograd at each step: nothing to wait for, anything that PyTorch can differentiate twice.
+`Compiled` (`farzi.unroll.compiled`) makes each derivative a graph once and runs that.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
+from farzi.unroll.gathering import Gathering
+from farzi.unroll.trees import Layout, Tree, with_leaves
+
+TreeLoss = Callable[[Any, Any, Any], Tensor]
+"""loss(theta, data, batch) -> scalar; theta and data have the structure in which they were given."""
+
+
+@dataclass(frozen=True, eq=False)
+class StepLoss:
+    """The loss of one step, as a function of flat parameters and of the data's leaves.
+
+    Attributes:
+        loss: as the user gave it.
+        layout: of theta.
+        data: its structure is what counts.
+        batch: the step's entry of the schedule.
+    """
+
+    loss: TreeLoss
+    layout: Layout
+    data: Tree
+    batch: Any
+
+    def __call__(self, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
+        """The loss at parameters (P,) and leaves of the data."""
+        return self.loss(self.layout.unflatten(theta), with_leaves(self.data, list(leaves)), self.batch)
+
+
+class Execution(Protocol):
+    """A strategy: how first and second derivatives of a step's loss are carried out."""
+
+    def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
+        """∇θ L, (P,), detached.
+
+        Raises:
+            TypeError: the loss gives something else than a tensor.
+            ValueError: it gives a tensor that is not a scalar.
+        """
+        ...
+
+    def product(
+        self,
+        loss: StepLoss,
+        theta: Tensor,
+        leaves: Sequence[Tensor],
+        direction: Tensor,
+        data_bars: Sequence[Gathering | None],
+    ) -> Tensor:
+        """(∂²L/∂θ²) u, (P,); (∂²L/∂X∂θ) u is added to `data_bars`.
+
+        Args:
+            loss: the loss of one step.
+            theta: parameters, (P,).
+            leaves: leaves of the data.
+            direction: u, (P,).
+            data_bars: where each leaf's product goes; None where it is not wanted.
+
+        Raises:
+            NotImplementedError: an operation of the loss has no second derivative.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Eager:
+    """Autograd at each step.
+
+    Attributes:
+        curvature: how second derivatives are made.
+    """
+
+    curvature: Curvature = field(default_factory=ReverseOverReverse)
+
+    def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
+        """See `Execution`."""
+        return gradient(loss, theta, leaves)
+
+    def product(
+        self,
+        loss: StepLoss,
+        theta: Tensor,
+        leaves: Sequence[Tensor],
+        direction: Tensor,
+        data_bars: Sequence[Gathering | None],
+    ) -> Tensor:
+        """See `Execution`."""
+        wanted = [bar is not None for bar in data_bars]
+        theta_part, parts = self.curvature.product(loss, theta, leaves, wanted, direction)
+        for bar, part in zip(data_bars, parts, strict=True):
+            if bar is not None and part is not None:
+                bar.add(part)
+        return theta_part

@@ -1,0 +1,200 @@
+r"""Functions of tensors as graphs: traced once, cleaned, and rewritten where that saves work.
+
+A derivative made by autograd in eager mode does work that nobody asked for: the gradient's own weight
+gradients inside a second derivative, and the bookkeeping of every operation. Traced below autograd
+(`torch.fx.experimental.proxy_tensor.make_fx`, on fake tensors: nothing is computed), it becomes a plain list
+of tensor operations, from which dead code falls away and in which two things can be seen that autograd can't:
+
+- a pair of operations that share most of their work (`Fusion`);
+- a cotangent of the data that is a sum of products A B (`factored_outputs`). Each step's product need not be
+  made on its own: the engine gathers the factors of several steps and multiplies once, in place.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import Graph, GraphModule, Node
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.passes.tools_common import stable_topological_sort
+
+aten = torch.ops.aten
+
+TensorFunction = Callable[..., list[Tensor]]
+"""Takes tensors, gives a list of tensors."""
+
+
+class UntraceableError(Exception):
+    """A function cannot be turned into a graph; the text says why, in one line."""
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Two operations that are cheaper as one: `both(*a, *b)` does what `first(*a)` and `second(*a, *b)` do.
+
+    Attributes:
+        first: an operation with several outputs.
+        second: one with several outputs, whose first arguments are those of `first`.
+        both: gives the outputs of `first` listed in `kept`, then all of `second`.
+        kept: it takes the others' place only where no other output of `first` is used.
+    """
+
+    first: Any
+    second: Any
+    both: Any
+    kept: tuple[int, ...]
+
+
+_FUSIONS: list[Fusion] = []
+
+
+def add_fusion(fusion: Fusion) -> None:
+    """Make a pair of operations known to all graphs traced from now on."""
+    _FUSIONS.append(fusion)
+
+
+def trace(function: TensorFunction, examples: Sequence[Tensor]) -> GraphModule:
+    """The graph of a function of tensors, for tensors like `examples`.
+
+    Raises:
+        UntraceableError: what it does depends on the tensors' values, or it draws random numbers.
+    """
+    try:
+        module = make_fx(function, tracing_mode="fake", _allow_non_fake_inputs=True)(*examples)
+    except (NotImplementedError, TypeError, ValueError):
+        raise  # the loss itself is at fault: eager mode would say the same
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise UntraceableError(f"the loss cannot be traced ({type(error).__name__}: {reason})") from error
+    for node in module.graph.nodes:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise UntraceableError(f"the loss draws random numbers ({node.target})")
+    _forward_inputs_of_identities(module.graph)
+    module.graph.eliminate_dead_code()
+    for fusion in _FUSIONS:
+        _fuse(module, fusion)
+    module.recompile()
+    return module
+
+
+def _forward_inputs_of_identities(graph: Graph) -> None:
+    """Take out the operations that only hand on their input."""
+    for node in graph.nodes:
+        if node.target in (aten.detach.default, aten.alias.default, aten.lift_fresh.default):
+            node.replace_all_uses_with(node.args[0])
+
+
+def _fuse(module: GraphModule, fusion: Fusion) -> None:
+    graph = module.graph
+    for second in graph.find_nodes(op="call_function", target=fusion.second):
+        for first in graph.find_nodes(op="call_function", target=fusion.first):
+            used = [user.args[1] for user in first.users]
+            if second.args[: len(first.args)] != first.args or not set(used) <= set(fusion.kept):
+                continue
+            if _reaches(first, second):  # the second needs what the first gives: they can't be one
+                continue
+            with graph.inserting_before(second):
+                both = graph.call_function(fusion.both, second.args)
+                outputs = {
+                    index: graph.call_function(operator.getitem, (both, place))
+                    for place, index in enumerate(fusion.kept)
+                }
+                rest = {
+                    user: graph.call_function(operator.getitem, (both, len(fusion.kept) + user.args[1]))
+                    for user in second.users
+                }
+            for user in list(first.users):
+                user.replace_all_uses_with(outputs[user.args[1]])
+            for user, output in rest.items():
+                user.replace_all_uses_with(output)
+            break
+    stable_topological_sort(module)
+    module.graph.eliminate_dead_code()
+
+
+def _reaches(source: Node, sink: Node) -> bool:
+    """Whether `sink` depends on `source`."""
+    seen, todo = {source}, [source]
+    while todo:
+        for user in todo.pop().users:
+            if user is sink:
+                return True
+            if user not in seen:
+                seen.add(user)
+                todo.append(user)
+    return False
+
+
+def outputs_of(module: GraphModule) -> list[Any]:
+    """The nodes that a graph gives back."""
+    (outputs,) = module.graph.output_node().args
+    assert isinstance(outputs, list | tuple)
+    return list(outputs)
+
+
+def set_outputs(module: GraphModule, outputs: Sequence[Node]) -> None:
+    """Make a graph give back other nodes, as a list."""
+    module.graph.output_node().args = (list(outputs),)
+    module.graph.eliminate_dead_code()
+    module.recompile()
+
+
+def factored_outputs(module: GraphModule, places: Sequence[int]) -> list[int]:
+    """Replace outputs that are sums of matrix products by the factors of those products.
+
+    Args:
+        module: a traced graph, changed in place. Each output named in `places` is taken out of its place and
+            appended as pairs A, B, each (m, k) and (k, n), whose products' sum is the output, row for row.
+        places: outputs to look at, all behind those that are not.
+
+    Returns:
+        For each of them the number of pairs; 0 where it is no such sum and is still there as it was.
+    """
+    outputs = outputs_of(module)
+    found: list[int] = []
+    results = outputs[: min(places, default=len(outputs))]
+    for place in places:
+        pairs = _factors(outputs[place], transposed=False)
+        if pairs is None:
+            results.append(outputs[place])
+            found.append(0)
+            continue
+        with module.graph.inserting_before(module.graph.output_node()):
+            for left, right, transposed in pairs:
+                if transposed:  # (A B)ᵀ = Bᵀ Aᵀ
+                    left, right = (
+                        module.graph.call_function(aten.t.default, (side,)) for side in (right, left)
+                    )
+                results += [left, right]
+        found.append(len(pairs))
+    set_outputs(module, results)
+    return found
+
+
+RESHAPES = (aten.view.default, aten._unsafe_view.default, aten.reshape.default)
+
+
+def _factors(node: Any, transposed: bool) -> list[tuple[Node, Node, bool]] | None:
+    """The products whose sum a node is, each with whether it is to be transposed; None where it is no sum."""
+    if not isinstance(node, Node):
+        return None
+    match node.target:
+        case aten.add.Tensor if len(node.args) == 2 and not node.kwargs:
+            parts = [_factors(side, transposed) for side in node.args]
+            return None if parts[0] is None or parts[1] is None else parts[0] + parts[1]
+        case aten.mm.default:
+            left, right = node.all_input_nodes if len(node.all_input_nodes) == 2 else node.all_input_nodes * 2
+            return [(left, right, transposed)]
+        case aten.t.default:
+            return _factors(node.args[0], not transposed)
+        case target if target in RESHAPES and not transposed and len(node.meta["val"].shape) >= 2:
+            # the rows of a product stay rows where only leading dimensions are folded or unfolded
+            source = node.args[0]
+            assert isinstance(source, Node)
+            same = source.meta["val"].shape[-1] == node.meta["val"].shape[-1]
+            return _factors(source, transposed) if same else None
+        case _:
+            return None

@@ -1,0 +1,120 @@
+"""The fastest strategy that fits in given bytes."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from farzi.unroll.memory.checkpoints import Checkpoints
+from farzi.unroll.memory.gradients import StoreGradients
+from farzi.unroll.memory.store import Store
+from farzi.unroll.memory.tape import Memory
+
+UNITS = {
+    "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bytes for the record of a run, where the run is; to choose a strategy by.
+
+    They bound what grows with the run: the record that the strategy keeps. The student, the data and the step
+    at work with its activations come on top, as in plain training. The host's memory is never used: say
+    `OnHost` for that.
+
+    Attributes:
+        size: a number and a unit, as in "2GiB", "500 MB" or "1.5 GB".
+    """
+
+    size: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.size, str):
+            raise TypeError(f'memory={self.size!r}: write a number and a unit, as in "2GiB" or "500 MB"')
+        self.bytes  # noqa: B018 (refuses what it cannot read)
+
+    @property
+    def bytes(self) -> int:
+        """The same as a whole number of bytes."""
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", self.size)
+        if match is None or match[2] not in UNITS:
+            units = ", ".join(UNITS)
+            raise ValueError(
+                f'memory={self.size!r}: write a number and a unit, as in "2GiB"; units are {units}'
+            )
+        return int(Decimal(match[1]) * UNITS[match[2]])
+
+    def choose(self, steps: int, parameters: int, slots: int, bytes_per_float: int) -> Memory:
+        """The exact strategy that runs the fewest gradients again, and of these that with the fewest updates.
+
+        Args:
+            steps: T.
+            parameters: P.
+            slots: number of the optimizer's slots, each (P,).
+            bytes_per_float: 4 for float32.
+
+        Raises:
+            ValueError: nothing fits, not even one checkpoint; the message says what would.
+        """
+        most = self.bytes // (parameters * bytes_per_float)
+        fitting = list(_fitting(steps, slots, most))
+        if not fitting:
+            least = min(
+                (Store(), Checkpoints(slots=1)), key=lambda memory: memory.cost(steps, 1, slots).device
+            )
+            needed = least.cost(steps, parameters, slots).device * bytes_per_float
+            raise ValueError(
+                f"memory={self.size!r} is too little: {steps} steps of {parameters:,} parameters and {slots} "
+                f"slots take at least {_written(needed)}, with {least}"
+            )
+
+        def slowness(memory: Memory) -> tuple[int, int, int]:
+            cost = memory.cost(steps, parameters, slots)
+            return cost.gradients, cost.updates, cost.device
+
+        return min(fitting, key=slowness)
+
+
+def chosen(
+    memory: Memory | Budget | str | None, steps: int, parameters: int, slots: int, bytes_per_float: int
+) -> Memory:
+    """The strategy that a caller means: `Store()` by None, one that fits by a number of bytes."""
+    if isinstance(memory, str):
+        memory = Budget(memory)
+    if isinstance(memory, Budget):
+        return memory.choose(steps, parameters, slots, bytes_per_float)
+    if memory is None:
+        return Store()
+    if not isinstance(memory, Memory):
+        raise TypeError(
+            f'memory must be a strategy such as Store(), or bytes with a unit such as "2GiB", got {memory!r}'
+        )
+    return memory
+
+
+def _fitting(steps: int, slots: int, most: int) -> Iterator[Memory]:
+    """Strategies that take at most `most` vectors (P,); for each length of pieces the fastest."""
+    if steps == 0:
+        yield Store()
+    state = 1 + slots
+    for length in range(steps, 0, -1):
+        earlier = math.ceil(steps / length) - 1  # pieces that need a checkpoint
+        for within in (Store(), StoreGradients(slots=1)):
+            states = (most - within.cost(length, 1, slots).device) // state  # that fit besides
+            checkpoints = min(states, earlier)
+            if checkpoints < min(1, earlier):
+                continue
+            if isinstance(within, StoreGradients):
+                within = StoreGradients(slots=max(1, min(1 + states - checkpoints, length - 1)))
+            yield Checkpoints(checkpoints, length, within) if earlier else within
+
+
+def _written(size: int) -> str:
+    """Bytes as one would write them, rounded up."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if size >= UNITS[unit]:
+            return f"{math.ceil(10 * size / UNITS[unit]) / 10:g} {unit}"
+    return f"{size} B"

@@ -1,0 +1,142 @@
+"""A few states of the run, from which the steps between are run again."""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+
+from farzi.unroll.memory.binomial import advances, sweeps
+from farzi.unroll.memory.ladder import Ladder
+from farzi.unroll.memory.store import Store
+from farzi.unroll.memory.tape import HERE, Cost, Memory, Place, Replay, Tape, Within
+from farzi.unroll.update import Step
+
+
+@dataclass(frozen=True)
+class Checkpoints(Memory):
+    """Keep the state at a few places of the run, and run the steps between again, gradients included.
+
+    Memory does not grow with T. The places are binomial (`farzi.unroll.memory.binomial`): for s slots no
+    other choice runs fewer steps again. For T = 100 they are 374 with 4 slots and 222 with 10.
+
+    With `every` the run is cut into pieces of that many steps, counted from the end. Checkpoints lie between
+    pieces only, and while a piece is unwound its steps are kept by a strategy of its own. Memory is then
+    shared between states of far pieces and gradients of the piece at hand, which take less of it. For T = 100
+    and Adam, `Checkpoints(3, every=10, within=StoreGradients(slots=1))` takes as much as
+    `Checkpoints(slots=7)`, 25 P floats, and runs 150 steps again instead of 255.
+
+    Attributes:
+        slots: s, the number of states kept at most.
+        every: length of a piece; the first may be shorter.
+        within: how the steps of a piece are kept.
+    """
+
+    slots: int
+    every: int = 1
+    within: Memory = field(default_factory=Store)
+
+    def __post_init__(self) -> None:
+        if self.slots < 1:
+            raise ValueError(f"Checkpoints(slots={self.slots}): at least one state must be kept")
+        if self.every < 1:
+            raise ValueError(f"Checkpoints(every={self.every}): a piece has at least one step")
+
+    def tape(self, steps: int, replay: Replay, place: Place = HERE) -> Tape:
+        return _Pieces(self, steps, replay, place)
+
+    def cost(self, steps: int, parameters: int, slots: int) -> Cost:
+        if steps == 0:
+            return Cost()
+        pieces = self.pieces(steps)
+        earlier = pieces - 1  # pieces that are run again
+        whole, first = min(steps, self.every), steps - earlier * self.every
+        # every sweep begins with the first piece, which may be shorter than the others
+        shorter = (whole - first) * sweeps(pieces, self.slots)
+        advanced = whole * advances(pieces, self.slots) - shorter
+        inner = self.within.cost(whole, parameters, slots)
+        inner_first = self.within.cost(first, parameters, slots)
+        return Cost(
+            device=min(self.slots, earlier) * (1 + slots) * parameters + inner.device,
+            host=inner.host,
+            gradients=advanced + earlier * inner.gradients + inner_first.gradients,
+            updates=advanced - earlier + earlier * inner.updates + inner_first.updates,
+        )
+
+    def precision(self, dtype: torch.dtype) -> torch.dtype:
+        return self.within.precision(dtype)
+
+    def pieces(self, steps: int) -> int:
+        """How many pieces a run of `steps` steps has."""
+        return -(-steps // self.every)
+
+
+@dataclass(frozen=True)
+class SquareRoot(Memory):
+    """A checkpoint every ⌈√T⌉ steps: memory grows with √T, and no step is run again more than once.
+
+    Chen, Xu, Zhang and Guestrin, "Training deep nets with sublinear memory cost", arXiv 1604.06174.
+
+    Attributes:
+        within: how the steps from one checkpoint to the next are kept while they are unwound.
+    """
+
+    within: Memory = field(default_factory=Store)
+
+    def tape(self, steps: int, replay: Replay, place: Place = HERE) -> Tape:
+        return self.checkpoints(steps).tape(steps, replay, place)
+
+    def cost(self, steps: int, parameters: int, slots: int) -> Cost:
+        return self.checkpoints(steps).cost(steps, parameters, slots)
+
+    def precision(self, dtype: torch.dtype) -> torch.dtype:
+        return self.within.precision(dtype)
+
+    def checkpoints(self, steps: int) -> Checkpoints:
+        """The same for a run of `steps` steps."""
+        every = max(1, math.isqrt(max(0, steps - 1)) + 1)
+        return Checkpoints(slots=every, every=every, within=self.within)
+
+
+class _Pieces(Within):
+    """Pieces numbered from the first; the tape of one of them at a time."""
+
+    def __init__(self, memory: Checkpoints, steps: int, replay: Replay, place: Place) -> None:
+        self.memory, self.replay, self.place = memory, replay, place
+        pieces = memory.pieces(steps)
+        self.lacking = pieces * memory.every - steps  # steps that the first piece is short of
+        self.states = Ladder(memory.slots, place)
+        self.states.climb(0, pieces)
+        self._open(max(0, pieces - 1), steps)
+
+    def put(self, index: int, step: Step) -> None:
+        if index >= self.begin:
+            self.inner.put(index - self.begin, step)
+        elif index == self._begin(piece := self._piece(index)):
+            self.states.offer(piece, step.theta, step.state)
+
+    def pop(self, index: int) -> Step:
+        if index < self.begin:
+            self._run_again(self._piece(index), index + 1)
+        return self.inner.pop(index - self.begin)
+
+    def _run_again(self, piece: int, end: int) -> None:
+        """Fill a tape with the steps of a piece, which end at step `end` − 1."""
+        nearest, theta, state = self.states.descend(piece)
+        self._open(piece, end)
+        for index in range(self._begin(nearest), end):
+            gradient = self.replay.gradient(index, theta)
+            self.put(index, Step(theta, state, gradient))
+            if index < end - 1:
+                theta, state = self.replay.update(gradient, state, theta)
+
+    def _open(self, piece: int, end: int) -> None:
+        self.begin = self._begin(piece)
+        self.inner = self.memory.within.tape(end - self.begin, self.replay.shifted(self.begin), self.place)
+        if self.inner.first > 0:
+            raise ValueError(f"{self.memory}: all steps of a piece are needed, not a window of them")
+
+    def _piece(self, index: int) -> int:
+        return (index + self.lacking) // self.memory.every
+
+    def _begin(self, piece: int) -> int:
+        return max(0, piece * self.memory.every - self.lacking)

@@ -1,0 +1,67 @@
+"""The picture of a comparison, by what stands on its axes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from farzi.evaluation import SHOWN, Comparison, Measured
+from farzi.report.plots import _draw_bars, _lines, plot_comparison
+
+KINDS = ("full", "summary", "random", "head", "random, equal bytes", "head, equal bytes")
+
+
+def made(**levels: float) -> Comparison:
+    """Every user of a kind at its level, 0.4 if not given; at 0.4 in HR@100 whatever is given."""
+
+    def entry(kind: str) -> Measured:
+        level = levels.get(kind, 0.4)
+        per_user = {name: np.full((2, 30), level if name != "HR@100" else 0.4) for name in SHOWN}
+        return Measured(kind, 1234, 20_480, 1.0, per_user, 0.01)
+
+    return Comparison("sasrec", "keep", tuple(entry(kind) for kind in KINDS), None)
+
+
+def drawn(comparison: Comparison) -> tuple[list[str], float]:
+    """The texts beside the bars and the top of the axis."""
+    axes = Figure().subplots()
+    _draw_bars(axes, comparison)
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(SHOWN)
+    return [text.get_text() for text in axes.texts], axes.get_ylim()[1]
+
+
+def test_each_bar_has_its_figure():
+    texts, top = drawn(made(summary=0.3, random=0.1))
+    assert sorted(texts) == sorted(["75", "75", "100", "25", "25", "100"] + 9 * ["100"])
+    assert 105 < top < 125
+
+
+def test_the_axis_reaches_as_far_as_the_bars():
+    texts, top = drawn(made(full=0.1, head=0.4))
+    assert texts.count("400") == 2 * 5
+    assert top > 420
+
+
+def test_a_ratio_that_is_not_defined_is_told():
+    texts, top = drawn(made(full=0.0))
+    assert texts == 5 * ["100"] + 2 * ["undefined: full data at 0"]
+    assert np.isfinite(top)
+
+
+def history(**ratios: float | None) -> list[dict[str, Any]]:
+    return [{"outer_step": k, "relative_to_full": {name: 0.5 for name in SHOWN} | ratios} for k in (0, 50)]
+
+
+def test_the_history_leaves_out_what_is_not_defined():
+    assert _lines(history()) == {name: [50, 50] for name in SHOWN}
+    assert list(_lines(history(**{"HR@10": None}))) == ["nDCG@10", "HR@100"]
+    assert _lines([]) == {}
+
+
+@pytest.mark.parametrize("lines", [[], history(), history(**dict.fromkeys(SHOWN))])
+@pytest.mark.parametrize("full", [0.4, 0.0])
+def test_every_case_gives_a_picture(tmp_path: Path, full: float, lines: list[dict[str, Any]]):
+    plot_comparison(made(full=full), lines, tmp_path / "comparison.png")
+    assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")

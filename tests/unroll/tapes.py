@@ -1,0 +1,107 @@
+"""Runs of a toy optimizer without a model, and strategies that are watched at work."""
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from farzi.unroll import Cost, Memory, Optimizer, Place, Replay, State, Step, Tape
+
+
+class Shelf(Place):
+    """Copies what it keeps, and knows how many floats it holds, now and at most."""
+
+    def __init__(self) -> None:
+        self.held = self.most = 0
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        kept = tensor.clone()
+        self.held += kept.numel()
+        self.most = max(self.most, self.held)
+        weakref.finalize(kept, self._let_go, kept.numel())
+        return kept
+
+    def fetch(self, kept: Tensor) -> Tensor:
+        return kept.clone()
+
+    def _let_go(self, floats: int) -> None:
+        self.held -= floats
+
+
+class Watched(Memory):
+    """A strategy whose tape is watched: what it holds, and what it makes again."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory, self.shelf = memory, Shelf()
+        self.gradients: list[int] = []
+        self.updates: list[int] = []
+
+    def tape(self, steps: int, replay: Replay, place: Place | None = None) -> Tape:
+        def gradient(index: int, theta: Tensor) -> Tensor:
+            self.gradients.append(index)
+            return replay.gradient(index, theta)
+
+        def update(gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+            self.updates.append(state.step)
+            return replay.update(gradient, state, theta)
+
+        return self.memory.tape(steps, replace(replay, gradient=gradient, update=update), self.shelf)
+
+    def cost(self, steps: int, parameters: int, slots: int) -> Cost:
+        return self.memory.cost(steps, parameters, slots)
+
+    def precision(self, dtype: torch.dtype) -> torch.dtype:
+        return self.memory.precision(dtype)
+
+
+@dataclass(frozen=True)
+class Toy(Optimizer):
+    """An optimizer of so many slots; its numbers mean nothing, but differ at each step."""
+
+    count: int
+
+    @property
+    def slots(self) -> int:
+        return self.count
+
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+        slots = tuple(0.5 * slot + gradient * (n + 1) for n, slot in enumerate(state.slots))
+        return theta - 0.1 * sum(slots, gradient) / (state.step + 1), State(state.step + 1, slots)
+
+
+def toy_run(
+    memory: Memory,
+    steps: int,
+    slots: int,
+    parameters: int = 2,
+    popped: Callable[[int], None] = lambda _: None,
+) -> tuple[list[Step], list[Step]]:
+    """The steps of a run, and those that the strategy gives back, both from the first that it gives back on.
+
+    `popped` is called with the index of each step after it was given back.
+    """
+    optimizer = Toy(slots)
+
+    def gradient(index: int, theta: Tensor) -> Tensor:
+        return (theta + index).sin() + 0.01 * index
+
+    theta = torch.linspace(0.0, 1.0, parameters)
+    state = optimizer.init(theta)
+    tape = memory.tape(steps, Replay(optimizer, gradient, optimizer.update, torch.device("cpu")))
+    made, given = [], []
+    for index in range(steps):
+        made.append(Step(theta, state, gradient(index, theta)))
+        tape.put(index, made[-1])
+        theta, state = optimizer.update(made[-1].gradient, state, theta)
+    for index in reversed(range(tape.first, steps)):
+        given.insert(0, tape.pop(index))
+        popped(index)
+    return made[tape.first :], given
+
+
+def same_step(a: Step, b: Step) -> bool:
+    """Bit for bit."""
+    pairs = zip((a.theta, a.gradient, *a.state.slots), (b.theta, b.gradient, *b.state.slots), strict=True)
+    return a.state.step == b.state.step and all(torch.equal(x, y) for x, y in pairs)
