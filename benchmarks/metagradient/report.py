@@ -158,7 +158,8 @@ def _exponents(sweep: Sweep) -> str:
         memory = [point for point in sweep.mebibytes[name] if point[1] > 0]
         cells = [f"{exponent(line):.2f}" if len(line) > 1 else "" for line in (points, memory)]
         if steps and len(memory) > 1:
-            slope, _ = np.polyfit(*np.array(memory).T, 1)
+            x, y = np.array(memory).T
+            slope, _ = np.polyfit(x, y, 1)
             cells.append(f"{slope * 2**20 / sweep.parameter_bytes:.2f}")
         lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)

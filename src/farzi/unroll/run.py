@@ -265,10 +265,17 @@ def _reverse(
     """All steps from the last down to the first that is differentiated."""
     tape, draws = record
     for index in reversed(range(tape.first, len(problem.batches))):
-        loss, step = problem.step_loss(index), tape.pop(index)
+        step = [tape.pop(index)]  # handed over whole: the next pop must not find it still held
         with replayed(draws.get(index)):
             bars = reverse_step(
-                loss, problem.optimizer, hypers, data, step, bars, problem.execution, tape.pull_back
+                problem.step_loss(index),
+                problem.optimizer,
+                hypers,
+                data,
+                step.pop(),
+                bars,
+                problem.execution,
+                tape.pull_back,
             )
     return bars
 
