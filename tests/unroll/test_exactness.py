@@ -140,9 +140,9 @@ def test_a_student_in_float32_equals_autograd(optimizer: str) -> None:
 
 
 EXECUTIONS = {
-    "eager, forward over reverse": Eager(ForwardOverReverse()),
-    "graph": Compiled(compiler=interpreter),
-    "graph, forward over reverse": Compiled(ForwardOverReverse(), interpreter),
+    "eager, forward over reverse": lambda: Eager(ForwardOverReverse()),
+    "graph": lambda: Compiled(compiler=interpreter),
+    "graph, forward over reverse": lambda: Compiled(ForwardOverReverse(), interpreter),
 }
 
 
@@ -153,7 +153,9 @@ EXECUTIONS = {
 def test_every_execution_is_as_exact(
     optimizer: str, problem: str, execution: str, dtype: torch.dtype
 ) -> None:
-    compared = compare(PROBLEMS[problem](), CASES[optimizer], 6, dtype=dtype, execution=EXECUTIONS[execution])
+    compared = compare(
+        PROBLEMS[problem](), CASES[optimizer], 6, dtype=dtype, execution=EXECUTIONS[execution]()
+    )
     assert_exact(compared, BOUND[dtype])
 
 

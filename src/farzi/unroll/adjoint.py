@@ -20,7 +20,7 @@ from torch import Tensor
 from farzi.unroll.execution import Execution, StepLoss
 from farzi.unroll.gathering import Gathering
 from farzi.unroll.optimizers import Optimizer
-from farzi.unroll.update import PullBack, Step, pull_back_update
+from farzi.unroll.update import PullBack, Step
 
 
 class Cotangents(NamedTuple):
@@ -47,7 +47,7 @@ def reverse_step(
     step: Step,
     after: Cotangents,
     execution: Execution,
-    pull_back: PullBack = pull_back_update,
+    pull_back: PullBack | None = None,
 ) -> Cotangents:
     """Cotangents before a step from those after it.
 
@@ -61,8 +61,9 @@ def reverse_step(
         step: the record of the forward step.
         after: cotangents after the step.
         execution: how the loss's derivatives are carried out.
-        pull_back: how cotangents go through the optimizer's update.
+        pull_back: what takes the place of the update's exact vector-Jacobian product, if anything does.
     """
+    pull_back = pull_back or execution.pull_back
     pulled = pull_back(optimizer, hypers, step, after.theta, after.slots)
     theta_part = execution.product(loss, step.theta, data, pulled.gradient, after.data)
     return Cotangents(

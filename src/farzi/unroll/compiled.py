@@ -9,8 +9,8 @@ nor a seed makes a new one.
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -22,13 +22,16 @@ from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
 from farzi.unroll.execution import Eager, StepLoss
 from farzi.unroll.gathering import Gathering
 from farzi.unroll.graph import TensorFunction, UntraceableError, factored_outputs, trace
+from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.trees import tree_names
+from farzi.unroll.update import PulledBack, Step, pull_back_update
 
-KEPT = 32
+KEPT = 64
 """Graphs kept; the one that was not used for longest goes first."""
-KINDS = 8
-"""Kinds of batches that one loss may have before it is run eagerly: each needs a graph of its own."""
+KINDS = 16
+"""Kinds of one loss (closures, batches, shapes) that get a graph of their own; any more run eagerly."""
 
+_Graphs = OrderedDict[tuple[Hashable, ...], Any]
 Compiler = Callable[[GraphModule], TensorFunction]
 """Makes a graph fast."""
 
@@ -73,7 +76,9 @@ class Compiled:
 
     curvature: Curvature = field(default_factory=ReverseOverReverse)
     compiler: Compiler = inductor
-    _graphs: "OrderedDict[Hashable, Any]" = field(default_factory=OrderedDict, compare=False, repr=False)
+    _graphs: "OrderedDict[tuple[Hashable, ...], Any]" = field(
+        default_factory=OrderedDict, compare=False, repr=False
+    )
 
     def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
         """See `Execution`."""
@@ -86,7 +91,7 @@ class Compiled:
             return self._compiled(trace(function, call.inputs), call.inputs)
 
         call = _Call(loss, (theta,), leaves)
-        run = self._graph("gradient", call, build)
+        run = self._graph("gradient", call.subject, call.inputs, lambda: build(call))
         if run is None:
             return gradient(loss, theta, leaves)
         with torch.no_grad():
@@ -114,7 +119,7 @@ class Compiled:
             return _Product(self._compiled(module, call.inputs), pairs)
 
         call = _Call(loss, (theta, direction), leaves)
-        run = self._graph(("product", *wanted), call, build)
+        run = self._graph(("product", *wanted), call.subject, call.inputs, lambda: build(call))
         if run is None:
             return Eager(self.curvature).product(loss, theta, leaves, direction, data_bars)
         with torch.no_grad():
@@ -127,23 +132,77 @@ class Compiled:
                     bar.add_product(parts.pop(0), parts.pop(0))
         return theta_part
 
-    def _graph(self, what: Hashable, call: "_Call", build: Callable[["_Call"], Any]) -> Any:
-        """What `build` makes of the call, made once; None where it must run eagerly."""
-        graphs, loss = self._graphs, call.loss.loss
+    def update(
+        self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor
+    ) -> tuple[Tensor, State]:
+        """See `Execution`."""
+        values, names, kind = _hypers(optimizer)
+        slots = len(state.slots)
+
+        def function(gradient: Tensor, theta: Tensor, step: Any, *rest: Tensor) -> list[Tensor]:
+            hypers = dict(zip(names, rest[slots:], strict=True))
+            theta, after = optimizer.with_hypers(hypers).update(gradient, State(step, rest[:slots]), theta)
+            return [theta, *after.slots]
+
+        inputs = [gradient, theta, _count(state.step, theta), *state.slots, *values]
+        inputs = [leaf.detach() for leaf in inputs]
+        run = self._graph("update", kind, inputs, lambda: self._compiled(trace(function, inputs), inputs))
+        if run is None:
+            return optimizer.update(gradient, state, theta)
+        with torch.no_grad():
+            theta, *rest = run(*inputs)
+        return theta, State(state.step + 1, tuple(rest))
+
+    def pull_back(
+        self,
+        optimizer: Optimizer,
+        hypers: Mapping[str, Tensor],
+        step: Step,
+        theta_bar: Tensor,
+        slots_bar: Sequence[Tensor],
+    ) -> PulledBack:
+        """See `Execution`."""
+        _, _, kind = _hypers(optimizer)
+        names, slots = list(hypers), len(step.state.slots)
+
+        def function(gradient: Tensor, theta: Tensor, count: Any, *rest: Tensor) -> list[Tensor]:
+            state, theta_bar, bars = State(count, rest[:slots]), rest[slots], rest[slots + 1 : 2 * slots + 1]
+            leaves = dict(zip(names, rest[2 * slots + 1 :], strict=True))
+            pulled = pull_back_update(optimizer, leaves, Step(theta, state, gradient), theta_bar, bars)
+            return [pulled.gradient, pulled.theta, *pulled.slots, *pulled.hypers]
+
+        inputs = [step.gradient, step.theta, _count(step.state.step, step.theta), *step.state.slots]
+        inputs = [leaf.detach() for leaf in (*inputs, theta_bar, *slots_bar, *hypers.values())]
+        run = self._graph("pull back", kind, inputs, lambda: self._compiled(trace(function, inputs), inputs))
+        if run is None:
+            return pull_back_update(optimizer, hypers, step, theta_bar, slots_bar)
+        with torch.no_grad():
+            gradient, theta, *rest = run(*inputs)
+        return PulledBack(gradient, theta, rest[:slots], rest[slots:])
+
+    def _graph(
+        self, what: Hashable, subject: Hashable, inputs: Sequence[Tensor], build: Callable[[], Any]
+    ) -> Any:
+        """What `build` makes, made once for its subject and the kind of its inputs; None: run it eagerly."""
+        graphs = self._graphs
+        shapes = tuple((t.shape, t.stride(), t.dtype, t.device) for t in inputs)
         try:
-            key = (what, loss, call.kind())
+            key = (what, subject, shapes)
             if key in graphs:
                 graphs.move_to_end(key)
                 return graphs[key]
         except TypeError:
             return None  # a batch or a loss that cannot be told from another one
-        kinds = sum(1 for other in graphs if isinstance(other, tuple) and other[:2] == (what, loss))
+        # Closures of one piece of code count as one loss: each would need a graph of its own.
+        family = _family(what, subject)
+        kinds = sum(_family(*other[:2]) == family for other in graphs) if family else 0
         try:
             if kinds >= KINDS:
                 raise UntraceableError(
-                    f"the loss met more than {KINDS} kinds of batches; give what changes as tensors"
+                    f"the loss came in more than {KINDS} kinds; keep its function from call to call, and "
+                    "give what changes in a batch as tensors"
                 )
-            graphs[key] = build(call)
+            graphs[key] = build()
         except UntraceableError as error:
             graphs[key] = None
             if kinds <= KINDS:
@@ -169,7 +228,12 @@ class Compiled:
 
 
 class _Call:
-    """A loss's derivative at given tensors: which are inputs of its graph, and what tells that apart."""
+    """A loss's derivative at given tensors.
+
+    Attributes:
+        inputs: the tensors that are inputs of its graph.
+        subject: what else the graph depends on.
+    """
 
     def __init__(self, loss: StepLoss, tensors: Sequence[Tensor], leaves: Sequence[Tensor]) -> None:
         self.loss, self._count = loss, len(leaves)
@@ -177,12 +241,7 @@ class _Call:
         self._constants = tuple(None if isinstance(part, Tensor) else (type(part), part) for part in parts)
         batch = [part for part in parts if isinstance(part, Tensor)]
         self.inputs = [tensor.detach() for tensor in (*tensors, *leaves, *batch)]
-
-    def kind(self) -> Hashable:
-        """What a graph depends on, the loss aside."""
-        loss = self.loss
-        shapes = tuple((t.shape, t.stride(), t.dtype, t.device) for t in self.inputs)
-        return (loss.layout, tree_names(loss.data), self._spec, self._constants, shapes)
+        self.subject = (loss.loss, loss.layout, tree_names(loss.data), self._spec, self._constants)
 
     def split(self, rest: Sequence[Tensor]) -> tuple[StepLoss, list[Tensor]]:
         """The loss and the leaves of the data, from the inputs behind the first ones."""
@@ -190,3 +249,23 @@ class _Call:
         parts = [next(batch) if constant is None else constant[1] for constant in self._constants]
         loss = self.loss
         return StepLoss(loss.loss, loss.layout, loss.data, tree_unflatten(parts, self._spec)), list(leaves)
+
+
+def _family(what: Hashable, subject: Hashable) -> Hashable:
+    """What the kinds of a loss have in common; None for an update."""
+    loss = subject[0] if isinstance(subject, tuple) else None
+    return (what, getattr(loss, "__code__", loss)) if callable(loss) and not isinstance(loss, type) else None
+
+
+def _hypers(optimizer: Optimizer) -> tuple[list[Tensor], list[str], Hashable]:
+    """An optimizer's hyper-parameters that are tensors, their names, and what else an update depends on."""
+    tensors = dict(optimizer.hypers())
+    numbers = tuple(
+        (part.name, getattr(optimizer, part.name)) for part in fields(optimizer) if part.name not in tensors
+    )
+    return list(tensors.values()), list(tensors), (type(optimizer), numbers)
+
+
+def _count(step: int, theta: Tensor) -> Tensor:
+    """The number of a step as an input of a graph."""
+    return torch.full((), step, dtype=torch.int64, device=theta.device)

@@ -1,10 +1,10 @@
-"""How the derivatives of a step's loss are carried out: strategies as values.
+"""How a step is carried out, forward and back: strategies as values.
 
 `Eager` runs autograd at each step: nothing to wait for, anything that PyTorch can differentiate twice.
-`Compiled` (`farzi.unroll.compiled`) makes each derivative a graph once and runs that.
+`Compiled` (`farzi.unroll.compiled`) makes each part of a step a graph once and runs that.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,7 +12,9 @@ from torch import Tensor
 
 from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
 from farzi.unroll.gathering import Gathering
+from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.trees import Layout, Tree, with_leaves
+from farzi.unroll.update import PulledBack, Step, pull_back_update
 
 TreeLoss = Callable[[Any, Any, Any], Tensor]
 """loss(theta, data, batch) -> scalar; theta and data have the structure in which they were given."""
@@ -40,7 +42,7 @@ class StepLoss:
 
 
 class Execution(Protocol):
-    """A strategy: how first and second derivatives of a step's loss are carried out."""
+    """A strategy: how the loss's derivatives and the optimizer's update are carried out."""
 
     def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
         """∇θ L, (P,), detached.
@@ -73,6 +75,23 @@ class Execution(Protocol):
         """
         ...
 
+    def update(
+        self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor
+    ) -> tuple[Tensor, State]:
+        """`optimizer.update`, detached."""
+        ...
+
+    def pull_back(
+        self,
+        optimizer: Optimizer,
+        hypers: Mapping[str, Tensor],
+        step: Step,
+        theta_bar: Tensor,
+        slots_bar: Sequence[Tensor],
+    ) -> PulledBack:
+        """`pull_back_update`: the update's vector-Jacobian product."""
+        ...
+
 
 @dataclass(frozen=True)
 class Eager:
@@ -103,3 +122,20 @@ class Eager:
             if bar is not None and part is not None:
                 bar.add(part)
         return theta_part
+
+    def update(
+        self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor
+    ) -> tuple[Tensor, State]:
+        """See `Execution`."""
+        return optimizer.update(gradient, state, theta)
+
+    def pull_back(
+        self,
+        optimizer: Optimizer,
+        hypers: Mapping[str, Tensor],
+        step: Step,
+        theta_bar: Tensor,
+        slots_bar: Sequence[Tensor],
+    ) -> PulledBack:
+        """See `Execution`."""
+        return pull_back_update(optimizer, hypers, step, theta_bar, slots_bar)

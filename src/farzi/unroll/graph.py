@@ -73,6 +73,7 @@ def trace(function: TensorFunction, examples: Sequence[Tensor]) -> GraphModule:
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
             raise UntraceableError(f"the loss draws random numbers ({node.target})")
     _forward_inputs_of_identities(module.graph)
+    _make_constants(module.graph)
     module.graph.eliminate_dead_code()
     for fusion in _FUSIONS:
         _fuse(module, fusion)
@@ -85,6 +86,23 @@ def _forward_inputs_of_identities(graph: Graph) -> None:
     for node in graph.nodes:
         if node.target in (aten.detach.default, aten.alias.default, aten.lift_fresh.default):
             node.replace_all_uses_with(node.args[0])
+
+
+def _make_constants(graph: Graph) -> None:
+    """Make constants of operations that read no more of their input than its shape.
+
+    The ones with which autograd begins would keep the loss's value alive, which no derivative needs.
+    """
+    for node in graph.nodes:
+        if node.target in (aten.ones_like.default, aten.zeros_like.default):
+            like = node.meta["val"]
+            fill = 1.0 if node.target is aten.ones_like.default else 0.0
+            with graph.inserting_before(node):
+                constant = graph.call_function(
+                    aten.full.default, (list(like.shape), fill), {"dtype": like.dtype, "device": like.device}
+                )
+            constant.meta = node.meta
+            node.replace_all_uses_with(constant)
 
 
 def _fuse(module: GraphModule, fusion: Fusion) -> None:

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 Hyper = float | Tensor
+Count = int | Tensor
+"""A number of steps; a tensor () where an update is traced, so that one graph serves all steps."""
 
 
 class State(NamedTuple):
@@ -77,9 +79,16 @@ class Optimizer:
         return replace(self, **values)
 
 
-def _at(hyper: Hyper, step: int) -> Hyper:
+def _at(hyper: Hyper, step: Count) -> Hyper:
     """The value of a hyper-parameter at a step: an entry of a schedule (T,), or the one value for all."""
-    return hyper[step] if isinstance(hyper, Tensor) and hyper.ndim == 1 else hyper
+    if not isinstance(hyper, Tensor) or hyper.ndim == 0:
+        return hyper
+    return hyper.take(step) if isinstance(step, Tensor) else hyper[step]
+
+
+def _power(base: Hyper, exponent: Count) -> Hyper:
+    """base^exponent; in double precision for numbers, since 1 − β^t loses most of its digits in single."""
+    return base ** (exponent.double() if isinstance(exponent, Tensor) else exponent)
 
 
 def _sqrt(square: Tensor) -> Tensor:
@@ -156,8 +165,8 @@ class Adam(Optimizer):
         beta1, beta2 = _at(self.beta1, t), _at(self.beta2, t)
         mean = beta1 * mean + (1 - beta1) * gradient
         square = beta2 * square + (1 - beta2) * gradient * gradient
-        root = _sqrt(square) / (1 - beta2 ** (t + 1)) ** 0.5
-        size = _at(self.learning_rate, t) / (1 - beta1 ** (t + 1))
+        root = _sqrt(square) / (1 - _power(beta2, t + 1)) ** 0.5
+        size = _at(self.learning_rate, t) / (1 - _power(beta1, t + 1))
         theta = theta - size * mean / (root + _at(self.epsilon, t))
         return theta, State(t + 1, (mean, square))
 

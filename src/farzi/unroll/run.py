@@ -10,6 +10,7 @@ optimizer's hyper-parameters is there, exact to rounding.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -147,7 +148,7 @@ def train(
     with torch.no_grad():
         for batch in batches:
             g = execution.gradient(StepLoss(loss, layout, data, batch), theta, leaves)
-            theta, state = optimizer.update(g, state, theta)
+            theta, state = execution.update(optimizer, g, state, theta)
     return Trained(layout.unflatten(theta), state)
 
 
@@ -219,7 +220,8 @@ class _Unroll(torch.autograd.Function):
             with replayed(draws.get(index)):
                 return problem.execution.gradient(problem.step_loss(index), theta, data)
 
-        replay = Replay(problem.optimizer, gradient_again, optimizer.update, theta.device)
+        update = partial(problem.execution.update, optimizer)
+        replay = Replay(problem.optimizer, gradient_again, update, theta.device)
         tape = problem.memory.tape(steps, replay)
         ctx.save_for_backward(theta, *leaves)
         before = RandomState.now(theta.device)
@@ -230,7 +232,7 @@ class _Unroll(torch.autograd.Function):
                 draws[index] = before
             before = after
             tape.put(index, Step(theta, state, g))
-            theta, state = optimizer.update(g, state, theta)
+            theta, state = update(g, state, theta)
         end.append(state)
         ctx.problem, ctx.record = problem, _Record(tape, draws)
         return theta

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from farzi.unroll.memory.tape import HERE, Cost, Memory, Place, Replay, Tape
 from farzi.unroll.optimizers import Adam, Optimizer, State
-from farzi.unroll.update import PulledBack, Step
+from farzi.unroll.update import PullBack, PulledBack, Step
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,11 @@ class _Backwards(Tape):
         # below 0 by rounding only, and that it is where no gradient was seen before
         return Step(theta, State(t - 1, (mean, square.clamp(min=0))), gradient)
 
-    def pull_back(
+    @property
+    def pull_back(self) -> PullBack:
+        return self._pull_back
+
+    def _pull_back(
         self,
         optimizer: Optimizer,
         hypers: Mapping[str, Tensor],

@@ -1,14 +1,14 @@
 """What every memory strategy is made of: a tape to write and unwind, a replay, a place, a cost."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from farzi.unroll.optimizers import Optimizer, State
-from farzi.unroll.update import PulledBack, Step, pull_back_update
+from farzi.unroll.update import PullBack, Step
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,11 @@ class Tape(ABC):
 
     first: int = 0
 
+    @property
+    def pull_back(self) -> PullBack | None:
+        """What takes the exact update's place on the way back; None where nothing does."""
+        return None
+
     @abstractmethod
     def put(self, index: int, step: Step) -> None:
         """Record step `index`; called for every step of the run in order."""
@@ -95,17 +100,6 @@ class Tape(ABC):
     @abstractmethod
     def pop(self, index: int) -> Step:
         """Give step `index` back and let go of it; called from the last step down to `first`."""
-
-    def pull_back(
-        self,
-        optimizer: Optimizer,
-        hypers: Mapping[str, Tensor],
-        step: Step,
-        theta_bar: Tensor,
-        slots_bar: Sequence[Tensor],
-    ) -> PulledBack:
-        """Pull cotangents back through the update of a step that was popped; as `pull_back_update`."""
-        return pull_back_update(optimizer, hypers, step, theta_bar, slots_bar)
 
 
 class Within(Tape):
@@ -117,15 +111,9 @@ class Within(Tape):
 
     inner: Tape
 
-    def pull_back(
-        self,
-        optimizer: Optimizer,
-        hypers: Mapping[str, Tensor],
-        step: Step,
-        theta_bar: Tensor,
-        slots_bar: Sequence[Tensor],
-    ) -> PulledBack:
-        return self.inner.pull_back(optimizer, hypers, step, theta_bar, slots_bar)
+    @property
+    def pull_back(self) -> PullBack | None:
+        return self.inner.pull_back
 
 
 class Memory(ABC):
