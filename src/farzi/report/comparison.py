@@ -68,7 +68,7 @@ def closing_lines(comparison: Comparison, items: int) -> list[str]:
     ours = comparison.of("summary")
     lines = [
         f"Test events of {users:,} users ranked among all {items:,} items, seen ones {seen}; per cent, mean "
-        f"of {seeds} students ± 95 % interval over them; below it the share of the full data's figure.",
+        f"of {seeds} students ± 95 % interval over them, and the share of the full data's figure.",
         f"Of the full data the summary reaches {', '.join(shares)}: 95 % intervals over users and students.",
         f"Training on it takes {ours.seconds:.2f} s, on the full data {full.seconds:.1f} s: "
         f"{comparison.speedup:,.0f} times faster.",
