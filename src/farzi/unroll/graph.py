@@ -13,7 +13,7 @@ of tensor operations, from which dead code falls away and in which two things ca
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -199,6 +199,8 @@ def _factors(node: Any, transposed: bool) -> list[tuple[Node, Node, bool]] | Non
     """The products whose sum a node is, each with whether it is to be transposed; None where it is no sum."""
     if not isinstance(node, Node):
         return None
+    if not isinstance(node.meta.get("val"), Tensor):
+        return None
     match node.target:
         case aten.add.Tensor if len(node.args) == 2 and not node.kwargs:
             parts = [_factors(side, transposed) for side in node.args]
@@ -206,7 +208,7 @@ def _factors(node: Any, transposed: bool) -> list[tuple[Node, Node, bool]] | Non
         case aten.mm.default:
             left, right = node.all_input_nodes if len(node.all_input_nodes) == 2 else node.all_input_nodes * 2
             return [(left, right, transposed)]
-        case aten.t.default:
+        case _ if _transposes_a_matrix(node):
             return _factors(node.args[0], not transposed)
         case target if target in RESHAPES and not transposed and len(node.meta["val"].shape) >= 2:
             # the rows of a product stay rows where only leading dimensions are folded or unfolded
@@ -216,3 +218,18 @@ def _factors(node: Any, transposed: bool) -> list[tuple[Node, Node, bool]] | Non
             return _factors(source, transposed) if same else None
         case _:
             return None
+
+
+def _transposes_a_matrix(node: Node) -> bool:
+    if len(node.meta["val"].shape) != 2:
+        return False
+    match node.target:
+        case aten.t.default:
+            return True
+        case aten.transpose.int:
+            first, second = cast(Any, node.args[1:])
+            return first % 2 != second % 2
+        case aten.permute.default:
+            return [dim % 2 for dim in cast(Any, node.args[1])] == [1, 0]
+        case _:
+            return False
