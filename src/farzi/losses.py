@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 from farzi.unroll import Fusion, add_fusion
 
@@ -183,6 +184,22 @@ log_partition_dual = _define(
     "log_partition_dual(Tensor hidden, Tensor table, Tensor u, Tensor w) -> (Tensor, Tensor, Tensor)",
     _log_partition_dual,
     lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(h), torch.empty_like(e)),
+)
+
+
+def _gradient_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
+    """2 N V w each for h Eᵀ, p E and pᵀ h."""
+    return 6 * hidden[0] * table[0] * table[1]
+
+
+def _tangent_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
+    """2 N V w each for h Eᵀ, ṗ E, ṗᵀ h and pᵀ u; twice that for (u, h) (E, w)ᵀ and p (E, w)."""
+    return 16 * hidden[0] * table[0] * table[1]
+
+
+register_flop_formula(torch.ops.farzi.log_partition)(_gradient_flops)
+register_flop_formula([torch.ops.farzi.log_partition_tangent, torch.ops.farzi.log_partition_dual])(
+    _tangent_flops
 )
 add_fusion(Fusion(log_partition, log_partition_tangent, log_partition_dual, kept=(1,)))
 

@@ -16,8 +16,8 @@ import torch
 def provenance() -> dict[str, Any]:
     """What a figure must be printed with, as JSON values.
 
-    The commit is that of the checkout that this package runs from, with "-dirty" where it was changed; None
-    where it runs from an installed copy.
+    The commit is that of the checkout that this package runs from, with "-dirty" where the package's own
+    files differ from it; None where it runs from an installed copy.
     """
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -32,16 +32,17 @@ def provenance() -> dict[str, Any]:
 
 def _commit() -> str | None:
     here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
-        tracked = subprocess.run(
-            ["git", "-C", str(here), "ls-files", "--error-unmatch", __file__], capture_output=True
-        )
-        if tracked.returncode:
-            return None
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        _git(here, "ls-files", "--error-unmatch", __file__)
+        changed = _git(here, "status", "--porcelain", "--", str(here))
+        return _git(here, "rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def _processor() -> str:

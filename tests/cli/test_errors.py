@@ -117,6 +117,8 @@ def test_help_is_no_mistake(words: list[str]):
 def test_the_commands_stand_in_the_order_of_use():
     assert list(app.list_commands(click.Context(app))) == [
         "data",
+        "plan",
+        "check",
         "distill",
         "train",
         "evaluate",

@@ -160,9 +160,11 @@ def test_a_rough_metagradient_is_told_once(tiny: Dataset, recipe: Recipe, tmp_pa
     heard = Heard()
     # sign-like first steps of Adam: the trap of a small epsilon
     rough = change(recipe, "inner", epsilon=1e-12, learning_rate=1.0, steps=20, window=20, pool=0)
-    distill(change(rough, "outer", steps=16, validate_every=16), tmp_path, dataset=tiny, progress=heard)
-    assert len(heard.warnings) == 1
-    assert "not smooth" in heard.warnings[0]
+    rough = change(rough, "outer", steps=16, validate_every=16)
+    distill(rough, tmp_path, dataset=tiny, progress=heard, unchecked=True)
+    assert len(heard.warnings) == 2
+    assert "not precise" in heard.warnings[0]  # float32 is not enough for a run as rough as this
+    assert "not smooth" in heard.warnings[1]
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 import click
 
 from farzi.cli.allocator import keep_freed_memory
+from farzi.cli.check import check
 from farzi.cli.compare import compare
 from farzi.cli.data import data
 from farzi.cli.distill import distill
 from farzi.cli.evaluate import evaluate
 from farzi.cli.inspect import inspect
 from farzi.cli.mistakes import Commands
+from farzi.cli.plan import plan
 from farzi.cli.train import train
 
 
@@ -22,7 +24,7 @@ def app() -> None:
     """Distil a log of event sequences into a few synthetic ones that train a recommender as well."""
 
 
-for _command in (data, distill, train, evaluate, compare, inspect):
+for _command in (data, plan, check, distill, train, evaluate, compare, inspect):
     app.add_command(_command)
 
 

@@ -13,8 +13,15 @@ from farzi.cli.output import json_option, print_json
 )
 @recipe_options("", "data", "student", "summary", "inner", "outer")
 @click.option("--restart", is_flag=True, help="begin anew, and forget the run in the folder")
+@click.option(
+    "--unchecked",
+    is_flag=True,
+    help="begin even where the metagradient's precision is not enough (bfloat16, TF32)",
+)
 @json_option
-def distill(source: str | None, out: str, given: Given, restart: bool, as_json: bool) -> None:
+def distill(
+    source: str | None, out: str, given: Given, restart: bool, unchecked: bool, as_json: bool
+) -> None:
     """Learn a summary of DATA: a name (farzi data list) or a file of events; movielens-small if left out.
 
     Ctrl-C is safe: the same command goes on from the last checkpoint, to the same result.
@@ -26,7 +33,7 @@ def distill(source: str | None, out: str, given: Given, restart: bool, as_json: 
     from farzi.evaluation import shares
 
     with Shown() as progress:
-        folder = run(recipe, out, restart=restart, progress=progress)
+        folder = run(recipe, out, restart=restart, unchecked=unchecked, progress=progress)
     best = [line for line in folder.history if line["best"]][-1]
     if as_json:
         print_json({"out": out, **folder.run, "best": best})

@@ -1,8 +1,12 @@
 """The outer loop: learning a summary through the training of students."""
 
+from farzi.distillation.check import check_recipe as check_recipe
 from farzi.distillation.distill import distill as distill
+from farzi.distillation.outer import Draw as Draw
 from farzi.distillation.outer import Outer as Outer
 from farzi.distillation.outer import StepReport as StepReport
+from farzi.distillation.plan import RunPlan as RunPlan
+from farzi.distillation.plan import plan_run as plan_run
 from farzi.distillation.progress import Progress as Progress
 from farzi.distillation.reference import Reference as Reference
 from farzi.distillation.reference import reference as reference
@@ -19,6 +23,7 @@ from farzi.distillation.weights import Weights as Weights
 
 __all__ = [
     "Anew",
+    "Draw",
     "Fresh",
     "Mixed",
     "Outer",
@@ -27,11 +32,14 @@ __all__ = [
     "Pretrained",
     "Progress",
     "Reference",
+    "RunPlan",
     "Runs",
     "StepReport",
     "Validation",
     "Weights",
+    "check_recipe",
     "distill",
+    "plan_run",
     "reference",
     "validate",
 ]

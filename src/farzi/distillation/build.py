@@ -15,6 +15,19 @@ from farzi.training import NextEvent, make_optimizer, make_student
 from farzi.unroll import Compiled, Eager, Execution, inductor, interpreter
 
 
+def refuse_contradictions(recipe: Recipe) -> None:
+    """Refuse settings that are each allowed, but not together.
+
+    Raises:
+        FarziError: there are some.
+    """
+    inner = recipe.inner
+    if inner.window > inner.steps:
+        raise FarziError(f"--window {inner.window} is longer than --inner-steps {inner.steps}; shorten it")
+    if recipe.student.hidden % recipe.student.heads:
+        raise FarziError(f"--heads {recipe.student.heads} does not divide --hidden {recipe.student.hidden}")
+
+
 def first_summary(recipe: Recipe, dataset: Dataset) -> Summary:
     """What the outer loop starts from.
 
@@ -87,13 +100,13 @@ def execution(recipe: Recipe, student: Student) -> Execution:
         case "compiled":
             return Compiled()
         case "auto":
-            seconds = _eager_seconds(recipe, student)
+            seconds = eager_seconds(recipe, student)
             if seconds < TRACED:
                 return Eager()
             return Compiled(compiler=interpreter if seconds < COMPILED else inductor)
 
 
-def _eager_seconds(recipe: Recipe, student: Student) -> float:
+def eager_seconds(recipe: Recipe, student: Student) -> float:
     """What all outer steps may take."""
     if recipe.outer.minutes is not None:
         return 60 * recipe.outer.minutes

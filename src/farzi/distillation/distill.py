@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from farzi.data import Dataset, load_dataset
-from farzi.distillation.build import first_summary
+from farzi.distillation.build import first_summary, refuse_contradictions
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.progress import Progress
 from farzi.distillation.state import Run, refuse_another
-from farzi.errors import FarziError
 from farzi.files import remove_leftovers, write_text_atomic
 from farzi.recipe import Recipe
 from farzi.summary import Folder, history_text
@@ -25,6 +24,7 @@ def distill(
     *,
     dataset: Dataset | None = None,
     restart: bool = False,
+    unchecked: bool = False,
     progress: Progress | None = None,
     checkpoint_seconds: float = 30.0,
 ) -> Folder:
@@ -39,6 +39,7 @@ def distill(
         out: the summary's folder, made if need be.
         dataset: the log, if it is loaded already; else `recipe.data` is.
         restart: begin anew even if `out` holds a run or a summary, which is then lost.
+        unchecked: begin even where the metagradient is not precise enough (bfloat16, TF32), with a warning.
         progress: hears how the run goes.
         checkpoint_seconds: between two saves of the state.
 
@@ -46,14 +47,15 @@ def distill(
         What now lies in the folder. A folder that holds this recipe's finished summary is returned as it is.
 
     Raises:
-        FarziError: the recipe contradicts itself, the log cannot be used, `out` holds a run of another recipe
-            or log, one of its files is damaged, or the metagradient stays without a finite value.
+        FarziError: the recipe contradicts itself, the log cannot be used, the first metagradient is not
+            precise enough, `out` holds a run of another recipe or log, one of its files is damaged, or the
+            metagradient stays without a finite value.
         KeyboardInterrupt: the run was interrupted; its text says whether a state is saved. Before the first
             outer step none is, and it ends at once.
         OSError: the disk is full or `out` cannot be written; the state saved before is still there.
     """
     out, progress = Path(out), progress or Progress()
-    _check(recipe)
+    refuse_contradictions(recipe)
     dataset = dataset or load_dataset(recipe.data)
     # Where there is a checkpoint, a summary beside it is that of an earlier run, or not whole.
     saved = None if restart else Checkpoint.load(out)
@@ -67,7 +69,7 @@ def distill(
         progress.message(f"{out} holds this summary already; --restart learns it anew")
         return finished
     else:
-        run = _begin(recipe, dataset, progress, out)
+        run = _begin(recipe, dataset, progress, out, unchecked)
     remove_leftovers(out)
     with _stopping() as stop:
         if saved is None:
@@ -93,14 +95,14 @@ def distill(
     return folder
 
 
-def _begin(recipe: Recipe, dataset: Dataset, progress: Progress, out: Path) -> Run:
+def _begin(recipe: Recipe, dataset: Dataset, progress: Progress, out: Path, unchecked: bool) -> Run:
     """A new run. Until there is one the first Ctrl-C or SIGTERM ends it all, and no folder is left behind."""
     start = first_summary(recipe, dataset)
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)  # before the long training, in case it cannot be
     try:
         with _signals(_interrupt):
-            return Run.begin(recipe, dataset, progress, start)
+            return Run.begin(recipe, dataset, progress, start, unchecked)
     except BaseException as error:
         if made:
             with suppress(OSError):
@@ -110,14 +112,6 @@ def _begin(recipe: Recipe, dataset: Dataset, progress: Progress, out: Path) -> R
                 "stopped before the first outer step; nothing was saved, the same command begins anew"
             ) from None
         raise
-
-
-def _check(recipe: Recipe) -> None:
-    inner = recipe.inner
-    if inner.window > inner.steps:
-        raise FarziError(f"--window {inner.window} is longer than --inner-steps {inner.steps}; shorten it")
-    if recipe.student.hidden % recipe.student.heads:
-        raise FarziError(f"--heads {recipe.student.heads} does not divide --hidden {recipe.student.hidden}")
 
 
 @contextmanager

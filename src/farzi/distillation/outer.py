@@ -6,6 +6,7 @@ the state before it and on nothing else: a resumed run repeats an uninterrupted 
 
 import math
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +32,18 @@ class StepReport:
 
     loss: float
     norm: float
+
+
+class Draw(NamedTuple):
+    """What an outer step draws.
+
+    Attributes:
+        begin: the student whose next steps are differentiated.
+        windows: real events, (batch, length), that it is measured on afterwards.
+    """
+
+    begin: Point
+    windows: Tensor
 
 
 class Outer:
@@ -77,22 +90,43 @@ class Outer:
         """The summary as it stands."""
         return self._summary
 
-    def take_step(self, rate: float) -> StepReport:
-        """One metagradient, one step of Adam with learning rate `rate`."""
+    def draw(self) -> Draw:
+        """What the next step will draw; the same however often it is called before that step."""
         rng = np.random.default_rng([self._seed, 1, self.step])
-        latents = self._summary.latents.detach().requires_grad_()
-        decoder = self._summary.decoder.detach().requires_grad_()
-        events = Summary(latents, decoder, self._summary.temperature).events()
-        fixed = events.detach()
 
         def advance(theta: Theta, state: State | None, steps: int) -> tuple[Theta, State]:
-            schedule = [None] * steps
+            fixed, schedule = self._summary.events(), [None] * steps
             end = train(
                 self._loss.at, theta, fixed, self._inner, schedule, state=state, execution=self._execution
             )
             return end.theta, end.state
 
         begin = self._runs.take(advance, rng)
+        length = self._loss.student.length + 1
+        return Draw(begin, torch.from_numpy(crops(self._log, length, self._batch, rng)))
+
+    def as_run(self) -> dict[str, Any]:
+        """The next step's metagradient as arguments of `farzi.unroll.check`; nothing moves."""
+        begin, windows = self.draw()
+        temperature = self._summary.temperature
+        return {
+            "loss": self._loss.at,
+            "outer": lambda theta: self._loss.at(theta, windows),
+            "theta0": begin.theta,
+            "data": {"latents": self._summary.latents, "decoder": self._summary.decoder},
+            "optimizer": self._inner,
+            "batches": [None] * self._window,
+            "state": begin.state,
+            "view": lambda data: Summary(data["latents"], data["decoder"], temperature).events(),
+            "execution": self._execution,
+        }
+
+    def take_step(self, rate: float) -> StepReport:
+        """One metagradient, one step of Adam with learning rate `rate`."""
+        begin, windows = self.draw()
+        latents = self._summary.latents.detach().requires_grad_()
+        decoder = self._summary.decoder.detach().requires_grad_()
+        events = Summary(latents, decoder, self._summary.temperature).events()
         end = unroll_with_state(
             self._loss.at,
             begin.theta,
@@ -102,7 +136,6 @@ class Outer:
             state=begin.state,
             execution=self._execution,
         )
-        windows = torch.from_numpy(crops(self._log, self._loss.student.length + 1, self._batch, rng))
         loss = self._loss.at(end.theta, windows)
         bars = torch.autograd.grad(loss, [latents, decoder])
 

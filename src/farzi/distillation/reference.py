@@ -9,6 +9,9 @@ from farzi.recipe import StudentSettings
 from farzi.students import Student
 from farzi.training import EventTraining, NextEvent, train_on_events
 
+KEPT = 20
+"""Weights on the way of a training that inner runs may begin with, at most."""
+
 
 @dataclass(frozen=True)
 class Reference:

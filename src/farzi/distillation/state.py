@@ -9,11 +9,12 @@ from typing import Any, Self
 from farzi.data import Dataset
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation.build import outer_loop
+from farzi.distillation.check import short_check
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.clipping import RunningClip, Smoothness
 from farzi.distillation.outer import StepReport, cosine
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import Reference, reference
+from farzi.distillation.reference import KEPT, Reference, reference
 from farzi.distillation.validation import Validation, validate
 from farzi.distillation.weights import Theta
 from farzi.errors import FarziError
@@ -24,8 +25,6 @@ from farzi.training import EventTraining
 
 LOST = 10
 """Outer steps in a row without a finite metagradient after which a run gives up."""
-KEPT = 20
-"""Weights on the way of the full-data training that inner runs may begin with, at most."""
 
 
 class Run:
@@ -34,6 +33,7 @@ class Run:
     Attributes:
         outer: the outer loop.
         history: the lines of history.jsonl so far.
+        precision: what the short check at the start found; None in a state saved before there was one.
     """
 
     def __init__(
@@ -45,14 +45,21 @@ class Run:
         self.data = fingerprint(dataset)
         self.reports: list[StepReport] = []  # since the last measurement
         self.history: list[dict[str, Any]] = []
+        self.precision: dict[str, Any] | None = None
         self.best_score, self.best = -math.inf, start
         self.lost = 0
         self.behind = 0.0  # seconds of earlier sessions
         self.started = time.monotonic()
 
     @classmethod
-    def begin(cls, recipe: Recipe, dataset: Dataset, progress: Progress, start: Summary) -> Self:
-        """A new run, with its start measured beside the full data."""
+    def begin(
+        cls, recipe: Recipe, dataset: Dataset, progress: Progress, start: Summary, unchecked: bool
+    ) -> Self:
+        """A new run, with its start measured beside the full data.
+
+        Raises:
+            FarziError: the metagradient is not precise, and `unchecked` does not allow that.
+        """
         started = time.monotonic()
         progress.message("training one student on the full data, to measure against")
         keep = 0 if recipe.inner.weights == "fresh" else KEPT
@@ -60,6 +67,7 @@ class Run:
         full = reference(dataset, recipe.student, length, recipe.seed, seen, EventTraining(), keep)
         run = cls(recipe, dataset, progress, start, full)
         run.started = started
+        run.precision = short_check(run.outer, unchecked, progress)
         run.measure()
         return run
 
@@ -87,6 +95,7 @@ class Run:
         run.smoothness.warned = values["warned"]
         run.reports = [StepReport(*report) for report in values["reports"]]
         run.history = values["history"]
+        run.precision = values.get("precision")
         return run
 
     @property
@@ -156,6 +165,7 @@ class Run:
             "warned": self.smoothness.warned,
             "reports": [[report.loss, report.norm] for report in self.reports],
             "history": self.history,
+            "precision": self.precision,
             "full": {"figures": self.full.figures, "seconds": self.full.seconds},
         }
         return Checkpoint(tensors, values)
@@ -167,6 +177,7 @@ class Run:
             "outer_steps": self.outer.step,
             "data_sha256": self.data,
             "validation_full": self.full.figures,
+            "precision": self.precision,
             **provenance(),
         }
         return Folder(self.best, self.dataset.vocabulary, self.recipe, self.history, facts)

@@ -6,6 +6,8 @@
 Knows tensors only and stands alone: it imports nothing else of Farzi.
 """
 
+from farzi.unroll.check import check as check
+from farzi.unroll.check import compare_precision as compare_precision
 from farzi.unroll.compiled import Compiled as Compiled
 from farzi.unroll.compiled import ExecutionWarning as ExecutionWarning
 from farzi.unroll.compiled import inductor as inductor
@@ -39,6 +41,10 @@ from farzi.unroll.optimizers import Momentum as Momentum
 from farzi.unroll.optimizers import Optimizer as Optimizer
 from farzi.unroll.optimizers import RMSprop as RMSprop
 from farzi.unroll.optimizers import State as State
+from farzi.unroll.plan import Calibration as Calibration
+from farzi.unroll.plan import Plan as Plan
+from farzi.unroll.plan import PlanRow as PlanRow
+from farzi.unroll.plan import plan as plan
 from farzi.unroll.run import Trained as Trained
 from farzi.unroll.run import train as train
 from farzi.unroll.run import unroll as unroll
@@ -46,6 +52,10 @@ from farzi.unroll.run import unroll_with_state as unroll_with_state
 from farzi.unroll.several import stack as stack
 from farzi.unroll.several import stacked_loss as stacked_loss
 from farzi.unroll.several import unstack as unstack
+from farzi.unroll.verdict import Check as Check
+from farzi.unroll.verdict import Difference as Difference
+from farzi.unroll.verdict import Precision as Precision
+from farzi.unroll.verdict import Remedy as Remedy
 
 __all__ = [
     "SGD",
@@ -53,10 +63,13 @@ __all__ = [
     "Adam",
     "AdamW",
     "Budget",
+    "Calibration",
+    "Check",
     "Checkpoints",
     "Compiled",
     "Cost",
     "Curvature",
+    "Difference",
     "Eager",
     "Execution",
     "ExecutionWarning",
@@ -68,7 +81,11 @@ __all__ = [
     "OnHost",
     "Optimizer",
     "Place",
+    "Plan",
+    "PlanRow",
+    "Precision",
     "RMSprop",
+    "Remedy",
     "Replay",
     "ReverseOverReverse",
     "SquareRoot",
@@ -80,8 +97,11 @@ __all__ = [
     "Trained",
     "Window",
     "add_fusion",
+    "check",
+    "compare_precision",
     "inductor",
     "interpreter",
+    "plan",
     "stack",
     "stacked_loss",
     "train",

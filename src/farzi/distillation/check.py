@@ -1,0 +1,101 @@
+"""Checks of a recipe's first metagradient: the whole check, and the short form that begins every run."""
+
+import dataclasses
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from farzi.data import Dataset, load_dataset
+from farzi.distillation.build import first_summary, outer_loop, refuse_contradictions
+from farzi.distillation.clipping import RunningClip
+from farzi.distillation.outer import Outer
+from farzi.distillation.progress import Progress
+from farzi.distillation.reference import KEPT, reference
+from farzi.errors import FarziError
+from farzi.recipe import Recipe
+from farzi.training import EventTraining
+from farzi.unroll import Check, Precision, State, check, compare_precision
+from farzi.unroll.verdict import COSINE
+
+
+def check_recipe(
+    recipe: Recipe,
+    *,
+    dataset: Dataset | None = None,
+    dtype: torch.dtype = torch.float32,
+    directions: int = 3,
+    progress: Progress | None = None,
+) -> Check:
+    """Check the metagradient of a recipe's first outer step; nothing is written.
+
+    The data that is moved are the summary's latents and decoder. One outer step moves each of their numbers
+    by the outer learning rate, as Adam's first one does.
+
+    Args:
+        recipe: the whole run.
+        dataset: the log, if it is loaded already; else `recipe.data` is.
+        dtype: the precision to try; distillation itself runs in float32.
+        directions: see `farzi.unroll.check`.
+        progress: hears what is being prepared.
+
+    Raises:
+        FarziError: the recipe contradicts itself, or the log cannot be used.
+    """
+    refuse_contradictions(recipe)
+    dataset = dataset or load_dataset(recipe.data)
+    start = first_summary(recipe, dataset)
+    trajectory = []
+    if recipe.inner.weights != "fresh":
+        (progress or Progress()).message("training one student on the full data, where inner runs begin")
+        length, seen = recipe.summary.length, recipe.outer.seen
+        trajectory = reference(
+            dataset, recipe.student, length, recipe.seed, seen, EventTraining(), KEPT
+        ).trajectory
+    run = outer_loop(recipe, dataset, start, RunningClip(), trajectory).as_run()
+    state: State = run["state"]
+    run["state"] = State(state.step, tuple(slot.to(dtype) for slot in state.slots))
+    for name in ("theta0", "data"):
+        tree: dict[str, Tensor] = run[name]
+        run[name] = {key: value.to(dtype) for key, value in tree.items()}
+    return check(**run, outer_step=recipe.outer.learning_rate, directions=directions, seed=recipe.seed)
+
+
+def short_check(outer: Outer, unchecked: bool, progress: Progress) -> dict[str, Any]:
+    """Compare the next step's metagradient with float64; nothing moves, nothing is drawn.
+
+    A metagradient that is not finite is left to the outer loop: it is not silent, and that gives up on it by
+    itself.
+
+    Args:
+        outer: the outer loop.
+        unchecked: go on, with a warning, where the precision is not enough.
+        progress: hears the warning.
+
+    Returns:
+        What was found, as JSON values.
+
+    Raises:
+        FarziError: the precision is not enough.
+    """
+    found = compare_precision(**outer.as_run())
+    if found.cosine < COSINE:
+        if not unchecked:
+            raise FarziError(f"the metagradient is {found.verdict}; --unchecked goes on all the same")
+        progress.warning(f"the metagradient is {found.verdict}")
+    return precision_values(found)
+
+
+def precision_values(found: Precision) -> dict[str, Any]:
+    """A comparison as JSON values."""
+    return finite_values(dataclasses.asdict(found) | {"dtype": found.name})
+
+
+def finite_values(values: Any) -> Any:
+    """The same nested lists and dicts; None for a number that is not finite, which JSON has no word for."""
+    if isinstance(values, dict):
+        return {name: finite_values(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [finite_values(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values

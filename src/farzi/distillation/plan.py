@@ -1,0 +1,184 @@
+"""What a distillation will take, from its recipe and its log, before it begins."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from farzi.data import Dataset, crops
+from farzi.distillation.build import COMPILED, TRACED, eager_seconds, execution, first_summary
+from farzi.distillation.runs import Anew, Point, Pool, Runs
+from farzi.distillation.weights import Theta
+from farzi.evaluation import evaluate
+from farzi.recipe import Recipe
+from farzi.summary import Summary
+from farzi.training import EventTraining, NextEvent, make_optimizer, make_student
+from farzi.unroll import Budget, Compiled, Memory, Plan, State, Store, plan
+
+ROUNDS = 3
+"""How often what lies outside the inner loop is timed."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A distillation's price.
+
+    Attributes:
+        window: the differentiated steps of one outer step, by each memory strategy.
+        used: the strategy that a distillation uses.
+        execution: how steps are carried out: "eager", "graph" or "compiled".
+        because: why.
+        summary_bytes: of the soft events, which exist beside the window's own bytes.
+        plain_steps: undifferentiated inner steps of the whole run.
+        seconds_real: outside the inner loop, in an outer step: soft events, loss on real events, and back.
+        outer_steps: how many.
+        validations: how many, the start's included.
+        seconds_validation: of one of them.
+        seconds_reference_step: of one step of the full-data training; it takes as many as it needs.
+        reference_steps: at most.
+    """
+
+    window: Plan
+    used: Memory
+    execution: str
+    because: str
+    summary_bytes: int
+    plain_steps: int
+    seconds_real: float
+    outer_steps: int
+    validations: int
+    seconds_validation: float
+    seconds_reference_step: float
+    reference_steps: int
+
+    def seconds_outer(self, seconds_window: float) -> float:
+        """Seconds of an outer step whose window takes so long; a mean over the run."""
+        step = self.window.calibration.seconds_gradient + self.window.calibration.seconds_update
+        return seconds_window + self.seconds_real + step * self.plain_steps / self.outer_steps
+
+
+def plan_run(
+    recipe: Recipe, dataset: Dataset, memories: Sequence[Memory | Budget | str] | None = None
+) -> RunPlan:
+    """Measure the parts of an outer step, and add them up. Nothing is written.
+
+    With `recipe.outer.minutes` the totals are those of `recipe.outer.steps` steps all the same.
+
+    Args:
+        recipe: the whole run.
+        dataset: its log.
+        memories: strategies for the window, as for `farzi.unroll.plan`.
+
+    Raises:
+        FarziError: the log is too small.
+        ValueError: nothing fits in the bytes given.
+    """
+    start = first_summary(recipe, dataset)
+    student = make_student(recipe.student, len(dataset.vocabulary), recipe.summary.length, recipe.seed)
+    loss = NextEvent(student)
+    theta = loss.parameters_of(student)
+    how = execution(recipe, student)
+    with torch.no_grad():
+        events = start.events()
+    window = plan(
+        loss.at,
+        theta,
+        events.clone().requires_grad_(),
+        make_optimizer(recipe.inner),
+        [None] * recipe.inner.window,
+        memories,
+        execution=how,
+        calibrate=ROUNDS,
+    )
+    length, rng = student.length + 1, np.random.default_rng(recipe.seed)
+    real = torch.from_numpy(crops(dataset.train, length, recipe.outer.batch, rng))
+    training = EventTraining()
+    windows = torch.from_numpy(
+        crops(dataset.train, recipe.summary.length, min(training.batch, len(dataset.train)), rng)
+    )
+    seen = recipe.outer.seen
+    train_step = window.calibration.seconds_gradient + window.calibration.seconds_update
+    measured = _seconds(lambda: evaluate(student, dataset.valid, seen), rounds=1)
+    return RunPlan(
+        window=window,
+        used=Store(),
+        execution=_named(how),
+        because=_because(recipe, student),
+        summary_bytes=events.numel() * events.element_size(),
+        plain_steps=_plain_steps(recipe),
+        seconds_real=_seconds(lambda: _outside(start, loss, theta, real)),
+        outer_steps=recipe.outer.steps,
+        validations=1 + -(-recipe.outer.steps // recipe.outer.validate_every),
+        seconds_validation=recipe.outer.validate_students * (recipe.inner.steps * train_step + measured),
+        seconds_reference_step=_seconds(lambda: _gradient(loss, theta, windows)) + measured / training.every,
+        reference_steps=training.steps,
+    )
+
+
+def _plain_steps(recipe: Recipe) -> int:
+    """Inner steps that a run takes undifferentiated: its own draws, drawn here."""
+    inner, taken = recipe.inner, 0
+
+    def advance(theta: Theta, state: State | None, steps: int) -> tuple[Theta, State]:
+        nonlocal taken
+        taken += steps
+        return {}, State(steps, ())
+
+    def nothing(rng: np.random.Generator) -> Theta:
+        return {}
+
+    runs: Runs = (
+        Pool(nothing, inner.steps, inner.window, inner.skip, inner.pool)
+        if inner.pool
+        else Anew(nothing, inner.steps, inner.window, inner.skip)
+    )
+    for step in range(recipe.outer.steps):
+        point = runs.take(advance, np.random.default_rng([recipe.seed, 1, step]))
+        runs.put(Point({}, State(point.state.step + inner.window, ())))
+    return taken
+
+
+def _outside(start: Summary, loss: NextEvent, theta: Theta, real: Tensor) -> None:
+    """What an outer step does before and after its window, the optimizer's step aside."""
+    latents, decoder = start.latents.detach().requires_grad_(), start.decoder.detach().requires_grad_()
+    events = Summary(latents, decoder, start.temperature).events()
+    torch.autograd.grad(events, [latents, decoder], torch.ones_like(events))
+    _gradient(loss, theta, real)
+
+
+def _gradient(loss: NextEvent, theta: Theta, events: Tensor) -> None:
+    leaves = {name: value.detach().requires_grad_() for name, value in theta.items()}
+    torch.autograd.grad(loss.at(leaves, events), list(leaves.values()))
+
+
+def _seconds(operation: Callable[[], Any], rounds: int = ROUNDS) -> float:
+    """Of a call after the first; a median."""
+    operation()
+    times = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        operation()
+        times.append(time.perf_counter() - begin)
+    return median(times)
+
+
+def _named(how: Any) -> str:
+    if not isinstance(how, Compiled):
+        return "eager"
+    return "graph" if how.compiler.__name__ == "interpreter" else "compiled"
+
+
+def _because(recipe: Recipe, student: Any) -> str:
+    if recipe.inner.execution != "auto":
+        return "the recipe says so"
+    seconds = eager_seconds(recipe, student)
+    if seconds < TRACED:
+        return f"some {seconds:.0f} s of eager steps do not repay tracing, from {TRACED:.0f} s on"
+    if seconds < COMPILED:
+        return f"some {seconds:.0f} s of eager steps repay tracing, not compiling, from {COMPILED:.0f} s on"
+    return f"some {seconds:.0f} s of eager steps repay compiling"

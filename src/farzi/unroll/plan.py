@@ -1,0 +1,377 @@
+"""What a run will take, before it is run: bytes, model calls, FLOPs and seconds for each memory strategy.
+
+Each part of a step is run a few times on the real problem: the gradient, the optimizer's update, its
+vector-Jacobian product, and the product with second derivatives. Their bytes are measured
+(`farzi.unroll.footprint`), their time is taken, their FLOPs are counted. How often each is called, and what
+is held meanwhile, follows from a rehearsal of the whole run (`farzi.unroll.rehearsal`), which is exact and
+takes milliseconds.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from farzi.unroll.execution import Eager, Execution, StepLoss, TreeLoss
+from farzi.unroll.flops import flops
+from farzi.unroll.footprint import added_bytes, resident_bytes
+from farzi.unroll.gathering import Gathering
+from farzi.unroll.memory import (
+    Budget,
+    Checkpoints,
+    Cost,
+    Memory,
+    SquareRoot,
+    Store,
+    StoreGradients,
+    chosen,
+)
+from farzi.unroll.optimizers import Optimizer, State
+from farzi.unroll.randomness import RandomState, replayed
+from farzi.unroll.rehearsal import Bytes, Recorded, rehearse
+from farzi.unroll.run import Batches, unroll
+from farzi.unroll.trees import Layout, Tree, check_tree, tree_leaves
+from farzi.unroll.update import Step
+
+MEMORIES: tuple[Memory, ...] = (Store(), StoreGradients(), SquareRoot(), Checkpoints(slots=4))
+"""What is planned for where nothing else is said."""
+
+LEAST_SECONDS = 1.0
+MOST_ROUNDS = 25
+"""Short steps are timed again until they have taken so long together, or so often."""
+
+SHORT = 3
+"""Steps of the short run that shows what a process holds beyond its tensors."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The parts of a step, measured.
+
+    Attributes:
+        seconds_gradient: of ∇θ L, seconds a call; medians all.
+        seconds_update: of the optimizer's update.
+        seconds_reverse: of a reverse step: the update's vector-Jacobian product, the product with second
+            derivatives, and the adding up of the data's cotangent.
+        seconds_first: of the first call of each part: tracing and compiling, where the execution does so.
+        flops_gradient: of ∇θ L; products of matrices, convolutions and attention are counted, by autograd.
+        flops_product: of the product with second derivatives, by autograd; a compiled graph may need fewer.
+        held: bytes that each part holds while it is at work.
+        overhead: resident bytes that a short run on the CPU took beyond its tensors: scratch memory of the
+            kernels, and holes that the C library's allocator is left with. None where it can't be measured.
+        rounds: how often each part was timed.
+    """
+
+    seconds_gradient: float
+    seconds_update: float
+    seconds_reverse: float
+    seconds_first: float
+    flops_gradient: int
+    flops_product: int
+    held: Bytes
+    overhead: int | None
+    rounds: int
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """What a run by one strategy takes, forward and back.
+
+    Attributes:
+        memory: the strategy.
+        budget: the bytes that it was chosen by, as given; None where it was named.
+        cost: what the strategy says of itself, in floats.
+        tape_bytes: that its tape holds at most where the run is.
+        host_bytes: that it holds at most in host memory.
+        peak_bytes: tensors that the run holds at most where it is, the tape included, beyond theta0, data and
+            hyper-parameters. What becomes of θT in the outer loss is not in it.
+        resident_bytes: that the process is expected to grow by on the CPU: these and the calibration's
+            overhead; None where that was not measured.
+        gradients: gradients of the loss evaluated, forward and again; model calls.
+        products: products with second derivatives, one a differentiated step; model calls.
+        updates: updates of the optimizer, forward and again.
+        flops: of all of these.
+        seconds: of all of these, without the first calls' tracing and compiling.
+    """
+
+    memory: Memory
+    budget: str | None
+    cost: Cost
+    tape_bytes: int
+    host_bytes: int
+    peak_bytes: int
+    resident_bytes: int | None
+    gradients: int
+    products: int
+    updates: int
+    flops: int
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """The strategy as one would write it, without what is left at its default."""
+        return _written(self.memory)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will take by each strategy.
+
+    Attributes:
+        steps: T.
+        parameters: P.
+        slots: vectors (P,) of the optimizer's state.
+        bytes_per_float: of the parameters.
+        data_bytes: of the data's cotangents.
+        calibration: what was measured.
+        rows: one a strategy, in the order in which they were asked for.
+    """
+
+    steps: int
+    parameters: int
+    slots: int
+    bytes_per_float: int
+    data_bytes: int
+    calibration: Calibration
+    rows: tuple[PlanRow, ...]
+
+
+def plan(
+    loss: TreeLoss,
+    theta0: Tree,
+    data: Tree,
+    optimizer: Optimizer,
+    batches: Batches,
+    memories: Sequence[Memory | Budget | str] | None = None,
+    *,
+    execution: Execution | None = None,
+    calibrate: int = 2,
+) -> Plan:
+    """What `unroll` and its backward pass will take; arguments as there.
+
+    Args:
+        loss: loss(theta, data, batch) -> scalar tensor; called some `4 + calibrate` times for its gradient,
+            and as often for second derivatives.
+        theta0: the first parameters.
+        data: what the loss is trained on. Leaves of data, leaves of theta0 and hyper-parameters that require
+            a gradient are planned to get one.
+        optimizer: an optimizer value.
+        batches: one entry a step; the first ones serve for the calibration.
+        memories: strategies, or bytes as in "2GiB" that one is chosen by; `MEMORIES` if left out.
+        execution: how steps are carried out; `Eager()` if left out. Give the value that the run will have:
+            what it compiles here it need not compile again.
+        calibrate: how often each part of a step is timed at least.
+
+    Raises:
+        TypeError: as `unroll`.
+        ValueError: as `unroll`; nothing requires a gradient; `batches` is empty; `calibrate` is less than 1;
+            or nothing fits in the bytes given.
+        NotImplementedError: an operation of the loss has no second derivative.
+    """
+    if len(batches) == 0:
+        raise ValueError("batches is empty: a plan needs a step to measure")
+    if calibrate < 1:
+        raise ValueError(f"calibrate={calibrate}: a step must be timed at least once")
+    check_tree("data", data)
+    layout = Layout.of(theta0)
+    hypers = dict(optimizer.hypers())
+    differentiated = [*tree_leaves(theta0), *tree_leaves(data), *hypers.values()]
+    if not any(tensor.requires_grad for tensor in differentiated):
+        raise ValueError("no leaf of theta0 or data and no hyper-parameter requires a gradient")
+    optimizer.check_hypers(len(batches))
+    theta, steps = layout.flatten(theta0).detach(), len(batches)
+    wanted = [leaf for leaf in tree_leaves(data) if leaf.requires_grad]
+    bytes_per_float, slots = theta.element_size(), optimizer.slots
+    asked = MEMORIES if memories is None else memories
+    strategies = [chosen(memory, steps, theta.numel(), slots, bytes_per_float) for memory in asked]
+    losses = [StepLoss(loss, layout, data, batches[index]) for index in range(min(steps, 1 + calibrate))]
+    with replayed(RandomState.now(theta.device)), torch.no_grad():
+        bench = _Bench(losses, theta, data, optimizer, execution or Eager())
+        calibration = bench.measure(calibrate, steps)
+        overhead = _overhead(loss, theta0, data, optimizer, batches, bench, calibration.held)
+        calibration = replace(calibration, overhead=overhead)
+        rows = [
+            _row(given, memory, theta0, data, optimizer, steps, calibration, bench.added)
+            for given, memory in zip(asked, strategies, strict=True)
+        ]
+    return Plan(
+        steps,
+        theta.numel(),
+        slots,
+        bytes_per_float,
+        sum(leaf.numel() * leaf.element_size() for leaf in wanted),
+        calibration,
+        tuple(rows),
+    )
+
+
+def _row(
+    given: Memory | Budget | str,
+    memory: Memory,
+    theta0: Tree,
+    data: Tree,
+    optimizer: Optimizer,
+    steps: int,
+    calibration: Calibration,
+    added: list[Recorded | None],
+) -> PlanRow:
+    layout = Layout.of(theta0)
+    parameters = sum(shape.numel() for shape in layout.shapes)
+    cost = memory.cost(steps, parameters, optimizer.slots)
+    bytes_per_float = memory.precision(layout.dtype).itemsize
+    with torch.enable_grad():
+        run = rehearse(memory, theta0, data, optimizer, steps, calibration.held, added)
+    return PlanRow(
+        memory=memory,
+        budget=given.size if isinstance(given, Budget) else given if isinstance(given, str) else None,
+        cost=cost,
+        tape_bytes=cost.device * bytes_per_float,
+        host_bytes=cost.host * bytes_per_float,
+        peak_bytes=run.peak,
+        resident_bytes=None if calibration.overhead is None else run.peak + calibration.overhead,
+        gradients=run.gradients,
+        products=run.products,
+        updates=run.updates,
+        flops=run.gradients * calibration.flops_gradient + run.products * calibration.flops_product,
+        seconds=run.gradients * calibration.seconds_gradient
+        + run.updates * calibration.seconds_update
+        + run.products * calibration.seconds_reverse,
+    )
+
+
+def _overhead(
+    loss: TreeLoss,
+    theta0: Tree,
+    data: Tree,
+    optimizer: Optimizer,
+    batches: Batches,
+    bench: "_Bench",
+    held: Bytes,
+) -> int | None:
+    """Resident bytes beyond its tensors' of a run of a few steps; None elsewhere than on the CPU."""
+    if bench.theta.device.type != "cpu":
+        return None
+    steps = min(len(batches), SHORT)
+    differentiated = [*tree_leaves(theta0), *tree_leaves(data), *(value for _, value in optimizer.hypers())]
+    wanted = [tensor for tensor in differentiated if tensor.requires_grad]
+
+    def run() -> Any:
+        with torch.enable_grad():
+            end = unroll(loss, theta0, data, optimizer, batches[:steps], execution=bench.execution)
+            ends = tree_leaves(end)
+            return torch.autograd.grad(
+                ends, wanted, [torch.ones_like(leaf) for leaf in ends], allow_unused=True
+            )
+
+    resident = resident_bytes(run)
+    with torch.enable_grad():
+        tensors = rehearse(Store(), theta0, data, optimizer, steps, held, bench.added).peak
+    return None if resident is None else max(0, resident - tensors)
+
+
+class _Bench:
+    """The parts of a step, one after the other on the real problem.
+
+    Attributes:
+        added: what a reverse step adds to each leaf of the data.
+    """
+
+    def __init__(
+        self, losses: list[StepLoss], theta: Tensor, data: Tree, optimizer: Optimizer, execution: Execution
+    ) -> None:
+        self.losses, self.execution, self.given = losses, execution, optimizer
+        self.hypers = {name: value.detach() for name, value in optimizer.hypers()}
+        self.optimizer = optimizer.with_hypers(self.hypers)
+        self.leaves = tree_leaves(data)
+        self.theta, self.state = theta, self.optimizer.init(theta)
+        self.turn = 0
+        self.added: list[Recorded | None] = []
+
+    def measure(self, rounds: int, steps: int) -> Calibration:
+        begin = time.perf_counter()
+        self._round(_timed)
+        first = time.perf_counter() - begin
+        held = Bytes(*self._round(added_bytes))
+        times: list[list[float]] = []
+        while len(times) < rounds or (
+            len(times) < MOST_ROUNDS and sum(map(sum, times)) < LEAST_SECONDS
+        ):  # fmt: skip
+            times.append(self._round(_timed))
+        gradient, update, pull_back, product = map(statistics.median, zip(*times, strict=True))
+        gathering = _timed(lambda: self._gather(min(steps, MOST_ROUNDS)), self.theta.device)
+        flops_gradient, flops_product = self._flops()
+        return Calibration(
+            seconds_gradient=gradient,
+            seconds_update=update,
+            seconds_reverse=pull_back + product + gathering / min(steps, MOST_ROUNDS),
+            seconds_first=first,
+            flops_gradient=flops_gradient,
+            flops_product=flops_product,
+            held=held,
+            overhead=None,
+            rounds=len(times),
+        )
+
+    def _round(self, meter: "Callable[[Callable[[], Any], torch.device], Any]") -> list[Any]:
+        """Each part once, and what the meter says of it; the run then stands a step further on."""
+        run, device = self.execution, self.theta.device
+        loss = self.losses[self.turn % len(self.losses)]
+        self.turn += 1
+        figures: list[Any] = []
+
+        def metered(operation: Callable[[], Any]) -> Any:
+            results: list[Any] = []
+            figures.append(meter(lambda: results.append(operation()), device))
+            return results[0]
+
+        g = metered(lambda: run.gradient(loss, self.theta, self.leaves))
+        theta, state = metered(lambda: run.update(self.optimizer, g, self.state, self.theta))
+        step = Step(self.theta, self.state, g)
+        bars = [torch.ones_like(slot) for slot in self.state.slots]
+        pulled = metered(lambda: run.pull_back(self.given, self.hypers, step, g, bars))
+        self.added = [Recorded() if leaf.requires_grad else None for leaf in self.leaves]
+        metered(lambda: run.product(loss, self.theta, self.leaves, pulled.gradient, self.added))
+        self.theta, self.state = theta, State(state.step, state.slots)
+        return figures
+
+    def _gather(self, count: int) -> None:
+        """Add up what the last reverse step gave, `count` times."""
+        for leaf, added in zip(self.leaves, self.added, strict=True):
+            if added is not None:
+                bar = Gathering(leaf)
+                for _ in range(count):
+                    added.replay(bar)
+                bar.total()
+
+    def _flops(self) -> tuple[int, int]:
+        """Of a gradient and a product, carried out eagerly."""
+        eager, loss = Eager(), self.losses[0]
+        bars = [Recorded() if leaf.requires_grad else None for leaf in self.leaves]
+        return (
+            flops(lambda: eager.gradient(loss, self.theta, self.leaves)),
+            flops(lambda: eager.product(loss, self.theta, self.leaves, torch.ones_like(self.theta), bars)),
+        )
+
+
+def _timed(operation: Callable[[], Any], device: torch.device) -> float:
+    """Seconds that a call takes until its result is there."""
+    begin = time.perf_counter()
+    operation()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - begin
+
+
+def _written(value: Any) -> str:
+    """A dataclass as one would write it: fields at their defaults are left out."""
+    given = []
+    for part in fields(value):
+        now = getattr(value, part.name)
+        default = part.default_factory() if part.default_factory is not MISSING else part.default
+        if now != default:
+            given.append(f"{part.name}={_written(now) if isinstance(now, Memory) else repr(now)}")
+    return f"{type(value).__name__}({', '.join(given)})"

@@ -1,0 +1,159 @@
+"""One run made again and again: in another precision, from moved data, with another optimizer."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from farzi.unroll.execution import Eager, Execution, TreeLoss
+from farzi.unroll.memory import Budget, Memory, OnHost, SquareRoot, Window
+from farzi.unroll.optimizers import Optimizer, State
+from farzi.unroll.randomness import RandomState
+from farzi.unroll.run import Batches, train, unroll
+from farzi.unroll.trees import Tree, tree_leaves, with_leaves
+
+Outer = Callable[[Any], Tensor]
+"""outer(θT) -> scalar."""
+View = Callable[[Any], Any]
+"""Makes of the data what the loss is given, once a run."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rerun:
+    """A run as a function of its data.
+
+    Attributes:
+        loss: as for `unroll`.
+        outer: the outer loss of θT.
+        theta0: the first parameters.
+        data: where the run is looked at; its floating leaves may be moved.
+        optimizer: as for `unroll`.
+        batches: as for `unroll`.
+        state: the optimizer's state at the first step; a fresh one if None.
+        view: makes of the data what the loss is given.
+        draws: the random numbers with which every run begins.
+    """
+
+    loss: TreeLoss
+    outer: Outer
+    theta0: Tree
+    data: Tree
+    optimizer: Optimizer
+    batches: Batches
+    state: State | None
+    view: View
+    draws: RandomState
+
+    @property
+    def floating(self) -> list[Tensor]:
+        """The leaves of the data that can be differentiated."""
+        return [leaf.detach() for leaf in tree_leaves(self.data) if leaf.is_floating_point()]
+
+    def to(self, dtype: torch.dtype) -> Self:
+        """The same numbers in another precision: parameters, data, state, hyper-parameters and batches."""
+
+        def cast(value: Any) -> Any:
+            floating = isinstance(value, Tensor) and value.is_floating_point()
+            return value.detach().to(dtype) if floating else value
+
+        def cast_tree(tree: Tree) -> Tree:
+            return with_leaves(tree, [cast(leaf) for leaf in tree_leaves(tree)])
+
+        state = self.state and State(self.state.step, tuple(cast(slot) for slot in self.state.slots))
+        optimizer = self.optimizer.with_hypers({name: cast(value) for name, value in self.optimizer.hypers()})
+        batches: Batches = tree_map(
+            cast, self.batches if isinstance(self.batches, Tensor) else [*self.batches]
+        )
+        theta0, data = cast_tree(self.theta0), cast_tree(self.data)
+        return replace(self, theta0=theta0, data=data, optimizer=optimizer, batches=batches, state=state)
+
+    def later(self, steps: int, execution: Execution | None = None) -> Self:
+        """The run from its step `steps` on; those before it count as constant from here on."""
+        if steps == 0:
+            return self
+        with self._drawing(), torch.no_grad():
+            end = train(
+                self.loss,
+                self.theta0,
+                self.view(self.data),
+                self.optimizer,
+                self.batches[:steps],
+                state=self.state,
+                execution=execution,
+            )
+            draws = RandomState.now(self.draws.device)
+        return replace(self, theta0=end.theta, state=end.state, batches=self.batches[steps:], draws=draws)
+
+    def moved(self, shift: Sequence[Tensor]) -> Tree:
+        """The data with its floating leaves moved."""
+        parts = iter(shift)
+        leaves = [
+            leaf.detach() + next(parts) if leaf.is_floating_point() else leaf
+            for leaf in tree_leaves(self.data)
+        ]
+        return with_leaves(self.data, leaves)
+
+    def end(self, data: Tree) -> Any:
+        """θT of the run on `data`, nothing differentiated."""
+        with self._drawing(), torch.no_grad():
+            return train(
+                self.loss, self.theta0, self.view(data), self.optimizer, self.batches, state=self.state
+            ).theta
+
+    def value(self, data: Tree) -> float:
+        """The outer loss after the run on `data`."""
+        theta = self.end(data)
+        with torch.no_grad():
+            return float(self.outer(theta))
+
+    def metagradient(
+        self, memory: Memory | Budget | str | None = None, execution: Execution | None = None
+    ) -> tuple[float, list[Tensor]]:
+        """The outer loss, and its derivatives with respect to the floating leaves of the data.
+
+        Args:
+            memory: `SquareRoot()` if left out: exact, and small enough in any precision.
+            execution: `Eager()` if left out.
+        """
+        leaves = [leaf.detach().requires_grad_(leaf.is_floating_point()) for leaf in tree_leaves(self.data)]
+        with self._drawing(), torch.enable_grad():
+            end = unroll(
+                self.loss,
+                self.theta0,
+                self.view(with_leaves(self.data, leaves)),
+                self.optimizer,
+                self.batches,
+                SquareRoot() if memory is None else memory,
+                state=self.state,
+                execution=Eager() if execution is None else execution,
+            )
+            value = self.outer(end)
+            wanted = [leaf for leaf in leaves if leaf.requires_grad]
+            found = torch.autograd.grad(value, wanted, allow_unused=True, materialize_grads=True)
+        return float(value.detach()), list(found)
+
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        """Draw as the first run did, and leave the generators as they were found."""
+        before = RandomState.now(self.draws.device)
+        self.draws.restore()
+        try:
+            yield
+        finally:
+            before.restore()
+
+
+def constant_steps(memory: Any, steps: int) -> int:
+    """How many of a run's first steps a memory strategy leaves out of the derivative."""
+    match memory:
+        case Window(last=last, memory=inner):
+            begin = max(0, steps - last)
+            return begin + constant_steps(inner, steps - begin)
+        case OnHost(memory=inner):
+            return constant_steps(inner, steps)
+        case _:
+            return 0

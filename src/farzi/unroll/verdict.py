@@ -1,0 +1,215 @@
+"""What a check found, and what to do about it, in words."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from farzi.unroll.optimizers import Optimizer
+
+AGREEMENT = 1e-3
+"""Differences and metagradient may differ by this part of the metagradient's expected component."""
+COSINE = 0.99
+"""The least cosine with float64 that passes."""
+SMOOTHNESS = 0.8
+"""The least metasmoothness that passes: a tenth of what moves may turn round from one step to the next."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A metagradient in the working precision beside the one in float64 on the same numbers.
+
+    Attributes:
+        dtype: the working precision.
+        device: where it was run, as in "cpu".
+        cosine: of the two; nan where one of them is not finite.
+        ratio: of their lengths, working to float64; nan where one of them is not finite.
+        modes: what the process had switched on that makes products less precise than their dtype.
+    """
+
+    dtype: torch.dtype
+    device: str
+    cosine: float
+    ratio: float
+    modes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The working precision, as in "float32"."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def sound(self) -> bool:
+        """Whether the cosine is at least `COSINE`."""
+        return self.cosine >= COSINE
+
+    @property
+    def verdict(self) -> str:
+        """One line."""
+        where = " with ".join([self.name, *self.modes])
+        found = (
+            "it is not finite" if math.isnan(self.cosine) else f"its cosine with float64 is {self.cosine:.6g}"
+        )
+        if self.sound:
+            return f"precise: in {where} {found}, its length {self.ratio:.4g} times that in float64"
+        if self.modes:
+            advice = (
+                "switch that off (torch.autocast, and torch.set_float32_matmul_precision('highest') for TF32)"
+            )
+        elif self.dtype in (torch.float32, torch.float64):
+            advice = (
+                "make the run smoother (a larger epsilon, a lower learning rate, a shorter window), keep "
+                "states by an exact memory strategy"
+                + ("" if self.dtype == torch.float64 else ", or use float64")
+            )
+        else:
+            advice = "use float32"
+        return f"not precise: in {where} {found}, less than {COSINE}; {advice}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One direction of the data, along which differences of the whole run were taken.
+
+    Attributes:
+        metagradient: its component along the direction.
+        difference: the slope that differences see.
+        spread: how sure they are of it: see `Slope`.
+        step: the step at which they saw it, as a part of the data's root mean square.
+        expected: the expected size of a metagradient's component along such a direction.
+    """
+
+    metagradient: float
+    difference: float
+    spread: float
+    step: float
+    expected: float
+
+    @property
+    def error(self) -> float:
+        """|difference − metagradient|, as a part of the expected size."""
+        return self._part(abs(self.difference - self.metagradient))
+
+    @property
+    def seen(self) -> bool:
+        """Whether differences find a slope at all."""
+        return self._part(self.spread) <= AGREEMENT / 2
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is the metagradient's."""
+        return self.error <= AGREEMENT
+
+    def _part(self, value: float) -> float:
+        if value == 0:
+            return 0.0
+        return value / self.expected if self.expected > 0 else math.inf
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A change tried out on a rough run.
+
+    Attributes:
+        setting: "epsilon", "learning_rate", "window" or "outer_step".
+        factor: by which it was multiplied.
+        metasmoothness: with that.
+    """
+
+    setting: str
+    factor: float
+    metasmoothness: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """What `check` found.
+
+    Attributes:
+        loss: the outer loss after the run, in float64.
+        norm: length of the metagradient, in float64.
+        precision: of the working metagradient.
+        differences: one for each direction.
+        metasmoothness: mean over the directions, in [−1, 1].
+        optimizer: of the run.
+        steps: differentiated.
+        before: steps that its state had taken before these.
+        remedies: for a rough run, what was tried out.
+    """
+
+    loss: float
+    norm: float
+    precision: Precision
+    differences: tuple[Difference, ...]
+    metasmoothness: float
+    optimizer: Optimizer
+    steps: int
+    before: int
+    remedies: tuple[Remedy, ...] = ()
+
+    @property
+    def exact(self) -> bool:
+        """Whether differences see what the metagradient says, along every direction."""
+        return all(difference.agrees for difference in self.differences)
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the metasmoothness is at least `SMOOTHNESS`."""
+        return self.metasmoothness >= SMOOTHNESS
+
+    @property
+    def sound(self) -> bool:
+        """Whether all is well."""
+        return self.exact and self.precision.sound and self.smooth
+
+    @property
+    def verdict(self) -> tuple[str, ...]:
+        """A line for each of the three checks; one that fails says what to change."""
+        return (self._exactness(), self.precision.verdict, self._smoothness())
+
+    def _exactness(self) -> str:
+        if self.exact:
+            error = max(one.error for one in self.differences)
+            return f"right: differences of the whole run agree with it to {error:.1g} of its size"
+        wrong = [one for one in self.differences if one.seen and not one.agrees]
+        if wrong:
+            worst = max(wrong, key=lambda one: one.error)
+            return (
+                f"wrong: along one direction it says {worst.metagradient:.6g}, differences of the whole run "
+                f"say {worst.difference:.6g}; an operation of the loss or of the outer loss has a backward "
+                "pass with a wrong derivative, or something is detached that should not be"
+            )
+        return (
+            "not to be told: differences of the whole run see no slope at any step; it is too rough for "
+            "them, or not the same when it is made again (randomness that is not PyTorch's)"
+        )
+
+    def _smoothness(self) -> str:
+        score = f"metasmoothness {self.metasmoothness:.3f} over one outer step"
+        if self.smooth:
+            return f"smooth: {score}"
+        tried = sorted(self.remedies, key=lambda one: -one.metasmoothness)
+        helped = [one for one in tried if one.metasmoothness > self.metasmoothness] or tried[:1]
+        advice = [self._told(one) for one in helped]
+        if self.before == 0:
+            advice.append("leave the first steps out of what is differentiated")
+        return f"rough: {score}, less than {SMOOTHNESS}; {'; '.join(advice)}"
+
+    def _told(self, remedy: Remedy) -> str:
+        match remedy.setting:
+            case "epsilon":
+                what = f"raise epsilon{self._from_to(remedy)}"
+            case "learning_rate":
+                what = f"lower the learning rate{self._from_to(remedy)}"
+            case "window":
+                what = f"shorten the window from {self.steps} to the last {self.steps // 2} steps"
+            case _:
+                what = "take outer steps a tenth as long"
+        return f"{what} ({remedy.metasmoothness:.2f})"
+
+    def _from_to(self, remedy: Remedy) -> str:
+        value = getattr(self.optimizer, remedy.setting)
+        if isinstance(value, Tensor):
+            return f" {remedy.factor:g} times"
+        return f" from {value:g} to {remedy.factor * value:g}"

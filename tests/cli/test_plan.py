@@ -1,0 +1,56 @@
+"""`farzi plan` on a small log."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from farzi.cli import app
+
+SMALL = (
+    "--hidden 8 --sequences 3 --length 4 --dim 2 --inner-steps 6 --window 3 --skip 1 "
+    "--outer-steps 5 --batch 4"
+)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log.csv"
+    rows = (f"u{user},i{(user + step) % 8},{100 * user + step}\n" for user in range(12) for step in range(9))
+    path.write_text("user,item,time\n" + "".join(rows))
+    return path
+
+
+def run(log: Path, *words: str) -> Result:
+    return CliRunner().invoke(app, ["plan", str(log), *SMALL.split(), *words], prog_name="farzi")
+
+
+def test_the_plan_of_a_recipe(log: Path):
+    result = run(log, "--json", "--memory", "1MB", "--pool", "0")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    rows = facts["strategies"]
+    assert [row["memory"] for row in rows if row["used"]] == ["Store()"]
+    assert [row["gradients"] for row in rows] == [3, 3, 4, 5, 3]
+    assert {row["products"] for row in rows} == {3}
+    assert rows[0]["tape_bytes"] == 3 * 4 * 4 * facts["parameters"]
+    assert (rows[-1]["budget"], rows[-1]["memory"]) == ("1MB", "Store()")
+    assert 5 <= facts["plain_steps"] <= 15  # each of five steps begins after 1 to 3
+    assert facts["execution"] == "eager"
+    assert facts["outer_steps"] == 5
+    assert [path.name for path in log.parent.iterdir()] == ["log.csv"]
+
+
+def test_the_plan_as_a_table(log: Path):
+    result = run(log)
+    assert result.exit_code == 0, result.output
+    assert "* Store()" in result.stdout
+    assert "Not included: 2 validations" in result.stdout
+
+
+def test_too_little_memory_is_one_line(log: Path):
+    result = run(log, "--memory", "1 B")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "--memory '1 B' is too little" in result.stderr

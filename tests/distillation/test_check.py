@@ -1,0 +1,159 @@
+"""The check of a recipe's first metagradient, and the short form that begins every run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from farzi.data import Dataset
+from farzi.distillation import Progress, check, check_recipe, distill
+from farzi.distillation.build import first_summary, outer_loop
+from farzi.distillation.check import short_check
+from farzi.distillation.clipping import RunningClip
+from farzi.errors import FarziError
+from farzi.recipe import Recipe
+from farzi.unroll import Precision
+
+pytestmark = pytest.mark.usefixtures("_short_reference")
+
+
+class Warned(Progress):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+class RecordingClip(RunningClip):
+    norm = 0.0
+
+    def __call__(self, gradient: Any) -> Any:
+        self.norm = float(gradient.norm())
+        return super().__call__(gradient)
+
+
+def change(recipe: Recipe, group: str, **values: Any) -> Recipe:
+    return recipe.model_copy(update={group: getattr(recipe, group).model_copy(update=values)})
+
+
+BAD = Precision(torch.float32, "cpu", 0.5, 1.0, ("float32 products in bf16",))
+
+
+@pytest.fixture
+def _imprecise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the machine's float32 products were wrong."""
+    monkeypatch.setattr(check, "compare_precision", lambda **_: BAD)
+
+
+@pytest.mark.usefixtures("_generators_untouched")
+@pytest.mark.parametrize("pool", [0, 3])
+def test_a_recipe_with_a_tame_inner_loop_is_sound_and_its_step_is_the_first_one(
+    tiny: Dataset, recipe: Recipe, pool: int
+):
+    recipe = change(change(recipe, "inner", pool=pool, epsilon=1e-3), "outer", learning_rate=0.01)
+    found = check_recipe(recipe, dataset=tiny, directions=2)
+    assert found.sound, found.verdict
+    assert len(found.differences) == 2
+    assert found.steps == recipe.inner.window
+    clip = RecordingClip()
+    report = outer_loop(recipe, tiny, first_summary(recipe, tiny), clip, []).take_step(0.01)
+    assert found.loss == pytest.approx(report.loss, rel=1e-5)
+    assert found.norm == pytest.approx(clip.norm, rel=1e-4)
+
+
+def test_plain_adam_with_every_step_differentiated_is_rough(tiny: Dataset, recipe: Recipe):
+    recipe = change(recipe, "inner", epsilon=1e-8, steps=8, window=8, skip=0, pool=0, learning_rate=0.1)
+    found = check_recipe(recipe, dataset=tiny)
+    assert not found.smooth
+    assert not found.sound
+    assert {remedy.setting for remedy in found.remedies} == {
+        "epsilon",
+        "learning_rate",
+        "window",
+        "outer_step",
+    }
+    assert "leave the first steps out" in found.verdict[2]
+
+
+def test_bfloat16_is_worse_than_float32_and_float64_is_exact(tiny: Dataset, recipe: Recipe):
+    cosines = [
+        check_recipe(recipe, dataset=tiny, dtype=dtype, directions=1).precision.cosine
+        for dtype in (torch.bfloat16, torch.float32, torch.float64)
+    ]
+    assert cosines[0] < 0.999 < cosines[1] < 1.0000001
+    assert cosines[2] == pytest.approx(1, abs=1e-12)
+
+
+def test_a_contradiction_is_refused(tiny: Dataset, recipe: Recipe):
+    with pytest.raises(FarziError, match="--window 9 is longer than --inner-steps 6"):
+        check_recipe(change(recipe, "inner", window=9), dataset=tiny)
+
+
+@pytest.mark.usefixtures("_generators_untouched")
+@pytest.mark.parametrize("pool", [0, 3])
+def test_the_short_form_changes_nothing(tiny: Dataset, recipe: Recipe, pool: int):
+    recipe = change(recipe, "inner", pool=pool)
+    looked, other = (
+        outer_loop(recipe, tiny, first_summary(recipe, tiny), RunningClip(), []) for _ in range(2)
+    )
+    values = short_check(looked, False, Progress())
+    assert values["cosine"] > 0.999
+    assert [looked.take_step(0.03) for _ in range(3)] == [other.take_step(0.03) for _ in range(3)]
+    assert all(torch.equal(value, other.tensors()[name]) for name, value in looked.tensors().items())
+
+
+def test_a_run_says_how_precise_it_is(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    folder = distill(recipe, tmp_path, dataset=tiny)
+    written = json.loads((tmp_path / "run.json").read_text())["precision"]
+    assert folder.run["precision"] == written
+    assert written["dtype"] == "float32"
+    assert written["modes"] == []
+    assert 0.999 < written["cosine"] < 1.001
+
+
+@pytest.mark.usefixtures("_imprecise")
+def test_a_bad_precision_is_refused(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    with pytest.raises(FarziError) as caught:
+        distill(recipe, tmp_path / "out", dataset=tiny)
+    line = str(caught.value)
+    assert line.startswith(
+        "the metagradient is not precise: in float32 with float32 products in bf16 its cosine with float64 "
+        "is 0.5, less than 0.99; switch that off"
+    )
+    assert line.endswith("; --unchecked goes on all the same")
+    assert "\n" not in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("_imprecise")
+def test_unless_told_otherwise(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    heard = Warned()
+    folder = distill(recipe, tmp_path, dataset=tiny, unchecked=True, progress=heard)
+    assert heard.warnings[0].startswith("the metagradient is not precise: ")
+    assert folder.run["precision"]["cosine"] == 0.5
+
+
+def test_what_the_process_switched_on_is_written_down(tiny: Dataset, recipe: Recipe):
+    outer = outer_loop(recipe, tiny, first_summary(recipe, tiny), RunningClip(), [])
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        assert short_check(outer, True, Progress())["modes"] == ["float32 products in bf16"]
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_float32_where_the_run_is_too_rough_for_it_is_refused(tiny: Dataset, recipe: Recipe):
+    rough = change(recipe, "inner", epsilon=1e-12, learning_rate=1.0, steps=20, window=20, pool=0)
+    outer = outer_loop(rough, tiny, first_summary(rough, tiny), RunningClip(), [])
+    with pytest.raises(FarziError, match="make the run smoother"):
+        short_check(outer, False, Progress())
+
+
+def test_an_endless_metagradient_is_left_to_the_outer_loop(tiny: Dataset, recipe: Recipe):
+    recipe = change(recipe, "inner", learning_rate=1e20)
+    outer = outer_loop(recipe, tiny, first_summary(recipe, tiny), RunningClip(), [])
+    assert short_check(outer, False, Progress())["cosine"] is None
