@@ -11,7 +11,7 @@ In theory the second is the cheaper one: it holds no graph of the backward pass.
 that round. It records every tangent of the forward pass for a further derivative that nobody asks for, and
 runs twice the kernels. For SASRec on 50 x 20 soft events of 1,683 a reverse step then takes 3.9 to
 4.7 plain gradients of time and 52 MiB; with the first it takes 3.2 to 3.7 and 36 MiB.
-`benchmarks/engine_step.py` repeats the measurement.
+`benchmarks/engine_step.py` measures both, here and as graphs.
 """
 
 import functools
