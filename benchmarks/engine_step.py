@@ -18,7 +18,6 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from benchmarks.peak import PeakBytes
 from farzi.losses import soft_next_event
 from farzi.students import SASRec
 from farzi.unroll import (
@@ -33,6 +32,7 @@ from farzi.unroll import (
     train,
     unroll,
 )
+from farzi.unroll.footprint import added_bytes
 
 EXECUTIONS: dict[str, Execution] = {
     "eager": Eager(ReverseOverReverse()),
@@ -120,10 +120,7 @@ def main() -> None:
     for name, (plain, metagradient) in rows.items():
         first[name] = seconds(metagradient, args.device)
         plain()
-        if not name.startswith("compiled"):  # compiled code allocates where this watch can't see it
-            with PeakBytes() as watch:
-                metagradient()
-            peaks[name] = watch.peak / 2**20
+        peaks[name] = added_bytes(metagradient, torch.device(args.device)) / 2**20
     times: dict[str, list[tuple[float, ...]]] = {name: [] for name in rows}
     for _ in range(args.repeats):
         for name, pair in rows.items():
@@ -147,7 +144,7 @@ def main() -> None:
             f"{1e3 * plain:.1f}",
             f"{1e3 * metagradient:.1f}",
             f"{metagradient / fastest:.2f}",
-            f"{peaks[name]:.0f}" if name in peaks else "",
+            f"{peaks[name]:.0f}",
             f"{first[name]:.1f}",
         )
     Console().print(table)
