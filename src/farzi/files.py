@@ -1,12 +1,14 @@
 """Files that are whole or not there: a write goes to a temporary sibling and is renamed when complete."""
 
 import hashlib
+import math
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 def write_bytes_atomic(path: str | Path, data: bytes) -> None:
@@ -79,3 +81,12 @@ def _refuse_existing(path: Path) -> None:
 
 def _sibling(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def finite_values(values: Any) -> Any:
+    """The same nested lists and dicts; None for a number that is not finite, which JSON has no word for."""
+    if isinstance(values, dict):
+        return {name: finite_values(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [finite_values(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values

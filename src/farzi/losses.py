@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.library import Library, register_fake
 from torch.utils.flop_counter import register_flop_formula
 
 from farzi.unroll import Fusion, add_fusion
@@ -109,34 +110,40 @@ def _log_partition(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tenso
     return total / n, hidden_bar.div_(n), table_bar.div_(n)
 
 
-def _log_partition_tangent(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-    """The tangent of (∂A/∂h, ∂A/∂E) in the direction (u, w): the Hessian product."""
-    _, h_dot, e_dot = _log_partition_dual(hidden, table, u, w)
-    return h_dot, e_dot
-
-
 def _log_partition_dual(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """∂A/∂h, and the tangent of (∂A/∂h, ∂A/∂E) in the direction (u, w), in chunks of rows.
+    """∂A/∂h = p E / N, and the tangent of (∂A/∂h, ∂A/∂E), for which p is made anyway."""
+    h_bar = torch.empty_like(hidden)
+    return h_bar, *_log_partition_tangent(hidden, table, u, w, h_bar)
+
+
+def _log_partition_tangent(
+    hidden: Tensor, table: Tensor, u: Tensor, w: Tensor, h_bar: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The tangent of (∂A/∂h, ∂A/∂E) in the direction (u, w), in chunks of rows: the Hessian product.
 
     With p = softmax(h Eᵀ) and ż = u Eᵀ + h wᵀ: ṗ = p ∘ (ż − ⟨p, ż⟩), and the tangents are (ṗ E + p w) / N and
-    (ṗᵀ h + pᵀ u) / N. ∂A/∂h = p E / N comes nearly for nothing beside p w.
+    (ṗᵀ h + pᵀ u) / N. Where `h_bar` is given it is filled with ∂A/∂h.
     """
     width = hidden.shape[1]
     both, twice = torch.cat([table, w], dim=1), torch.cat([u, hidden], dim=1)  # (V, 2 width), (N, 2 width)
-    h_bar, h_dot, e_dot = torch.empty_like(hidden), torch.empty_like(hidden), torch.zeros_like(table)
+    h_dot, e_dot = torch.empty_like(hidden), torch.zeros_like(table)
     for rows in _chunks(hidden, table, held=2):
         h = hidden[rows]
         p, _ = _probabilities(h, table)
         p_dot = twice[rows] @ both.T  # ż
         p_dot.mul_(p)
         p_dot.addcmul_(p, p_dot.sum(-1, keepdim=True), value=-1)
-        products = p @ both
-        h_bar[rows] = products[:, :width]
-        torch.addmm(products[:, width:], p_dot, table, out=h_dot[rows])
+        if h_bar is None:
+            p_w = p @ w
+        else:
+            h_bar[rows], p_w = (p @ both).split(width, dim=1)
+        torch.addmm(p_w, p_dot, table, out=h_dot[rows])
         e_dot.addmm_(p_dot.T, h)
         e_dot.addmm_(p.T, u[rows])
     n = len(hidden)
-    return h_bar.div_(n), h_dot.div_(n), e_dot.div_(n)
+    if h_bar is not None:
+        h_bar.div_(n)
+    return h_dot.div_(n), e_dot.div_(n)
 
 
 def _probabilities(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,7 +160,7 @@ def _chunks(hidden: Tensor, table: Tensor, held: int = 1) -> list[slice]:
     return [slice(start, start + size) for start in range(0, len(hidden), size)]
 
 
-_library = torch.library.Library("farzi", "DEF")
+_operations = Library("farzi", "DEF")
 
 
 def _define(schema: str, function: Any, like: Any) -> Any:
@@ -164,9 +171,9 @@ def _define(schema: str, function: Any, like: Any) -> Any:
         function: what it does, on any device.
         like: makes empty outputs of the right shapes; what a trace sees.
     """
-    name = _library.define(schema, tags=[torch.Tag.pt2_compliant_tag])
-    _library.impl(name, function, "CompositeExplicitAutograd")
-    torch.library.register_fake(f"farzi::{name}", like, lib=_library)
+    name = _operations.define(schema, tags=[torch.Tag.pt2_compliant_tag])
+    _operations.impl(name, function, "CompositeExplicitAutograd")
+    register_fake(f"farzi::{name}", like, lib=_operations)
     return getattr(torch.ops.farzi, name).default
 
 
@@ -193,14 +200,18 @@ def _gradient_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
 
 
 def _tangent_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
-    """2 N V w each for h Eᵀ, ṗ E, ṗᵀ h and pᵀ u; twice that for (u, h) (E, w)ᵀ and p (E, w)."""
-    return 16 * hidden[0] * table[0] * table[1]
+    """2 N V w each for h Eᵀ, p w, ṗ E, ṗᵀ h and pᵀ u; twice that for (u, h) (E, w)ᵀ."""
+    return 14 * hidden[0] * table[0] * table[1]
+
+
+def _dual_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
+    """The tangent's, and 2 N V w for p E."""
+    return _tangent_flops(hidden, table) + 2 * hidden[0] * table[0] * table[1]
 
 
 register_flop_formula(torch.ops.farzi.log_partition)(_gradient_flops)
-register_flop_formula([torch.ops.farzi.log_partition_tangent, torch.ops.farzi.log_partition_dual])(
-    _tangent_flops
-)
+register_flop_formula(torch.ops.farzi.log_partition_tangent)(_tangent_flops)
+register_flop_formula(torch.ops.farzi.log_partition_dual)(_dual_flops)
 add_fusion(Fusion(log_partition, log_partition_tangent, log_partition_dual, kept=(1,)))
 
 

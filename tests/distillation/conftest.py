@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from farzi.distillation import state
+from farzi.distillation import reference
 from farzi.training import EventTraining
 
 
@@ -12,5 +12,5 @@ from farzi.training import EventTraining
 def _short_reference() -> Iterator[None]:
     """A full-data training of a few steps, instead of one to convergence."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(state, "EventTraining", lambda: EventTraining(steps=10, every=5))
+        patch.setattr(reference, "EventTraining", lambda: EventTraining(steps=10, every=5))
         yield

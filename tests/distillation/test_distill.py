@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from farzi.data import Dataset, pad_left
-from farzi.distillation import Progress, StepReport, Validation, distill, reference, validate
+from farzi.distillation import Progress, StepReport, Validation, distill, train_reference, validate
 from farzi.distillation.validation import JUDGED
 from farzi.errors import FarziError
 from farzi.evaluation import evaluate
@@ -214,9 +214,9 @@ def test_every_choice_of_the_recipe_runs(
 
 def test_the_reference_keeps_weights_on_its_way(tiny: Dataset, recipe: Recipe):
     training = EventTraining(steps=12, every=4)
-    found = reference(tiny, recipe.student, 5, 0, "keep", training, keep=2)
+    found = train_reference(tiny, recipe.student, 5, 0, "keep", training, keep=2)
     assert len(found.trajectory) == 2
-    assert reference(tiny, recipe.student, 5, 0, "keep", training).trajectory == []
+    assert train_reference(tiny, recipe.student, 5, 0, "keep", training).trajectory == []
     measured = []
 
     def score(student: Any) -> float:

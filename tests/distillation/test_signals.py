@@ -20,17 +20,17 @@ PATIENCE = 120.0
 
 RUN = """
 import sys
-from farzi.distillation import distill, state
+from farzi.distillation import distill, reference
 from farzi.recipe import load_recipe
 from farzi.training import EventTraining
-state.EventTraining = lambda: EventTraining(steps=10, every=5)  # as _short_reference does it
+reference.EventTraining = lambda: EventTraining(steps=10, every=5)  # as _short_reference does it
 distill(load_recipe(sys.argv[1]), sys.argv[2], checkpoint_seconds=float(sys.argv[3]))
 """
 ENDLESS = """
 from farzi.cli import main
-from farzi.distillation import state
+from farzi.distillation import reference
 from farzi.training import EventTraining
-state.EventTraining = lambda: EventTraining(steps=10**9, patience=10**9)
+reference.EventTraining = lambda: EventTraining(steps=10**9, patience=10**9)
 main()
 """
 COMMAND = "from farzi.cli import main; main()"

@@ -80,7 +80,8 @@ def _print(found: "Check") -> None:
 
 
 def _values(found: "Check") -> dict[str, Any]:
-    from farzi.distillation.check import finite_values, precision_values
+    from farzi.distillation.check import precision_values
+    from farzi.files import finite_values
 
     values = {
         "sound": found.sound,

@@ -9,7 +9,7 @@ from farzi.distillation.plan import RunPlan as RunPlan
 from farzi.distillation.plan import plan_run as plan_run
 from farzi.distillation.progress import Progress as Progress
 from farzi.distillation.reference import Reference as Reference
-from farzi.distillation.reference import reference as reference
+from farzi.distillation.reference import train_reference as train_reference
 from farzi.distillation.runs import Anew as Anew
 from farzi.distillation.runs import Point as Point
 from farzi.distillation.runs import Pool as Pool
@@ -40,6 +40,6 @@ __all__ = [
     "check_recipe",
     "distill",
     "plan_run",
-    "reference",
+    "train_reference",
     "validate",
 ]

@@ -1,5 +1,8 @@
 """From a recipe's settings to the values that they name."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from farzi.data import Dataset
@@ -12,7 +15,7 @@ from farzi.recipe import Recipe
 from farzi.students import Student
 from farzi.summary import Gaussian, Size, Summary, Transitions
 from farzi.training import NextEvent, make_optimizer, make_student
-from farzi.unroll import Compiled, Eager, Execution, inductor, interpreter
+from farzi.unroll import Compiled, Eager, Execution, interpreter
 
 
 def refuse_contradictions(recipe: Recipe) -> None:
@@ -73,11 +76,11 @@ def outer_loop(
         dataset.train,
         make_optimizer(recipe.inner),
         recipe.inner.window,
-        _runs(recipe, weights),
+        inner_runs(recipe, weights),
         recipe.outer.batch,
         clip,
         recipe.seed,
-        execution(recipe, loss.student),
+        EXECUTIONS[chosen_execution(recipe, student)[0]](),
     )
 
 
@@ -90,23 +93,28 @@ SPEED = 5e10
 would let an interrupted run go on otherwise than it began."""
 
 
-def execution(recipe: Recipe, student: Student) -> Execution:
-    """How the inner loop's derivatives are carried out: see `InnerSettings.execution`."""
-    match recipe.inner.execution:
-        case "eager":
-            return Eager()
-        case "graph":
-            return Compiled(compiler=interpreter)
-        case "compiled":
-            return Compiled()
-        case "auto":
-            seconds = eager_seconds(recipe, student)
-            if seconds < TRACED:
-                return Eager()
-            return Compiled(compiler=interpreter if seconds < COMPILED else inductor)
+EXECUTIONS: dict[str, Callable[[], Execution]] = {
+    "eager": Eager,
+    "graph": partial(Compiled, compiler=interpreter),
+    "compiled": Compiled,
+}
+"""By the names that a recipe uses."""
 
 
-def eager_seconds(recipe: Recipe, student: Student) -> float:
+def chosen_execution(recipe: Recipe, student: Student) -> tuple[str, str]:
+    """How the inner loop's derivatives are carried out, one of `EXECUTIONS`, and why."""
+    if recipe.inner.execution != "auto":
+        return recipe.inner.execution, "the recipe says so"
+    seconds = _eager_seconds(recipe, student)
+    eager = f"some {seconds:.0f} s of eager steps"
+    if seconds < TRACED:
+        return "eager", f"{eager} do not repay tracing, from {TRACED:.0f} s on"
+    if seconds < COMPILED:
+        return "graph", f"{eager} repay tracing, not compiling, from {COMPILED:.0f} s on"
+    return "compiled", f"{eager} repay compiling"
+
+
+def _eager_seconds(recipe: Recipe, student: Student) -> float:
     """What all outer steps may take."""
     if recipe.outer.minutes is not None:
         return 60 * recipe.outer.minutes
@@ -116,7 +124,8 @@ def eager_seconds(recipe: Recipe, student: Student) -> float:
     return recipe.outer.steps * recipe.inner.window * 5 * gradient / SPEED
 
 
-def _runs(recipe: Recipe, weights: Weights) -> Runs:
+def inner_runs(recipe: Recipe, weights: Weights) -> Runs:
+    """Where the windows of a recipe's outer steps begin."""
     inner = recipe.inner
     if inner.pool == 0:
         return Anew(weights, inner.steps, inner.window, inner.skip)

@@ -1,7 +1,6 @@
 """Checks of a recipe's first metagradient: the whole check, and the short form that begins every run."""
 
 import dataclasses
-import math
 from typing import Any
 
 import torch
@@ -12,10 +11,10 @@ from farzi.distillation.build import first_summary, outer_loop, refuse_contradic
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.outer import Outer
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import KEPT, reference
+from farzi.distillation.reference import recipe_reference
 from farzi.errors import FarziError
+from farzi.files import finite_values
 from farzi.recipe import Recipe
-from farzi.training import EventTraining
 from farzi.unroll import Check, Precision, State, check, compare_precision
 from farzi.unroll.verdict import COSINE
 
@@ -49,10 +48,7 @@ def check_recipe(
     trajectory = []
     if recipe.inner.weights != "fresh":
         (progress or Progress()).message("training one student on the full data, where inner runs begin")
-        length, seen = recipe.summary.length, recipe.outer.seen
-        trajectory = reference(
-            dataset, recipe.student, length, recipe.seed, seen, EventTraining(), KEPT
-        ).trajectory
+        trajectory = recipe_reference(recipe, dataset).trajectory
     run = outer_loop(recipe, dataset, start, RunningClip(), trajectory).as_run()
     state: State = run["state"]
     run["state"] = State(state.step, tuple(slot.to(dtype) for slot in state.slots))
@@ -90,12 +86,3 @@ def short_check(outer: Outer, unchecked: bool, progress: Progress) -> dict[str, 
 def precision_values(found: Precision) -> dict[str, Any]:
     """A comparison as JSON values."""
     return finite_values(dataclasses.asdict(found) | {"dtype": found.name})
-
-
-def finite_values(values: Any) -> Any:
-    """The same nested lists and dicts; None for a number that is not finite, which JSON has no word for."""
-    if isinstance(values, dict):
-        return {name: finite_values(value) for name, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [finite_values(value) for value in values]
-    return None if isinstance(values, float) and not math.isfinite(values) else values

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from farzi.data import Dataset, crops
-from farzi.distillation.build import COMPILED, TRACED, eager_seconds, execution, first_summary
-from farzi.distillation.runs import Anew, Point, Pool, Runs
+from farzi.distillation.build import EXECUTIONS, chosen_execution, first_summary, inner_runs
+from farzi.distillation.runs import Point
 from farzi.distillation.weights import Theta
 from farzi.evaluation import evaluate
 from farzi.recipe import Recipe
 from farzi.summary import Summary
 from farzi.training import EventTraining, NextEvent, make_optimizer, make_student
-from farzi.unroll import Budget, Compiled, Memory, Plan, State, Store, plan
+from farzi.unroll import Budget, Memory, Plan, State, Store, plan
 
 ROUNDS = 3
 """How often what lies outside the inner loop is timed."""
@@ -82,7 +82,7 @@ def plan_run(
     student = make_student(recipe.student, len(dataset.vocabulary), recipe.summary.length, recipe.seed)
     loss = NextEvent(student)
     theta = loss.parameters_of(student)
-    how = execution(recipe, student)
+    execution, because = chosen_execution(recipe, student)
     with torch.no_grad():
         events = start.events()
     window = plan(
@@ -92,7 +92,7 @@ def plan_run(
         make_optimizer(recipe.inner),
         [None] * recipe.inner.window,
         memories,
-        execution=how,
+        execution=EXECUTIONS[execution](),
         calibrate=ROUNDS,
     )
     length, rng = student.length + 1, np.random.default_rng(recipe.seed)
@@ -107,8 +107,8 @@ def plan_run(
     return RunPlan(
         window=window,
         used=Store(),
-        execution=_named(how),
-        because=_because(recipe, student),
+        execution=execution,
+        because=because,
         summary_bytes=events.numel() * events.element_size(),
         plain_steps=_plain_steps(recipe),
         seconds_real=_seconds(lambda: _outside(start, loss, theta, real)),
@@ -122,7 +122,7 @@ def plan_run(
 
 def _plain_steps(recipe: Recipe) -> int:
     """Inner steps that a run takes undifferentiated: its own draws, drawn here."""
-    inner, taken = recipe.inner, 0
+    taken = 0
 
     def advance(theta: Theta, state: State | None, steps: int) -> tuple[Theta, State]:
         nonlocal taken
@@ -132,14 +132,10 @@ def _plain_steps(recipe: Recipe) -> int:
     def nothing(rng: np.random.Generator) -> Theta:
         return {}
 
-    runs: Runs = (
-        Pool(nothing, inner.steps, inner.window, inner.skip, inner.pool)
-        if inner.pool
-        else Anew(nothing, inner.steps, inner.window, inner.skip)
-    )
+    runs = inner_runs(recipe, nothing)
     for step in range(recipe.outer.steps):
         point = runs.take(advance, np.random.default_rng([recipe.seed, 1, step]))
-        runs.put(Point({}, State(point.state.step + inner.window, ())))
+        runs.put(Point({}, State(point.state.step + recipe.inner.window, ())))
     return taken
 
 
@@ -165,20 +161,3 @@ def _seconds(operation: Callable[[], Any], rounds: int = ROUNDS) -> float:
         operation()
         times.append(time.perf_counter() - begin)
     return median(times)
-
-
-def _named(how: Any) -> str:
-    if not isinstance(how, Compiled):
-        return "eager"
-    return "graph" if how.compiler.__name__ == "interpreter" else "compiled"
-
-
-def _because(recipe: Recipe, student: Any) -> str:
-    if recipe.inner.execution != "auto":
-        return "the recipe says so"
-    seconds = eager_seconds(recipe, student)
-    if seconds < TRACED:
-        return f"some {seconds:.0f} s of eager steps do not repay tracing, from {TRACED:.0f} s on"
-    if seconds < COMPILED:
-        return f"some {seconds:.0f} s of eager steps repay tracing, not compiling, from {COMPILED:.0f} s on"
-    return f"some {seconds:.0f} s of eager steps repay compiling"

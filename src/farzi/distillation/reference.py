@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from farzi.data import Dataset
 from farzi.distillation.weights import Theta
 from farzi.evaluation import Seen, criterion, evaluate
-from farzi.recipe import StudentSettings
+from farzi.recipe import Recipe, StudentSettings
 from farzi.students import Student
 from farzi.training import EventTraining, NextEvent, train_on_events
 
@@ -28,7 +28,14 @@ class Reference:
     trajectory: list[Theta] = field(default_factory=list)
 
 
-def reference(
+def recipe_reference(recipe: Recipe, dataset: Dataset) -> Reference:
+    """The full-data training of a recipe's run, with a trajectory where its inner runs begin on one."""
+    keep = 0 if recipe.inner.weights == "fresh" else KEPT
+    length, seen = recipe.summary.length, recipe.outer.seen
+    return train_reference(dataset, recipe.student, length, recipe.seed, seen, EventTraining(), keep)
+
+
+def train_reference(
     dataset: Dataset,
     settings: StudentSettings,
     length: int,

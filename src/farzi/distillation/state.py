@@ -14,14 +14,14 @@ from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.clipping import RunningClip, Smoothness
 from farzi.distillation.outer import StepReport, cosine
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import KEPT, Reference, reference
+from farzi.distillation.reference import Reference, recipe_reference
 from farzi.distillation.validation import Validation, validate
 from farzi.distillation.weights import Theta
 from farzi.errors import FarziError
+from farzi.files import finite_values
 from farzi.provenance import provenance
 from farzi.recipe import Recipe, differences, parse_recipe
 from farzi.summary import Folder, Summary
-from farzi.training import EventTraining
 
 LOST = 10
 """Outer steps in a row without a finite metagradient after which a run gives up."""
@@ -62,10 +62,7 @@ class Run:
         """
         started = time.monotonic()
         progress.message("training one student on the full data, to measure against")
-        keep = 0 if recipe.inner.weights == "fresh" else KEPT
-        length, seen = recipe.summary.length, recipe.outer.seen
-        full = reference(dataset, recipe.student, length, recipe.seed, seen, EventTraining(), keep)
-        run = cls(recipe, dataset, progress, start, full)
+        run = cls(recipe, dataset, progress, start, recipe_reference(recipe, dataset))
         run.started = started
         run.precision = short_check(run.outer, unchecked, progress)
         run.measure()
@@ -232,8 +229,6 @@ def _line(step: int, reports: list[StepReport], result: Validation, best: bool) 
         else None,
         "steps_without_metagradient": len(reports) - len(norms),
         "validation": result.figures,
-        "relative_to_full": {
-            name: None if math.isnan(ratio) else ratio for name, ratio in result.relative.items()
-        },
+        "relative_to_full": finite_values(result.relative),
         "best": best,
     }

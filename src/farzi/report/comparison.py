@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from farzi.evaluation import SHOWN, Comparison, Measured, kib, percent, seed_interval
-from farzi.files import write_text_atomic
+from farzi.files import finite_values, write_text_atomic
 from farzi.provenance import provenance
 from farzi.report.plots import plot_comparison
 
@@ -21,7 +21,7 @@ def save_results(comparison: Comparison, path: str | Path) -> list[dict[str, Any
     Raises:
         OSError: the disk is full or the file cannot be written.
     """
-    rows = [{key: _or_null(value) for key, value in row.items()} for row in comparison.rows()]
+    rows = finite_values(comparison.rows())
     write_text_atomic(path, json.dumps(rows, indent=2, allow_nan=False) + "\n")
     return rows
 
@@ -86,10 +86,6 @@ def _figure(entry: Measured, metric: str) -> str:
     return f"{mean:.1f} ±{mean - low:.1f}"
 
 
-def _or_null(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def markdown_table(comparison: Comparison) -> str:
     """The same table as Markdown: mean, 95 % interval over seeds, and the share of the full data's figure."""
     lines = [
@@ -132,10 +128,7 @@ def save_report(
         "learning_rates": {entry.trained_on: entry.learning_rate for entry in comparison.measured},
         "relative_to_full": {
             entry.trained_on: {
-                metric: {
-                    key: _or_null(value)
-                    for key, value in comparison.relative(entry.trained_on, metric)._asdict().items()
-                }
+                metric: finite_values(comparison.relative(entry.trained_on, metric)._asdict())
                 for metric in entry.per_user
             }
             for entry in comparison.measured

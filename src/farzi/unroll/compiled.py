@@ -31,7 +31,6 @@ KEPT = 64
 KINDS = 16
 """Kinds of one loss (closures, batches, shapes) that get a graph of their own; any more run eagerly."""
 
-_Graphs = OrderedDict[tuple[Hashable, ...], Any]
 Compiler = Callable[[GraphModule], TensorFunction]
 """Makes a graph fast."""
 
@@ -51,8 +50,13 @@ def interpreter(module: GraphModule) -> TensorFunction:
 
 
 @dataclass(frozen=True)
-class _Product:
-    """A compiled second-order product, and how its outputs are to be read."""
+class _Graph:
+    """A compiled graph, and how its outputs are to be read.
+
+    Attributes:
+        call: runs it.
+        pairs: for each output that may be given in factors, the pairs of them; 0 where it is itself there.
+    """
 
     call: TensorFunction
     pairs: list[int]
@@ -76,26 +80,26 @@ class Compiled:
 
     curvature: Curvature = field(default_factory=ReverseOverReverse)
     compiler: Compiler = inductor
-    _graphs: "OrderedDict[tuple[Hashable, ...], Any]" = field(
+    _graphs: OrderedDict[tuple[Hashable, ...], _Graph | None] = field(
         default_factory=OrderedDict, compare=False, repr=False
     )
 
+    @property
+    def _eager(self) -> Eager:
+        return Eager(self.curvature)
+
     def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
         """See `Execution`."""
-
-        def build(call: _Call) -> TensorFunction:
-            def function(theta: Tensor, *rest: Tensor) -> list[Tensor]:
-                step, leaves = call.split(rest)
-                return [gradient(step, theta, leaves)]
-
-            return self._compiled(trace(function, call.inputs), call.inputs)
-
         call = _Call(loss, (theta,), leaves)
-        run = self._graph("gradient", call.subject, call.inputs, lambda: build(call))
-        if run is None:
-            return gradient(loss, theta, leaves)
-        with torch.no_grad():
-            return run(*call.inputs)[0]
+
+        def function(theta: Tensor, *rest: Tensor) -> list[Tensor]:
+            step, leaves = call.split(rest)
+            return [gradient(step, theta, leaves)]
+
+        graph = self._graph("gradient", call.subject, call.inputs, function)
+        if graph is None:
+            return self._eager.gradient(loss, theta, leaves)
+        return _run(graph, call.inputs)[0]
 
     def product(
         self,
@@ -107,50 +111,44 @@ class Compiled:
     ) -> Tensor:
         """See `Execution`."""
         wanted = [bar is not None for bar in data_bars]
-
-        def build(call: _Call) -> _Product:
-            def function(theta: Tensor, direction: Tensor, *rest: Tensor) -> list[Tensor]:
-                step, leaves = call.split(rest)
-                theta_part, parts = self.curvature.product(step, theta, leaves, wanted, direction)
-                return [theta_part, *(part for part in parts if part is not None)]
-
-            module = trace(function, call.inputs)
-            pairs = factored_outputs(module, range(1, 1 + sum(wanted)))
-            return _Product(self._compiled(module, call.inputs), pairs)
-
         call = _Call(loss, (theta, direction), leaves)
-        run = self._graph(("product", *wanted), call.subject, call.inputs, lambda: build(call))
-        if run is None:
-            return Eager(self.curvature).product(loss, theta, leaves, direction, data_bars)
-        with torch.no_grad():
-            theta_part, *parts = run.call(*call.inputs)
-            bars = [bar for bar in data_bars if bar is not None]
-            for bar, pairs in zip(bars, run.pairs, strict=True):
-                if pairs == 0:
-                    bar.add(parts.pop(0))
-                for _ in range(pairs):
-                    bar.add_product(parts.pop(0), parts.pop(0))
+
+        def function(theta: Tensor, direction: Tensor, *rest: Tensor) -> list[Tensor]:
+            step, leaves = call.split(rest)
+            theta_part, parts = self.curvature.product(step, theta, leaves, wanted, direction)
+            return [theta_part, *(part for part in parts if part is not None)]
+
+        graph = self._graph(
+            ("product", *wanted), call.subject, call.inputs, function, range(1, 1 + sum(wanted))
+        )
+        if graph is None:
+            return self._eager.product(loss, theta, leaves, direction, data_bars)
+        theta_part, *parts = _run(graph, call.inputs)
+        bars = [bar for bar in data_bars if bar is not None]
+        for bar, pairs in zip(bars, graph.pairs, strict=True):
+            if pairs == 0:
+                bar.add(parts.pop(0))
+            for _ in range(pairs):
+                bar.add_product(parts.pop(0), parts.pop(0))
         return theta_part
 
     def update(
         self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor
     ) -> tuple[Tensor, State]:
         """See `Execution`."""
-        values, names, kind = _hypers(optimizer)
-        slots = len(state.slots)
+        hypers, slots = dict(optimizer.hypers()), len(state.slots)
 
         def function(gradient: Tensor, theta: Tensor, step: Any, *rest: Tensor) -> list[Tensor]:
-            hypers = dict(zip(names, rest[slots:], strict=True))
-            theta, after = optimizer.with_hypers(hypers).update(gradient, State(step, rest[:slots]), theta)
+            values = dict(zip(hypers, rest[slots:], strict=True))
+            theta, after = optimizer.with_hypers(values).update(gradient, State(step, rest[:slots]), theta)
             return [theta, *after.slots]
 
-        inputs = [gradient, theta, _count(state.step, theta), *state.slots, *values]
+        inputs = [gradient, theta, _count(state.step, theta), *state.slots, *hypers.values()]
         inputs = [leaf.detach() for leaf in inputs]
-        run = self._graph("update", kind, inputs, lambda: self._compiled(trace(function, inputs), inputs))
-        if run is None:
-            return optimizer.update(gradient, state, theta)
-        with torch.no_grad():
-            theta, *rest = run(*inputs)
+        graph = self._graph("update", _numbers(optimizer), inputs, function)
+        if graph is None:
+            return self._eager.update(optimizer, gradient, state, theta)
+        theta, *rest = _run(graph, inputs)
         return theta, State(state.step + 1, tuple(rest))
 
     def pull_back(
@@ -162,28 +160,39 @@ class Compiled:
         slots_bar: Sequence[Tensor],
     ) -> PulledBack:
         """See `Execution`."""
-        _, _, kind = _hypers(optimizer)
-        names, slots = list(hypers), len(step.state.slots)
+        slots = len(step.state.slots)
 
         def function(gradient: Tensor, theta: Tensor, count: Any, *rest: Tensor) -> list[Tensor]:
             state, theta_bar, bars = State(count, rest[:slots]), rest[slots], rest[slots + 1 : 2 * slots + 1]
-            leaves = dict(zip(names, rest[2 * slots + 1 :], strict=True))
-            pulled = pull_back_update(optimizer, leaves, Step(theta, state, gradient), theta_bar, bars)
+            values = dict(zip(hypers, rest[2 * slots + 1 :], strict=True))
+            pulled = pull_back_update(optimizer, values, Step(theta, state, gradient), theta_bar, bars)
             return [pulled.gradient, pulled.theta, *pulled.slots, *pulled.hypers]
 
         inputs = [step.gradient, step.theta, _count(step.state.step, step.theta), *step.state.slots]
         inputs = [leaf.detach() for leaf in (*inputs, theta_bar, *slots_bar, *hypers.values())]
-        run = self._graph("pull back", kind, inputs, lambda: self._compiled(trace(function, inputs), inputs))
-        if run is None:
-            return pull_back_update(optimizer, hypers, step, theta_bar, slots_bar)
-        with torch.no_grad():
-            gradient, theta, *rest = run(*inputs)
+        graph = self._graph("pull back", _numbers(optimizer), inputs, function)
+        if graph is None:
+            return self._eager.pull_back(optimizer, hypers, step, theta_bar, slots_bar)
+        gradient, theta, *rest = _run(graph, inputs)
         return PulledBack(gradient, theta, rest[:slots], rest[slots:])
 
     def _graph(
-        self, what: Hashable, subject: Hashable, inputs: Sequence[Tensor], build: Callable[[], Any]
-    ) -> Any:
-        """What `build` makes, made once for its subject and the kind of its inputs; None: run it eagerly."""
+        self,
+        what: Hashable,
+        subject: Hashable,
+        inputs: Sequence[Tensor],
+        function: TensorFunction,
+        factored: Sequence[int] = (),
+    ) -> _Graph | None:
+        """The graph of a function, made once for its subject and kind of inputs; None: run it eagerly.
+
+        Args:
+            what: which part of a step it is.
+            subject: what the function depends on besides its inputs.
+            inputs: tensors as it will be called with.
+            function: what is traced.
+            factored: its outputs that may be given in factors.
+        """
         graphs = self._graphs
         shapes = tuple((t.shape, t.stride(), t.dtype, t.device) for t in inputs)
         try:
@@ -202,7 +211,9 @@ class Compiled:
                     f"the loss came in more than {KINDS} kinds; keep its function from call to call, and "
                     "give what changes in a batch as tensors"
                 )
-            graphs[key] = build()
+            module = trace(function, inputs)
+            pairs = factored_outputs(module, factored)
+            graphs[key] = _Graph(self._compiled(module, inputs), pairs)
         except UntraceableError as error:
             graphs[key] = None
             if kinds <= KINDS:
@@ -225,6 +236,11 @@ class Compiled:
             reason = (str(error).strip().splitlines() or [""])[0]
             raise UntraceableError(f"the compiler failed ({type(error).__name__}: {reason})") from error
         return compiled
+
+
+def _run(graph: _Graph, inputs: Sequence[Tensor]) -> list[Tensor]:
+    with torch.no_grad():
+        return graph.call(*inputs)
 
 
 class _Call:
@@ -257,13 +273,13 @@ def _family(what: Hashable, subject: Hashable) -> Hashable:
     return (what, getattr(loss, "__code__", loss)) if callable(loss) and not isinstance(loss, type) else None
 
 
-def _hypers(optimizer: Optimizer) -> tuple[list[Tensor], list[str], Hashable]:
-    """An optimizer's hyper-parameters that are tensors, their names, and what else an update depends on."""
+def _numbers(optimizer: Optimizer) -> Hashable:
+    """What an update depends on besides tensors."""
     tensors = dict(optimizer.hypers())
-    numbers = tuple(
-        (part.name, getattr(optimizer, part.name)) for part in fields(optimizer) if part.name not in tensors
+    return type(optimizer), tuple(
+        (part.name, None if part.name in tensors else getattr(optimizer, part.name))
+        for part in fields(optimizer)
     )
-    return list(tensors.values()), list(tensors), (type(optimizer), numbers)
 
 
 def _count(step: int, theta: Tensor) -> Tensor:

@@ -206,7 +206,7 @@ def _factors(node: Any, transposed: bool) -> list[tuple[Node, Node, bool]] | Non
             parts = [_factors(side, transposed) for side in node.args]
             return None if parts[0] is None or parts[1] is None else parts[0] + parts[1]
         case aten.mm.default:
-            left, right = node.all_input_nodes if len(node.all_input_nodes) == 2 else node.all_input_nodes * 2
+            left, right = cast(tuple[Node, Node], node.args)
             return [(left, right, transposed)]
         case _ if _transposes_a_matrix(node):
             return _factors(node.args[0], not transposed)
