@@ -159,3 +159,18 @@ def test_help_needs_neither_torch_nor_polars():
     code = "import sys, farzi.cli; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "polars", "numpy", "matplotlib", "scipy"} & set(done.stdout.split())
+
+
+def test_a_warning_of_its_own_is_one_line() -> None:
+    script = """
+import warnings
+from farzi.cli.output import warn_in_one_line
+from farzi.unroll import ExecutionWarning
+warn_in_one_line()
+warnings.warn("run eagerly", ExecutionWarning)
+warnings.warn("something else", UserWarning)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    first, *rest = done.stderr.splitlines()
+    assert first == "farzi: run eagerly"
+    assert "UserWarning: something else" in rest[0]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from farzi.unroll import Cost, Memory, Optimizer, Place, Replay, State, Step, Tape
+from farzi.unroll.execution import Intermediates
 
 
 class Shelf(Place):
@@ -39,21 +40,24 @@ class Watched(Memory):
         self.updates: list[int] = []
 
     def tape(self, steps: int, replay: Replay, place: Place | None = None) -> Tape:
-        def gradient(index: int, theta: Tensor) -> Tensor:
+        def forward(index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
             self.gradients.append(index)
-            return replay.gradient(index, theta)
+            return replay.forward(index, theta)
 
         def update(gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
             self.updates.append(state.step)
             return replay.update(gradient, state, theta)
 
-        return self.memory.tape(steps, replace(replay, gradient=gradient, update=update), self.shelf)
+        return self.memory.tape(steps, replace(replay, forward=forward, update=update), self.shelf)
 
-    def cost(self, steps: int, parameters: int, slots: int) -> Cost:
-        return self.memory.cost(steps, parameters, slots)
+    def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
+        return self.memory.cost(steps, parameters, slots, intermediates)
 
     def precision(self, dtype: torch.dtype) -> torch.dtype:
         return self.memory.precision(dtype)
+
+    def keeps_intermediates(self) -> bool:
+        return self.memory.keeps_intermediates()
 
 
 @dataclass(frozen=True)
@@ -76,23 +80,26 @@ def toy_run(
     steps: int,
     slots: int,
     parameters: int = 2,
+    intermediates: int = 0,
     popped: Callable[[int], None] = lambda _: None,
 ) -> tuple[list[Step], list[Step]]:
     """The steps of a run, and those that the strategy gives back, both from the first that it gives back on.
 
-    `popped` is called with the index of each step after it was given back.
+    Each step has so many floats of intermediates. `popped` is called with the index of each step after it was
+    given back.
     """
-    optimizer = Toy(slots)
+    optimizer, keeps = Toy(slots), intermediates > 0 and memory.keeps_intermediates()
 
-    def gradient(index: int, theta: Tensor) -> Tensor:
-        return (theta + index).sin() + 0.01 * index
+    def forward(index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
+        kept = (torch.full((intermediates,), float(index)),) if keeps else ()
+        return (theta + index).sin() + 0.01 * index, kept
 
     theta = torch.linspace(0.0, 1.0, parameters)
     state = optimizer.init(theta)
-    tape = memory.tape(steps, Replay(optimizer, gradient, optimizer.update, torch.device("cpu")))
+    tape = memory.tape(steps, Replay(optimizer, forward, optimizer.update, torch.device("cpu")))
     made, given = [], []
     for index in range(steps):
-        made.append(Step(theta, state, gradient(index, theta)))
+        made.append(Step(theta, state, *forward(index, theta)))
         tape.put(index, made[-1])
         theta, state = optimizer.update(made[-1].gradient, state, theta)
     for index in reversed(range(tape.first, steps)):
@@ -103,5 +110,6 @@ def toy_run(
 
 def same_step(a: Step, b: Step) -> bool:
     """Bit for bit."""
-    pairs = zip((a.theta, a.gradient, *a.state.slots), (b.theta, b.gradient, *b.state.slots), strict=True)
+    parts = [(step.theta, step.gradient, *step.state.slots, *step.intermediates) for step in (a, b)]
+    pairs = zip(*parts, strict=True)
     return a.state.step == b.state.step and all(torch.equal(x, y) for x, y in pairs)

@@ -15,9 +15,11 @@ from farzi.unroll import (
     Window,
     inductor,
     interpreter,
+    partition,
     unroll,
 )
 
+from .graphs import graphs
 from .problems import CASES, PROBLEMS, Case, Problem, fresh, gradient, named
 from .reference import train_by_autograd
 
@@ -157,6 +159,19 @@ def test_every_execution_is_as_exact(
         PROBLEMS[problem](), CASES[optimizer], 6, dtype=dtype, execution=EXECUTIONS[execution]()
     )
     assert_exact(compared, BOUND[dtype])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("problem", [name for name in PROBLEMS if name != "mixture"])
+def test_what_is_kept_from_the_forward_step_is_as_exact(
+    problem: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The problems are too small for anything to be worth keeping: here all products of matrices are."""
+    monkeypatch.setattr(partition, "WORTH", 0)
+    execution = Compiled(compiler=interpreter)
+    compared = compare(PROBLEMS[problem](), CASES["adam"], 6, dtype=dtype, execution=execution)
+    assert_exact(compared, BOUND[dtype])
+    assert graphs(execution)["split"] != [None]
 
 
 @pytest.mark.long

@@ -26,11 +26,8 @@ from farzi.unroll import (
 from farzi.unroll.gathering import INNER, Gathering
 from farzi.unroll.graph import UntraceableError, factored_outputs, trace
 
+from .graphs import graphs, targets
 from .problems import fresh, network, relative_error
-
-
-def targets(module: GraphModule) -> list[str]:
-    return [str(node.target) for node in module.graph.nodes if node.op == "call_function"]
 
 
 def test_what_is_not_asked_for_is_gone() -> None:
@@ -91,13 +88,6 @@ def student_loss() -> tuple[Callable[..., Tensor], dict[str, Tensor], Tensor]:
     return loss.at, loss.parameters_of(loss.student), torch.randn(4, 6, 20).softmax(-1)
 
 
-def graphs(execution: Compiled) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    for (what, *_), graph in execution._graphs.items():
-        found.setdefault(what[0] if isinstance(what, tuple) else str(what), []).append(graph)
-    return found
-
-
 def test_a_students_reverse_step_looks_at_the_logits_once() -> None:
     loss, theta0, events = student_loss()
     execution, data = Compiled(compiler=interpreter), events.requires_grad_()
@@ -120,6 +110,7 @@ def test_steps_windows_and_seeds_make_no_new_graph() -> None:
     assert {name: len(made) for name, made in graphs(execution).items()} == {
         "gradient": 1,
         "product": 1,
+        "split": 1,
         "update": 1,
         "pull back": 1,
     }

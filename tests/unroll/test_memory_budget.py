@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farzi.unroll import SGD, Adam, Budget, Checkpoints, Memory, SquareRoot, Store, StoreGradients, unroll
+from farzi.unroll.memory.budget import BARE
 
 MB = 10**6
 
@@ -66,34 +67,41 @@ def test_less_and_less_memory() -> None:
 def family(steps: int, slots: int) -> Iterator[Memory]:
     """All that there is to choose from."""
     yield Store()
+    yield Store(intermediates=False)
     yield SquareRoot()
     yield SquareRoot(StoreGradients(slots=1))
     for few in range(1, steps + 1):
         yield StoreGradients(few)
         yield Checkpoints(few)
+        yield Checkpoints(few, within=Store(intermediates=False))
         for every in range(2, steps + 1):
             yield Checkpoints(few, every)
+            yield Checkpoints(few, every, Store(intermediates=False))
             for inner in range(1, every + 1):
                 yield Checkpoints(few, every, StoreGradients(inner))
 
 
 @settings(max_examples=150, derandomize=True, deadline=None)
-@given(steps=st.integers(1, 12), slots=st.integers(0, 2), vectors=st.integers(1, 50))
-def test_nothing_that_fits_is_faster(steps: int, slots: int, vectors: int) -> None:
-    budget = Budget(f"{vectors * 40 + 39} B")
+@given(
+    steps=st.integers(1, 12),
+    slots=st.integers(0, 2),
+    vectors=st.integers(1, 50),
+    kept=st.sampled_from([0, 3, 20]),
+)
+def test_nothing_that_fits_is_faster(steps: int, slots: int, vectors: int, kept: int) -> None:
+    budget, floats = Budget(f"{vectors * 40 + 39} B"), vectors * 5 + 4
     fitting = [
-        memory for memory in family(steps, slots) if memory.cost(steps, 5, slots).device <= vectors * 5
+        memory for memory in family(steps, slots) if memory.cost(steps, 5, slots, kept).device <= floats
     ]
     if not fitting:
         with pytest.raises(ValueError, match="too little"):
-            budget.choose(steps, 5, slots, 8)
+            budget.choose(steps, 5, slots, 8, kept)
         return
-    found = budget.choose(steps, 5, slots, 8).cost(steps, 5, slots)
-    assert found.device <= vectors * 5
-    best = min(
-        (cost.gradients, cost.updates) for cost in (memory.cost(steps, 5, slots) for memory in fitting)
-    )
-    assert (found.gradients, found.updates) == best
+    found = budget.choose(steps, 5, slots, 8, kept).cost(steps, 5, slots, kept)
+    assert found.device <= floats
+    costs = [memory.cost(steps, 5, slots, kept) for memory in fitting]
+    best = min((cost.gradients + BARE * cost.bare, cost.updates) for cost in costs)
+    assert (found.gradients + BARE * found.bare, found.updates) == best
 
 
 def test_too_little_names_what_would_do() -> None:

@@ -120,8 +120,8 @@ class Beside(Memory):
         tape.pop = popped  # type: ignore[method-assign]
         return tape
 
-    def cost(self, steps: int, parameters: int, slots: int) -> Any:
-        return self.memory.cost(steps, parameters, slots)
+    def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Any:
+        return self.memory.cost(steps, parameters, slots, intermediates)
 
 
 @pytest.mark.parametrize("name", PROBLEMS)

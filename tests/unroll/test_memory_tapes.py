@@ -20,7 +20,9 @@ from farzi.unroll.memory import host
 from .tapes import Shelf, Watched, same_step, toy_run
 
 COUNTS = st.integers(1, 9)
-KEPT = st.one_of(st.builds(Store), st.builds(StoreGradients, COUNTS), st.builds(Checkpoints, COUNTS))
+KEPT = st.one_of(
+    st.builds(Store, st.booleans()), st.builds(StoreGradients, COUNTS), st.builds(Checkpoints, COUNTS)
+)
 PIECES = st.recursive(
     KEPT,
     lambda inner: st.one_of(st.builds(Checkpoints, COUNTS, COUNTS, inner), st.builds(SquareRoot, inner)),
@@ -29,22 +31,31 @@ PIECES = st.recursive(
 STRATEGIES = st.one_of(PIECES, st.builds(Window, st.integers(1, 30), PIECES))
 
 
-def costs_as_watched(memory: Memory, steps: int, slots: int, parameters: int = 2) -> None:
+def costs_as_watched(
+    memory: Memory, steps: int, slots: int, parameters: int = 2, intermediates: int = 0
+) -> None:
     watched = Watched(memory)
-    made, given = toy_run(watched, steps, slots, parameters)
+    made, given = toy_run(watched, steps, slots, parameters, intermediates)
     assert len(made) == len(given)
     assert all(map(same_step, made, given))
-    found = Cost(watched.shelf.most, 0, len(watched.gradients), len(watched.updates))
-    assert found == memory.cost(steps, parameters, slots)
+    bare = sum(not step.intermediates for step in given) if intermediates else 0
+    found = Cost(watched.shelf.most, 0, len(watched.gradients), len(watched.updates), bare)
+    assert found == memory.cost(steps, parameters, slots, intermediates)
     assert watched.shelf.held == 0
 
 
 @settings(max_examples=300, derandomize=True, deadline=None)
-@given(memory=STRATEGIES, steps=st.integers(0, 45), slots=st.integers(0, 2), parameters=st.integers(1, 3))
+@given(
+    memory=STRATEGIES,
+    steps=st.integers(0, 45),
+    slots=st.integers(0, 2),
+    parameters=st.integers(1, 3),
+    intermediates=st.integers(0, 5),
+)
 def test_any_strategy_gives_back_what_was_and_costs_what_it_says(
-    memory: Memory, steps: int, slots: int, parameters: int
+    memory: Memory, steps: int, slots: int, parameters: int, intermediates: int
 ) -> None:
-    costs_as_watched(memory, steps, slots, parameters)
+    costs_as_watched(memory, steps, slots, parameters, intermediates)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 6, 9, 10, 11, 20, 35, 40, 84, 100])

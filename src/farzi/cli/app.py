@@ -10,6 +10,7 @@ from farzi.cli.distill import distill
 from farzi.cli.evaluate import evaluate
 from farzi.cli.inspect import inspect
 from farzi.cli.mistakes import Commands
+from farzi.cli.output import warn_in_one_line
 from farzi.cli.plan import plan
 from farzi.cli.train import train
 
@@ -31,4 +32,5 @@ for _command in (data, plan, check, distill, train, evaluate, compare, inspect):
 def main() -> None:
     """The entry point of the script `farzi`."""
     keep_freed_memory()
+    warn_in_one_line()
     app.main(prog_name="farzi")

@@ -1,6 +1,7 @@
 """What commands print: JSON for programs, aligned text and tables for people."""
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,6 +19,19 @@ def seen_option(otherwise: str) -> Callable[[Callable[..., Any]], Callable[..., 
         type=click.Choice(["keep", "exclude"]),
         help=f"items of the user's own history: ranked like all others, or left out [{otherwise}]",
     )
+
+
+def warn_in_one_line() -> None:
+    """Show the project's own warnings as it shows errors, without the line of code that gave them."""
+    show = warnings.showwarning
+
+    def shown(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+        if category.__module__.startswith("farzi."):
+            click.echo(f"farzi: {message}", err=True)
+        else:
+            show(message, category, *rest)
+
+    warnings.showwarning = shown
 
 
 def print_json(value: Any) -> None:

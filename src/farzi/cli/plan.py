@@ -57,6 +57,7 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], as_json: bool
             "student": f"{recipe.student.name}, P = {window.parameters:,}",
             "window": f"{window.steps} steps differentiated an outer step, {outside:.1f} steps besides",
             "execution": f"{planned.execution}: {planned.because}",
+            "kept_whole": f"{_bytes(calibration.intermediates)} of a step's intermediates, in Store",
             "first_calls": f"{calibration.seconds_first:.1f} s, once",
         }
     )

@@ -10,6 +10,7 @@ from farzi.unroll.check import check as check
 from farzi.unroll.check import compare_precision as compare_precision
 from farzi.unroll.compiled import Compiled as Compiled
 from farzi.unroll.compiled import ExecutionWarning as ExecutionWarning
+from farzi.unroll.compiled import cuda_graphs as cuda_graphs
 from farzi.unroll.compiled import inductor as inductor
 from farzi.unroll.compiled import interpreter as interpreter
 from farzi.unroll.curvature import Curvature as Curvature
@@ -99,6 +100,7 @@ __all__ = [
     "add_fusion",
     "check",
     "compare_precision",
+    "cuda_graphs",
     "inductor",
     "interpreter",
     "plan",

@@ -65,7 +65,7 @@ def reverse_step(
     """
     pull_back = pull_back or execution.pull_back
     pulled = pull_back(optimizer, hypers, step, after.theta, after.slots)
-    theta_part = execution.product(loss, step.theta, data, pulled.gradient, after.data)
+    theta_part = execution.product(loss, step.theta, data, pulled.gradient, after.data, step.intermediates)
     return Cotangents(
         theta=pulled.theta + theta_part,
         slots=pulled.slots,

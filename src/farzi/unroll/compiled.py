@@ -19,10 +19,11 @@ from torch.fx import GraphModule
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
-from farzi.unroll.execution import Eager, StepLoss
+from farzi.unroll.execution import Eager, Intermediates, StepLoss
 from farzi.unroll.gathering import Gathering
 from farzi.unroll.graph import TensorFunction, UntraceableError, factored_outputs, trace
 from farzi.unroll.optimizers import Optimizer, State
+from farzi.unroll.partition import heavy_work, partition
 from farzi.unroll.trees import tree_names
 from farzi.unroll.update import PulledBack, Step, pull_back_update
 
@@ -44,6 +45,20 @@ def inductor(module: GraphModule) -> TensorFunction:
     return torch.compile(module, fullgraph=True, dynamic=False)
 
 
+def cuda_graphs(module: GraphModule) -> TensorFunction:
+    """The same for CUDA, played back as one launch: for small students, whose launches outlast their work.
+
+    Inputs are copied into the recording and results out of it.
+    """
+    recorded = torch.compile(module, fullgraph=True, dynamic=False, mode="reduce-overhead")
+
+    def call(*inputs: Tensor) -> list[Tensor]:
+        torch.compiler.cudagraph_mark_step_begin()
+        return [result.clone() for result in recorded(*inputs)]  # the next call writes over them
+
+    return call
+
+
 def interpreter(module: GraphModule) -> TensorFunction:
     """No compiler: the graph's operations one after the other. There at once, and quicker than autograd."""
     return module
@@ -63,6 +78,21 @@ class _Graph:
 
 
 @dataclass(frozen=True)
+class _Split:
+    """A gradient that keeps what a product with second derivatives would make again, and that product.
+
+    Attributes:
+        forward: gives the gradient, then what is kept.
+        reverse: takes what was kept behind the inputs of the whole product.
+        kept: bytes that are kept.
+    """
+
+    forward: TensorFunction
+    reverse: _Graph
+    kept: int
+
+
+@dataclass(frozen=True)
 class Compiled:
     """Run each derivative as a compiled graph, and eagerly where that is not possible.
 
@@ -71,16 +101,20 @@ class Compiled:
     when the graph is made. A loss that cannot be traced (random draws, control flow that depends on values)
     runs eagerly, which an `ExecutionWarning` says once.
 
+    What a gradient makes on its way and the reverse step needs again is kept where that is worth it
+    (`farzi.unroll.partition`) and the memory strategy keeps steps whole. With
+    `torch.use_deterministic_algorithms` it is not, so that all strategies make the very same graphs.
+
     The first call takes a second or two for tracing, and tens of seconds for compiling.
 
     Attributes:
         curvature: how second derivatives are made.
-        compiler: what is done with a traced graph: `inductor` or `interpreter`.
+        compiler: what is done with a traced graph: `inductor`, `cuda_graphs` or `interpreter`.
     """
 
     curvature: Curvature = field(default_factory=ReverseOverReverse)
     compiler: Compiler = inductor
-    _graphs: OrderedDict[tuple[Hashable, ...], _Graph | None] = field(
+    _graphs: OrderedDict[tuple[Hashable, ...], _Graph | _Split | None] = field(
         default_factory=OrderedDict, compare=False, repr=False
     )
 
@@ -91,15 +125,28 @@ class Compiled:
     def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
         """See `Execution`."""
         call = _Call(loss, (theta,), leaves)
-
-        def function(theta: Tensor, *rest: Tensor) -> list[Tensor]:
-            step, leaves = call.split(rest)
-            return [gradient(step, theta, leaves)]
-
-        graph = self._graph("gradient", call.subject, call.inputs, function)
+        graph = self._graph("gradient", call.subject, call.inputs, call.gradient)
         if graph is None:
             return self._eager.gradient(loss, theta, leaves)
-        return _run(graph, call.inputs)[0]
+        return _run(graph.call, call.inputs)[0]
+
+    def forward(
+        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
+    ) -> tuple[Tensor, Intermediates]:
+        """See `Execution`."""
+        call = _Call(loss, (theta, theta), leaves)
+        split = self._split(call, wanted)
+        if split is None:
+            return self.gradient(loss, theta, leaves), ()
+        gradient, *kept = _run(split.forward, _without_direction(call.inputs))
+        return gradient, tuple(kept)
+
+    def intermediates(
+        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
+    ) -> int:
+        """See `Execution`."""
+        split = self._split(_Call(loss, (theta, theta), leaves), wanted)
+        return 0 if split is None else split.kept
 
     def product(
         self,
@@ -108,22 +155,20 @@ class Compiled:
         leaves: Sequence[Tensor],
         direction: Tensor,
         data_bars: Sequence[Gathering | None],
+        intermediates: Intermediates = (),
     ) -> Tensor:
         """See `Execution`."""
         wanted = [bar is not None for bar in data_bars]
         call = _Call(loss, (theta, direction), leaves)
-
-        def function(theta: Tensor, direction: Tensor, *rest: Tensor) -> list[Tensor]:
-            step, leaves = call.split(rest)
-            theta_part, parts = self.curvature.product(step, theta, leaves, wanted, direction)
-            return [theta_part, *(part for part in parts if part is not None)]
-
-        graph = self._graph(
-            ("product", *wanted), call.subject, call.inputs, function, range(1, 1 + sum(wanted))
-        )
+        if intermediates:
+            split = self._split(call, wanted)
+            assert split is not None, "intermediates are given back to the execution that kept them"
+            graph = split.reverse
+        else:
+            graph = self._product(call, wanted)
         if graph is None:
             return self._eager.product(loss, theta, leaves, direction, data_bars)
-        theta_part, *parts = _run(graph, call.inputs)
+        theta_part, *parts = _run(graph.call, [*call.inputs, *intermediates])
         bars = [bar for bar in data_bars if bar is not None]
         for bar, pairs in zip(bars, graph.pairs, strict=True):
             if pairs == 0:
@@ -148,7 +193,7 @@ class Compiled:
         graph = self._graph("update", _numbers(optimizer), inputs, function)
         if graph is None:
             return self._eager.update(optimizer, gradient, state, theta)
-        theta, *rest = _run(graph, inputs)
+        theta, *rest = _run(graph.call, inputs)
         return theta, State(state.step + 1, tuple(rest))
 
     def pull_back(
@@ -173,8 +218,40 @@ class Compiled:
         graph = self._graph("pull back", _numbers(optimizer), inputs, function)
         if graph is None:
             return self._eager.pull_back(optimizer, hypers, step, theta_bar, slots_bar)
-        gradient, theta, *rest = _run(graph, inputs)
+        gradient, theta, *rest = _run(graph.call, inputs)
         return PulledBack(gradient, theta, rest[:slots], rest[slots:])
+
+    def _product(self, call: "_Call", wanted: Sequence[bool]) -> _Graph | None:
+        """The product with second derivatives, the data's parts in factors where that can be."""
+
+        def function(*inputs: Tensor) -> list[Tensor]:
+            return call.products(self.curvature, wanted, inputs)[1:]
+
+        return self._graph(
+            ("product", *wanted), call.subject, call.inputs, function, range(1, 1 + sum(wanted))
+        )
+
+    def _split(self, call: "_Call", wanted: Sequence[bool]) -> _Split | None:
+        """The same cut in two; None where there is nothing to keep."""
+        if torch.are_deterministic_algorithms_enabled():
+            return None
+
+        def make() -> _Split | None:
+            module = trace(lambda *inputs: call.products(self.curvature, wanted, inputs), call.inputs)
+            pairs = factored_outputs(module, range(2, 2 + sum(wanted)))
+            parts = partition(module, DIRECTION)
+            if parts is None:
+                return None
+            first = _without_direction(call.inputs)
+            # The product may go another way than the gradient, as attention does: it would take longer then.
+            if heavy_work(parts.forward) != heavy_work(trace(call.gradient, first)):
+                return None
+            forward = self._compiled(parts.forward, first)
+            kept = _run(forward, first)[1:]
+            reverse = _Graph(self._compiled(parts.reverse, [*call.inputs, *kept]), pairs)
+            return _Split(forward, reverse, sum(part.numel() * part.element_size() for part in kept))
+
+        return self._made(("split", *wanted), call.subject, call.inputs, make)
 
     def _graph(
         self,
@@ -184,14 +261,25 @@ class Compiled:
         function: TensorFunction,
         factored: Sequence[int] = (),
     ) -> _Graph | None:
-        """The graph of a function, made once for its subject and kind of inputs; None: run it eagerly.
+        """The graph of a function; those of its outputs named in `factored` may be given in factors."""
+
+        def make() -> _Graph:
+            module = trace(function, inputs)
+            pairs = factored_outputs(module, factored)
+            return _Graph(self._compiled(module, inputs), pairs)
+
+        return self._made(what, subject, inputs, make)
+
+    def _made(
+        self, what: Hashable, subject: Hashable, inputs: Sequence[Tensor], make: Callable[[], Any]
+    ) -> Any:
+        """What `make` gives, made once for its subject and kind of inputs; None: there is no graph.
 
         Args:
             what: which part of a step it is.
-            subject: what the function depends on besides its inputs.
+            subject: what it depends on besides its inputs.
             inputs: tensors as it will be called with.
-            function: what is traced.
-            factored: its outputs that may be given in factors.
+            make: traces and compiles; may raise `UntraceableError`.
         """
         graphs = self._graphs
         shapes = tuple((t.shape, t.stride(), t.dtype, t.device) for t in inputs)
@@ -211,9 +299,7 @@ class Compiled:
                     f"the loss came in more than {KINDS} kinds; keep its function from call to call, and "
                     "give what changes in a batch as tensors"
                 )
-            module = trace(function, inputs)
-            pairs = factored_outputs(module, factored)
-            graphs[key] = _Graph(self._compiled(module, inputs), pairs)
+            graphs[key] = make()
         except UntraceableError as error:
             graphs[key] = None
             if kinds <= KINDS:
@@ -238,9 +324,17 @@ class Compiled:
         return compiled
 
 
-def _run(graph: _Graph, inputs: Sequence[Tensor]) -> list[Tensor]:
+def _run(call: TensorFunction, inputs: Sequence[Tensor]) -> list[Tensor]:
     with torch.no_grad():
-        return graph.call(*inputs)
+        return call(*inputs)
+
+
+DIRECTION = 1
+"""Its place among the inputs of a product."""
+
+
+def _without_direction(inputs: Sequence[Tensor]) -> list[Tensor]:
+    return [*inputs[:DIRECTION], *inputs[DIRECTION + 1 :]]
 
 
 class _Call:
@@ -259,12 +353,26 @@ class _Call:
         self.inputs = [tensor.detach() for tensor in (*tensors, *leaves, *batch)]
         self.subject = (loss.loss, loss.layout, tree_names(loss.data), self._spec, self._constants)
 
-    def split(self, rest: Sequence[Tensor]) -> tuple[StepLoss, list[Tensor]]:
-        """The loss and the leaves of the data, from the inputs behind the first ones."""
+    def gradient(self, theta: Tensor, *rest: Tensor) -> list[Tensor]:
+        """∇θ L, as a function of the inputs."""
+        return [gradient(*self._given(theta, rest))]
+
+    def products(
+        self, curvature: Curvature, wanted: Sequence[bool], inputs: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """∇θ L, (∂²L/∂θ²) u, and (∂²L/∂X∂θ) u where it is wanted, as a function of the inputs."""
+        theta, direction, *rest = inputs
+        step, _, leaves = self._given(theta, rest)
+        slope, product, parts = curvature.product(step, theta, leaves, wanted, direction)
+        return [slope, product, *(part for part in parts if part is not None)]
+
+    def _given(self, theta: Tensor, rest: Sequence[Tensor]) -> tuple[StepLoss, Tensor, list[Tensor]]:
+        """The loss, θ and the leaves of the data, from the inputs behind the first ones."""
         leaves, batch = rest[: self._count], iter(rest[self._count :])
         parts = [next(batch) if constant is None else constant[1] for constant in self._constants]
         loss = self.loss
-        return StepLoss(loss.loss, loss.layout, loss.data, tree_unflatten(parts, self._spec)), list(leaves)
+        step = StepLoss(loss.loss, loss.layout, loss.data, tree_unflatten(parts, self._spec))
+        return step, theta, list(leaves)
 
 
 def _family(what: Hashable, subject: Hashable) -> Hashable:

@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -30,8 +30,19 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 Loss = Callable[[Tensor, Sequence[Tensor]], Tensor]
 """The loss of one step as a function of the flat parameters (P,) and the leaves of the data."""
 
-Products = tuple[Tensor, list[Tensor | None]]
-"""(∂²L/∂θ²) u, (P,), and (∂²L/∂X∂θ) u for each leaf of the data, None where it is not wanted."""
+
+class Products(NamedTuple):
+    """What one pass gives.
+
+    Attributes:
+        slope: ∇θ L, (P,), which falls off on the way.
+        theta: (∂²L/∂θ²) u, (P,).
+        data: (∂²L/∂X∂θ) u for each leaf of the data, None where it is not wanted.
+    """
+
+    slope: Tensor
+    theta: Tensor
+    data: list[Tensor | None]
 
 
 def gradient(loss: Loss, theta: Tensor, data: Sequence[Tensor]) -> Tensor:
@@ -60,7 +71,7 @@ class Curvature(Protocol):
     def product(
         self, loss: Loss, theta: Tensor, data: Sequence[Tensor], wanted: Sequence[bool], direction: Tensor
     ) -> Products:
-        """(∂²L/∂θ²) u and (∂²L/∂X∂θ) u.
+        """∇θ L, (∂²L/∂θ²) u and (∂²L/∂X∂θ) u, detached.
 
         Args:
             loss: the loss of one step.
@@ -91,11 +102,11 @@ class ReverseOverReverse:
             primal, leaves, inputs = _inputs(theta, data, wanted)
             value = loss(primal, leaves)
             if not value.requires_grad:  # a loss that ignores theta
-                return _products([None] * len(inputs), inputs, wanted)
+                return _products(None, [None] * len(inputs), inputs, wanted)
             _refuse_once_differentiable(value)
             (slope,) = torch.autograd.grad(value, primal, create_graph=True, materialize_grads=True)
             if not slope.requires_grad:  # a loss linear in theta
-                return _products([None] * len(inputs), inputs, wanted)
+                return _products(slope, [None] * len(inputs), inputs, wanted)
             try:
                 found = torch.autograd.grad(slope, inputs, direction, allow_unused=True)
             except RuntimeError as error:
@@ -105,7 +116,7 @@ class ReverseOverReverse:
                     "an operation of the loss has no second derivative, which training needs to be "
                     f"differentiated: {_first_line(error)}"
                 ) from error
-        return _products(found, inputs, wanted)
+        return _products(slope, found, inputs, wanted)
 
 
 @dataclass(frozen=True)
@@ -126,7 +137,7 @@ class ForwardOverReverse:
             try:
                 value = loss(forward_ad.make_dual(primal, direction), leaves)
                 if not value.requires_grad:  # a loss that ignores theta
-                    return _products([None] * len(inputs), inputs, wanted)
+                    return _products(None, [None] * len(inputs), inputs, wanted)
                 _refuse_once_differentiable(value)
                 grads = torch.autograd.grad(value, inputs, allow_unused=True)
             except NotImplementedError as error:
@@ -134,8 +145,10 @@ class ForwardOverReverse:
                     "an operation of the loss lacks forward mode, which ReverseOverReverse() does without: "
                     f"{_first_line(error)}"
                 ) from error
-            found = [None if grad is None else forward_ad.unpack_dual(grad).tangent for grad in grads]
-        return _products(found, inputs, wanted)
+            duals = [None if grad is None else forward_ad.unpack_dual(grad) for grad in grads]
+        slope = None if duals[0] is None else duals[0].primal
+        found = [None if dual is None else dual.tangent for dual in duals]
+        return _products(slope, found, inputs, wanted)
 
 
 def _inputs(
@@ -147,14 +160,16 @@ def _inputs(
     return primal, leaves, [primal, *(leaf for leaf, want in zip(leaves, wanted, strict=True) if want)]
 
 
-def _products(found: Sequence[Tensor | None], inputs: Sequence[Tensor], wanted: Sequence[bool]) -> Products:
+def _products(
+    slope: Tensor | None, found: Sequence[Tensor | None], inputs: Sequence[Tensor], wanted: Sequence[bool]
+) -> Products:
     """The products in their places, zero where ∇θ L does not depend on an input."""
-    theta, *rest = [
+    slope, theta, *rest = [
         torch.zeros_like(leaf) if part is None else part.detach()
-        for part, leaf in zip(found, inputs, strict=True)
+        for part, leaf in zip([slope, *found], [inputs[0], *inputs], strict=True)
     ]
     parts = iter(rest)
-    return theta, [next(parts) if want else None for want in wanted]
+    return Products(slope, theta, [next(parts) if want else None for want in wanted])
 
 
 def _differentiable_attention() -> AbstractContextManager[object]:

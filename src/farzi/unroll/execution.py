@@ -41,6 +41,10 @@ class StepLoss:
         return self.loss(self.layout.unflatten(theta), with_leaves(self.data, list(leaves)), self.batch)
 
 
+Intermediates = tuple[Tensor, ...]
+"""Tensors that a step's gradient makes on its way, and that the reverse step would have to make again."""
+
+
 class Execution(Protocol):
     """A strategy: how the loss's derivatives and the optimizer's update are carried out."""
 
@@ -53,6 +57,30 @@ class Execution(Protocol):
         """
         ...
 
+    def forward(
+        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
+    ) -> tuple[Tensor, Intermediates]:
+        """∇θ L, (P,), detached, and what is worth keeping for the reverse step of the same loss.
+
+        Args:
+            loss: the loss of one step.
+            theta: parameters, (P,).
+            leaves: leaves of the data.
+            wanted: for each of them, whether the reverse step will be asked for its product.
+
+        Raises:
+            TypeError: as `gradient`.
+            ValueError: as `gradient`.
+            NotImplementedError: as `product`.
+        """
+        ...
+
+    def intermediates(
+        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
+    ) -> int:
+        """Bytes that `forward` with these arguments keeps."""
+        ...
+
     def product(
         self,
         loss: StepLoss,
@@ -60,6 +88,7 @@ class Execution(Protocol):
         leaves: Sequence[Tensor],
         direction: Tensor,
         data_bars: Sequence[Gathering | None],
+        intermediates: Intermediates = (),
     ) -> Tensor:
         """(∂²L/∂θ²) u, (P,); (∂²L/∂X∂θ) u is added to `data_bars`.
 
@@ -69,6 +98,7 @@ class Execution(Protocol):
             leaves: leaves of the data.
             direction: u, (P,).
             data_bars: where each leaf's product goes; None where it is not wanted.
+            intermediates: what `forward` gave at the same loss, parameters and data; made again if left out.
 
         Raises:
             NotImplementedError: an operation of the loss has no second derivative.
@@ -107,6 +137,18 @@ class Eager:
         """See `Execution`."""
         return gradient(loss, theta, leaves)
 
+    def forward(
+        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
+    ) -> tuple[Tensor, Intermediates]:
+        """See `Execution`; nothing is kept."""
+        return gradient(loss, theta, leaves), ()
+
+    def intermediates(
+        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
+    ) -> int:
+        """See `Execution`."""
+        return 0
+
     def product(
         self,
         loss: StepLoss,
@@ -114,14 +156,15 @@ class Eager:
         leaves: Sequence[Tensor],
         direction: Tensor,
         data_bars: Sequence[Gathering | None],
+        intermediates: Intermediates = (),
     ) -> Tensor:
         """See `Execution`."""
         wanted = [bar is not None for bar in data_bars]
-        theta_part, parts = self.curvature.product(loss, theta, leaves, wanted, direction)
-        for bar, part in zip(data_bars, parts, strict=True):
+        products = self.curvature.product(loss, theta, leaves, wanted, direction)
+        for bar, part in zip(data_bars, products.data, strict=True):
             if bar is not None and part is not None:
                 bar.add(part)
-        return theta_part
+        return products.theta
 
     def update(
         self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor

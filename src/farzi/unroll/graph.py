@@ -70,7 +70,7 @@ def trace(function: TensorFunction, examples: Sequence[Tensor]) -> GraphModule:
         reason = (str(error).splitlines() or [""])[0]
         raise UntraceableError(f"the loss cannot be traced ({type(error).__name__}: {reason})") from error
     for node in module.graph.nodes:
-        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+        if _draws(node):
             raise UntraceableError(f"the loss draws random numbers ({node.target})")
     _forward_inputs_of_identities(module.graph)
     _make_constants(module.graph)
@@ -79,6 +79,16 @@ def trace(function: TensorFunction, examples: Sequence[Tensor]) -> GraphModule:
         _fuse(module, fusion)
     module.recompile()
     return module
+
+
+def _draws(node: Node) -> bool:
+    """Whether a node draws random numbers; attention does so only where it drops something out."""
+    if torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ()):
+        return False
+    target = cast(torch._ops.OpOverload, node.target)
+    given = {argument.name: value for argument, value in zip(target._schema.arguments, node.args)}
+    given |= node.kwargs
+    return "attention" not in target.name() or bool(given.get("dropout_p", 0.0) != 0.0)
 
 
 def _forward_inputs_of_identities(graph: Graph) -> None:

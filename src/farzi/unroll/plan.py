@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -57,10 +58,12 @@ class Calibration:
         seconds_update: of the optimizer's update.
         seconds_reverse: of a reverse step: the update's vector-Jacobian product, the product with second
             derivatives, and the adding up of the data's cotangent.
+        seconds_bare: of a reverse step that makes its intermediates again.
         seconds_first: of the first call of each part: tracing and compiling, where the execution does so.
         flops_gradient: of ∇θ L; products of matrices, convolutions and attention are counted, by autograd.
         flops_product: of the product with second derivatives, by autograd; a compiled graph may need fewer.
         held: bytes that each part holds while it is at work.
+        intermediates: bytes of a step that the execution finds worth keeping.
         overhead: resident bytes that a short run on the CPU took beyond its tensors: scratch memory of the
             kernels, and holes that the C library's allocator is left with. None where it can't be measured.
         rounds: how often each part was timed.
@@ -69,10 +72,12 @@ class Calibration:
     seconds_gradient: float
     seconds_update: float
     seconds_reverse: float
+    seconds_bare: float
     seconds_first: float
     flops_gradient: int
     flops_product: int
     held: Bytes
+    intermediates: int
     overhead: int | None
     rounds: int
 
@@ -187,15 +192,18 @@ def plan(
     wanted = [leaf for leaf in tree_leaves(data) if leaf.requires_grad]
     bytes_per_float, slots = theta.element_size(), optimizer.slots
     asked = MEMORIES if memories is None else memories
-    strategies = [chosen(memory, steps, theta.numel(), slots, bytes_per_float) for memory in asked]
     losses = [StepLoss(loss, layout, data, batches[index]) for index in range(min(steps, 1 + calibrate))]
     with replayed(RandomState.now(theta.device)), torch.no_grad():
         bench = _Bench(losses, theta, data, optimizer, execution or Eager())
         calibration = bench.measure(calibrate, steps)
         overhead = _overhead(loss, theta0, data, optimizer, batches, bench, calibration.held)
         calibration = replace(calibration, overhead=overhead)
+        kept = -(-calibration.intermediates // bytes_per_float)
+        strategies = [
+            chosen(memory, steps, theta.numel(), slots, bytes_per_float, lambda: kept) for memory in asked
+        ]
         rows = [
-            _row(given, memory, theta0, data, optimizer, steps, calibration, bench.added)
+            _row(given, memory, theta0, data, optimizer, steps, calibration, bench)
             for given, memory in zip(asked, strategies, strict=True)
         ]
     return Plan(
@@ -217,14 +225,17 @@ def _row(
     optimizer: Optimizer,
     steps: int,
     calibration: Calibration,
-    added: list[Recorded | None],
+    bench: "_Bench",
 ) -> PlanRow:
     layout = Layout.of(theta0)
     parameters = sum(shape.numel() for shape in layout.shapes)
-    cost = memory.cost(steps, parameters, optimizer.slots)
     bytes_per_float = memory.precision(layout.dtype).itemsize
+    kept = -(-calibration.intermediates // bytes_per_float)
+    cost = memory.cost(steps, parameters, optimizer.slots, kept)
     with torch.enable_grad():
-        run = rehearse(memory, theta0, data, optimizer, steps, calibration.held, added)
+        run = rehearse(
+            memory, theta0, data, optimizer, steps, calibration.held, bench.added, bench.intermediates
+        )
     return PlanRow(
         memory=memory,
         budget=given.size if isinstance(given, Budget) else given if isinstance(given, str) else None,
@@ -239,7 +250,8 @@ def _row(
         flops=run.gradients * calibration.flops_gradient + run.products * calibration.flops_product,
         seconds=run.gradients * calibration.seconds_gradient
         + run.updates * calibration.seconds_update
-        + run.products * calibration.seconds_reverse,
+        + (run.products - run.bare) * calibration.seconds_reverse
+        + run.bare * calibration.seconds_bare,
     )
 
 
@@ -269,7 +281,9 @@ def _overhead(
 
     resident = resident_bytes(run)
     with torch.enable_grad():
-        tensors = rehearse(Store(), theta0, data, optimizer, steps, held, bench.added).peak
+        tensors = rehearse(
+            Store(), theta0, data, optimizer, steps, held, bench.added, bench.intermediates
+        ).peak
     return None if resident is None else max(0, resident - tensors)
 
 
@@ -278,6 +292,7 @@ class _Bench:
 
     Attributes:
         added: what a reverse step adds to each leaf of the data.
+        intermediates: what a gradient found worth keeping for it.
     """
 
     def __init__(
@@ -290,6 +305,7 @@ class _Bench:
         self.theta, self.state = theta, self.optimizer.init(theta)
         self.turn = 0
         self.added: list[Recorded | None] = []
+        self.intermediates: tuple[Tensor, ...] = ()
 
     def measure(self, rounds: int, steps: int) -> Calibration:
         begin = time.perf_counter()
@@ -301,17 +317,19 @@ class _Bench:
             len(times) < MOST_ROUNDS and sum(map(sum, times)) < LEAST_SECONDS
         ):  # fmt: skip
             times.append(self._round(_timed))
-        gradient, update, pull_back, product = map(statistics.median, zip(*times, strict=True))
+        gradient, forward, update, pull_back, product, bare = map(statistics.median, zip(*times, strict=True))
         gathering = _timed(lambda: self._gather(min(steps, MOST_ROUNDS)), self.theta.device)
         flops_gradient, flops_product = self._flops()
         return Calibration(
-            seconds_gradient=gradient,
+            seconds_gradient=(gradient + forward) / 2,  # the same work
             seconds_update=update,
             seconds_reverse=pull_back + product + gathering / min(steps, MOST_ROUNDS),
+            seconds_bare=pull_back + bare + gathering / min(steps, MOST_ROUNDS),
             seconds_first=first,
             flops_gradient=flops_gradient,
             flops_product=flops_product,
             held=held,
+            intermediates=sum(part.numel() * part.element_size() for part in self.intermediates),
             overhead=None,
             rounds=len(times),
         )
@@ -328,13 +346,20 @@ class _Bench:
             figures.append(meter(lambda: results.append(operation()), device))
             return results[0]
 
+        wanted = [leaf.requires_grad for leaf in self.leaves]
         g = metered(lambda: run.gradient(loss, self.theta, self.leaves))
+        if run.intermediates(loss, self.theta, self.leaves, wanted):
+            g, self.intermediates = metered(lambda: run.forward(loss, self.theta, self.leaves, wanted))
+        else:
+            figures.append(figures[-1])
         theta, state = metered(lambda: run.update(self.optimizer, g, self.state, self.theta))
         step = Step(self.theta, self.state, g)
         bars = [torch.ones_like(slot) for slot in self.state.slots]
         pulled = metered(lambda: run.pull_back(self.given, self.hypers, step, g, bars))
-        self.added = [Recorded() if leaf.requires_grad else None for leaf in self.leaves]
-        metered(lambda: run.product(loss, self.theta, self.leaves, pulled.gradient, self.added))
+        for kept in (self.intermediates, ()) if self.intermediates else ((),):
+            self.added = [Recorded() if want else None for want in wanted]
+            metered(partial(run.product, loss, self.theta, self.leaves, pulled.gradient, self.added, kept))
+        figures += figures[-1:] * (6 - len(figures))
         self.theta, self.state = theta, State(state.step, state.slots)
         return figures
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.unroll.execution import StepLoss
+from farzi.unroll.execution import Intermediates, StepLoss
 from farzi.unroll.footprint import Live
 from farzi.unroll.gathering import Gathering
 from farzi.unroll.memory import Cost, Memory, OnHost, Place, Replay, Tape
@@ -56,15 +56,19 @@ class Bytes:
 
     Attributes:
         gradient: ∇θ L.
+        forward: the same, with the intermediates worth keeping.
         update: the optimizer's update.
         pull_back: the update's vector-Jacobian product.
         product: the product with second derivatives.
+        bare: the same without the intermediates.
     """
 
     gradient: int
+    forward: int
     update: int
     pull_back: int
     product: int
+    bare: int
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,14 @@ class Rehearsal:
         gradients: gradients of the loss, forward and again.
         updates: updates of the optimizer, forward and again.
         products: reverse steps.
+        bare: those of them that make their intermediates again.
     """
 
     peak: int
     gradients: int
     updates: int
     products: int
+    bare: int
 
 
 def rehearse(
@@ -92,6 +98,7 @@ def rehearse(
     steps: int,
     held: Bytes,
     added: Sequence[Recorded | None],
+    intermediates: Sequence[Tensor] = (),
 ) -> Rehearsal:
     """Go through a run and its reverse pass.
 
@@ -103,6 +110,7 @@ def rehearse(
         steps: T.
         held: what the parts of a step hold.
         added: what a reverse step adds to each leaf of the data; None where no gradient is wanted.
+        intermediates: what a step's intermediates are like.
     """
     device = tree_leaves(theta0)[0].device
     inputs = [_like(leaf) for leaf in tree_leaves(theta0)]
@@ -111,7 +119,7 @@ def rehearse(
     known = [*inputs, *leaves, *hypers.values()]
     wanted = [tensor for tensor in known if tensor.requires_grad]
     live = Live(META, known)
-    stand_in = _StandIn(live, held, list(added))
+    stand_in = _StandIn(live, held, list(added), list(intermediates))
     with live:
         end = unroll(
             _not_called,
@@ -125,7 +133,7 @@ def rehearse(
         ends = tree_leaves(end)
         grads = torch.autograd.grad(ends, wanted, [_empty(leaf) for leaf in ends], allow_unused=True)
     del grads
-    return Rehearsal(live.most, stand_in.gradients, stand_in.updates, stand_in.products)
+    return Rehearsal(live.most, stand_in.gradients, stand_in.updates, stand_in.products, stand_in.bare)
 
 
 def _not_called(theta: Any, data: Any, batch: Any) -> Tensor:
@@ -143,14 +151,28 @@ def _like(tensor: Tensor) -> Tensor:
 class _StandIn:
     """An `Execution` that gives empty results, notes what the real one holds, and counts."""
 
-    def __init__(self, live: Live, held: Bytes, added: Sequence[Recorded | None]) -> None:
-        self.live, self.held, self.added = live, held, added
-        self.gradients = self.updates = self.products = 0
+    def __init__(
+        self, live: Live, held: Bytes, added: Sequence[Recorded | None], kept: Sequence[Tensor]
+    ) -> None:
+        self.live, self.held, self.added, self.kept = live, held, added, kept
+        self.gradients = self.updates = self.products = self.bare = 0
 
     def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
         self.live.note(self.held.gradient)
         self.gradients += 1
         return _empty(theta)
+
+    def forward(
+        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
+    ) -> tuple[Tensor, Intermediates]:
+        self.live.note(self.held.forward)
+        self.gradients += 1
+        return _empty(theta), tuple(_empty(part) for part in self.kept)
+
+    def intermediates(
+        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
+    ) -> int:
+        return sum(part.numel() * part.element_size() for part in self.kept)
 
     def product(
         self,
@@ -159,9 +181,12 @@ class _StandIn:
         leaves: Sequence[Tensor],
         direction: Tensor,
         data_bars: Sequence[Gathering | None],
+        intermediates: Intermediates = (),
     ) -> Tensor:
-        self.live.note(self.held.product)
+        bare = len(intermediates) < len(self.kept)
+        self.live.note(self.held.bare if bare else self.held.product)
         self.products += 1
+        self.bare += bare
         for bar, added in zip(data_bars, self.added, strict=True):
             if bar is not None and added is not None:
                 added.replay(bar, META)
@@ -198,11 +223,14 @@ class _Elsewhere(Memory):
     def tape(self, steps: int, replay: Replay, place: Place | None = None) -> Tape:
         return self.memory.tape(steps, replay, _Away())
 
-    def cost(self, steps: int, parameters: int, slots: int) -> Cost:
-        return OnHost(self.memory).cost(steps, parameters, slots)
+    def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
+        return OnHost(self.memory).cost(steps, parameters, slots, intermediates)
 
     def precision(self, dtype: torch.dtype) -> torch.dtype:
         return self.memory.precision(dtype)
+
+    def keeps_intermediates(self) -> bool:
+        return self.memory.keeps_intermediates()
 
 
 class _Away(Place):

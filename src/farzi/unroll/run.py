@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from farzi.unroll.adjoint import Cotangents, reverse_step
-from farzi.unroll.execution import Eager, Execution, StepLoss, TreeLoss
+from farzi.unroll.execution import Eager, Execution, Intermediates, StepLoss, TreeLoss
 from farzi.unroll.gathering import Gathering
 from farzi.unroll.memory import Budget, Memory, Replay, Tape, chosen
 from farzi.unroll.optimizers import Optimizer, State
@@ -103,7 +103,19 @@ def unroll_with_state(
     """`unroll`, which also returns the optimizer's state at the end, to go on from. Arguments as there."""
     layout, theta, state = _start(theta0, data, optimizer, batches, state)
     hypers = dict(optimizer.hypers())
-    strategy = chosen(memory, len(batches), theta.numel(), optimizer.slots, theta.element_size())
+    execution = Eager() if execution is None else execution
+
+    def intermediates() -> int:
+        if len(batches) == 0:
+            return 0
+        leaves = tree_leaves(data)
+        loss_ = StepLoss(loss, layout, data, batches[0])
+        kept = execution.intermediates(loss_, theta, leaves, [leaf.requires_grad for leaf in leaves])
+        return -(-kept // theta.element_size())
+
+    strategy = chosen(
+        memory, len(batches), theta.numel(), optimizer.slots, theta.element_size(), intermediates
+    )
     precision = strategy.precision(layout.dtype)
     problem = _Problem(
         loss=loss,
@@ -114,7 +126,7 @@ def unroll_with_state(
         batches=batches,
         memory=strategy,
         state=_in_precision(state, layout.dtype, precision),
-        execution=Eager() if execution is None else execution,
+        execution=execution,
     )
     end: list[State] = []
     vector = _Unroll.apply(problem, end, theta.to(precision), *tree_leaves(data), *hypers.values())
@@ -216,22 +228,32 @@ class _Unroll(torch.autograd.Function):
         steps = len(problem.batches)
         draws: dict[int, RandomState] = {}
 
-        def gradient_again(index: int, theta: Tensor) -> Tensor:
+        wanted = ctx.needs_input_grad[3 : 3 + len(data)]
+        keeps = problem.memory.keeps_intermediates()
+
+        def forward(index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
+            loss = problem.step_loss(index)
+            if not keeps:
+                return problem.execution.gradient(loss, theta, data), ()
+            return problem.execution.forward(loss, theta, data, wanted)
+
+        def forward_again(index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
             with replayed(draws.get(index)):
-                return problem.execution.gradient(problem.step_loss(index), theta, data)
+                return forward(index, theta)
 
         update = partial(problem.execution.update, optimizer)
-        replay = Replay(problem.optimizer, gradient_again, update, theta.device)
+        replay = Replay(problem.optimizer, forward_again, update, theta.device)
         tape = problem.memory.tape(steps, replay)
         ctx.save_for_backward(theta, *leaves)
         before = RandomState.now(theta.device)
         for index in range(steps):
-            g = problem.execution.gradient(problem.step_loss(index), theta, data)
+            g, intermediates = forward(index, theta)
             after = RandomState.now(theta.device)
             if not after.same(before):
                 draws[index] = before
             before = after
-            tape.put(index, Step(theta, state, g))
+            tape.put(index, Step(theta, state, g, intermediates))
+            del intermediates  # or the next step would be made while they are still there
             theta, state = update(g, state, theta)
         end.append(state)
         ctx.problem, ctx.record = problem, _Record(tape, draws)

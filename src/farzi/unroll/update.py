@@ -16,11 +16,13 @@ class Step(NamedTuple):
         theta: parameters before the step, (P,).
         state: optimizer state before the step.
         gradient: the loss's gradient at `theta`, (P,).
+        intermediates: what the gradient made on its way, where that was kept.
     """
 
     theta: Tensor
     state: State
     gradient: Tensor
+    intermediates: tuple[Tensor, ...] = ()
 
 
 class PulledBack(NamedTuple):

@@ -1,16 +1,18 @@
 """What is kept of the forward run for the reverse one: strategies as values.
 
 A strategy makes a `Tape` for a run of T steps. The forward run offers it each step's parameters, state and
-gradient; the reverse run asks for them from the last step down. A step's activations are never kept: the
-reverse step makes them again, so that at most the optimizer's state grows with T.
+gradient; the reverse run asks for them from the last step down. A step's activations are made again there, so
+that the optimizer's state is what grows with T; only the few of them that took long to make for their size
+are kept by `Store`, if the execution has found any (`Execution.forward`).
 
-All strategies but `Invert` give the same gradients, bit for bit where PyTorch is deterministic; they trade
-memory for steps made again, and `cost` says how much of each. In vectors (P,), for an optimizer of k slots:
+All strategies but `Invert` give the same gradients: bit for bit, or to rounding where some keep such
+intermediates and others make them again. They trade memory for steps made again, and `cost` says how much of
+each. In vectors (P,), for an optimizer of k slots:
 
 ====================================  ===============================  ==============================
 strategy                              kept at most                     made again
 ====================================  ===============================  ==============================
-`Store()`                             T (2 + k)                        nothing
+`Store()`                             T (2 + k), and intermediates     nothing
 `StoreGradients(slots=s)`             T + (s + 1) (1 + k)              some updates, no gradient
 `SquareRoot()`                        about √T (3 + 2 k)               each step once
 `Checkpoints(slots=s)`                s (1 + k) + 2 + k                t(T, s) steps (`binomial`)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -15,6 +15,9 @@ UNITS = {
     "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
 }  # fmt: skip
+
+BARE = 0.3
+"""What a reverse step takes longer without its intermediates, in gradients: a round figure."""
 
 
 @dataclass(frozen=True)
@@ -47,45 +50,57 @@ class Budget:
             )
         return int(Decimal(match[1]) * UNITS[match[2]])
 
-    def choose(self, steps: int, parameters: int, slots: int, bytes_per_float: int) -> Memory:
+    def choose(
+        self, steps: int, parameters: int, slots: int, bytes_per_float: int, intermediates: int = 0
+    ) -> Memory:
         """The exact strategy that runs the fewest gradients again, and of these that with the fewest updates.
+
+        A reverse step whose intermediates were not kept counts as `BARE` gradients.
 
         Args:
             steps: T.
             parameters: P.
             slots: number of the optimizer's slots, each (P,).
             bytes_per_float: 4 for float32.
+            intermediates: floats of a step that the execution finds worth keeping.
 
         Raises:
             ValueError: nothing fits, not even one checkpoint; the message says what would.
         """
-        most = self.bytes // (parameters * bytes_per_float)
-        fitting = list(_fitting(steps, slots, most))
+        most = self.bytes // bytes_per_float
+        fitting = list(_fitting(steps, parameters, slots, intermediates, most))
         if not fitting:
+            store = _stores(intermediates)[-1]
             least = min(
-                (Store(), Checkpoints(slots=1)), key=lambda memory: memory.cost(steps, 1, slots).device
+                (store, Checkpoints(slots=1, within=store)),
+                key=lambda memory: memory.cost(steps, 1, slots).device,
             )
-            needed = least.cost(steps, parameters, slots).device * bytes_per_float
+            needed = least.cost(steps, parameters, slots, intermediates).device * bytes_per_float
             raise ValueError(
                 f"memory={self.size!r} is too little: {steps} steps of {parameters:,} parameters and {slots} "
                 f"slots take at least {_written(needed)}, with {least}"
             )
 
-        def slowness(memory: Memory) -> tuple[int, int, int]:
-            cost = memory.cost(steps, parameters, slots)
-            return cost.gradients, cost.updates, cost.device
+        def slowness(memory: Memory) -> tuple[float, int, int]:
+            cost = memory.cost(steps, parameters, slots, intermediates)
+            return cost.gradients + BARE * cost.bare, cost.updates, cost.device
 
         return min(fitting, key=slowness)
 
 
 def chosen(
-    memory: Memory | Budget | str | None, steps: int, parameters: int, slots: int, bytes_per_float: int
+    memory: Memory | Budget | str | None,
+    steps: int,
+    parameters: int,
+    slots: int,
+    bytes_per_float: int,
+    intermediates: Callable[[], int] = lambda: 0,
 ) -> Memory:
     """The strategy that a caller means: `Store()` by None, one that fits by a number of bytes."""
     if isinstance(memory, str):
         memory = Budget(memory)
     if isinstance(memory, Budget):
-        return memory.choose(steps, parameters, slots, bytes_per_float)
+        return memory.choose(steps, parameters, slots, bytes_per_float, intermediates())
     if memory is None:
         return Store()
     if not isinstance(memory, Memory):
@@ -95,21 +110,28 @@ def chosen(
     return memory
 
 
-def _fitting(steps: int, slots: int, most: int) -> Iterator[Memory]:
-    """Strategies that take at most `most` vectors (P,); for each length of pieces the fastest."""
+def _fitting(steps: int, parameters: int, slots: int, intermediates: int, most: int) -> Iterator[Memory]:
+    """Strategies that take at most `most` floats; for each length of pieces the fastest."""
     if steps == 0:
         yield Store()
-    state = 1 + slots
+    state = (1 + slots) * parameters
     for length in range(steps, 0, -1):
         earlier = math.ceil(steps / length) - 1  # pieces that need a checkpoint
-        for within in (Store(), StoreGradients(slots=1)):
-            states = (most - within.cost(length, 1, slots).device) // state  # that fit besides
+        for within in (*_stores(intermediates), StoreGradients(slots=1)):
+            states = (
+                most - within.cost(length, parameters, slots, intermediates).device
+            ) // state  # that fit besides
             checkpoints = min(states, earlier)
             if checkpoints < min(1, earlier):
                 continue
             if isinstance(within, StoreGradients):
                 within = StoreGradients(slots=max(1, min(1 + states - checkpoints, length - 1)))
             yield Checkpoints(checkpoints, length, within) if earlier else within
+
+
+def _stores(intermediates: int) -> tuple[Store, ...]:
+    """Ways to keep whole steps, that which takes least last."""
+    return (Store(), Store(intermediates=False)) if intermediates else (Store(),)
 
 
 def _written(size: int) -> str:

@@ -44,7 +44,7 @@ class Checkpoints(Memory):
     def tape(self, steps: int, replay: Replay, place: Place = HERE) -> Tape:
         return _Pieces(self, steps, replay, place)
 
-    def cost(self, steps: int, parameters: int, slots: int) -> Cost:
+    def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
         if steps == 0:
             return Cost()
         pieces = self.pieces(steps)
@@ -53,17 +53,21 @@ class Checkpoints(Memory):
         # every sweep begins with the first piece, which may be shorter than the others
         shorter = (whole - first) * sweeps(pieces, self.slots)
         advanced = whole * advances(pieces, self.slots) - shorter
-        inner = self.within.cost(whole, parameters, slots)
-        inner_first = self.within.cost(first, parameters, slots)
+        inner = self.within.cost(whole, parameters, slots, intermediates)
+        inner_first = self.within.cost(first, parameters, slots, intermediates)
         return Cost(
             device=min(self.slots, earlier) * (1 + slots) * parameters + inner.device,
             host=inner.host,
             gradients=advanced + earlier * inner.gradients + inner_first.gradients,
             updates=advanced - earlier + earlier * inner.updates + inner_first.updates,
+            bare=earlier * inner.bare + inner_first.bare,
         )
 
     def precision(self, dtype: torch.dtype) -> torch.dtype:
         return self.within.precision(dtype)
+
+    def keeps_intermediates(self) -> bool:
+        return self.within.keeps_intermediates()
 
     def pieces(self, steps: int) -> int:
         """How many pieces a run of `steps` steps has."""
@@ -85,11 +89,14 @@ class SquareRoot(Memory):
     def tape(self, steps: int, replay: Replay, place: Place = HERE) -> Tape:
         return self.checkpoints(steps).tape(steps, replay, place)
 
-    def cost(self, steps: int, parameters: int, slots: int) -> Cost:
-        return self.checkpoints(steps).cost(steps, parameters, slots)
+    def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
+        return self.checkpoints(steps).cost(steps, parameters, slots, intermediates)
 
     def precision(self, dtype: torch.dtype) -> torch.dtype:
         return self.within.precision(dtype)
+
+    def keeps_intermediates(self) -> bool:
+        return self.within.keeps_intermediates()
 
     def checkpoints(self, steps: int) -> Checkpoints:
         """The same for a run of `steps` steps."""
@@ -124,8 +131,9 @@ class _Pieces(Within):
         nearest, theta, state = self.states.descend(piece)
         self._open(piece, end)
         for index in range(self._begin(nearest), end):
-            gradient = self.replay.gradient(index, theta)
-            self.put(index, Step(theta, state, gradient))
+            gradient, intermediates = self.replay.forward(index, theta)
+            self.put(index, Step(theta, state, gradient, intermediates))
+            del intermediates
             if index < end - 1:
                 theta, state = self.replay.update(gradient, state, theta)
 

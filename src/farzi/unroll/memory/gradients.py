@@ -32,13 +32,14 @@ class StoreGradients(Memory):
     def tape(self, steps: int, replay: Replay, place: Place = HERE) -> Tape:
         return _Gradients(steps, replay, place, Ladder(self.slots, place))
 
-    def cost(self, steps: int, parameters: int, slots: int) -> Cost:
+    def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
         if steps == 0:
             return Cost()
         states = min(self.slots, steps - 1) + 1  # and the last
         return Cost(
             device=(steps + states * (1 + slots)) * parameters,
             updates=advances(steps, self.slots) - (steps - 1),
+            bare=steps if intermediates else 0,
         )
 
 

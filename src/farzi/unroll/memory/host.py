@@ -1,6 +1,6 @@
 """The tape in the host's memory."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -26,12 +26,15 @@ class OnHost(Memory):
     def tape(self, steps: int, replay: Replay, place: Place = HERE) -> Tape:
         return self.memory.tape(steps, replay, Host(replay.device))
 
-    def cost(self, steps: int, parameters: int, slots: int) -> Cost:
-        inner = self.memory.cost(steps, parameters, slots)
-        return Cost(0, inner.device + inner.host, inner.gradients, inner.updates)
+    def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
+        inner = self.memory.cost(steps, parameters, slots, intermediates)
+        return replace(inner, device=0, host=inner.device + inner.host)
 
     def precision(self, dtype: torch.dtype) -> torch.dtype:
         return self.memory.precision(dtype)
+
+    def keeps_intermediates(self) -> bool:
+        return self.memory.keeps_intermediates()
 
 
 @dataclass(frozen=True)

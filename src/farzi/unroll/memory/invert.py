@@ -56,10 +56,11 @@ class Invert(Memory):
         _check(replay.optimizer)
         return _Backwards(steps, replay, place)
 
-    def cost(self, steps: int, parameters: int, slots: int) -> Cost:
+    def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
         if steps == 0:
             return Cost()
-        return Cost(device=(2 + slots) * parameters, gradients=steps - 1, updates=steps - 1)
+        bare = steps if intermediates else 0
+        return Cost(device=(2 + slots) * parameters, gradients=steps - 1, updates=steps - 1, bare=bare)
 
     def precision(self, dtype: torch.dtype) -> torch.dtype:
         return dtype if self.dtype is None else self.dtype
@@ -93,14 +94,11 @@ class _Backwards(Tape):
 
     def put(self, index: int, step: Step) -> None:
         if index == self.steps - 1:
-            keep = self.place.keep
-            self.last = Step(keep(step.theta), self.place.keep_state(step.state), keep(step.gradient))
+            self.last = self.place.keep_step(step)
 
     def pop(self, index: int) -> Step:
         if self.last is not None:
-            (theta, state, gradient), self.last = self.last, None
-            fetch = self.place.fetch
-            step = Step(fetch(theta), self.place.fetch_state(state), fetch(gradient))
+            step, self.last = self.place.fetch_step(self.last), None
         else:
             assert self.after is not None
             theta, state = self.after
@@ -114,7 +112,7 @@ class _Backwards(Tape):
         adam = _values(self.replay.optimizer, t - 1)
         root = square.sqrt() / (1 - adam.beta2**t) ** 0.5
         theta = theta + adam.learning_rate / (1 - adam.beta1**t) * mean / (root + adam.epsilon)
-        gradient = self.replay.gradient(index, theta)
+        gradient, _ = self.replay.forward(index, theta)
         mean = (mean - (1 - adam.beta1) * gradient) / adam.beta1
         square = (square - (1 - adam.beta2) * gradient * gradient) / adam.beta2
         # below 0 by rounding only, and that it is where no gradient was seen before

@@ -24,12 +24,14 @@ class Cost:
         host: floats that it holds at most in host memory.
         gradients: gradients of the loss evaluated again; a model call each.
         updates: updates of the optimizer made again, or undone; elementwise.
+        bare: reverse steps whose intermediates, if there are any, were not kept.
     """
 
     device: int = 0
     host: int = 0
     gradients: int = 0
     updates: int = 0
+    bare: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,21 +40,21 @@ class Replay:
 
     Attributes:
         optimizer: the optimizer, as the caller gave it.
-        gradient: gradient(index, theta), the gradient (P,) of step `index`'s loss at theta, (P,), with the
-            random draws of the forward run.
+        forward: forward(index, theta), the gradient (P,) of step `index`'s loss at theta, (P,), with the
+            random draws of the forward run, and the intermediates worth keeping.
         update: update(gradient, state, theta), the parameters and the state after a step; detached.
         device: where the run is.
     """
 
     optimizer: Optimizer
-    gradient: Callable[[int, Tensor], Tensor]
+    forward: Callable[[int, Tensor], tuple[Tensor, tuple[Tensor, ...]]]
     update: Callable[[Tensor, State, Tensor], tuple[Tensor, State]]
     device: torch.device
 
     def shifted(self, begin: int) -> "Replay":
         """The replay of the part of the run that begins at step `begin`, which it calls step 0."""
-        whole = self.gradient
-        return replace(self, gradient=lambda index, theta: whole(begin + index, theta))
+        whole = self.forward
+        return replace(self, forward=lambda index, theta: whole(begin + index, theta))
 
 
 class Place:
@@ -73,6 +75,24 @@ class Place:
     def fetch_state(self, kept: State) -> State:
         """A kept state, where the run can use it."""
         return State(kept.step, tuple(self.fetch(slot) for slot in kept.slots))
+
+    def keep_step(self, step: Step) -> Step:
+        """All of a step as it is kept."""
+        return Step(
+            self.keep(step.theta),
+            self.keep_state(step.state),
+            self.keep(step.gradient),
+            tuple(self.keep(part) for part in step.intermediates),
+        )
+
+    def fetch_step(self, kept: Step) -> Step:
+        """A kept step, where the run can use it."""
+        return Step(
+            self.fetch(kept.theta),
+            self.fetch_state(kept.state),
+            self.fetch(kept.gradient),
+            tuple(self.fetch(part) for part in kept.intermediates),
+        )
 
 
 HERE = Place()
@@ -130,15 +150,20 @@ class Memory(ABC):
         """
 
     @abstractmethod
-    def cost(self, steps: int, parameters: int, slots: int) -> Cost:
+    def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
         """What a run costs, exactly.
 
         Args:
             steps: T.
             parameters: P.
             slots: number of the optimizer's slots, each (P,).
+            intermediates: floats of a step that the execution finds worth keeping.
         """
 
     def precision(self, dtype: torch.dtype) -> torch.dtype:
         """The dtype in which the run keeps parameters and state; `dtype` is that of theta0."""
         return dtype
+
+    def keeps_intermediates(self) -> bool:
+        """Whether the steps that are put on its tapes should hold their intermediates."""
+        return False

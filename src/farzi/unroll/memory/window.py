@@ -33,11 +33,14 @@ class Window(Memory):
         begin = max(0, steps - self.last)
         return _Last(begin, self.memory.tape(steps - begin, replay.shifted(begin), place))
 
-    def cost(self, steps: int, parameters: int, slots: int) -> Cost:
-        return self.memory.cost(min(steps, self.last), parameters, slots)
+    def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
+        return self.memory.cost(min(steps, self.last), parameters, slots, intermediates)
 
     def precision(self, dtype: torch.dtype) -> torch.dtype:
         return self.memory.precision(dtype)
+
+    def keeps_intermediates(self) -> bool:
+        return self.memory.keeps_intermediates()
 
 
 class _Last(Within):
