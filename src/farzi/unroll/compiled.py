@@ -315,11 +315,14 @@ class Compiled:
             UntraceableError: the compiler refuses, or there is none.
         """
         try:
-            compiled = self.compiler(module)
-            with torch.no_grad():
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter(
+                    "ignore", DeprecationWarning
+                )  # of PyTorch's own modules, when they are loaded
+                compiled = self.compiler(module)
                 compiled(*inputs)
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [""])[0]
+            reason = " ".join(str(error).split("\n")[:2]).strip()
             raise UntraceableError(f"the compiler failed ({type(error).__name__}: {reason})") from error
         return compiled
 
