@@ -10,7 +10,7 @@ from farzi.cli import app
 
 SMALL = (
     "--hidden 8 --sequences 3 --length 4 --dim 2 --inner-steps 6 --window 3 --skip 1 "
-    "--outer-steps 5 --batch 4"
+    "--outer-steps 5 --outer-batch 4"
 )
 
 
