@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.fx import GraphModule
 
 from farzi.recipe import StudentSettings
 from farzi.soft import SoftEvents, embedding, soft_embedding
@@ -26,6 +27,7 @@ from farzi.unroll import (
     stacked_loss,
     unroll,
 )
+from farzi.unroll.graph import trace
 
 ROWS, DIM, VOCABULARY, WIDTH = 18, 3, 11, 5
 Function = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -170,7 +172,7 @@ def test_no_more_probabilities_than_a_chunk_are_made() -> None:
     """For a large vocabulary a chunk has at least 32 rows."""
     latents = torch.zeros(1000, 2)
     for vocabulary, rows in ((1 << 10, 128), (1 << 13, 32), (1 << 16, 32)):
-        slices = embedding._chunks(latents, torch.zeros(2, vocabulary), held=2)
+        slices = embedding.chunks(latents, torch.zeros(2, vocabulary), held=2)
         assert slices[0] == slice(0, rows)
         assert sum(len(latents[rows]) for rows in slices) == 1000
 
@@ -270,6 +272,70 @@ def test_the_metagradient_is_that_of_whole_events(
     right_end, right = metagradient(Whole(), students()[name], Eager(), batches)
     same(end, right_end)
     same(bars, right)
+
+
+def test_a_reverse_step_goes_over_the_probabilities_twice() -> None:
+    """P E and P U at once, then all cotangents at once; a plain gradient makes P E and Pᵀ Ȳ."""
+    execution = Compiled(compiler=interpreter)
+    metagradient(Factored(), students()["tied"], execution, [None] * 2)
+    used = {}
+    for (what, *_), graph in execution._graphs.items():
+        assert graph is not None
+        call: Any = graph.call
+        targets = [str(node.target) for node in call.graph.nodes]
+        name = what[0] if isinstance(what, tuple) else what
+        used[name] = [target for target in targets if target.startswith("farzi.soft")]
+    assert used["product"] == ["farzi.soft_embedding_both.default", "farzi.soft_backward_of_both.default"]
+    assert used["gradient"] == ["farzi.soft_embedding.default", "farzi.soft_gathering.default"]
+
+
+def graph_of(function: Callable[..., list[Tensor]]) -> tuple[GraphModule, list[Tensor]]:
+    generator = torch.Generator().manual_seed(3)
+    shapes = ((ROWS, DIM), (DIM, VOCABULARY), (VOCABULARY, 4), (VOCABULARY, 4), (ROWS, 4), (ROWS, 4))
+    inputs = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    return trace(function, inputs), inputs
+
+
+def soft_targets(module: GraphModule) -> list[str]:
+    names = (str(node.target).split(".") for node in module.graph.nodes)
+    return [name[1] for name in names if name[0] == "farzi"]
+
+
+def test_passes_are_one_only_where_their_results_are_added() -> None:
+    ops = torch.ops.farzi
+
+    def passes(d: Tensor, m: Tensor, e: Tensor, u: Tensor, y: Tensor, z: Tensor) -> list[list[Tensor]]:
+        return [
+            [ops.soft_embedding(d, m, e)],
+            [*ops.soft_gathering_backward(d, m, y, u)],
+            [*ops.soft_embedding_backward(d, m, e, z)],
+        ]
+
+    def added(*inputs: Tensor) -> list[Tensor]:
+        (first,), middle, last = passes(*inputs)
+        return [first, middle[0] + last[0], last[1] + middle[1], middle[2], last[2]]
+
+    def apart(*inputs: Tensor) -> list[Tensor]:
+        (first,), middle, last = passes(*inputs)
+        return [first, *middle, *last]
+
+    def subtracted(*inputs: Tensor) -> list[Tensor]:
+        (first,), middle, last = passes(*inputs)
+        return [first, middle[0] + last[0], middle[1] - last[1], middle[2]]
+
+    def depending(*inputs: Tensor) -> list[Tensor]:
+        d, m, e, u, y, z = inputs
+        first = ops.soft_embedding(d, m, e)
+        middle = ops.soft_gathering_backward(d, m, y, u * first.sum())
+        last = ops.soft_embedding_backward(d, m, e, z)
+        return [middle[0] + last[0], middle[1] + last[1]]
+
+    for function in (added, apart, subtracted, depending):
+        module, inputs = graph_of(function)
+        for found, right in zip(module(*inputs), function(*inputs), strict=True):
+            torch.testing.assert_close(found, right, rtol=1e-12, atol=1e-13)
+        fused = ["soft_embedding_both", "soft_backward_of_both"]
+        assert (soft_targets(module) == fused) == (function is added)
 
 
 def test_several_runs_at_once() -> None:

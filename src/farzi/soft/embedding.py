@@ -45,16 +45,16 @@ def soft_embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
 def _embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
     """P E."""
     result = latents.new_empty(len(latents), table.shape[1])
-    for rows in _chunks(latents, decoder, held=2):
-        torch.mm(_probabilities(latents[rows], decoder), table, out=result[rows])
+    for rows in chunks(latents, decoder, held=2):
+        torch.mm(probabilities(latents[rows], decoder), table, out=result[rows])
     return result
 
 
 def _gathering(latents: Tensor, decoder: Tensor, cotangent: Tensor) -> Tensor:
     """Pᵀ Ȳ."""
     result = latents.new_zeros(decoder.shape[1], cotangent.shape[1])
-    for rows in _chunks(latents, decoder, held=2):
-        result.addmm_(_probabilities(latents[rows], decoder).T, cotangent[rows])
+    for rows in chunks(latents, decoder, held=2):
+        result.addmm_(probabilities(latents[rows], decoder).T, cotangent[rows])
     return result
 
 
@@ -64,10 +64,10 @@ def _embedding_backward(
     """D̄, M̄ and Ē = Pᵀ Ȳ."""
     latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
     table_bar = torch.zeros_like(table)
-    for rows in _chunks(latents, decoder, held=3):
-        p = _probabilities(latents[rows], decoder)
+    for rows in chunks(latents, decoder, held=3):
+        p = probabilities(latents[rows], decoder)
         table_bar.addmm_(p.T, cotangent[rows])
-        _factors_backward(latents, decoder, table, cotangent, p, rows, latents_bar, decoder_bar)
+        factors_backward(latents, decoder, table, cotangent, p, rows, latents_bar, decoder_bar)
     return latents_bar, decoder_bar, table_bar
 
 
@@ -77,14 +77,14 @@ def _gathering_backward(
     """D̄, M̄ and P U, for the cotangent U of Pᵀ Ȳ, here called `table`."""
     latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
     result = torch.empty_like(cotangent)
-    for rows in _chunks(latents, decoder, held=3):
-        p = _probabilities(latents[rows], decoder)
+    for rows in chunks(latents, decoder, held=3):
+        p = probabilities(latents[rows], decoder)
         torch.mm(p, table, out=result[rows])
-        _factors_backward(latents, decoder, table, cotangent, p, rows, latents_bar, decoder_bar)
+        factors_backward(latents, decoder, table, cotangent, p, rows, latents_bar, decoder_bar)
     return latents_bar, decoder_bar, result
 
 
-def _factors_backward(
+def factors_backward(
     latents: Tensor,
     decoder: Tensor,
     table: Tensor,
@@ -101,14 +101,14 @@ def _factors_backward(
     decoder_bar.addmm_(latents[rows].T, z_bar)
 
 
-def _probabilities(latents: Tensor, decoder: Tensor) -> Tensor:
+def probabilities(latents: Tensor, decoder: Tensor) -> Tensor:
     """softmax(D M) of a chunk, (n, V), 0 in column 0."""
     logits = latents @ decoder
     logits[:, 0] = -torch.inf
     return torch.softmax(logits, dim=-1)
 
 
-def _chunks(latents: Tensor, decoder: Tensor, held: int) -> list[slice]:
+def chunks(latents: Tensor, decoder: Tensor, held: int) -> list[slice]:
     """Rows such that `held` arrays of their probabilities stay within `CHUNK` numbers."""
     size = max(ROWS, CHUNK // (held * max(1, decoder.shape[1])))
     return [slice(start, start + size) for start in range(0, len(latents), size)]
