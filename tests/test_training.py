@@ -110,6 +110,30 @@ def test_every_position_that_a_student_takes_is_trained(summary: Summary, tiny: 
         assert (moved.abs().amax(1) > 1e-4).all()
 
 
+@pytest.mark.parametrize("batch", [None, 4])
+def test_training_on_whole_and_on_factored_soft_events_is_the_same(summary: Summary, batch: int | None):
+    found = []
+    for soft_events in ("whole", "factored"):
+        inner = InnerSettings.model_validate({"batch": batch, "soft_events": soft_events, "steps": 9})
+        found.append(weights(train_on_summary(summary, SETTINGS, inner, seed=3).student))
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_each_step_reads_the_sequences_that_the_seed_says(summary: Summary):
+    inner = InnerSettings(batch=4, optimizer="sgd", steps=5, learning_rate=0.1)
+    ours = weights(train_on_summary(summary, SETTINGS, inner, seed=7).student)
+    theirs = make_student(SETTINGS, 41, 5, seed=7)
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1)
+    orders = np.concatenate([np.random.default_rng([7, 3, k]).permutation(6) for k in range(4)])
+    for rows in orders[:20].reshape(5, 4):
+        optimizer.zero_grad()
+        NextEvent(theirs)(summary.events()[rows]).backward()
+        optimizer.step()
+    for name, value in weights(theirs).items():
+        torch.testing.assert_close(ours[name], value, rtol=1e-4, atol=1e-6)
+
+
 def test_the_number_of_steps_is_the_recipes_or_the_one_asked_for(summary: Summary, recipe: Recipe):
     assert train_on_summary(summary, SETTINGS, recipe.inner, 0).steps == recipe.inner.steps
     none = train_on_summary(summary, SETTINGS, recipe.inner, 0, steps=0)

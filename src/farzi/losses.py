@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import Library, register_fake
 from torch.utils.flop_counter import register_flop_formula
 
+from farzi.operations import define, one_by_one
 from farzi.unroll import Fusion, add_fusion
 
 CHUNK = 2**18
@@ -160,34 +160,17 @@ def _chunks(hidden: Tensor, table: Tensor, held: int = 1) -> list[slice]:
     return [slice(start, start + size) for start in range(0, len(hidden), size)]
 
 
-_operations = Library("farzi", "DEF")
-
-
-def _define(schema: str, function: Any, like: Any) -> Any:
-    """An operation of PyTorch's dispatcher.
-
-    Args:
-        schema: its name and signature.
-        function: what it does, on any device.
-        like: makes empty outputs of the right shapes; what a trace sees.
-    """
-    name = _operations.define(schema, tags=[torch.Tag.pt2_compliant_tag])
-    _operations.impl(name, function, "CompositeExplicitAutograd")
-    register_fake(f"farzi::{name}", like, lib=_operations)
-    return getattr(torch.ops.farzi, name).default
-
-
-log_partition = _define(
+log_partition = define(
     "log_partition(Tensor hidden, Tensor table) -> (Tensor, Tensor, Tensor)",
     _log_partition,
     lambda h, e: (h.new_empty(()), torch.empty_like(h), torch.empty_like(e)),
 )
-log_partition_tangent = _define(
+log_partition_tangent = define(
     "log_partition_tangent(Tensor hidden, Tensor table, Tensor u, Tensor w) -> (Tensor, Tensor)",
     _log_partition_tangent,
     lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(e)),
 )
-log_partition_dual = _define(
+log_partition_dual = define(
     "log_partition_dual(Tensor hidden, Tensor table, Tensor u, Tensor w) -> (Tensor, Tensor, Tensor)",
     _log_partition_dual,
     lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(h), torch.empty_like(e)),
@@ -234,7 +217,7 @@ class _MeanLogPartition(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return _one_by_one(_MeanLogPartition, info, in_dims, inputs)
+        return one_by_one(_MeanLogPartition, info, in_dims, inputs)
 
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
@@ -274,23 +257,8 @@ class _HessianProduct(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return _one_by_one(_HessianProduct, info, in_dims, inputs)
+        return one_by_one(_HessianProduct, info, in_dims, inputs)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         raise NotImplementedError("the third derivative of mean_log_partition is not available")
-
-
-def _one_by_one(function: Any, info: Any, in_dims: Any, inputs: tuple[Tensor, ...]) -> Any:
-    """The batching rule of a function whose work fills the machine as it is: one member after the other."""
-    members = [
-        function.apply(
-            *(
-                value if dim is None else value.select(dim, member)
-                for value, dim in zip(inputs, in_dims, strict=True)
-            )
-        )
-        for member in range(info.batch_size)
-    ]
-    outputs = tuple(torch.stack(parts) for parts in zip(*members, strict=True))
-    return outputs, (0,) * len(outputs)

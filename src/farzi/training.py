@@ -7,9 +7,8 @@ training with early stopping.
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +18,9 @@ from torch.func import functional_call
 from farzi.data import Sequences, crops
 from farzi.losses import hard_next_event, soft_next_event
 from farzi.recipe import InnerSettings, StudentSettings
+from farzi.soft import Events, as_events
 from farzi.students import SASRec, Student
-from farzi.summary import Summary
+from farzi.summary import FEEDS, Rows, Summary, chosen_feed
 from farzi.unroll import SGD, Adagrad, Adam, AdamW, Momentum, Optimizer, RMSprop, train
 
 
@@ -77,32 +77,38 @@ def make_optimizer(settings: InnerSettings) -> Optimizer:
 class NextEvent(nn.Module):
     """A student's next-event loss as a function of its parameters: what the engine differentiates.
 
-    Called with soft events (B, L, V) it is the loss on a summary, with indices (B, L) the one on real events.
+    Called with soft events, whole (B, L, V) or in factors, it is the loss on a summary, with indices (B, L)
+    the one on real events.
     """
 
     def __init__(self, student: Student) -> None:
         super().__init__()
         self.student = student
 
-    def forward(self, events: Tensor) -> Tensor:
+    def forward(self, events: Events) -> Tensor:
         """Mean cross-entropy of the next event, nats."""
-        if events.is_floating_point():
-            embedded = self.student.embed(events)
-            # the targets are x E in the output table, which the input's embedding is already where tables are
-            # tied
-            tied = self.student.output_table is self.student.embedding
-            targets = embedded if tied else events @ self.student.output_table
-            return soft_next_event(self.student.hidden(embedded[:, :-1]), self.student.output_table, targets)
-        read = events[:, :-1]
-        hidden = self.student.hidden(self.student.embed(read), read > 0)
-        return hard_next_event(hidden, self.student.output_table, events)
+        if isinstance(events, Tensor) and not events.is_floating_point():
+            read = events[:, :-1]
+            hidden = self.student.hidden(self.student.embed(read), read > 0)
+            return hard_next_event(hidden, self.student.output_table, events)
+        embedded, targets = self.student.embed_twice(events)
+        return soft_next_event(self.student.hidden(embedded[:, :-1]), self.student.output_table, targets)
 
     def parameters_of(self, student: Student) -> dict[str, Tensor]:
         """The parameters of a student of the same architecture, detached, under this module's names."""
         return {f"student.{name}": value.detach() for name, value in student.named_parameters()}
 
-    def at(self, theta: dict[str, Tensor], events: Tensor, batch: Any = None) -> Tensor:
-        """The loss at parameters `theta`; `batch`, where given, indexes the sequences used."""
+    def at(
+        self, theta: dict[str, Tensor], data: Events | Mapping[str, Tensor], batch: Tensor | None = None
+    ) -> Tensor:
+        """The loss at parameters `theta`; `batch`, where given, indexes the sequences used.
+
+        Args:
+            theta: as `parameters_of` names them.
+            data: events, or the factors of soft events as a dict.
+            batch: rows of the data.
+        """
+        events = as_events(data)
         return functional_call(self, theta, (events if batch is None else events[batch],))
 
     def put(self, theta: dict[str, Tensor]) -> Student:
@@ -119,19 +125,21 @@ def train_on_summary(
 ) -> Trained:
     """Train a fresh student on a summary, with the inner loop's optimizer and number of steps.
 
+    Where a step reads a few sequences only (`inner.batch`), which ones is drawn as `farzi.summary.Rows` says.
+
     Args:
         summary: what to train on.
         settings: the architecture.
         inner: the training.
-        seed: of the student's first weights.
+        seed: of the student's first weights, and of the order of the summary's sequences.
         steps: number of steps instead of `inner.steps`.
     """
     start = time.perf_counter()
     loss = NextEvent(make_student(settings, summary.vocabulary, summary.length, seed))
-    schedule = [None] * (inner.steps if steps is None else steps)
+    schedule = Rows(summary.sequences, inner.batch, seed).batches(0, inner.steps if steps is None else steps)
     with torch.no_grad():
-        events = summary.events()
-    end = train(loss.at, loss.parameters_of(loss.student), events, make_optimizer(inner), schedule)
+        data = FEEDS[chosen_feed(inner, summary)[0]](summary)
+    end = train(loss.at, loss.parameters_of(loss.student), data, make_optimizer(inner), schedule)
     return Trained(loss.put(end.theta), time.perf_counter() - start, len(schedule))
 
 

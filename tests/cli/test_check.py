@@ -23,7 +23,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(log: Path, *words: str) -> Result:
     size = ("--hidden", "8", "--sequences", "3", "--length", "4", "--dim", "2", "--inner-steps", "8")
-    words = ("check", str(log), *size, "--batch", "4", "--directions", "2", *words)
+    words = ("check", str(log), *size, "--outer-batch", "4", "--directions", "2", *words)
     before = set(log.parent.iterdir())
     result = CliRunner().invoke(app, words, prog_name="farzi")
     assert set(log.parent.iterdir()) == before

@@ -10,7 +10,7 @@ from farzi.cli import app
 
 SMALL = (
     "--hidden 8 --sequences 3 --length 4 --dim 2 --inner-steps 6 --window 3 --skip 1 "
-    "--outer-steps 5 --batch 4"
+    "--outer-steps 5 --outer-batch 4"
 )
 
 
@@ -47,6 +47,19 @@ def test_the_plan_as_a_table(log: Path):
     assert result.exit_code == 0, result.output
     assert "* Store()" in result.stdout
     assert "Not included: 2 validations" in result.stdout
+
+
+def test_the_plan_says_how_soft_events_are_read(log: Path):
+    whole = json.loads(run(log, "--json").stdout)
+    result = run(log, "--json", "--inner-batch", "2")
+    assert result.exit_code == 0, result.output
+    few = json.loads(result.stdout)
+    assert (whole["soft_events"], few["soft_events"]) == ("whole", "factored")
+    assert few["soft_events_because"] == "a step reads 2 of 3 sequences"
+    assert whole["summary_bytes"] == 4 * 3 * 4 * 9
+    assert few["summary_bytes"] == few["data_cotangent_bytes"] == 4 * (3 * 4 * 2 + 2 * 9)
+    calls = [(row["gradients"], row["products"]) for row in few["strategies"]]
+    assert calls == [(row["gradients"], row["products"]) for row in whole["strategies"]]
 
 
 def test_too_little_memory_is_one_line(log: Path):

@@ -10,9 +10,9 @@ from farzi.distillation import Anew, Fresh, Outer, Pool
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.outer import cosine
 from farzi.recipe import StudentSettings
-from farzi.summary import Gaussian, Size, Summary
+from farzi.summary import Factored, Feed, Gaussian, Size, Summary, Whole
 from farzi.training import NextEvent, make_student
-from farzi.unroll import Adam, Eager
+from farzi.unroll import Adam, Eager, unroll
 
 SETTINGS = StudentSettings(hidden=6)
 STEPS, WINDOW, SKIP, BATCH, SEED = 7, 3, 2, 5, 11
@@ -31,7 +31,13 @@ class RecordingClip(RunningClip):
         return super().__call__(gradient)
 
 
-def made(tiny: Dataset, pool: int, dtype: torch.dtype = torch.float32) -> tuple[Outer, RecordingClip, Fresh]:
+def made(
+    tiny: Dataset,
+    pool: int,
+    dtype: torch.dtype = torch.float32,
+    feed: Feed | None = None,
+    rows: int | None = None,
+) -> tuple[Outer, RecordingClip, Fresh]:
     start = Gaussian()(Size(6, 5, 4, 41, 0.5), tiny.train, np.random.default_rng(0))
     start = Summary(start.latents.to(dtype), start.decoder.to(dtype), start.temperature)
     loss = NextEvent(make_student(SETTINGS, 41, 5, 0))
@@ -42,11 +48,19 @@ def made(tiny: Dataset, pool: int, dtype: torch.dtype = torch.float32) -> tuple[
 
     runs = Pool(weights, STEPS, WINDOW, SKIP, pool) if pool else Anew(weights, STEPS, WINDOW, SKIP)
     clip = RecordingClip()
-    return Outer(start, loss, tiny.train, INNER, WINDOW, runs, BATCH, clip, SEED, Eager()), clip, fresh
+    outer = Outer(
+        start, loss, tiny.train, INNER, WINDOW, runs, BATCH, clip, SEED, Eager(), feed or Whole(), rows
+    )
+    return outer, clip, fresh
 
 
 def by_autograd(
-    loss: NextEvent, theta: dict[str, Tensor], summary: Summary, windows: Tensor, age: int
+    loss: NextEvent,
+    theta: dict[str, Tensor],
+    summary: Summary,
+    windows: Tensor,
+    age: int,
+    schedule: list[list[int]] | None = None,
 ) -> Tensor:
     """The metagradient of `age` fixed and `WINDOW` differentiated steps of Adam, written out as a loop."""
     latents, decoder = summary.latents.clone().requires_grad_(), summary.decoder.clone().requires_grad_()
@@ -59,7 +73,8 @@ def by_autograd(
             name: value if differentiated and t > age + 1 else value.detach().requires_grad_()
             for name, value in theta.items()
         }
-        value = loss.at(theta, soft if differentiated else soft.detach())
+        events = soft if schedule is None else soft[schedule[t - 1]]
+        value = loss.at(theta, events if differentiated else events.detach())
         gradients = torch.autograd.grad(value, list(theta.values()), create_graph=differentiated)
         after = {}
         for (name, parameter), g in zip(theta.items(), gradients):
@@ -76,10 +91,12 @@ def by_autograd(
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-4)])
 @pytest.mark.parametrize("pool", [0, 2])
+@pytest.mark.parametrize("feed", [Whole(), Factored()], ids=["whole", "factored"])
+@pytest.mark.parametrize("rows", [None, 4])
 def test_the_metagradient_is_that_of_the_plain_loop(
-    tiny: Dataset, pool: int, dtype: torch.dtype, tolerance: float
+    tiny: Dataset, pool: int, dtype: torch.dtype, tolerance: float, feed: Feed, rows: int | None
 ):
-    outer, clip, fresh = made(tiny, pool, dtype)
+    outer, clip, fresh = made(tiny, pool, dtype, feed, rows)
     for step in range(2 if pool == 0 else 1):  # a pooled run's first steps are taken on an older summary
         before = outer.summary
         outer.take_step(0.03)
@@ -89,7 +106,12 @@ def test_the_metagradient_is_that_of_the_plain_loop(
         age = SKIP if pool else int(rng.integers(SKIP, STEPS - WINDOW + 1))
         theta = {name: value.to(dtype) for name, value in fresh(rng).items()}
         windows = torch.from_numpy(crops(tiny.train, 5, BATCH, rng))
-        expected = by_autograd(fresh.loss, theta, before, windows, age)
+        schedule = None
+        if rows is not None:
+            seed = int(np.random.default_rng([SEED, 4, step]).integers(2**62))
+            orders = [np.random.default_rng([seed, 3, k]).permutation(6) for k in range(5)]
+            schedule = np.concatenate(orders)[: rows * STEPS].reshape(STEPS, rows).tolist()
+        expected = by_autograd(fresh.loss, theta, before, windows, age, schedule)
         error = (clip.seen[-1] - expected).norm() / expected.norm()
         assert expected.norm() > 1e-4
         assert error < tolerance
@@ -118,17 +140,32 @@ def test_a_step_moves_the_summary_as_adam_does(tiny: Dataset):
 
 @pytest.mark.usefixtures("_generators_untouched")
 @pytest.mark.parametrize("pool", [0, 3])
-def test_a_step_depends_on_the_state_before_it_alone(tiny: Dataset, pool: int):
-    first, _, _ = made(tiny, pool)
-    second, _, _ = made(tiny, pool)
+@pytest.mark.parametrize("rows", [None, 4])
+def test_a_step_depends_on_the_state_before_it_alone(tiny: Dataset, pool: int, rows: int | None):
+    first, _, _ = made(tiny, pool, rows=rows)
+    second, _, _ = made(tiny, pool, rows=rows)
     reports = [first.take_step(0.03) for _ in range(6)]
     assert [second.take_step(0.03) for _ in range(3)] == reports[:3]
-    third, clip, _ = made(tiny, pool)
+    third, clip, _ = made(tiny, pool, rows=rows)
     third.restore({name: value.clone() for name, value in second.tensors().items()}, second.step)
     clip.mean = second._clip.mean
     assert [third.take_step(0.03) for _ in range(3)] == reports[3:]
     for name, value in first.tensors().items():
         assert torch.equal(third.tensors()[name], value), name
+
+
+def test_the_check_sees_the_step_that_will_be_taken(tiny: Dataset):
+    """Its rows and its feed: what `farzi check` differentiates is the metagradient of the next step."""
+    for feed in (Whole(), Factored()):
+        outer, clip, _ = made(tiny, 2, torch.float64, feed, 4)
+        run = outer.as_run()
+        leaves = {name: leaf.clone().requires_grad_() for name, leaf in run["data"].items()}
+        end = unroll(
+            run["loss"], run["theta0"], run["view"](leaves), INNER, run["batches"], state=run["state"]
+        )
+        bars = torch.autograd.grad(run["outer"](end), list(leaves.values()))
+        outer.take_step(0.03)
+        torch.testing.assert_close(torch.cat([bar.reshape(-1) for bar in bars]), clip.seen[0])
 
 
 def test_nothing_is_left_to_differentiate(tiny: Dataset):

@@ -74,6 +74,21 @@ def test_a_stopped_run_ends_like_an_uninterrupted_one(
     assert {path.name for path in out.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
 
 
+@pytest.mark.parametrize("pool", [0, 3])
+@pytest.mark.parametrize("soft_events", ["whole", "factored"])
+def test_a_stopped_run_reads_on_where_it_was(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, soft_events: str, pool: int
+):
+    """Steps that read some sequences only go on in the orders in which they began."""
+    recipe = change(recipe, "inner", batch=4, soft_events=soft_events, pool=pool)
+    distill(recipe, tmp_path / "whole", dataset=tiny)
+    for step in (1, 6, 7):
+        with pytest.raises(KeyboardInterrupt, match=f"^stopped after outer step {step}"):
+            distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(step))
+    distill(recipe, tmp_path / "cut", dataset=tiny)
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
 def test_two_runs_of_a_recipe_are_the_same(
     tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
 ):

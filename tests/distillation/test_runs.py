@@ -1,7 +1,9 @@
 """Inner runs under way: their ages, their end, and their way into a checkpoint and back."""
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,13 +38,24 @@ def age(theta: dict[str, Tensor], state: State | None, steps: int) -> tuple[dict
     return theta, State(steps + (0 if state is None else state.step), ())
 
 
-def outer_steps(runs: Runs, begin: int, end: int, advance: Advance = train) -> list[Point]:
+def began(step: int, advance: Callable[..., Any] = train) -> Advance:
+    """New runs, begun at an outer step."""
+
+    def advanced(theta: dict[str, Tensor], steps: int) -> Point:
+        theta, state = advance(theta, None, steps)
+        return Point(theta, state, step)
+
+    return advanced
+
+
+def outer_steps(runs: Runs, begin: int, end: int, advance: Callable[..., Any] = train) -> list[Point]:
     """What outer steps take, as `Outer` does it: a generator for each step."""
     taken = []
     for step in range(begin, end):
-        point = runs.take(advance, np.random.default_rng([0, step]))
+        point = runs.take(began(step, advance), np.random.default_rng([0, step]))
         taken.append(point)
-        runs.put(Point(*advance(point.theta, point.state, WINDOW)))
+        theta, state = advance(point.theta, point.state, WINDOW)
+        runs.put(Point(theta, state, point.born))
     return taken
 
 
@@ -83,11 +96,13 @@ def test_a_run_goes_on_where_its_window_ended_and_begins_again_after_the_last():
 
 def test_a_run_that_diverged_is_given_up():
     runs = Pool(first_weights, STEPS, WINDOW, 3, 1)
-    point = runs.take(train, np.random.default_rng(0))
+    point = runs.take(began(0), np.random.default_rng(0))
     lost = {name: value * torch.nan for name, value in point.theta.items()}
     runs.put(Point(lost, point.state))
     assert runs.tensors() == {}
-    assert all(value.isfinite().all() for value in runs.take(train, np.random.default_rng(1)).theta.values())
+    assert all(
+        value.isfinite().all() for value in runs.take(began(1), np.random.default_rng(1)).theta.values()
+    )
 
 
 @pytest.mark.parametrize("size", [0, 1, 5])
@@ -102,7 +117,7 @@ def test_restored_runs_go_on_bit_for_bit(size: int, cut: int):
     outer_steps(after, 50, 60)  # what was there before does not stay
     after.restore({name: value.clone() for name, value in before.tensors().items()})
     for ours, theirs in zip(outer_steps(after, cut, 30), expected, strict=True):
-        assert ours.state.step == theirs.state.step
+        assert (ours.state.step, ours.born) == (theirs.state.step, theirs.born)
         assert list(ours.theta) == list(theirs.theta) == list(NAMES)
         assert all(torch.equal(ours.theta[name], theirs.theta[name]) for name in NAMES)
         assert all(torch.equal(a, b) for a, b in zip(ours.state.slots, theirs.state.slots, strict=True))

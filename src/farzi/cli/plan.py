@@ -54,6 +54,7 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], as_json: bool
             "log": f"{dataset.name}, V = {len(dataset.vocabulary):,}",
             "summary": f"{recipe.summary.sequences} x {recipe.summary.length} events, "
             f"{_bytes(planned.summary_bytes)} while it is learnt from",
+            "soft_events": f"{planned.feed}: {planned.feed_because}",
             "student": f"{recipe.student.name}, P = {window.parameters:,}",
             "window": f"{window.steps} steps differentiated an outer step, {outside:.1f} steps besides",
             "execution": f"{planned.execution}: {planned.because}",
@@ -117,6 +118,8 @@ def _facts(planned: "RunPlan") -> dict[str, Any]:
     return {
         "execution": planned.execution,
         "because": planned.because,
+        "soft_events": planned.feed,
+        "soft_events_because": planned.feed_because,
         "parameters": window.parameters,
         "window": window.steps,
         "outer_steps": planned.outer_steps,

@@ -13,7 +13,7 @@ from farzi.distillation.weights import Fresh, Mixed, Pretrained, Theta, Weights
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
 from farzi.students import Student
-from farzi.summary import Gaussian, Size, Summary, Transitions
+from farzi.summary import FEEDS, Gaussian, Size, Summary, Transitions, chosen_feed
 from farzi.training import NextEvent, make_optimizer, make_student
 from farzi.unroll import Compiled, Eager, Execution, interpreter
 
@@ -81,6 +81,8 @@ def outer_loop(
         clip,
         recipe.seed,
         EXECUTIONS[chosen_execution(recipe, student)[0]](),
+        FEEDS[chosen_feed(recipe.inner, start)[0]],
+        recipe.inner.batch,
     )
 
 
@@ -118,7 +120,8 @@ def _eager_seconds(recipe: Recipe, student: Student) -> float:
     """What all outer steps may take."""
     if recipe.outer.minutes is not None:
         return 60 * recipe.outer.minutes
-    events = recipe.summary.sequences * recipe.summary.length
+    sequences = recipe.summary.sequences
+    events = min(sequences, recipe.inner.batch or sequences) * recipe.summary.length
     parameters = sum(value.numel() for value in student.parameters())
     gradient = 2 * 3 * 2 * events * parameters  # products forward and back, the tables twice: in and out
     return recipe.outer.steps * recipe.inner.window * 5 * gradient / SPEED

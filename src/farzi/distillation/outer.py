@@ -5,6 +5,7 @@ the state before it and on nothing else: a resumed run repeats an uninterrupted 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from farzi.data import Sequences, crops
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.runs import Point, Runs
 from farzi.distillation.weights import Theta
-from farzi.summary import Summary
+from farzi.summary import Feed, Rows, Summary
 from farzi.training import NextEvent
 from farzi.unroll import Adam, Execution, Optimizer, State, train, unroll_with_state
 
@@ -60,6 +61,8 @@ class Outer:
         clip: of the metagradient.
         seed: of all draws.
         execution: of the inner loop's derivatives.
+        feed: how the inner loop reads the summary.
+        rows: sequences that each of its steps reads; None: all.
 
     Attributes:
         step: outer steps taken.
@@ -77,12 +80,14 @@ class Outer:
         clip: RunningClip,
         seed: int,
         execution: Execution,
+        feed: Feed,
+        rows: int | None,
     ) -> None:
         self.step = 0
         self._summary = summary.detach()
         self._loss, self._log, self._inner, self._window = loss, log, inner, window
         self._runs, self._batch, self._clip, self._seed = runs, batch, clip, seed
-        self._execution = execution
+        self._execution, self._feed, self._rows = execution, feed, rows
         self._adam = Adam(0.0).init(self._flat())
 
     @property
@@ -94,12 +99,10 @@ class Outer:
         """What the next step will draw; the same however often it is called before that step."""
         rng = np.random.default_rng([self._seed, 1, self.step])
 
-        def advance(theta: Theta, state: State | None, steps: int) -> tuple[Theta, State]:
-            fixed, schedule = self._summary.events(), [None] * steps
-            end = train(
-                self._loss.at, theta, fixed, self._inner, schedule, state=state, execution=self._execution
-            )
-            return end.theta, end.state
+        def advance(theta: Theta, steps: int) -> Point:
+            data, schedule = self._feed(self._summary), self._schedule(self.step).batches(0, steps)
+            end = train(self._loss.at, theta, data, self._inner, schedule, execution=self._execution)
+            return Point(end.theta, end.state, born=self.step)
 
         begin = self._runs.take(advance, rng)
         length = self._loss.student.length + 1
@@ -115,9 +118,9 @@ class Outer:
             "theta0": begin.theta,
             "data": {"latents": self._summary.latents, "decoder": self._summary.decoder},
             "optimizer": self._inner,
-            "batches": [None] * self._window,
+            "batches": self._window_of(begin),
             "state": begin.state,
-            "view": lambda data: Summary(data["latents"], data["decoder"], temperature).events(),
+            "view": lambda data: self._feed(Summary(data["latents"], data["decoder"], temperature)),
             "execution": self._execution,
         }
 
@@ -126,13 +129,12 @@ class Outer:
         begin, windows = self.draw()
         latents = self._summary.latents.detach().requires_grad_()
         decoder = self._summary.decoder.detach().requires_grad_()
-        events = Summary(latents, decoder, self._summary.temperature).events()
         end = unroll_with_state(
             self._loss.at,
             begin.theta,
-            events,
+            self._feed(Summary(latents, decoder, self._summary.temperature)),
             self._inner,
-            [None] * self._window,
+            self._window_of(begin),
             state=begin.state,
             execution=self._execution,
         )
@@ -142,7 +144,8 @@ class Outer:
         gradient, norm = self._clip(torch.cat([bar.reshape(-1) for bar in bars]))
         flat, self._adam = Adam(rate).update(gradient, self._adam, self._flat())
         self._summary = self._unflat(flat)
-        self._runs.put(Point({name: value.detach() for name, value in end.theta.items()}, end.state))
+        theta = {name: value.detach() for name, value in end.theta.items()}
+        self._runs.put(Point(theta, end.state, begin.born))
         self.step += 1
         return StepReport(float(loss.detach()), norm)
 
@@ -165,6 +168,15 @@ class Outer:
         self._runs.restore(
             {name.removeprefix("runs/"): value for name, value in tensors.items() if name.startswith("runs/")}
         )
+
+    def _schedule(self, born: int) -> Rows:
+        """The sequences that a run reads which began at outer step `born`."""
+        seed = int(np.random.default_rng([self._seed, 4, born]).integers(2**62))
+        return Rows(self._summary.sequences, self._rows, seed)
+
+    def _window_of(self, begin: Point) -> Sequence[None] | Tensor:
+        """The sequences that the differentiated steps from a point on read."""
+        return self._schedule(begin.born).batches(begin.state.step, self._window)
 
     def _flat(self) -> Tensor:
         return torch.cat([self._summary.latents.reshape(-1), self._summary.decoder.reshape(-1)])

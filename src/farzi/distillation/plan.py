@@ -16,9 +16,10 @@ from farzi.distillation.runs import Point
 from farzi.distillation.weights import Theta
 from farzi.evaluation import evaluate
 from farzi.recipe import Recipe
-from farzi.summary import Summary
+from farzi.summary import FEEDS, Feed, Rows, Summary, chosen_feed
 from farzi.training import EventTraining, NextEvent, make_optimizer, make_student
 from farzi.unroll import Budget, Memory, Plan, State, Store, plan
+from farzi.unroll.trees import tree_leaves, with_leaves
 
 ROUNDS = 3
 """How often what lies outside the inner loop is timed."""
@@ -33,7 +34,9 @@ class RunPlan:
         used: the strategy that a distillation uses.
         execution: how steps are carried out: "eager", "graph" or "compiled".
         because: why.
-        summary_bytes: of the soft events, which exist beside the window's own bytes.
+        feed: how the inner loop reads the summary: "whole" or "factored".
+        feed_because: why.
+        summary_bytes: of what it reads, soft events or factors, beside the window's own bytes.
         plain_steps: undifferentiated inner steps of the whole run.
         seconds_real: outside the inner loop, in an outer step: soft events, loss on real events, and back.
         outer_steps: how many.
@@ -47,6 +50,8 @@ class RunPlan:
     used: Memory
     execution: str
     because: str
+    feed: str
+    feed_because: str
     summary_bytes: int
     plain_steps: int
     seconds_real: float
@@ -83,14 +88,17 @@ def plan_run(
     loss = NextEvent(student)
     theta = loss.parameters_of(student)
     execution, because = chosen_execution(recipe, student)
+    name, feed_because = chosen_feed(recipe.inner, start)
+    feed = FEEDS[name]
     with torch.no_grad():
-        events = start.events()
+        fed = feed(start)
+    data = with_leaves(fed, [leaf.clone().requires_grad_() for leaf in tree_leaves(fed)])
     window = plan(
         loss.at,
         theta,
-        events.clone().requires_grad_(),
+        data,
         make_optimizer(recipe.inner),
-        [None] * recipe.inner.window,
+        Rows(start.sequences, recipe.inner.batch, recipe.seed).batches(0, recipe.inner.window),
         memories,
         execution=EXECUTIONS[execution](),
         calibrate=ROUNDS,
@@ -109,9 +117,11 @@ def plan_run(
         used=Store(),
         execution=execution,
         because=because,
-        summary_bytes=events.numel() * events.element_size(),
+        feed=name,
+        feed_because=feed_because,
+        summary_bytes=sum(leaf.numel() * leaf.element_size() for leaf in tree_leaves(fed)),
         plain_steps=_plain_steps(recipe),
-        seconds_real=_seconds(lambda: _outside(start, loss, theta, real)),
+        seconds_real=_seconds(lambda: _outside(start, feed, loss, theta, real)),
         outer_steps=recipe.outer.steps,
         validations=1 + -(-recipe.outer.steps // recipe.outer.validate_every),
         seconds_validation=recipe.outer.validate_students * (recipe.inner.steps * train_step + measured),
@@ -124,10 +134,10 @@ def _plain_steps(recipe: Recipe) -> int:
     """Inner steps that a run takes undifferentiated: its own draws, drawn here."""
     taken = 0
 
-    def advance(theta: Theta, state: State | None, steps: int) -> tuple[Theta, State]:
+    def advance(theta: Theta, steps: int) -> Point:
         nonlocal taken
         taken += steps
-        return {}, State(steps, ())
+        return Point({}, State(steps, ()))
 
     def nothing(rng: np.random.Generator) -> Theta:
         return {}
@@ -139,11 +149,11 @@ def _plain_steps(recipe: Recipe) -> int:
     return taken
 
 
-def _outside(start: Summary, loss: NextEvent, theta: Theta, real: Tensor) -> None:
+def _outside(start: Summary, feed: Feed, loss: NextEvent, theta: Theta, real: Tensor) -> None:
     """What an outer step does before and after its window, the optimizer's step aside."""
     latents, decoder = start.latents.detach().requires_grad_(), start.decoder.detach().requires_grad_()
-    events = Summary(latents, decoder, start.temperature).events()
-    torch.autograd.grad(events, [latents, decoder], torch.ones_like(events))
+    leaves = tree_leaves(feed(Summary(latents, decoder, start.temperature)))
+    torch.autograd.grad(leaves, [latents, decoder], [torch.ones_like(leaf) for leaf in leaves])
     _gradient(loss, theta, real)
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from farzi.distillation.weights import Theta, Weights
 from farzi.unroll import State
 
-Advance = Callable[[Theta, State | None, int], tuple[Theta, State]]
-"""advance(theta, state, steps): train so many steps on today's summary, nothing differentiated."""
+Advance = Callable[[Theta, int], "Point"]
+"""advance(theta, steps): train so many steps from new weights on today's summary, nothing differentiated."""
 
 
 class Point(NamedTuple):
@@ -26,10 +26,13 @@ class Point(NamedTuple):
     Attributes:
         theta: its parameters.
         state: its optimizer's state; `state.step` is its age.
+        born: the outer step at which its training began. With the age it says which of the summary's
+            sequences the next inner steps read.
     """
 
     theta: Theta
     state: State
+    born: int = 0
 
 
 class Runs(Protocol):
@@ -68,7 +71,7 @@ class Anew:
     def take(self, advance: Advance, rng: np.random.Generator) -> Point:
         """See `Runs`."""
         age = int(rng.integers(self._first, self._last + 1))
-        return Point(*advance(self._weights(rng), None, age))
+        return advance(self._weights(rng), age)
 
     def put(self, point: Point) -> None:
         """Forget it."""
@@ -104,7 +107,7 @@ class Pool:
         self._taken = int(rng.integers(len(self._points)))
         point = self._points[self._taken]
         if point is None or point.state.step > self._last:
-            return Point(*advance(self._weights(rng), None, self._first))
+            return advance(self._weights(rng), self._first)
         return point
 
     def put(self, point: Point) -> None:
@@ -113,25 +116,28 @@ class Pool:
         self._points[self._taken] = point if whole else None
 
     def tensors(self) -> dict[str, Tensor]:
-        """See `Runs`; the ages are in the names."""
+        """See `Runs`; ages, and the outer steps at which runs began, are in the names."""
         kept: dict[str, Tensor] = {}
         for place, point in enumerate(self._points):
             if point is not None:
-                prefix = f"{place}/{point.state.step}/"
+                prefix = f"{place}/{point.state.step}@{point.born}/"
                 kept |= {f"{prefix}theta/{name}": value for name, value in point.theta.items()}
                 kept |= {f"{prefix}slot/{k}": slot for k, slot in enumerate(point.state.slots)}
         return kept
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """See `Runs`."""
-        found: dict[tuple[int, int], tuple[Theta, dict[int, Tensor]]] = {}
+        found: dict[tuple[int, int, int], tuple[Theta, dict[int, Tensor]]] = {}
         for name, value in tensors.items():
-            place, age, kind, rest = name.split("/", 3)
-            theta, slots = found.setdefault((int(place), int(age)), ({}, {}))
+            place, when, kind, rest = name.split("/", 3)
+            age, _, born = when.partition("@")
+            born = int(born or 0)  # not there in states saved before steps could read a few sequences
+            theta, slots = found.setdefault((int(place), int(age), born), ({}, {}))
             if kind == "theta":
                 theta[rest] = value
             else:
                 slots[int(rest)] = value
         self._points = [None] * len(self._points)
-        for (place, age), (theta, slots) in found.items():
-            self._points[place] = Point(theta, State(age, tuple(slots[k] for k in sorted(slots))))
+        for (place, age, born), (theta, slots) in found.items():
+            state = State(age, tuple(slots[k] for k in sorted(slots)))
+            self._points[place] = Point(theta, state, born)

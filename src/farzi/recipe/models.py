@@ -105,6 +105,16 @@ class InnerSettings(Settings):
         description="Adam's epsilon in the inner loop; too small a value makes the metagradient rough",
     )
     steps: int = Field(default=50, ge=1, description="inner steps (T) of a whole training")
+    batch: int | None = Field(
+        default=None,
+        ge=1,
+        description="sequences of the summary that each inner step reads, in random orders; all if left out",
+    )
+    soft_events: Literal["auto", "whole", "factored"] = Field(
+        default="auto",
+        description="how inner steps read the summary: its soft events, made once and held, or their factors "
+        "of which each step makes a few rows at a time; auto takes factors where that saves memory or time",
+    )
     window: int = Field(default=10, ge=1, description="the last steps run that are differentiated (K)")
     skip: int = Field(default=10, ge=0, description="first inner steps, which are never differentiated")
     weights: Literal["fresh", "pretrained", "mixed"] = Field(

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from farzi.data import pad_left
+from farzi.soft import Events, SoftEvents
 
 
 class Student(nn.Module):
     """A causal sequence model over a vocabulary of V events, index 0 being padding.
 
-    It takes event indices (B, L), padded on the left, or soft events (B, L, V), whose embedding is their mean
-    embedding X E. A concrete student gives `hidden`; everything else follows.
+    It takes event indices (B, L), padded on the left, or soft events X, whose embedding is their mean
+    embedding X E: whole, (B, L, V), or in factors (`SoftEvents`), which are embedded without being made. A
+    concrete student gives `hidden`, which sees embedded events only; everything else follows.
 
     Attributes:
         embedding: the embedding table E, (V, width); its row 0 never enters.
@@ -38,15 +40,28 @@ class Student(nn.Module):
         """The table (V, width) that scores events: tied to the embedding unless a student says otherwise."""
         return self.embedding
 
-    def embed(self, events: Tensor) -> Tensor:
-        """Embeddings (B, L, width) of indices (B, L) or of soft events (B, L, V)."""
-        if events.is_floating_point():
-            return events @ self.embedding
-        return self.embedding[events] * (events > 0).unsqueeze(-1)
+    def embed(self, events: Events) -> Tensor:
+        """Embeddings (B, L, width) of indices (B, L) or of soft events."""
+        if isinstance(events, Tensor) and not events.is_floating_point():
+            return self.embedding[events] * (events > 0).unsqueeze(-1)
+        return _mean_rows(events, self.embedding)
 
-    def forward(self, events: Tensor) -> Tensor:
+    def embed_twice(self, events: Events) -> tuple[Tensor, Tensor]:
+        """Soft events by the embedding table, as they are read, and by the output table, as targets.
+
+        Where the tables are tied both are one tensor (B, L, width); else both tables are gone through once.
+        """
+        inputs, outputs = self.embedding, self.output_table
+        if outputs is inputs:
+            embedded = self.embed(events)
+            return embedded, embedded
+        both = _mean_rows(events, torch.cat([inputs, outputs], dim=1))
+        read, targets = both.split([inputs.shape[1], outputs.shape[1]], dim=-1)
+        return read, targets
+
+    def forward(self, events: Events) -> Tensor:
         """Scores of every event as the next one at each position, (B, L, V); padding scores −∞."""
-        real = None if events.is_floating_point() else events > 0
+        real = events > 0 if isinstance(events, Tensor) and not events.is_floating_point() else None
         scores = self.hidden(self.embed(events), real) @ self.output_table.T
         return scores.index_fill(-1, torch.zeros(1, dtype=torch.long, device=scores.device), -torch.inf)
 
@@ -79,3 +94,8 @@ class Student(nn.Module):
                 row[torch.as_tensor(np.asarray(history, np.int64), device=device)] = -torch.inf
         found = scores.topk(k, dim=-1)
         return found.indices, found.values
+
+
+def _mean_rows(events: Events, table: Tensor) -> Tensor:
+    """X E, (B, L, width), for soft events X and a table E, (V, width)."""
+    return events.embedded(table) if isinstance(events, SoftEvents) else events @ table

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from farzi.soft import SoftEvents
+
 
 @dataclass(frozen=True, eq=False)
 class Summary:
@@ -60,6 +62,10 @@ class Summary:
         padding = torch.zeros_like(logits[0, 0])
         padding[0] = -torch.inf
         return torch.softmax(logits + padding, dim=-1)
+
+    def soft_events(self) -> SoftEvents:
+        """The same in factors, D̃ / τ and M: what `events` makes is never held. Differentiable in both."""
+        return SoftEvents(self.latents / self.temperature, self.decoder)
 
     def detach(self) -> "Summary":
         """The same numbers without gradients."""

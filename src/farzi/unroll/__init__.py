@@ -20,6 +20,7 @@ from farzi.unroll.execution import Eager as Eager
 from farzi.unroll.execution import Execution as Execution
 from farzi.unroll.graph import Fusion as Fusion
 from farzi.unroll.graph import add_fusion as add_fusion
+from farzi.unroll.graph import add_rewrite as add_rewrite
 from farzi.unroll.memory import Budget as Budget
 from farzi.unroll.memory import Checkpoints as Checkpoints
 from farzi.unroll.memory import Cost as Cost
@@ -98,6 +99,7 @@ __all__ = [
     "Trained",
     "Window",
     "add_fusion",
+    "add_rewrite",
     "check",
     "compare_precision",
     "cuda_graphs",

@@ -56,6 +56,16 @@ def add_fusion(fusion: Fusion) -> None:
     _FUSIONS.append(fusion)
 
 
+Rewrite = Callable[[GraphModule], None]
+"""Changes a traced graph in place; what it gives back stays the same to rounding."""
+_REWRITES: list[Rewrite] = []
+
+
+def add_rewrite(rewrite: Rewrite) -> None:
+    """Let all graphs traced from now on be rewritten, after the fusions."""
+    _REWRITES.append(rewrite)
+
+
 def trace(function: TensorFunction, examples: Sequence[Tensor]) -> GraphModule:
     """The graph of a function of tensors, for tensors like `examples`.
 
@@ -77,6 +87,8 @@ def trace(function: TensorFunction, examples: Sequence[Tensor]) -> GraphModule:
     module.graph.eliminate_dead_code()
     for fusion in _FUSIONS:
         _fuse(module, fusion)
+    for rewrite in _REWRITES:
+        rewrite(module)
     module.recompile()
     return module
 
@@ -122,7 +134,7 @@ def _fuse(module: GraphModule, fusion: Fusion) -> None:
             used = [user.args[1] for user in first.users]
             if second.args[: len(first.args)] != first.args or not set(used) <= set(fusion.kept):
                 continue
-            if _reaches(first, second):  # the second needs what the first gives: they can't be one
+            if reaches(first, second):  # the second needs what the first gives: they can't be one
                 continue
             with graph.inserting_before(second):
                 both = graph.call_function(fusion.both, second.args)
@@ -143,7 +155,7 @@ def _fuse(module: GraphModule, fusion: Fusion) -> None:
     module.graph.eliminate_dead_code()
 
 
-def _reaches(source: Node, sink: Node) -> bool:
+def reaches(source: Node, sink: Node) -> bool:
     """Whether `sink` depends on `source`."""
     seen, todo = {source}, [source]
     while todo:

@@ -1,0 +1,51 @@
+"""Operations of the project's own in PyTorch's dispatcher (`torch.ops.farzi`), and how `vmap` goes over them.
+
+A traced graph holds such an operation as one node, so that what it does inside, chunk by chunk, is neither
+recorded nor taken apart.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import Library, register_fake
+
+_operations = Library("farzi", "DEF")
+
+
+def define(schema: str, function: Any, like: Any) -> Any:
+    """An operation of PyTorch's dispatcher.
+
+    Args:
+        schema: its name and signature.
+        function: what it does, on any device.
+        like: makes empty outputs of the right shapes; what a trace sees.
+    """
+    name = _operations.define(schema, tags=[torch.Tag.pt2_compliant_tag])
+    _operations.impl(name, function, "CompositeExplicitAutograd")
+    register_fake(f"farzi::{name}", like, lib=_operations)
+    return getattr(torch.ops.farzi, name).default
+
+
+def one_by_one(function: Any, info: Any, in_dims: Any, inputs: tuple[Tensor, ...]) -> Any:
+    """The batching rule of a function whose work fills the machine as it is: one member after the other.
+
+    Args:
+        function: an autograd Function that gives a tensor or a tuple of tensors.
+        info: as `vmap` gives it.
+        in_dims: the batched dimension of each input, None where it has none.
+        inputs: the Function's arguments.
+    """
+    members = [
+        function.apply(
+            *(
+                value if dim is None else value.select(dim, member)
+                for value, dim in zip(inputs, in_dims, strict=True)
+            )
+        )
+        for member in range(info.batch_size)
+    ]
+    if isinstance(members[0], Tensor):
+        return torch.stack(members), 0
+    outputs = tuple(torch.stack(parts) for parts in zip(*members, strict=True))
+    return outputs, (0,) * len(outputs)

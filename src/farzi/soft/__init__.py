@@ -1,0 +1,7 @@
+"""Soft events in factors: what a student is fed with, made a few rows at a time."""
+
+from farzi.soft.embedding import soft_embedding
+from farzi.soft.events import Events, SoftEvents, as_events
+from farzi.soft.fusion import fuse_passes
+
+__all__ = ["Events", "SoftEvents", "as_events", "fuse_passes", "soft_embedding"]

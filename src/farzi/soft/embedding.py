@@ -1,0 +1,285 @@
+r"""Soft events in factors: embedded, and differentiated twice, without ever being held.
+
+Soft events are distributions X = softmax(D M), padding (column 0) with probability 0; D are latents over the
+temperature, (N, d), M is a decoder, (d, V). All that a student is fed with is Y = X E, (N, width), for a
+table E (V, width). Here it is made in chunks of rows, and so are its derivatives: neither X nor its
+cotangent, each N x V, exists at any time. With P = X and a cotangent Ȳ,
+
+    Ē = Pᵀ Ȳ,    Z̄ = P ∘ (Ȳ Eᵀ − ⟨P, Ȳ Eᵀ⟩),    D̄ = Z̄ Mᵀ,    M̄ = Dᵀ Z̄.
+
+Ē is linear in Ȳ; its own derivatives, for a cotangent U (V, width), are P U and the same Z̄ with U in E's
+place, since ⟨U, Pᵀ Ȳ⟩ = ⟨Ȳ, P U⟩. So two kinds of pass are enough for a metagradient, each over probabilities
+made anew. A further derivative of (D̄, M̄) is refused: none is needed where D and M are what the outer loop
+moves.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
+
+from farzi.losses import CHUNK, ROWS
+from farzi.operations import define, one_by_one
+
+REFUSAL = "of soft_embedding's gradients only the table's can be differentiated again, and only once"
+
+
+def soft_embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
+    """softmax(D M) E with nothing on column 0, in chunks of rows.
+
+    Twice differentiable in reverse over reverse mode, but for a second derivative by latents or decoder
+    alone. In forward mode only the table can have a tangent, and what is made of it.
+
+    Args:
+        latents: D, (N, d).
+        decoder: M, (d, V).
+        table: E, (V, width).
+
+    Returns:
+        (N, width).
+    """
+    return _Embedding.apply(latents, decoder, table)  # type: ignore[no-any-return]
+
+
+def _embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
+    """P E."""
+    result = latents.new_empty(len(latents), table.shape[1])
+    for rows in chunks(latents, decoder, held=2):
+        torch.mm(probabilities(latents[rows], decoder), table, out=result[rows])
+    return result
+
+
+def _gathering(latents: Tensor, decoder: Tensor, cotangent: Tensor) -> Tensor:
+    """Pᵀ Ȳ."""
+    result = latents.new_zeros(decoder.shape[1], cotangent.shape[1])
+    for rows in chunks(latents, decoder, held=2):
+        result.addmm_(probabilities(latents[rows], decoder).T, cotangent[rows])
+    return result
+
+
+def _embedding_backward(
+    latents: Tensor, decoder: Tensor, table: Tensor, cotangent: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """D̄, M̄ and Ē = Pᵀ Ȳ."""
+    latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
+    table_bar = torch.zeros_like(table)
+    for rows in chunks(latents, decoder, held=3):
+        p = probabilities(latents[rows], decoder)
+        table_bar.addmm_(p.T, cotangent[rows])
+        factors_backward(latents, decoder, table, cotangent, p, rows, latents_bar, decoder_bar)
+    return latents_bar, decoder_bar, table_bar
+
+
+def _gathering_backward(
+    latents: Tensor, decoder: Tensor, cotangent: Tensor, table: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """D̄, M̄ and P U, for the cotangent U of Pᵀ Ȳ, here called `table`."""
+    latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
+    result = torch.empty_like(cotangent)
+    for rows in chunks(latents, decoder, held=3):
+        p = probabilities(latents[rows], decoder)
+        torch.mm(p, table, out=result[rows])
+        factors_backward(latents, decoder, table, cotangent, p, rows, latents_bar, decoder_bar)
+    return latents_bar, decoder_bar, result
+
+
+def factors_backward(
+    latents: Tensor,
+    decoder: Tensor,
+    table: Tensor,
+    cotangent: Tensor,
+    p: Tensor,
+    rows: slice,
+    latents_bar: Tensor,
+    decoder_bar: Tensor,
+) -> None:
+    """D̄ of a chunk of rows, and M̄ gathered, from the chunk's probabilities."""
+    p_bar = cotangent[rows] @ table.T
+    z_bar = torch.ops.aten._softmax_backward_data.default(p_bar, p, -1, p.dtype)
+    torch.mm(z_bar, decoder.T, out=latents_bar[rows])
+    decoder_bar.addmm_(latents[rows].T, z_bar)
+
+
+def probabilities(latents: Tensor, decoder: Tensor) -> Tensor:
+    """softmax(D M) of a chunk, (n, V), 0 in column 0."""
+    logits = latents @ decoder
+    logits[:, 0] = -torch.inf
+    return torch.softmax(logits, dim=-1)
+
+
+def chunks(latents: Tensor, decoder: Tensor, held: int) -> list[slice]:
+    """Rows such that `held` arrays of their probabilities stay within `CHUNK` numbers."""
+    size = max(ROWS, CHUNK // (held * max(1, decoder.shape[1])))
+    return [slice(start, start + size) for start in range(0, len(latents), size)]
+
+
+embedding = define(
+    "soft_embedding(Tensor latents, Tensor decoder, Tensor table) -> Tensor",
+    _embedding,
+    lambda d, m, e: d.new_empty(len(d), e.shape[1]),
+)
+gathering = define(
+    "soft_gathering(Tensor latents, Tensor decoder, Tensor cotangent) -> Tensor",
+    _gathering,
+    lambda d, m, y: d.new_empty(m.shape[1], y.shape[1]),
+)
+embedding_backward = define(
+    "soft_embedding_backward(Tensor latents, Tensor decoder, Tensor table, Tensor cotangent)"
+    " -> (Tensor, Tensor, Tensor)",
+    _embedding_backward,
+    lambda d, m, e, y: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(e)),
+)
+gathering_backward = define(
+    "soft_gathering_backward(Tensor latents, Tensor decoder, Tensor cotangent, Tensor table)"
+    " -> (Tensor, Tensor, Tensor)",
+    _gathering_backward,
+    lambda d, m, y, u: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(y)),
+)
+
+
+def _embedding_flops(latents: Any, decoder: Any, table: Any, *args: Any, **kwargs: Any) -> int:
+    """2 N V d for D M, 2 N V width for P E; `gathering` takes as many."""
+    return 2 * latents[0] * decoder[1] * (latents[1] + table[1])
+
+
+def _backward_flops(latents: Any, decoder: Any, table: Any, *args: Any, **kwargs: Any) -> int:
+    """2 N V d each for D M, Z̄ Mᵀ and Dᵀ Z̄; 2 N V width each for Ȳ Eᵀ and Pᵀ Ȳ, or P U."""
+    return 2 * latents[0] * decoder[1] * (3 * latents[1] + 2 * table[1])
+
+
+register_flop_formula(torch.ops.farzi.soft_embedding)(_embedding_flops)
+register_flop_formula(torch.ops.farzi.soft_gathering)(_embedding_flops)
+register_flop_formula(torch.ops.farzi.soft_embedding_backward)(_backward_flops)
+register_flop_formula(torch.ops.farzi.soft_gathering_backward)(_backward_flops)
+
+
+class _Differentiable(torch.autograd.Function):
+    """What the four operations have in common: their inputs are kept, and nothing that is zero is made."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+        ctx.set_materialize_grads(False)
+
+
+class _Embedding(_Differentiable):
+    """(D, M, E) ↦ P E."""
+
+    @staticmethod
+    def forward(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
+        return embedding(latents, decoder, table)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        latents, decoder, _ = ctx.saved_tensors
+        _refuse_tangents(*tangents[:2])
+        return _Embedding.apply(latents, decoder, tangents[2])
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
+        return one_by_one(_Embedding, info, in_dims, inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        (cotangent,) = cotangents
+        if cotangent is None:
+            return None, None, None
+        latents, decoder, table = ctx.saved_tensors
+        if any(ctx.needs_input_grad[:2]):
+            return _EmbeddingBackward.apply(latents, decoder, table, cotangent)
+        return None, None, _Gathering.apply(latents, decoder, cotangent)
+
+
+class _Gathering(_Differentiable):
+    """(D, M, Ȳ) ↦ Pᵀ Ȳ."""
+
+    @staticmethod
+    def forward(latents: Tensor, decoder: Tensor, cotangent: Tensor) -> Tensor:
+        return gathering(latents, decoder, cotangent)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        latents, decoder, _ = ctx.saved_tensors
+        _refuse_tangents(*tangents[:2])
+        return _Gathering.apply(latents, decoder, tangents[2])
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
+        return one_by_one(_Gathering, info, in_dims, inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        (u,) = cotangents
+        if u is None:
+            return None, None, None
+        latents, decoder, cotangent = ctx.saved_tensors
+        if any(ctx.needs_input_grad[:2]):
+            return _GatheringBackward.apply(latents, decoder, cotangent, u)
+        return None, None, _Embedding.apply(latents, decoder, u)
+
+
+class _EmbeddingBackward(_Differentiable):
+    """(D, M, E, Ȳ) ↦ D̄, M̄, Ē in one pass; Ē can be differentiated again, D̄ and M̄ only by E and Ȳ, forward."""
+
+    @staticmethod
+    def forward(
+        latents: Tensor, decoder: Tensor, table: Tensor, cotangent: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return embedding_backward(latents, decoder, table, cotangent)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        latents, decoder, table, cotangent = ctx.saved_tensors
+        _refuse_tangents(*tangents[:2])
+        e_dot, y_dot = tangents[2:]
+        e_dot = torch.zeros_like(table) if e_dot is None else e_dot
+        y_dot = torch.zeros_like(cotangent) if y_dot is None else y_dot
+        # Z̄ is linear in Ȳ Eᵀ, whose tangent is one product of wider factors.
+        d_bar, m_bar, e_bar = _EmbeddingBackward.apply(
+            latents, decoder, torch.cat([table, e_dot], 1), torch.cat([y_dot, cotangent], 1)
+        )
+        return d_bar, m_bar, e_bar[:, : table.shape[1]]
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
+        return one_by_one(_EmbeddingBackward, info, in_dims, inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        d_hat, m_hat, u = cotangents
+        if d_hat is not None or m_hat is not None:
+            raise NotImplementedError(REFUSAL)
+        if u is None:
+            return None, None, None, None
+        latents, decoder, _, cotangent = ctx.saved_tensors
+        d_bar, m_bar, y_bar = _GatheringBackward.apply(latents, decoder, cotangent, u)
+        return d_bar, m_bar, None, y_bar
+
+
+class _GatheringBackward(_Differentiable):
+    """(D, M, Ȳ, U) ↦ D̄, M̄ and P U; a further derivative is refused instead of being wrong."""
+
+    @staticmethod
+    def forward(
+        latents: Tensor, decoder: Tensor, cotangent: Tensor, u: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return gathering_backward(latents, decoder, cotangent, u)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """Nothing is kept."""
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
+        return one_by_one(_GatheringBackward, info, in_dims, inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        raise NotImplementedError(REFUSAL)
+
+
+def _refuse_tangents(*tangents: Any) -> None:
+    if any(tangent is not None for tangent in tangents):
+        raise NotImplementedError("soft_embedding has no tangent by latents or decoder, only by the table")

@@ -1,0 +1,147 @@
+r"""A reverse step's passes over the same probabilities, in traced graphs: two where autograd makes three.
+
+The second derivatives of X E need P E, then (D̄, M̄) and P U for the direction U, then (D̄, M̄) and Pᵀ Ȳ' for
+another cotangent Ȳ'. In a graph it can be seen that P U needs nothing that P E does not have already, and
+that both (D̄, M̄) are only added: Z̄ is linear in Ȳ' Eᵀ + Ȳ Uᵀ.
+"""
+
+import operator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import Graph, GraphModule, Node
+from torch.fx.passes.tools_common import stable_topological_sort
+from torch.utils.flop_counter import register_flop_formula
+
+from farzi.operations import define
+from farzi.soft.embedding import (
+    chunks,
+    embedding,
+    embedding_backward,
+    factors_backward,
+    gathering_backward,
+    probabilities,
+)
+from farzi.unroll import add_rewrite
+from farzi.unroll.graph import reaches
+
+
+def _both(latents: Tensor, decoder: Tensor, table: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """P E and P U."""
+    first = latents.new_empty(len(latents), table.shape[1])
+    second = latents.new_empty(len(latents), u.shape[1])
+    for rows in chunks(latents, decoder, held=2):
+        p = probabilities(latents[rows], decoder)
+        torch.mm(p, table, out=first[rows])
+        torch.mm(p, u, out=second[rows])
+    return first, second
+
+
+def _backward_of_both(
+    latents: Tensor, decoder: Tensor, table: Tensor, cotangent: Tensor, u: Tensor, other: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """D̄ and M̄ of Ȳ' with E and of Ȳ, here `other`, with U, added; Pᵀ Ȳ'."""
+    latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
+    table_bar = torch.zeros_like(table)
+    tables, cotangents = torch.cat([table, u], dim=1), torch.cat([cotangent, other], dim=1)
+    for rows in chunks(latents, decoder, held=3):
+        p = probabilities(latents[rows], decoder)
+        table_bar.addmm_(p.T, cotangent[rows])
+        factors_backward(latents, decoder, tables, cotangents, p, rows, latents_bar, decoder_bar)
+    return latents_bar, decoder_bar, table_bar
+
+
+both = define(
+    "soft_embedding_both(Tensor latents, Tensor decoder, Tensor table, Tensor u) -> (Tensor, Tensor)",
+    _both,
+    lambda d, m, e, u: (d.new_empty(len(d), e.shape[1]), d.new_empty(len(d), u.shape[1])),
+)
+backward_of_both = define(
+    "soft_backward_of_both(Tensor latents, Tensor decoder, Tensor table, Tensor cotangent, Tensor u, "
+    "Tensor other) -> (Tensor, Tensor, Tensor)",
+    _backward_of_both,
+    lambda d, m, e, *rest: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(e)),
+)
+
+
+def _flops_of_both(latents: Any, decoder: Any, table: Any, u: Any, *args: Any, **kwargs: Any) -> int:
+    """2 N V d for D M, 2 N V width each for P E and P U."""
+    return 2 * latents[0] * decoder[1] * (latents[1] + table[1] + u[1])
+
+
+def _flops_backward(
+    latents: Any, decoder: Any, table: Any, cotangent: Any, u: Any, *args: Any, **kwargs: Any
+) -> int:
+    """2 N V d each for D M, Z̄ Mᵀ and Dᵀ Z̄; 2 N V width each for Ȳ' Eᵀ, Ȳ Uᵀ and Pᵀ Ȳ'."""
+    return 2 * latents[0] * decoder[1] * (3 * latents[1] + 2 * table[1] + u[1])
+
+
+register_flop_formula(torch.ops.farzi.soft_embedding_both)(_flops_of_both)
+register_flop_formula(torch.ops.farzi.soft_backward_of_both)(_flops_backward)
+
+
+def fuse_passes(module: GraphModule) -> None:
+    """Make two passes of three wherever a graph has them, in place."""
+    graph = module.graph
+    for middle in graph.find_nodes(op="call_function", target=gathering_backward):
+        for first in graph.find_nodes(op="call_function", target=embedding):
+            for last in graph.find_nodes(op="call_function", target=embedding_backward):
+                sums = _sums(first, middle, last)
+                if sums is not None:
+                    _replace(graph, first, middle, last, sums)
+                    break
+            else:
+                continue
+            break
+    stable_topological_sort(module)
+    module.graph.eliminate_dead_code()  # of the sorted graph, which is another one
+
+
+def _sums(first: Node, middle: Node, last: Node) -> list[Node] | None:
+    """The nodes that add up D̄ and M̄ of two passes, where these and a first one can become two."""
+    latents, decoder, _, u = middle.args
+    same = first.args[:2] == last.args[:2] == (latents, decoder) and first.args[2] == last.args[2]
+    if not same or (isinstance(u, Node) and (u is first or reaches(first, u))):
+        return None
+    sums = []
+    for place in (0, 1):
+        users = {user for node in _outputs(middle, place) + _outputs(last, place) for user in node.users}
+        if len(users) != 1:
+            return None
+        (added,) = users
+        parts = {getattr(part, "args", (None,))[0] for part in added.args}
+        if added.target is not torch.ops.aten.add.Tensor or added.kwargs or parts != {middle, last}:
+            return None
+        sums.append(added)
+    return sums
+
+
+def _outputs(node: Node, place: int) -> list[Node]:
+    return [user for user in node.users if user.args[1] == place]
+
+
+def _replace(graph: Graph, first: Node, middle: Node, last: Node, sums: list[Node]) -> None:
+    latents, decoder, other, u = middle.args
+    table, cotangent = last.args[2:]
+
+    def part(of: Node, place: int, like: Node) -> None:
+        with graph.inserting_after(of):
+            node = graph.call_function(operator.getitem, (of, place))
+        node.meta = like.meta
+        like.replace_all_uses_with(node)
+
+    with graph.inserting_before(middle):
+        forward = graph.call_function(both, (latents, decoder, table, u))
+    part(forward, 0, first)
+    for node in _outputs(middle, 2):
+        part(forward, 1, node)
+    with graph.inserting_before(last):
+        backward = graph.call_function(backward_of_both, (latents, decoder, table, cotangent, u, other))
+    for place, added in enumerate(sums):
+        part(backward, place, added)
+    for node in _outputs(last, 2):
+        part(backward, 2, node)
+
+
+add_rewrite(fuse_passes)
