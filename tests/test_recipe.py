@@ -98,6 +98,12 @@ def test_a_wrong_choice_names_the_choices_and_the_nearest():
     assert line.endswith(', not "adm"; did you mean adam?')
 
 
+def test_a_setting_that_a_student_does_not_have_is_refused():
+    assert refusal("seed: 1\nstudent:\n  name: gru4rec\n  heads: 2") == (
+        "r.yaml:3:3: gru4rec has no heads, only sasrec and transformer have; leave it out"
+    )
+
+
 @pytest.mark.parametrize(("text", "place"), [("inner: 3", "1:8: inner"), ("- a", "1:1: a recipe")])
 def test_a_group_must_be_a_group(text: str, place: str):
     assert refusal(text).startswith(f"r.yaml:{place} must be a group of settings (")
@@ -119,7 +125,7 @@ def test_a_group_must_be_a_group(text: str, place: str):
         ("inner: {hidden: 3}", "1:9", "inner.hidden; did you mean student.hidden?"),
         ("min-user-events: 3", "1:1", "min-user-events; did you mean data.min_user_events?"),
         ("Seed: 3", "1:1", "Seed; did you mean seed?"),
-        ("student:\n  zzz: 1", "2:3", "student.zzz; known here: name, hidden, layers, heads"),
+        ("student:\n  zzz: 1", "2:3", "student.zzz; known here: name, hidden, layers, heads, tied"),
         (
             "inner.steps: 1",
             "1:1",

@@ -19,7 +19,7 @@ from farzi.data import Sequences, crops
 from farzi.losses import hard_next_event, soft_next_event
 from farzi.recipe import InnerSettings, StudentSettings
 from farzi.soft import Events, as_events
-from farzi.students import SASRec, Student
+from farzi.students import Student, build_student
 from farzi.summary import FEEDS, Rows, Summary, chosen_feed
 from farzi.unroll import SGD, Adagrad, Adam, AdamW, Momentum, Optimizer, RMSprop, train
 
@@ -53,7 +53,7 @@ def make_student(settings: StudentSettings, vocabulary: int, window: int, seed: 
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return SASRec(vocabulary, window - 1, settings.hidden, settings.layers, settings.heads)
+        return build_student(settings, vocabulary, window - 1)
 
 
 def make_optimizer(settings: InnerSettings) -> Optimizer:

@@ -111,6 +111,14 @@ def test_an_option_set_to_its_default_still_wins_over_the_base(parse: Callable[.
     assert parse("--hidden", "32", base=base) == Recipe(seed=5)
 
 
+def test_another_student_does_without_what_the_former_had_for_itself(parse: Callable[..., Recipe]):
+    base = Recipe(student=StudentSettings(hidden=48, heads=2))
+    assert parse("--student", "gru4rec", base=base).student == StudentSettings(name="gru4rec", hidden=48)
+    assert parse("--student", "transformer", base=base).student.heads == 2
+    with pytest.raises(FarziError, match=r"^gru4rec has no heads, only sasrec and transformer have"):
+        parse("--student", "gru4rec", "--heads", "2", base=base)
+
+
 def test_a_file_takes_the_place_of_the_base(parse: Callable[..., Recipe], tmp_path: Path):
     file = tmp_path / "r.yaml"
     file.write_text("seed: 1\n")

@@ -11,31 +11,42 @@ import torch
 from farzi.data import Vocabulary
 from farzi.errors import FarziError
 from farzi.recipe import DataSettings, StudentSettings
-from farzi.students import SASRec, StudentFile, checksum_of_ids
+from farzi.students import STUDENTS, StudentFile, build_student, checksum_of_ids
 from farzi.tensorfile import read_tensors, write_tensors
 
 SETTINGS = StudentSettings(hidden=8, layers=2, heads=2)
+KINDS = [
+    SETTINGS,
+    *(StudentSettings.model_validate({"name": name, "hidden": 6}) for name in STUDENTS),
+    StudentSettings(name="lstm", hidden=6, tied=False),
+]
 
 
 def vocabulary(*ids: str) -> Vocabulary:
     return Vocabulary.from_events(pl.DataFrame({"item": ids}))
 
 
-@pytest.fixture
-def stored() -> StudentFile:
+def student_file(settings: StudentSettings) -> StudentFile:
     torch.manual_seed(0)
     words = vocabulary("a", "b", "c")
-    student = SASRec(len(words), 5, SETTINGS.hidden, SETTINGS.layers, SETTINGS.heads)
-    return StudentFile(student, SETTINGS, DataSettings(source="log.csv"), checksum_of_ids(words), "summary")
+    student = build_student(settings, len(words), 5)
+    return StudentFile(student, settings, DataSettings(source="log.csv"), checksum_of_ids(words), "summary")
 
 
-def test_what_is_saved_is_loaded(stored: StudentFile, tmp_path: Path):
+@pytest.fixture
+def stored() -> StudentFile:
+    return student_file(SETTINGS)
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=lambda kind: kind.name)
+def test_what_is_saved_is_loaded(settings: StudentSettings, tmp_path: Path):
+    stored = student_file(settings)
     path = tmp_path / "s.safetensors"
     stored.save(path)
     loaded = StudentFile.load(path)
     histories = torch.tensor([[0, 1, 2], [3, 2, 1]])
     assert torch.equal(loaded.student.next_scores(histories), stored.student.next_scores(histories))
-    assert (loaded.settings, loaded.data, loaded.trained_on) == (SETTINGS, stored.data, "summary")
+    assert (loaded.settings, loaded.data, loaded.trained_on) == (settings, stored.data, "summary")
     assert loaded.student.length == 5
 
 

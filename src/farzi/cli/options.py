@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from farzi.errors import FarziError
 from farzi.recipe import Recipe, load_recipe
 from farzi.recipe.paths import Keys, dotted, fields
+from farzi.recipe.student import renamed
 from farzi.recipe.wording import explain
 
 ARGUMENTS: dict[Keys, str] = {("data", "source"): "DATA"}
@@ -50,6 +51,8 @@ class Given:
         if self.recipe_file is not None:
             base = load_recipe(self.recipe_file)
         settings = (base or Recipe()).model_dump()
+        if ("student", "name") in self.values:  # what the former student had for itself falls away
+            settings["student"] = renamed(settings["student"], self.values["student", "name"])
         for path, value in self.values.items():
             group = settings
             for name in path[:-1]:

@@ -27,7 +27,7 @@ def refuse_contradictions(recipe: Recipe) -> None:
     inner = recipe.inner
     if inner.window > inner.steps:
         raise FarziError(f"--window {inner.window} is longer than --inner-steps {inner.steps}; shorten it")
-    if recipe.student.hidden % recipe.student.heads:
+    if recipe.student.hidden % (recipe.student.heads or 1):
         raise FarziError(f"--heads {recipe.student.heads} does not divide --hidden {recipe.student.hidden}")
 
 

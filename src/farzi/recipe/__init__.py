@@ -7,10 +7,9 @@ from farzi.recipe.models import (
     InnerSettings,
     OuterSettings,
     Recipe,
-    Settings,
-    StudentSettings,
     SummarySettings,
 )
+from farzi.recipe.student import Settings, StudentSettings
 
 __all__ = [
     "DataSettings",

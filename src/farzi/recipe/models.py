@@ -8,16 +8,11 @@ holds the same keys, and a summary's folder stores the recipe it was learnt with
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from farzi.files import write_text_atomic
 from farzi.recipe.dialect import dump
-
-
-class Settings(BaseModel):
-    """A frozen group of settings that refuses keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from farzi.recipe.student import Settings, StudentSettings
 
 
 class DataSettings(Settings):
@@ -69,15 +64,6 @@ class DataSettings(Settings):
     skip_bad: bool = Field(
         default=False, description="leave out rows that cannot be read, and count them, instead of stopping"
     )
-
-
-class StudentSettings(Settings):
-    """The architecture that is trained."""
-
-    name: Literal["sasrec"] = Field(default="sasrec", description="the student's architecture")
-    hidden: int = Field(default=32, ge=1, description="width of the hidden states and embeddings")
-    layers: int = Field(default=1, ge=1, description="number of blocks")
-    heads: int = Field(default=1, ge=1, description="attention heads a block")
 
 
 class SummarySettings(Settings):

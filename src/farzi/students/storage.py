@@ -15,7 +15,7 @@ from farzi.data import Vocabulary
 from farzi.errors import FarziError
 from farzi.recipe import DataSettings, StudentSettings
 from farzi.students.base import Student
-from farzi.students.sasrec import SASRec
+from farzi.students.registry import build_student
 from farzi.tensorfile import read_tensors, write_tensors
 
 FORMAT = "farzi-student-1"
@@ -73,7 +73,7 @@ class StudentFile:
                 f"{path}: of another version of Farzi, with settings unknown here; {ADVICE}"
             ) from None
         vocabulary, length = len(tensors["embedding"]), int(words["length"])
-        student = SASRec(vocabulary, length, settings.hidden, settings.layers, settings.heads)
+        student = build_student(settings, vocabulary, length)
         student.load_state_dict(tensors)
         return StudentFile(student, settings, data, words["vocabulary"], words["trained_on"])
 

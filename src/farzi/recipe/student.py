@@ -1,0 +1,48 @@
+"""The settings of a student: which one it is, its size, and what some of them have for themselves."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Settings(BaseModel):
+    """A frozen group of settings that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+OWN: Mapping[str, tuple[str, ...]] = {"heads": ("sasrec", "transformer")}
+"""Settings that only some students have, and which ones; None, the default, leaves them to the student."""
+
+
+class StudentSettings(Settings):
+    """The architecture that is trained."""
+
+    name: Literal["sasrec", "gru4rec", "fmlprec", "transformer", "gru", "lstm"] = Field(
+        default="sasrec", description="the student's architecture"
+    )
+    hidden: int = Field(default=32, ge=1, description="width of the hidden states and embeddings")
+    layers: int = Field(default=1, ge=1, description="number of blocks or recurrent layers")
+    heads: int | None = Field(
+        default=None, ge=1, description="attention heads a block (sasrec, transformer); 1 if left out"
+    )
+    tied: bool = Field(
+        default=True,
+        description="whether events are scored by the embedding table, or by a table of their own",
+    )
+
+    @model_validator(mode="after")
+    def _refuse_what_others_have(self) -> "StudentSettings":
+        for setting, students in OWN.items():
+            if getattr(self, setting) is not None and self.name not in students:
+                raise ValueError(
+                    f"{self.name} has no {setting}, only {' and '.join(students)} have; leave it out"
+                )
+        return self
+
+
+def renamed(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A student's settings for another one: without those that it does not have."""
+    kept = {key: value for key, value in settings.items() if name in OWN.get(key, (name,))}
+    return {**kept, "name": name}
