@@ -1,4 +1,4 @@
-"""A checksum of a log or a text as it was split, so that a run or a summary is never mixed up with another."""
+"""A checksum of a log or a text as it was split, so that a run is never mixed up with one on other data."""
 
 import hashlib
 

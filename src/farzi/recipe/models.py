@@ -24,7 +24,8 @@ class DataSettings(Settings):
     """Which log or text is read, and how it is cut into training, validation and test events."""
 
     source: str = Field(
-        default="movielens-small", description="a named data set (`farzi data list`), a file or a folder of texts"
+        default="movielens-small",
+        description="a named data set (`farzi data list`), a file or a folder of texts",
     )
     file: str | None = Field(
         default=None,

@@ -39,7 +39,7 @@ def read_texts(
     test: str | Path | None = None,
     also: Iterable[str] = (),
 ) -> Texts:
-    """Read a text file or a folder of text files, plain or compressed (gz, xz, zst, bz2, zip with one member).
+    """Read a text file or a folder of them, plain or compressed (gz, xz, zst, bz2, zip with one member).
 
     Of a folder the files that end in `.txt` (before `.gz` and the like) are read in the order of their names,
     or all where none does; hidden ones and folders in it are not. Files with the words train, valid (or val,

@@ -128,6 +128,7 @@ class OwnCopy:
             found = hashlib.sha256(read[part]).hexdigest()
             if found != expected:
                 raise FarziError(
-                    f"{mine[0]}: not the {part} text of {self.name} (sha256 {found[:12]}…, not {expected[:12]}…)"
+                    f"{mine[0]}: not the {part} text of {self.name} "
+                    f"(sha256 {found[:12]}…, not {expected[:12]}…)"
                 )
         return read

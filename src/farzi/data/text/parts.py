@@ -1,4 +1,4 @@
-"""Training, validation and test by position: the end of a text is the test, what is before it the validation."""
+"""Training, validation and test by position: a text ends in the test, and before that the validation."""
 
 import re
 from collections.abc import Sequence
@@ -47,12 +47,17 @@ class ByPosition:
 
     def __str__(self) -> str:
         """The rule in words."""
-        return f"position: the last {self.test:.3g} of the text is the test, the {self.valid:.3g} before it the validation"
+        return (
+            f"position: the last {self.test:.3g} of the text is the test, "
+            f"the {self.valid:.3g} before it the validation"
+        )
 
     def _documents(self, documents: Sequence[Document]) -> Parts:
         of = self._part([sum(map(len, document)) for document in documents])
-        train, valid, test = ([documents[i] for i in np.flatnonzero(of == part)] for part in range(3))
-        return train, valid, test
+        parts: Parts = ([], [], [])
+        for document, part in zip(documents, of, strict=True):
+            parts[part].append(document)
+        return parts
 
     def _lines(self, documents: Sequence[Document]) -> Parts:
         of = self._part([len(line) for document in documents for line in document])
@@ -63,7 +68,7 @@ class ByPosition:
             begin += len(document)
             for part in range(3):
                 if (mine == part).any():
-                    parts[part].append([document[i] for i in np.flatnonzero(mine == part)])
+                    parts[part].append([line for line, at in zip(document, mine, strict=True) if at == part])
         return parts
 
     def _words(self, documents: Sequence[Document]) -> Parts:

@@ -21,7 +21,7 @@ ENDS = (END, "<|endoftext|>", "<|end_of_text|>", "</s>", "[SEP]")
 
 @dataclass(frozen=True)
 class Subwords:
-    """Byte-level byte-pair encoding of a given size, or what a `tokenizer.json` says; `<eos>` after each line.
+    """Byte-level byte-pair encoding of a given size, or a `tokenizer.json`; `<eos>` after each line.
 
     Token i of the tokenizer has index i + 1.
 

@@ -61,9 +61,7 @@ def make_text(name: str, source: str, parts: Parts, tokenizer: Tokenizer, said: 
     train, valid, test = (Sequences.from_lists([fitted.encode(one) for one in part]) for part in parts)
     counts = np.bincount(train.items, minlength=len(fitted.ids) + 1)
     vocabulary = Vocabulary.from_tokens(fitted.ids, fitted.names, counts[1:])
-    held = [
-        Passages(one, fitted.start, _bytes(part)) for one, part in zip((valid, test), parts[1:], strict=True)
-    ]
+    ends = fitted.sentence_ends()
     facts = {
         "name": name,
         "lines": said["lines"],
@@ -77,7 +75,15 @@ def make_text(name: str, source: str, parts: Parts, tokenizer: Tokenizer, said: 
             "test": _part_facts(test, parts[2], fitted),
         },
     }
-    return Text(name, vocabulary, train, _sentences(train, fitted.sentence_ends()), *held, facts)
+    return Text(
+        name,
+        vocabulary,
+        train,
+        _sentences(train, ends),
+        valid=Passages(valid, fitted.start, _bytes(parts[1])),
+        test=Passages(test, fitted.start, _bytes(parts[2])),
+        facts=facts,
+    )
 
 
 def _sentences(documents: Sequences, ends: np.ndarray) -> Sequences:

@@ -33,7 +33,7 @@ class Fitted:
     unknown: int | None = None
 
     def sentence_ends(self) -> np.ndarray:
-        """Indices of the tokens after which a sentence is over: the ends of lines, full stops and the like."""
+        """Indices of the tokens that end a sentence: the ends of lines, full stops and the like."""
         reads = [name or id for id, name in zip(self.ids, self.names, strict=True)]
         ends = [index for index, read in enumerate(reads, 1) if read.strip() in SENTENCE_ENDS]
         return np.array(sorted({self.start, *ends}), np.int64)
