@@ -98,7 +98,7 @@ def _on_events(
     import numpy as np
 
     from farzi.baselines import Head, Random
-    from farzi.evaluation import criterion, kind_of
+    from farzi.evaluation import kind_of
     from farzi.students import StudentFile, checksum_of_ids
     from farzi.training import EventTraining, train_on_events
 
@@ -115,7 +115,7 @@ def _on_events(
         length,
         recipe.seed,
         training,
-        lambda student: criterion(kind, student, dataset.valid),
+        lambda student: kind.score(student, dataset.valid),
     )
     ids = checksum_of_ids(dataset.vocabulary)
     return StudentFile(trained.student, recipe.student, recipe.data, ids, on), trained

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from farzi.data import Data
 from farzi.distillation.weights import Theta
-from farzi.evaluation import Seen, criterion, kind_of
+from farzi.evaluation import Seen, kind_of
 from farzi.recipe import Recipe, StudentSettings
 from farzi.students import Student
 from farzi.training import EventTraining, NextEvent, train_on_events
@@ -62,7 +62,7 @@ def train_reference(
         if len(trajectory) < keep:
             theta = NextEvent(student).parameters_of(student)
             trajectory.append({name: value.clone() for name, value in theta.items()})
-        return criterion(kind, student, dataset.valid)
+        return kind.score(student, dataset.valid)
 
     fit = train_on_events(dataset.train, settings, len(dataset.vocabulary), length, seed, training, score)
     return Reference(kind.evaluate(fit.student, dataset.valid).means(), fit.seconds, trajectory)

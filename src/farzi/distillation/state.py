@@ -18,6 +18,7 @@ from farzi.distillation.reference import Reference, recipe_reference
 from farzi.distillation.validation import Validation, validate
 from farzi.distillation.weights import Theta
 from farzi.errors import FarziError
+from farzi.evaluation import kind_of
 from farzi.files import finite_values
 from farzi.provenance import provenance
 from farzi.recipe import Recipe, differences, parse_recipe
@@ -168,6 +169,7 @@ class Run:
     def folder(self) -> Folder:
         """The result: the best summary."""
         facts = {
+            "kind": kind_of(self.dataset).name,
             "seconds": round(self.seconds, 1),
             "outer_steps": self.outer.step,
             "data_sha256": self.data,

@@ -10,7 +10,6 @@ from farzi.evaluation.intervals import seed_interval as seed_interval
 from farzi.evaluation.kinds import Kind as Kind
 from farzi.evaluation.kinds import Language as Language
 from farzi.evaluation.kinds import Recommendation as Recommendation
-from farzi.evaluation.kinds import criterion as criterion
 from farzi.evaluation.kinds import kind_of as kind_of
 from farzi.evaluation.language import Windows as Windows
 from farzi.evaluation.language import read_text as read_text
@@ -39,7 +38,6 @@ __all__ = [
     "Seen",
     "Windows",
     "compare",
-    "criterion",
     "evaluate",
     "headlines",
     "kib",

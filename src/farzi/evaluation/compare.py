@@ -24,7 +24,7 @@ import numpy as np
 from farzi.baselines import Head, Random, Subset, bytes_per_event
 from farzi.data import Data, Sequences
 from farzi.evaluation.intervals import Interval, paired_ratio, seed_interval
-from farzi.evaluation.kinds import Kind, criterion, kind_of
+from farzi.evaluation.kinds import Kind, kind_of
 from farzi.evaluation.metrics import Figures, headlines, metric_of
 from farzi.evaluation.ranking import Seen
 from farzi.recipe import Recipe
@@ -185,7 +185,7 @@ def compare(
     kind = kind_of(dataset, seen)
 
     def validate(student: Student) -> float:
-        return criterion(kind, student, dataset.valid)
+        return kind.score(student, dataset.valid)
 
     def test(trained: Sequence[Trained]) -> dict[str, np.ndarray]:
         return _stack([kind.evaluate(one.student, dataset.test) for one in trained])

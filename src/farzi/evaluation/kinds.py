@@ -9,9 +9,13 @@ from typing import Any, Protocol
 
 from farzi.data import Data, Holdout, Passages, Text
 from farzi.evaluation.language import PASSAGE, Windows, read_text
-from farzi.evaluation.metrics import Figures, metric_of
+from farzi.evaluation.metrics import Figures
 from farzi.evaluation.ranking import Seen, evaluate
 from farzi.students import Student
+from farzi.summary import LANGUAGE
+
+GLANCE = 50_000
+"""Tokens that a text's student is judged by while it is trained."""
 
 Held = Holdout | Passages
 """Held-out data of either kind."""
@@ -21,15 +25,19 @@ class Kind(Protocol):
     """A kind of data.
 
     Attributes:
-        criterion: the metric that early stopping and learning rates are decided by.
+        name: what a summary's `run.json` calls it.
         units: what figures are the mean over, in the plural.
     """
 
-    criterion: str
+    name: str
     units: str
 
     def evaluate(self, student: Student, held: Held) -> Figures:
         """Measure a student. Raises TypeError where `held` is of the other kind."""
+        ...
+
+    def score(self, student: Student, held: Held) -> float:
+        """The figure that early stopping and learning rates are decided by; higher is better."""
         ...
 
     def statement(self, units: int, items: int, window: int) -> str:
@@ -56,7 +64,7 @@ class Recommendation:
     """
 
     seen: Seen = "keep"
-    criterion = "nDCG@10"
+    name = "recommendation"
     units = "users"
 
     def evaluate(self, student: Student, held: Held) -> Figures:
@@ -64,6 +72,10 @@ class Recommendation:
         if not isinstance(held, Holdout):
             raise TypeError("a text is not ranked: evaluate it as Language")
         return evaluate(student, held, self.seen)
+
+    def score(self, student: Student, held: Held) -> float:
+        """nDCG@10."""
+        return self.evaluate(student, held).means()["nDCG@10"]
 
     def statement(self, units: int, items: int, window: int) -> str:
         """See `Kind`."""
@@ -79,14 +91,16 @@ class Recommendation:
 class Language:
     """Texts: each held-out token is predicted from those before it."""
 
-    criterion = "perplexity"
+    name = LANGUAGE
     units = "passages"
 
     def evaluate(self, student: Student, held: Held) -> Figures:
         """See `Kind`."""
-        if not isinstance(held, Passages):
-            raise TypeError("a log is not read token by token: evaluate it as Recommendation")
-        return read_text(student, held)
+        return read_text(student, _passages(held))
+
+    def score(self, student: Student, held: Held) -> float:
+        """1 / perplexity, of `GLANCE` tokens evenly spread."""
+        return 1 / read_text(student, _passages(held), tokens=GLANCE).means()["perplexity"]
 
     def statement(self, units: int, items: int, window: int) -> str:
         """See `Kind`."""
@@ -103,6 +117,12 @@ class Language:
         return {"context": how.context, "stride": how.stride, "passage": PASSAGE}
 
 
+def _passages(held: Held) -> Passages:
+    if not isinstance(held, Passages):
+        raise TypeError("a log is not read token by token: evaluate it as Recommendation")
+    return held
+
+
 def kind_of(data: Data, seen: Seen = "keep") -> Kind:
     """The kind of a log or a text.
 
@@ -111,9 +131,3 @@ def kind_of(data: Data, seen: Seen = "keep") -> Kind:
         seen: the treatment of seen items; nothing to a text.
     """
     return Language() if isinstance(data, Text) else Recommendation(seen)
-
-
-def criterion(kind: Kind, student: Student, held: Held) -> float:
-    """The figure that training on real events goes by, turned so that higher is better."""
-    name = kind.criterion
-    return metric_of(name).gain(kind.evaluate(student, held).means()[name])

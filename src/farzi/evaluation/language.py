@@ -80,14 +80,26 @@ class Windows:
         return rows, targets.reshape(count, self.stride)
 
 
-def read_text(student: Student, held: Passages, stride: int | None = None, batch: int = 256) -> Figures:
+SCORES = 2**20
+"""Scores held at a time; 4 MiB."""
+
+
+def read_text(
+    student: Student,
+    held: Passages,
+    stride: int | None = None,
+    tokens: int | None = None,
+    batch: int | None = None,
+) -> Figures:
     """Predict each token of held-out text.
 
     Args:
         student: sees `student.length` tokens at most.
         held: the documents.
         stride: see above; by default half of the student's length, rounded up.
-        batch: windows at a time.
+        tokens: predict about so many at most, those of every second window, or third, and so on: a quick
+            look. All if None.
+        batch: windows at a time; by default as many as `SCORES` allow.
 
     Returns:
         "perplexity", "accuracy" and "bits per byte"; units are passages of `PASSAGE` tokens, in order. Each
@@ -99,8 +111,10 @@ def read_text(student: Student, held: Passages, stride: int | None = None, batch
     """
     windows = Windows.half(student.length) if stride is None else Windows(student.length, stride)
     cut = [windows(text, held.start) for text in held.texts]
-    read = np.concatenate([rows for rows, _ in cut])
-    wanted = np.concatenate([targets for _, targets in cut])
+    thin = 1 if tokens is None else -(-len(held) // tokens)
+    read = np.concatenate([rows for rows, _ in cut])[::thin]
+    wanted = np.concatenate([targets for _, targets in cut])[::thin]
+    batch = batch or max(1, SCORES // (windows.stride * len(student.output_table)))
     losses, hits = [], []
     for begin in range(0, len(read), batch):
         targets = wanted[begin : begin + batch]
@@ -108,15 +122,15 @@ def read_text(student: Student, held: Passages, stride: int | None = None, batch
         losses.append(loss[targets > 0])
         hits.append(hit[targets > 0])
     loss, hit = np.concatenate(losses), np.concatenate(hits)
-    tokens = len(loss)
-    unit = np.arange(tokens) // PASSAGE
+    unit = np.arange(len(loss)) // PASSAGE
     units = int(unit[-1]) + 1
     nats, right = np.bincount(unit, loss, units), np.bincount(unit, hit, units)
+    size = len(loss) / units
     return Figures(
         {
-            "perplexity": nats / (tokens / units),
-            "accuracy": right / (tokens / units),
-            "bits per byte": nats / (np.log(2) * held.bytes / units),
+            "perplexity": nats / size,
+            "accuracy": right / size,
+            "bits per byte": nats / (np.log(2) * size * held.bytes / len(held)),
         }
     )
 

@@ -1,5 +1,6 @@
 """The summary: its factors, what it starts from, its folder, and what it says."""
 
+from farzi.summary.card import LANGUAGE as LANGUAGE
 from farzi.summary.inspect import top_events as top_events
 from farzi.summary.start import Gaussian as Gaussian
 from farzi.summary.start import Size as Size
@@ -9,4 +10,14 @@ from farzi.summary.storage import Folder as Folder
 from farzi.summary.storage import history_text as history_text
 from farzi.summary.summary import Summary as Summary
 
-__all__ = ["Folder", "Gaussian", "Size", "Start", "Summary", "Transitions", "history_text", "top_events"]
+__all__ = [
+    "LANGUAGE",
+    "Folder",
+    "Gaussian",
+    "Size",
+    "Start",
+    "Summary",
+    "Transitions",
+    "history_text",
+    "top_events",
+]
