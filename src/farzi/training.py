@@ -149,7 +149,7 @@ class EventTraining:
 
     Attributes:
         learning_rate: Adam's.
-        batch: windows a step; as many as there are sequences where these are fewer.
+        batch: windows a step; as many as stand side by side in the sequences where these are fewer.
         steps: at most so many steps.
         every: steps between two measurements.
         patience: measurements without a better one before it stops; the best weights are kept.
@@ -160,6 +160,10 @@ class EventTraining:
     steps: int = 5000
     every: int = 50
     patience: int = 5
+
+    def windows(self, log: Sequences, length: int) -> int:
+        """The windows of a step: `batch`, but no more than the sequences have without overlap."""
+        return min(self.batch, int((-(-log.lengths // length)).sum()))
 
 
 def train_on_events(
@@ -190,7 +194,7 @@ def train_on_events(
     loss = NextEvent(student)
     optimizer = torch.optim.Adam(student.parameters(), lr=training.learning_rate)
     rng = np.random.default_rng(seed)
-    batch = min(training.batch, len(log))
+    batch = training.windows(log, length)
     best, best_state, since, step = -np.inf, copy.deepcopy(student.state_dict()), 0, 0
     while step < training.steps and since < training.patience:
         windows = torch.from_numpy(crops(log, length, batch, rng))

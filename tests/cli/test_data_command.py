@@ -26,7 +26,7 @@ def log(tmp_path: Path) -> Path:
 
 def test_list_is_json_for_programs():
     entries = json.loads(run("data", "list", "--json"))
-    assert [entry["name"] for entry in entries] == ["movielens-small", "ml-100k"]
+    assert [entry["name"] for entry in entries] == ["movielens-small", "ml-100k", "sotu", "ptb"]
     assert all(entry["licence"] and entry["sources"] and len(entry["sha256"]) == 64 for entry in entries)
 
 

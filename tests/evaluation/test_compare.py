@@ -9,7 +9,7 @@ import pytest
 
 from farzi.baselines import bytes_per_event
 from farzi.data import Dataset
-from farzi.evaluation import Comparison, Effort, compare, seed_interval
+from farzi.evaluation import Comparison, Effort, Recommendation, compare, seed_interval
 from farzi.evaluation.compare import Measured
 from farzi.recipe import Recipe
 from farzi.summary import Size, Summary, Transitions
@@ -21,6 +21,7 @@ KEYS = [
     "sequences",
     "bytes",
     "metric",
+    "unit",
     "mean",
     "low",
     "high",
@@ -52,7 +53,7 @@ def test_rows_have_exactly_the_promised_keys(comparison: Comparison):
 
 def test_figures_are_per_cent_over_seeds(comparison: Comparison):
     for row in comparison.rows():
-        figures = comparison.of(row["trained_on"]).per_user[row["metric"]]
+        figures = comparison.of(row["trained_on"]).per_unit[row["metric"]]
         assert figures.shape == (2, 60)
         assert (row["mean"], row["low"], row["high"]) == seed_interval(100 * figures.mean(1))
         assert 0 <= row["mean"] <= 100
@@ -89,8 +90,8 @@ def test_the_same_call_gives_the_same_figures(
 ):
     again = compare(summary, tiny, recipe, effort=EFFORT)
     for first, second in zip(comparison.measured, again.measured, strict=True):
-        for name, figures in first.per_user.items():
-            assert np.array_equal(figures, second.per_user[name])
+        for name, figures in first.per_unit.items():
+            assert np.array_equal(figures, second.per_unit[name])
     assert again.break_even is None
 
 
@@ -114,7 +115,9 @@ def made(full: float, summary: float, distilling: float | None) -> Comparison:
     def entry(name: str, seconds: float) -> Measured:
         return Measured(name, 1, 1, seconds, {"HR@10": np.zeros((2, 3))}, 0.1)
 
-    return Comparison("sasrec", "keep", (entry("full", full), entry("summary", summary)), distilling)
+    return Comparison(
+        "sasrec", Recommendation(), 20, (entry("full", full), entry("summary", summary)), distilling
+    )
 
 
 def test_what_the_summary_saves():

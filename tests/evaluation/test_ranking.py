@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from farzi.data import Dataset, Holdout, Sequences
-from farzi.evaluation import Ranking, evaluate
+from farzi.evaluation import Figures, evaluate
 from farzi.recipe import StudentSettings
 from farzi.students import Student
 from farzi.training import make_student
@@ -72,8 +72,8 @@ def test_metrics_are_those_counted_by_hand(
     ranking = evaluate(Scores(torch.tensor(scores)), holdout, seen, AT, batch)
     for user, (mine, history, wanted) in enumerate(drawn):
         expected = [brute_force(mine, history, target, seen) for target in wanted]
-        assert set(ranking.per_user) == set(expected[0])
-        for name, values in ranking.per_user.items():
+        assert set(ranking.per_unit) == set(expected[0])
+        for name, values in ranking.per_unit.items():
             assert values.shape == (len(drawn),)
             assert values[user] == pytest.approx(np.mean([one[name] for one in expected])), name
 
@@ -124,15 +124,15 @@ def test_random_scores_have_an_auc_of_one_half():
 
 
 def test_means_are_over_users():
-    assert Ranking({"HR@1": np.array([0.0, 1.0, 0.5])}).means() == {"HR@1": 0.5}
+    assert Figures({"HR@1": np.array([0.0, 1.0, 0.5])}).means() == {"HR@1": 0.5}
 
 
 def test_a_student_is_left_as_it_was(tiny: Dataset):
     student = make_student(StudentSettings(hidden=4), 41, 5, seed=0)
     before = {name: value.clone() for name, value in student.state_dict().items()}
     first, second = evaluate(student, tiny.test), evaluate(student, tiny.test, batch=7)
-    for name, values in first.per_user.items():
-        np.testing.assert_allclose(values, second.per_user[name])
+    for name, values in first.per_unit.items():
+        np.testing.assert_allclose(values, second.per_unit[name])
     for name, value in student.state_dict().items():
         assert torch.equal(value, before[name])
         assert value.grad is None

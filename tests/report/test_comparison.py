@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from farzi.evaluation import Comparison
+from farzi.evaluation import Comparison, Recommendation
 from farzi.evaluation.compare import Measured
 from farzi.report import print_comparison, save_results
 
@@ -17,14 +17,14 @@ METRICS = ("HR@10", "nDCG@10", "HR@100")
 
 def measured(name: str, level: float, seconds: float) -> Measured:
     rng = np.random.default_rng(0)
-    per_user = {metric: (rng.random((3, 200)) < level).astype(float) for metric in METRICS}
-    return Measured(name, 50, 20_480, seconds, per_user, 0.01)
+    per_unit = {metric: (rng.random((3, 200)) < level).astype(float) for metric in METRICS}
+    return Measured(name, 50, 20_480, seconds, per_unit, 0.01)
 
 
 @pytest.fixture
 def comparison() -> Comparison:
     kinds = measured("full", 0.4, 20.0), measured("summary", 0.3, 0.5), measured("random", 0.1, 1.0)
-    return Comparison("sasrec", "keep", kinds, distilling=117.0)
+    return Comparison("sasrec", Recommendation(), 20, kinds, distilling=117.0)
 
 
 def shown(comparison: Comparison) -> str:
@@ -37,13 +37,15 @@ def test_results_are_the_rows_of_the_comparison(comparison: Comparison, tmp_path
     rows = save_results(comparison, tmp_path / "results.json")
     assert json.loads((tmp_path / "results.json").read_text()) == rows == comparison.rows()
     assert set(rows[0]) == {
-        *("trained_on", "student", "sequences", "bytes", "metric", "mean", "low", "high", "seeds"),
+        *("trained_on", "student", "sequences", "bytes", "metric", "unit", "mean", "low", "high", "seeds"),
         *("train_seconds", "relative_to_full"),
     }
 
 
 def test_a_share_of_nothing_is_null(tmp_path: Path):
-    nothing = Comparison("sasrec", "keep", (measured("full", 0.0, 2.0), measured("summary", 0.3, 0.5)), None)
+    nothing = Comparison(
+        "sasrec", Recommendation(), 20, (measured("full", 0.0, 2.0), measured("summary", 0.3, 0.5)), None
+    )
     rows = save_results(nothing, tmp_path / "results.json")
     assert {row["relative_to_full"] for row in rows} == {None}
     assert "–" in shown(nothing)
@@ -52,7 +54,7 @@ def test_a_share_of_nothing_is_null(tmp_path: Path):
 def test_each_kind_has_its_row_with_its_share(comparison: Comparison):
     lines = shown(comparison).splitlines()
     at = next(index for index, line in enumerate(lines) if line.strip().startswith("summary"))
-    mean = 100 * comparison.of("summary").per_user["HR@10"].mean()
+    mean = 100 * comparison.of("summary").per_unit["HR@10"].mean()
     assert f"{mean:.1f} ±" in lines[at]
     assert f"{100 * comparison.relative('summary', 'HR@10').mean:.0f} %" in lines[at + 1]
     assert "20" in lines[at]  # KiB
@@ -66,6 +68,6 @@ def test_the_sentences_say_what_it_saves(comparison: Comparison):
 
 
 def test_an_unknown_cost_is_not_spoken_of(comparison: Comparison):
-    unknown = Comparison("sasrec", "exclude", comparison.measured, None)
+    unknown = Comparison("sasrec", Recommendation("exclude"), 20, comparison.measured, None)
     assert "Distilling" not in shown(unknown)
     assert "left out of the ranking" in shown(unknown)

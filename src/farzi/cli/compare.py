@@ -48,9 +48,9 @@ def compare(
 ) -> None:
     """Train students on SUMMARY, on its whole log and on controls, and print how they do.
 
-    The controls are sequences of random and of the most active users, as many as the summary has, and as many
-    as fit in its bytes. The table goes into the summary's folder too: results.json, comparison.md, .json and
-    .png.
+    The controls are sequences of random and of the most active users (of a text random and the longest
+    sentences), as many as the summary has, and as many as fit in its bytes. The table goes into the summary's
+    folder too: results.json, comparison.md, .json and .png.
     """
     from farzi.cli.logs import recorded_log
     from farzi.cli.progress import Shown

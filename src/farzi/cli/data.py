@@ -1,4 +1,4 @@
-"""`farzi data`: which logs there are, having one at hand, and what is in one."""
+"""`farzi data`: which logs and texts there are, having one at hand, and what is in one."""
 
 import click
 
@@ -8,7 +8,7 @@ from farzi.cli.output import json_option, print_facts, print_json, print_table
 
 @click.group()
 def data() -> None:
-    """List, fetch and describe logs of events."""
+    """List, fetch and describe logs of events and texts."""
 
 
 @data.command("list")
@@ -23,6 +23,7 @@ def list_(as_json: bool) -> None:
     rows = ((entry.name, f"{entry.rows:,}", entry.what) for entry in CATALOG.values())
     print_table(("name", "events", "what it is"), rows, numbers=["events"])
     click.echo("Any CSV, TSV, Parquet, JSON lines or .inter file will do as well: farzi data describe FILE")
+    click.echo("or a text: farzi data describe FILE --tokens words")
 
 
 @data.command("get", short_help="Have a data set on this machine, checked.")
@@ -50,15 +51,18 @@ def get(name: str, file: str | None, as_json: bool) -> None:
         click.echo(f"licence: {CATALOG[name].licence}")
 
 
-@data.command("describe", cls=GroupedCommand, short_help="Say what is in a log, and how it is split.")
+@data.command("describe", cls=GroupedCommand, short_help="Say what is in a log or a text, and its split.")
 @click.argument("source", metavar="[DATA]", required=False)
 @recipe_options("data")
 @json_option
 def describe(source: str | None, given: Given, as_json: bool) -> None:
-    """Users, items, events, lengths, times and the split of DATA: a name (farzi data list) or a file."""
-    from farzi.data import load_dataset
+    """Users, items, events, lengths, times and the split of DATA: a name (farzi data list) or a file.
 
-    facts = load_dataset(given.with_value(("data", "source"), source).recipe().data).facts
+    Of a text (a name, a folder, or a file with --tokens) documents, tokens and the vocabulary.
+    """
+    from farzi.data import load_data
+
+    facts = load_data(given.with_value(("data", "source"), source).recipe().data).facts
     if as_json:
         print_json(facts)
     else:

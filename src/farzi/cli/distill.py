@@ -1,4 +1,4 @@
-"""`farzi distill`: learn a summary of a log."""
+"""`farzi distill`: learn a summary of a log or a text."""
 
 import click
 
@@ -6,7 +6,7 @@ from farzi.cli.options import Given, GroupedCommand, recipe_options
 from farzi.cli.output import json_option, print_json
 
 
-@click.command(cls=GroupedCommand, short_help="Learn a summary of a log.")
+@click.command(cls=GroupedCommand, short_help="Learn a summary of a log or a text.")
 @click.argument("source", metavar="[DATA]", required=False)
 @click.option(
     "--out", required=True, metavar="FOLDER", help="where the summary goes; a run found there goes on"
@@ -22,7 +22,8 @@ from farzi.cli.output import json_option, print_json
 def distill(
     source: str | None, out: str, given: Given, restart: bool, unchecked: bool, as_json: bool
 ) -> None:
-    """Learn a summary of DATA: a name (farzi data list) or a file of events; movielens-small if left out.
+    """Learn a summary of DATA: a name (farzi data list), a file of events, a folder of texts, or a text file
+    with --tokens; movielens-small if left out.
 
     Ctrl-C is safe: the same command goes on from the last checkpoint, to the same result.
     """
@@ -40,5 +41,5 @@ def distill(
         return
     reached = shares(best["relative_to_full"])
     click.echo(f"{out} holds the summary of outer step {best['outer_step']}.")
-    click.echo(f"On the validation events its students reach, of the full data's figures: {reached}.")
+    click.echo(f"On the validation data its students reach, of the full data's figures: {reached}.")
     click.echo(f"Next: farzi compare {out}")

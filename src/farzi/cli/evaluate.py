@@ -1,12 +1,15 @@
-"""`farzi evaluate`: how well a student ranks what people did next."""
+"""`farzi evaluate`: how well a student predicts what people did next, or how a text goes on."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from farzi.cli.options import Given, GroupedCommand, recipe_options
 from farzi.cli.output import json_option, print_json, print_table, seen_option
 from farzi.recipe import Recipe
+
+if TYPE_CHECKING:
+    from farzi.evaluation import Metric
 
 
 @click.command(cls=GroupedCommand, short_help="Measure a student on held-out events.")
@@ -30,7 +33,7 @@ def evaluate(
     given: Given,
     as_json: bool,
 ) -> None:
-    """Rank the held-out events of DATA against the whole catalogue with the student in the file STUDENT.
+    """Predict the held-out events of DATA, among the whole catalogue, with the student in the file STUDENT.
 
     DATA and how it is split are as in the student's training, unless given; if it has moved, --from says
     where it is now.
@@ -38,7 +41,8 @@ def evaluate(
     given.refuse("has no effect on a student's figures", "data.names")
 
     from farzi.cli.logs import recorded_log
-    from farzi.evaluation import evaluate as measure
+    from farzi.evaluation import kind_of, metric_of
+    from farzi.files import finite_values
     from farzi.students import StudentFile
 
     found = StudentFile.load(file)
@@ -47,15 +51,21 @@ def evaluate(
     dataset = recorded_log(settings, found.data, f"the student in {file}")
     found.check(dataset.vocabulary, dataset.name)
     holdout = dataset.test if on == "test" else dataset.valid
-    seen = seen or "keep"
-    metrics = measure(found.student, holdout, seen).means()
+    kind = kind_of(dataset, seen or "keep")
+    figures = kind.evaluate(found.student, holdout)
+    metrics, window, items = figures.means(), found.student.length + 1, len(dataset.vocabulary) - 1
     if as_json:
-        print_json({"student": file, "data": dataset.name, "on": on, "seen": seen, "metrics": metrics})
+        facts = {"student": file, "data": dataset.name, "on": on, **kind.facts(window)}
+        print_json({**facts, "metrics": finite_values(metrics)})
         return
     print_table(
-        ("metric", "%"), [(name, f"{100 * value:.2f}") for name, value in metrics.items()], numbers=["%"]
+        ("metric", "figure"),
+        [(name, _shown(metric_of(name), value)) for name, value in metrics.items()],
+        numbers=["figure"],
     )
-    items = len(dataset.vocabulary) - 1
-    click.echo(
-        f"{on} events of {len(holdout):,} users of {dataset.name}, ranked among {items:,} items; seen: {seen}"
-    )
+    said = kind.statement(len(next(iter(figures.per_unit.values()))), items, window)
+    click.echo(f"{dataset.name}, {on} {said}")
+
+
+def _shown(metric: "Metric", figure: float) -> str:
+    return f"{metric.scaled(figure):.2f} {metric.unit}".rstrip()

@@ -25,7 +25,10 @@ from farzi.cli.output import json_option, print_json, print_table
 )
 @json_option
 def inspect(folder: str, sequences: int, top: int, as_json: bool) -> None:
-    """Show what the sequences of SUMMARY are made of: the likeliest events of each position, by name."""
+    """Show what the sequences of SUMMARY are made of: the likeliest events of each position, by name.
+
+    Of a text the likeliest tokens of all positions are also shown in a line, as the sentence that they make.
+    """
     from farzi.summary import Folder, top_events
 
     found = Folder.load(folder)
@@ -35,6 +38,8 @@ def inspect(folder: str, sequences: int, top: int, as_json: bool) -> None:
         return
     for number, row in enumerate(rows, start=1):
         click.echo(f"sequence {number} of {found.summary.sequences}")
+        if found.of_text:
+            click.echo(f"reads: {' '.join(events[0]['name'] for events in row)}")
         print_table(
             ("position", "likeliest events"),
             [

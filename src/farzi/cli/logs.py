@@ -1,16 +1,14 @@
-"""The log that a summary or a student came of, where it was then or where the user says it is now."""
+"""The log or text that a summary or a student came of, where it was then or where the user says it is now."""
 
 from pathlib import Path
 
-from farzi.data import CATALOG, Dataset, load_dataset
+from farzi.data import CATALOG, Data, load_data
 from farzi.data.fingerprint import fingerprint
 from farzi.errors import FarziError
 from farzi.recipe import DataSettings
 
 
-def recorded_log(
-    data: DataSettings, recorded: DataSettings, owner: str, sha256: str | None = None
-) -> Dataset:
+def recorded_log(data: DataSettings, recorded: DataSettings, owner: str, sha256: str | None = None) -> Data:
     """The log that `data` name, without its side file of names, which is not needed here and may be gone.
 
     Args:
@@ -28,7 +26,7 @@ def recorded_log(
         raise FarziError(
             f"{place}: no such file; it is the log of {owner}, and --from FILE says where that lies now"
         )
-    dataset = load_dataset(data.model_copy(update={"names": None}))
+    dataset = load_data(data.model_copy(update={"names": None}))
     if sha256 is not None and _cut(data) == _cut(recorded) and fingerprint(dataset) != sha256:
         raise FarziError(f"{dataset.name}: its events are not those that {owner} was learnt from")
     return dataset

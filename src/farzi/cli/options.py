@@ -26,7 +26,7 @@ ARGUMENTS: dict[Keys, str] = {("data", "source"): "DATA"}
 """Settings that are arguments of their commands rather than options."""
 
 _NAMES: dict[Keys, str] = {("data", "file"): "from", ("student", "name"): "student"}
-_FILES = {("data", "file"), ("data", "names")}
+_FILES = {("data", name) for name in ("file", "names", "vocabulary_file", "valid_file", "test_file")}
 _HEADINGS = {"": "Run", "inner": "Inner loop", "outer": "Outer loop"}
 _KINDS: dict[type, tuple[click.ParamType, str]] = {
     int: (click.INT, "N"),

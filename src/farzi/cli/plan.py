@@ -32,11 +32,11 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], as_json: bool
     """
     recipe = given.with_value(("data", "source"), source).recipe()
 
-    from farzi.data import load_dataset
+    from farzi.data import load_data
     from farzi.distillation import plan_run
     from farzi.unroll.plan import MEMORIES
 
-    dataset = load_dataset(recipe.data)
+    dataset = load_data(recipe.data)
     click.echo("measuring a few steps", err=True)
     try:
         planned = plan_run(recipe, dataset, [*MEMORIES, *sizes] if sizes else None)

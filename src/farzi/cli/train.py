@@ -1,7 +1,6 @@
 """`farzi train`: train a student from scratch, on a summary or on real events."""
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +9,7 @@ from farzi.cli.options import Given, GroupedCommand, recipe_options
 from farzi.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
-    from farzi.data import Dataset
+    from farzi.data import Data
     from farzi.recipe import Recipe
     from farzi.students import StudentFile
     from farzi.summary import Folder
@@ -41,7 +40,7 @@ def train(
     """Train a student from fresh random weights on SUMMARY, the folder of a summary.
 
     Its recipe holds unless options say otherwise. With --on full, random or head SUMMARY may be left out;
-    training stops when the validation events are ranked no better. If the summary's log has moved, --from
+    training stops when the validation events are predicted no better. If the summary's log has moved, --from
     says where it is now.
     """
     if on == "summary":
@@ -83,31 +82,32 @@ def _on_summary(folder: "Folder", recipe: "Recipe") -> tuple["StudentFile", "Tra
     return StudentFile(trained.student, recipe.student, folder.recipe.data, ids, "summary"), trained
 
 
-def _log(path: str | None, folder: "Folder | None", recipe: "Recipe") -> "Dataset":
+def _log(path: str | None, folder: "Folder | None", recipe: "Recipe") -> "Data":
     from farzi.cli.logs import recorded_log
-    from farzi.data import load_dataset
+    from farzi.data import load_data
 
     if folder is None:
-        return load_dataset(recipe.data)
+        return load_data(recipe.data)
     owner = f"the summary in {path}"
     return recorded_log(recipe.data, folder.recipe.data, owner, folder.run.get("data_sha256"))
 
 
 def _on_events(
-    on: str, recipe: "Recipe", rate: float | None, dataset: "Dataset"
+    on: str, recipe: "Recipe", rate: float | None, dataset: "Data"
 ) -> tuple["StudentFile", "Trained"]:
     import numpy as np
 
     from farzi.baselines import Head, Random
-    from farzi.evaluation import criterion
+    from farzi.evaluation import kind_of
     from farzi.students import StudentFile, checksum_of_ids
     from farzi.training import EventTraining, train_on_events
 
     length, log = recipe.summary.length, dataset.train
     if on != "full":
         subset = Random() if on == "random" else Head()
-        log = subset(log, length, recipe.summary.sequences, np.random.default_rng(recipe.seed))
+        log = subset(dataset.pieces, length, recipe.summary.sequences, np.random.default_rng(recipe.seed))
     training = EventTraining() if rate is None else replace(EventTraining(), learning_rate=rate)
+    kind = kind_of(dataset, recipe.outer.seen)
     trained = train_on_events(
         log,
         recipe.student,
@@ -115,7 +115,7 @@ def _on_events(
         length,
         recipe.seed,
         training,
-        partial(criterion, validation=dataset.valid, seen=recipe.outer.seen),
+        lambda student: kind.score(student, dataset.valid),
     )
     ids = checksum_of_ids(dataset.vocabulary)
     return StudentFile(trained.student, recipe.student, recipe.data, ids, on), trained

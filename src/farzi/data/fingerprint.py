@@ -1,19 +1,16 @@
-"""A checksum of a log as it was split, so that a run or a summary is never mixed up with another log."""
+"""A checksum of a log or a text as it was split, so that a run is never mixed up with one on other data."""
 
 import hashlib
 
-from farzi.data.dataset import Dataset
+from farzi.data.loading import Data
 
 
-def fingerprint(dataset: Dataset) -> str:
+def fingerprint(dataset: Data) -> str:
     """SHA-256 over the vocabulary's ids and all training, validation and test events, in hexadecimal."""
     digest = hashlib.sha256()
     for name in dataset.vocabulary.frame["id"]:
         digest.update(name.encode() + b"\0")
-    parts = [dataset.train]
-    for held in (dataset.valid, dataset.test):
-        parts += [held.histories, held.targets]
-    for part in parts:
+    for part in (dataset.train, *dataset.valid.parts, *dataset.test.parts):
         digest.update(part.items.astype("<i8").tobytes())
         digest.update(part.offsets.astype("<i8").tobytes())
     return digest.hexdigest()

@@ -93,6 +93,11 @@ class Holdout:
         """The number of users."""
         return len(self.targets)
 
+    @property
+    def parts(self) -> tuple[Sequences, ...]:
+        """All sequences in it."""
+        return self.histories, self.targets
+
 
 def offsets_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
     """0 and the running sum of `lengths`: (n,) -> int64 (n + 1,)."""

@@ -1,7 +1,7 @@
-"""The table of all items: index, original id, readable name, count."""
+"""The table of all events: index, original id, readable name, count."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,9 @@ SCHEMA = {"index": pl.UInt32, "id": pl.String, "name": pl.String, "count": pl.UI
 
 
 class Vocabulary:
-    """V items; index 0 is padding (id "", no name, count 0), the others stand by falling count, ties by id.
+    """V items; index 0 is padding (id "", no name, count 0).
+
+    The others stand by falling count, ties by id; the tokens of a text in the order of its tokenizer.
 
     Attributes:
         frame: columns `index` (UInt32), `id` (String), `name` (String or null) and `count` (UInt32), V rows.
@@ -39,6 +41,19 @@ class Vocabulary:
         items = items.sort(["count", "id"], descending=[True, False]).select("id", "name", "count")
         padding = pl.DataFrame({"id": [""], "name": [None], "count": [0]}, schema=items.schema)
         return cls(pl.concat([padding, items]).with_row_index("index").select(list(SCHEMA)))
+
+    @classmethod
+    def from_tokens(
+        cls, ids: Sequence[str], names: Sequence[str | None], counts: Sequence[int] | np.ndarray
+    ) -> "Vocabulary":
+        """The tokens of a text in the order of their indices, from 1 on."""
+        columns = {
+            "index": range(len(ids) + 1),
+            "id": ["", *ids],
+            "name": [None, *names],
+            "count": [0, *map(int, counts)],
+        }
+        return cls(pl.DataFrame(columns, schema=SCHEMA))
 
     def __len__(self) -> int:
         """V, padding included."""

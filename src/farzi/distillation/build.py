@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from farzi.data import Dataset
+from farzi.data import Data
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.outer import Outer
 from farzi.distillation.runs import Anew, Pool, Runs
@@ -31,7 +31,7 @@ def refuse_contradictions(recipe: Recipe) -> None:
         raise FarziError(f"--heads {recipe.student.heads} does not divide --hidden {recipe.student.hidden}")
 
 
-def first_summary(recipe: Recipe, dataset: Dataset) -> Summary:
+def first_summary(recipe: Recipe, dataset: Data) -> Summary:
     """What the outer loop starts from.
 
     Raises:
@@ -49,7 +49,7 @@ def first_summary(recipe: Recipe, dataset: Dataset) -> Summary:
 
 
 def outer_loop(
-    recipe: Recipe, dataset: Dataset, start: Summary, clip: RunningClip, trajectory: list[Theta]
+    recipe: Recipe, dataset: Data, start: Summary, clip: RunningClip, trajectory: list[Theta]
 ) -> Outer:
     """The outer loop before its first step.
 

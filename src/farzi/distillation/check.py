@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.data import Dataset, load_dataset
+from farzi.data import Data, load_data
 from farzi.distillation.build import first_summary, outer_loop, refuse_contradictions
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.outer import Outer
@@ -22,7 +22,7 @@ from farzi.unroll.verdict import COSINE
 def check_recipe(
     recipe: Recipe,
     *,
-    dataset: Dataset | None = None,
+    dataset: Data | None = None,
     dtype: torch.dtype = torch.float32,
     directions: int = 3,
     progress: Progress | None = None,
@@ -43,7 +43,7 @@ def check_recipe(
         FarziError: the recipe contradicts itself, or the log cannot be used.
     """
     refuse_contradictions(recipe)
-    dataset = dataset or load_dataset(recipe.data)
+    dataset = dataset or load_data(recipe.data)
     start = first_summary(recipe, dataset)
     trajectory = []
     if recipe.inner.weights != "fresh":

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from farzi.data import Dataset, load_dataset
+from farzi.data import Data, load_data
 from farzi.distillation.build import first_summary, refuse_contradictions
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.progress import Progress
@@ -22,7 +22,7 @@ def distill(
     recipe: Recipe,
     out: str | Path,
     *,
-    dataset: Dataset | None = None,
+    dataset: Data | None = None,
     restart: bool = False,
     unchecked: bool = False,
     progress: Progress | None = None,
@@ -56,7 +56,7 @@ def distill(
     """
     out, progress = Path(out), progress or Progress()
     refuse_contradictions(recipe)
-    dataset = dataset or load_dataset(recipe.data)
+    dataset = dataset or load_data(recipe.data)
     # Where there is a checkpoint, a summary beside it is that of an earlier run, or not whole.
     saved = None if restart else Checkpoint.load(out)
     if saved is not None:
@@ -95,7 +95,7 @@ def distill(
     return folder
 
 
-def _begin(recipe: Recipe, dataset: Dataset, progress: Progress, out: Path, unchecked: bool) -> Run:
+def _begin(recipe: Recipe, dataset: Data, progress: Progress, out: Path, unchecked: bool) -> Run:
     """A new run. Until there is one the first Ctrl-C or SIGTERM ends it all, and no folder is left behind."""
     start = first_summary(recipe, dataset)
     made = not out.exists()

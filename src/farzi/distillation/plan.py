@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from farzi.data import Dataset, crops
+from farzi.data import Data, crops
 from farzi.distillation.build import EXECUTIONS, chosen_execution, first_summary, inner_runs
 from farzi.distillation.runs import Point
 from farzi.distillation.weights import Theta
-from farzi.evaluation import evaluate
+from farzi.evaluation import kind_of
 from farzi.recipe import Recipe
 from farzi.summary import FEEDS, Feed, Rows, Summary, chosen_feed
 from farzi.training import EventTraining, NextEvent, make_optimizer, make_student
@@ -68,7 +68,7 @@ class RunPlan:
 
 
 def plan_run(
-    recipe: Recipe, dataset: Dataset, memories: Sequence[Memory | Budget | str] | None = None
+    recipe: Recipe, dataset: Data, memories: Sequence[Memory | Budget | str] | None = None
 ) -> RunPlan:
     """Measure the parts of an outer step, and add them up. Nothing is written.
 
@@ -107,11 +107,13 @@ def plan_run(
     real = torch.from_numpy(crops(dataset.train, length, recipe.outer.batch, rng))
     training = EventTraining()
     windows = torch.from_numpy(
-        crops(dataset.train, recipe.summary.length, min(training.batch, len(dataset.train)), rng)
+        crops(
+            dataset.train, recipe.summary.length, training.windows(dataset.train, recipe.summary.length), rng
+        )
     )
-    seen = recipe.outer.seen
+    kind = kind_of(dataset, recipe.outer.seen)
     train_step = window.calibration.seconds_gradient + window.calibration.seconds_update
-    measured = _seconds(lambda: evaluate(student, dataset.valid, seen), rounds=1)
+    measured = _seconds(lambda: kind.evaluate(student, dataset.valid), rounds=1)
     return RunPlan(
         window=window,
         used=Store(),

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from farzi.data import Dataset
+from farzi.data import Data
 from farzi.distillation.weights import Theta
-from farzi.evaluation import Seen, criterion, evaluate
+from farzi.evaluation import Seen, kind_of
 from farzi.recipe import Recipe, StudentSettings
 from farzi.students import Student
 from farzi.training import EventTraining, NextEvent, train_on_events
@@ -28,7 +28,7 @@ class Reference:
     trajectory: list[Theta] = field(default_factory=list)
 
 
-def recipe_reference(recipe: Recipe, dataset: Dataset) -> Reference:
+def recipe_reference(recipe: Recipe, dataset: Data) -> Reference:
     """The full-data training of a recipe's run, with a trajectory where its inner runs begin on one."""
     keep = 0 if recipe.inner.weights == "fresh" else KEPT
     length, seen = recipe.summary.length, recipe.outer.seen
@@ -36,7 +36,7 @@ def recipe_reference(recipe: Recipe, dataset: Dataset) -> Reference:
 
 
 def train_reference(
-    dataset: Dataset,
+    dataset: Data,
     settings: StudentSettings,
     length: int,
     seed: int,
@@ -47,7 +47,7 @@ def train_reference(
     """Train on all training events until validation gets no better.
 
     Args:
-        dataset: the log.
+        dataset: the log or the text.
         settings: the architecture.
         length: events in a window.
         seed: of the first weights and of the windows drawn.
@@ -55,13 +55,14 @@ def train_reference(
         training: step size, batch and patience.
         keep: how many measurements' weights are kept as a trajectory.
     """
+    kind = kind_of(dataset, seen)
     trajectory: list[Theta] = []
 
     def score(student: Student) -> float:
         if len(trajectory) < keep:
             theta = NextEvent(student).parameters_of(student)
             trajectory.append({name: value.clone() for name, value in theta.items()})
-        return criterion(student, dataset.valid, seen)
+        return kind.score(student, dataset.valid)
 
     fit = train_on_events(dataset.train, settings, len(dataset.vocabulary), length, seed, training, score)
-    return Reference(evaluate(fit.student, dataset.valid, seen).means(), fit.seconds, trajectory)
+    return Reference(kind.evaluate(fit.student, dataset.valid).means(), fit.seconds, trajectory)

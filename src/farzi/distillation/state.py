@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Self
 
-from farzi.data import Dataset
+from farzi.data import Data
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation.build import outer_loop
 from farzi.distillation.check import short_check
@@ -18,6 +18,7 @@ from farzi.distillation.reference import Reference, recipe_reference
 from farzi.distillation.validation import Validation, validate
 from farzi.distillation.weights import Theta
 from farzi.errors import FarziError
+from farzi.evaluation import kind_of
 from farzi.files import finite_values
 from farzi.provenance import provenance
 from farzi.recipe import Recipe, differences, parse_recipe
@@ -37,7 +38,7 @@ class Run:
     """
 
     def __init__(
-        self, recipe: Recipe, dataset: Dataset, progress: Progress, start: Summary, full: Reference
+        self, recipe: Recipe, dataset: Data, progress: Progress, start: Summary, full: Reference
     ) -> None:
         self.recipe, self.dataset, self.progress, self.full = recipe, dataset, progress, full
         self.clip, self.smoothness = RunningClip(recipe.outer.clip), Smoothness()
@@ -53,7 +54,7 @@ class Run:
 
     @classmethod
     def begin(
-        cls, recipe: Recipe, dataset: Dataset, progress: Progress, start: Summary, unchecked: bool
+        cls, recipe: Recipe, dataset: Data, progress: Progress, start: Summary, unchecked: bool
     ) -> Self:
         """A new run, with its start measured beside the full data.
 
@@ -69,9 +70,7 @@ class Run:
         return run
 
     @classmethod
-    def resume(
-        cls, saved: Checkpoint, recipe: Recipe, dataset: Dataset, progress: Progress, out: Path
-    ) -> Self:
+    def resume(cls, saved: Checkpoint, recipe: Recipe, dataset: Data, progress: Progress, out: Path) -> Self:
         """Go on from a state.
 
         Raises:
@@ -170,6 +169,7 @@ class Run:
     def folder(self) -> Folder:
         """The result: the best summary."""
         facts = {
+            "kind": kind_of(self.dataset).name,
             "seconds": round(self.seconds, 1),
             "outer_steps": self.outer.step,
             "data_sha256": self.data,
@@ -181,7 +181,7 @@ class Run:
 
 
 def refuse_another(
-    recipe: Recipe, ours: Recipe, data: str | None, dataset: Dataset, out: Path, what: str
+    recipe: Recipe, ours: Recipe, data: str | None, dataset: Data, out: Path, what: str
 ) -> None:
     """Refuse what the folder `out` holds where it came of another recipe than `ours` or of another log.
 
@@ -228,7 +228,7 @@ def _line(step: int, reports: list[StepReport], result: Validation, best: bool) 
         if norms
         else None,
         "steps_without_metagradient": len(reports) - len(norms),
-        "validation": result.figures,
+        "validation": finite_values(result.figures),
         "relative_to_full": finite_values(result.relative),
         "best": best,
     }

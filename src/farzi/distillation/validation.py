@@ -5,23 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from farzi.data import Dataset
-from farzi.evaluation import evaluate
+from farzi.data import Data
+from farzi.evaluation import kind_of, metric_of
 from farzi.recipe import Recipe
 from farzi.summary import Summary
 from farzi.training import train_on_summary
 
-# Not the top-10 figures, which count few hits (HR@10 some 120 of MovieLens-100k's 943 users, HR@100 some
-# 530): the best of many validations would be the luckiest. In the second half of a run on MovieLens-100k the
-# mean of the ratios of HR@10, nDCG@10 and HR@100 moved by 2.7 points (root mean square) from one validation
-# to the next, the mean of these two by 0.5. nDCG@100 still weighs the top.
-JUDGED = ("nDCG@100", "HR@100")
-"""The metrics whose ratios to the full data's are averaged to choose the best summary."""
-
 
 @dataclass(frozen=True)
 class Validation:
-    """Metrics of students trained from scratch on a summary, on the validation events.
+    """Metrics of students trained from scratch on a summary, on the validation events or text.
 
     Attributes:
         figures: mean over the students.
@@ -33,26 +26,28 @@ class Validation:
 
     @property
     def score(self) -> float:
-        """What decides which summary is best: the mean of those `JUDGED` ratios that are defined, else 0."""
-        ratios = [self.relative[name] for name in JUDGED if not math.isnan(self.relative[name])]
-        return float(np.mean(ratios)) if ratios else 0.0
+        """What decides which summary is best: the mean gain of the judged metrics, where defined, else 0."""
+        judged = {name: ratio for name, ratio in self.relative.items() if metric_of(name).judged}
+        gains = [metric_of(name).gain(ratio) for name, ratio in judged.items() if not math.isnan(ratio)]
+        return float(np.mean(gains)) if gains else 0.0
 
 
-def validate(summary: Summary, dataset: Dataset, recipe: Recipe, full: dict[str, float]) -> Validation:
+def validate(summary: Summary, dataset: Data, recipe: Recipe, full: dict[str, float]) -> Validation:
     """Train `recipe.outer.validate_students` students from scratch and test them on the validation events.
 
     The same students' first weights serve at every validation, so that figures of one run can be compared.
 
     Args:
         summary: what they are trained on.
-        dataset: gives the validation events.
+        dataset: gives the validation events or text.
         recipe: the student, its training, and how many.
-        full: the full data's figures by name, between 0 and 1.
+        full: the full data's figures by name.
     """
+    kind = kind_of(dataset, recipe.outer.seen)
     totals: dict[str, list[float]] = {}
     for k in range(recipe.outer.validate_students):
         student = train_on_summary(summary, recipe.student, recipe.inner, seed=_seed(recipe.seed, k)).student
-        for name, value in evaluate(student, dataset.valid, recipe.outer.seen).means().items():
+        for name, value in kind.evaluate(student, dataset.valid).means().items():
             totals.setdefault(name, []).append(value)
     figures = {name: float(np.mean(values)) for name, values in totals.items()}
     return Validation(

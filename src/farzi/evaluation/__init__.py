@@ -1,37 +1,51 @@
-"""Ranking metrics, intervals, and the comparison of a summary with its controls."""
+"""Ranking and language metrics, intervals, and the comparison of a summary with its controls."""
 
 from farzi.evaluation.compare import Comparison as Comparison
 from farzi.evaluation.compare import Effort as Effort
 from farzi.evaluation.compare import Measured as Measured
 from farzi.evaluation.compare import compare as compare
-from farzi.evaluation.criterion import CRITERION as CRITERION
-from farzi.evaluation.criterion import criterion as criterion
 from farzi.evaluation.intervals import Interval as Interval
 from farzi.evaluation.intervals import paired_ratio as paired_ratio
 from farzi.evaluation.intervals import seed_interval as seed_interval
-from farzi.evaluation.ranking import Ranking as Ranking
+from farzi.evaluation.kinds import Kind as Kind
+from farzi.evaluation.kinds import Language as Language
+from farzi.evaluation.kinds import Recommendation as Recommendation
+from farzi.evaluation.kinds import kind_of as kind_of
+from farzi.evaluation.language import Windows as Windows
+from farzi.evaluation.language import read_text as read_text
+from farzi.evaluation.metrics import METRICS as METRICS
+from farzi.evaluation.metrics import Figures as Figures
+from farzi.evaluation.metrics import Metric as Metric
+from farzi.evaluation.metrics import headlines as headlines
+from farzi.evaluation.metrics import metric_of as metric_of
+from farzi.evaluation.metrics import percent as percent
 from farzi.evaluation.ranking import Seen as Seen
 from farzi.evaluation.ranking import evaluate as evaluate
-from farzi.evaluation.shown import SHOWN as SHOWN
 from farzi.evaluation.shown import kib as kib
-from farzi.evaluation.shown import percent as percent
 from farzi.evaluation.shown import shares as shares
 
 __all__ = [
-    "CRITERION",
-    "SHOWN",
+    "METRICS",
     "Comparison",
     "Effort",
+    "Figures",
     "Interval",
+    "Kind",
+    "Language",
     "Measured",
-    "Ranking",
+    "Metric",
+    "Recommendation",
     "Seen",
+    "Windows",
     "compare",
-    "criterion",
     "evaluate",
+    "headlines",
     "kib",
+    "kind_of",
+    "metric_of",
     "paired_ratio",
     "percent",
+    "read_text",
     "seed_interval",
     "shares",
 ]

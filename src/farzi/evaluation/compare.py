@@ -4,9 +4,9 @@ Every student starts from fresh random weights. The controls are trained as one 
 early stopping on the validation events and with the best of several learning rates, chosen on the validation
 events too. They are
 
-- full: the whole log;
+- full: the whole log or text;
 - random and head: as many real sequences as the summary has, of the same length, from random and from the
-  most active users;
+  most active users; of a text random and the longest sentences;
 - the same at equal bytes: as many as fit in the summary's bytes.
 
 The learning rate chosen for the full data serves the subsets at equal bytes, which are of its order of size,
@@ -17,17 +17,18 @@ end.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from farzi.baselines import Head, Random, Subset, bytes_per_event
-from farzi.data import Dataset, Sequences
-from farzi.evaluation.criterion import criterion
+from farzi.data import Data, Sequences
 from farzi.evaluation.intervals import Interval, paired_ratio, seed_interval
-from farzi.evaluation.ranking import Ranking, Seen, evaluate
+from farzi.evaluation.kinds import Kind, kind_of
+from farzi.evaluation.metrics import Figures, headlines, metric_of
+from farzi.evaluation.ranking import Seen
 from farzi.recipe import Recipe
+from farzi.students import Student
 from farzi.summary import Summary
 from farzi.training import EventTraining, Trained, train_on_events, train_on_summary
 
@@ -61,7 +62,7 @@ class Measured:
         sequences: how many sequences it has.
         bytes: what they take when stored.
         seconds: mean wall-clock seconds of a training.
-        per_user: each metric, (seeds, users).
+        per_unit: each metric, (seeds, units): users of a log, passages of a text; see `evaluation.metrics`.
         learning_rate: the one used.
     """
 
@@ -69,8 +70,12 @@ class Measured:
     sequences: int
     bytes: int
     seconds: float
-    per_user: dict[str, np.ndarray]
+    per_unit: dict[str, np.ndarray]
     learning_rate: float
+
+    def figures(self, metric: str) -> np.ndarray:
+        """The figure of each seed, (seeds,)."""
+        return metric_of(metric).figure(self.per_unit[metric].mean(1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,13 +84,15 @@ class Comparison:
 
     Attributes:
         student: the architecture's name.
-        seen: the treatment of seen items.
+        kind: of the data; says what the figures are.
+        window: events in a training window.
         measured: one entry a kind, "full" first.
         distilling: seconds that the distillation took; None where unknown.
     """
 
     student: str
-    seen: Seen
+    kind: Kind
+    window: int
     measured: tuple[Measured, ...]
     distilling: float | None
 
@@ -95,22 +102,30 @@ class Comparison:
 
     def share(self, trained_on: str, metric: str) -> float:
         """Ratio to the full data's figure; nan where that is 0."""
-        whole = self.of("full").per_user[metric].mean()
-        return float(self.of(trained_on).per_user[metric].mean() / whole) if whole > 0 else math.nan
+        whole = self.of("full").figures(metric).mean()
+        return float(self.of(trained_on).figures(metric).mean() / whole) if whole > 0 else math.nan
 
     def relative(self, trained_on: str, metric: str) -> Interval:
-        """The same ratio with its interval, a paired bootstrap over users and seeds; nan where that is 0."""
-        return paired_ratio(self.of(trained_on).per_user[metric], self.of("full").per_user[metric])
+        """The same ratio with its interval, a paired bootstrap over units and seeds; nan where that is 0."""
+        ours, theirs = self.of(trained_on).per_unit[metric], self.of("full").per_unit[metric]
+        return paired_ratio(ours, theirs, figure=metric_of(metric).figure)
+
+    @property
+    def headlines(self) -> tuple[str, ...]:
+        """The metrics that people are shown."""
+        return headlines(self.of("full").per_unit)
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of results.json: one for each kind of training data and metric.
 
-        mean, low and high are per cent; relative_to_full is a ratio, nan where the full data's figure is 0.
+        mean, low and high are in `unit`: "%", or "" for a perplexity and the like; relative_to_full is a
+        ratio, nan where the full data's figure is 0.
         """
         rows = []
         for entry in self.measured:
-            for metric, figures in entry.per_user.items():
-                mean, low, high = seed_interval(100 * figures.mean(1))
+            for metric in entry.per_unit:
+                named, figures = metric_of(metric), entry.figures(metric)
+                mean, low, high = seed_interval(named.scaled(figures))
                 rows.append(
                     {
                         "trained_on": entry.trained_on,
@@ -118,6 +133,7 @@ class Comparison:
                         "sequences": entry.sequences,
                         "bytes": entry.bytes,
                         "metric": metric,
+                        "unit": named.unit,
                         "mean": mean,
                         "low": low,
                         "high": high,
@@ -142,7 +158,7 @@ class Comparison:
 
 def compare(
     summary: Summary,
-    dataset: Dataset,
+    dataset: Data,
     recipe: Recipe,
     *,
     effort: Effort = Effort(),
@@ -155,10 +171,10 @@ def compare(
 
     Args:
         summary: the learnt sequences.
-        dataset: the log they were learnt from.
+        dataset: the log or the text they were learnt from.
         recipe: how they were learnt; its student and inner loop are used.
         effort: seeds and tuning.
-        seen: the treatment of seen items in the ranking.
+        seen: the treatment of seen items in the ranking; nothing to a text.
         distilling: seconds that the distillation took.
         first_seed: the students' seeds count up from here; distillation draws its own from elsewhere.
         progress: called with a word on what is being done.
@@ -166,10 +182,13 @@ def compare(
     vocabulary, length = len(dataset.vocabulary), summary.length
     seeds = [first_seed + k for k in range(effort.seeds)]
 
-    validate = partial(criterion, validation=dataset.valid, seen=seen)
+    kind = kind_of(dataset, seen)
+
+    def validate(student: Student) -> float:
+        return kind.score(student, dataset.valid)
 
     def test(trained: Sequence[Trained]) -> dict[str, np.ndarray]:
-        return _stack([evaluate(one.student, dataset.test, seen) for one in trained])
+        return _stack([kind.evaluate(one.student, dataset.test) for one in trained])
 
     def fit(log: Sequences, rate: float, seed: int) -> Trained:
         training = replace(effort.training, learning_rate=rate)
@@ -202,7 +221,7 @@ def compare(
         )
 
     def picker(subset: Subset, count: int) -> Pick:
-        return lambda seed: subset(dataset.train, length, count, np.random.default_rng(seed))
+        return lambda seed: subset(dataset.pieces, length, count, np.random.default_rng(seed))
 
     whole, few = (lambda seed: dataset.train), picker(Random(), summary.sequences)
     full_rate = best_rate("full", whole)
@@ -214,11 +233,11 @@ def compare(
         count = max(1, summary.bytes // (length * bytes_per_event(vocabulary)))
         measured.append(on_events("random, equal bytes", picker(Random(), count), full_rate))
         measured.append(on_events("head, equal bytes", picker(Head(), count), full_rate))
-    return Comparison(recipe.student.name, seen, tuple(measured), distilling)
+    return Comparison(recipe.student.name, kind, length, tuple(measured), distilling)
 
 
-def _stack(rankings: Sequence[Ranking]) -> dict[str, np.ndarray]:
-    return {name: np.stack([one.per_user[name] for one in rankings]) for name in rankings[0].per_user}
+def _stack(figures: Sequence[Figures]) -> dict[str, np.ndarray]:
+    return {name: np.stack([one.per_unit[name] for one in figures]) for name in figures[0].per_unit}
 
 
 def _mean_seconds(trained: Sequence[Trained]) -> float:

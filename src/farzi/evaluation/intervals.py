@@ -1,5 +1,6 @@
 """95 % intervals: over seeds for one training's figure, over users for the ratio of two."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +35,18 @@ def seed_interval(figures: np.ndarray) -> Interval:
     return Interval(mean, mean - width, mean + width)
 
 
-def paired_ratio(ours: np.ndarray, theirs: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:
-    """Ratio of two mean figures with a paired bootstrap over users and seeds.
+def _mean(means: np.ndarray) -> np.ndarray:
+    return means
+
+
+def paired_ratio(
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    draws: int = 2000,
+    seed: int = 0,
+    figure: Callable[[np.ndarray], np.ndarray] = _mean,
+) -> Interval:
+    """Ratio of two mean figures with a paired bootstrap over users (passages, of a text) and seeds.
 
     Both were measured on the same users, and share what makes a user easy or hard: each draw takes users with
     replacement, the same for both, and seeds with replacement, for each by itself, and forms the ratio of the
@@ -47,13 +58,15 @@ def paired_ratio(ours: np.ndarray, theirs: np.ndarray, draws: int = 2000, seed: 
         theirs: figures, (seeds', users).
         draws: bootstrap samples.
         seed: of the draws.
+        figure: from the mean over users to a seed's figure; the mean itself if left out.
 
     Returns:
         The ratio of the means with the percentiles of the draws; nan where theirs is 0.
     """
     if ours.shape[1] != theirs.shape[1]:
         raise ValueError(f"both must have the same users, got {ours.shape[1]} and {theirs.shape[1]}")
-    if theirs.mean() == 0:
+    whole = figure(theirs.mean(1)).mean()
+    if whole == 0:
         return Interval(np.nan, np.nan, np.nan)
     rng = np.random.default_rng(seed)
     users = ours.shape[1]
@@ -62,7 +75,7 @@ def paired_ratio(ours: np.ndarray, theirs: np.ndarray, draws: int = 2000, seed: 
     for part in range(0, draws, rows := max(1, PART // users)):
         size = min(rows, draws - part)
         weights = rng.multinomial(users, np.full(users, 1 / users), size=size)  # (size, users)
-        by_seed[part : part + size] = weights @ both.T / users
+        by_seed[part : part + size] = figure(weights @ both.T / users)
 
     def over_seeds(by_seed: np.ndarray) -> np.ndarray:
         picked = rng.integers(by_seed.shape[1], size=by_seed.shape)
@@ -71,4 +84,4 @@ def paired_ratio(ours: np.ndarray, theirs: np.ndarray, draws: int = 2000, seed: 
     above, below = over_seeds(by_seed[:, : len(ours)]), over_seeds(by_seed[:, len(ours) :])
     ratios = above / np.where(below == 0, np.nan, below)
     low, high = np.nanpercentile(ratios, [50 - 50 * LEVEL, 50 + 50 * LEVEL])
-    return Interval(float(ours.mean() / theirs.mean()), float(low), float(high))
+    return Interval(float(figure(ours.mean(1)).mean() / whole), float(low), float(high))

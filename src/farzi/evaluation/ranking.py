@@ -6,37 +6,22 @@ everything alike, or gives nan, ranks the event last. Where a user has several h
 by itself, from the same history, and the user's figure is the mean.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
 
 from farzi.data import Holdout, pad_left
+from farzi.evaluation.metrics import Figures
 from farzi.students import Student
 
 Seen = Literal["keep", "exclude"]
 """Whether items of the user's own history are ranked as well, or left out."""
 
 
-@dataclass(frozen=True, eq=False)
-class Ranking:
-    """Metrics user by user.
-
-    Attributes:
-        per_user: "HR@k", "nDCG@k", "MRR" and "AUC", each (users,), between 0 and 1.
-    """
-
-    per_user: dict[str, np.ndarray]
-
-    def means(self) -> dict[str, float]:
-        """The mean over users of each metric."""
-        return {name: float(values.mean()) for name, values in self.per_user.items()}
-
-
 def evaluate(
     student: Student, holdout: Holdout, seen: Seen = "keep", at: tuple[int, ...] = (10, 100), batch: int = 512
-) -> Ranking:
+) -> Figures:
     """Rank each held-out event from its user's history.
 
     Args:
@@ -49,7 +34,8 @@ def evaluate(
 
     Returns:
         HR@k (the hit rate, which for one target is the recall), nDCG@k (1/log2(rank + 2) within the first k),
-        MRR (1/(rank + 1)) and AUC (the share of the other ranked items that score lower), with ranks from 0.
+        MRR (1/(rank + 1)) and AUC (the share of the other ranked items that score lower), with ranks from 0;
+        units are users.
     """
     ranks, others = _ranks(student, holdout, seen, batch)
     figures: dict[str, np.ndarray] = {}
@@ -61,7 +47,7 @@ def evaluate(
     figures["AUC"] = np.maximum(0, 1 - ranks / np.maximum(1, others))
     counts = holdout.targets.lengths
     owner = np.repeat(np.arange(len(holdout)), counts)
-    return Ranking(
+    return Figures(
         {name: np.bincount(owner, values, len(holdout)) / counts for name, values in figures.items()}
     )
 

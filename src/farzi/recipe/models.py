@@ -16,10 +16,11 @@ from farzi.recipe.student import Settings, StudentSettings
 
 
 class DataSettings(Settings):
-    """Which log is read, and how it is cut into training, validation and test events."""
+    """Which log or text is read, and how it is cut into training, validation and test events."""
 
     source: str = Field(
-        default="movielens-small", description="a named data set (`farzi data list`) or a file"
+        default="movielens-small",
+        description="a named data set (`farzi data list`), a file or a folder of texts",
     )
     file: str | None = Field(
         default=None,
@@ -40,10 +41,10 @@ class DataSettings(Settings):
         description="what is held out: each user's last events, a last part of them, or all after a date",
     )
     valid_fraction: float = Field(
-        default=0.1, gt=0, lt=1, description="part held out for validation (splits ratio and time)"
+        default=0.1, gt=0, lt=1, description="part held out for validation (splits ratio and time, and texts)"
     )
     test_fraction: float = Field(
-        default=0.1, gt=0, lt=1, description="part held out for the test (splits ratio and time)"
+        default=0.1, gt=0, lt=1, description="part held out for the test (splits ratio and time, and texts)"
     )
     min_user_events: int = Field(default=3, ge=1, description="users with fewer events are left out")
     min_item_events: int | None = Field(
@@ -63,6 +64,32 @@ class DataSettings(Settings):
     )
     skip_bad: bool = Field(
         default=False, description="leave out rows that cannot be read, and count them, instead of stopping"
+    )
+    tokens: Literal["words", "spaces", "bytes", "subwords"] | None = Field(
+        default=None,
+        description="read a text, and cut it into words and punctuation marks, into what spaces part, into "
+        "bytes or into subwords; a named text has its own way, a folder is words",
+    )
+    vocabulary_size: int | None = Field(
+        default=None,
+        ge=1,
+        description="tokens of a text that are kept, the commonest ones, or of subwords that are learnt; "
+        "all words if left out, 4,000 subwords",
+    )
+    vocabulary_file: str | None = Field(
+        default=None,
+        description="a list of words to keep, one a line, or the tokenizer.json of subwords",
+    )
+    lines: Literal["sentences", "documents", "running"] | None = Field(
+        default=None,
+        description="what a line of a text is: a sentence of one running text, a document of its own, or "
+        "nothing; a named text has its own rule, a file sentences",
+    )
+    valid_file: str | None = Field(
+        default=None, description="the validation text, where it is a file of its own; with the test text"
+    )
+    test_file: str | None = Field(
+        default=None, description="the test text, where it is a file of its own; with the validation text"
     )
 
 

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from farzi.evaluation import SHOWN, Comparison, Measured, kib, percent, seed_interval
+from farzi.evaluation import Comparison, Measured, kib, metric_of, seed_interval
 from farzi.files import finite_values, write_text_atomic
 from farzi.provenance import provenance
 from farzi.report.plots import plot_comparison
@@ -27,15 +27,15 @@ def save_results(comparison: Comparison, path: str | Path) -> list[dict[str, Any
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """A row for each kind of training data: per cent, 95 % interval, share of the full data's figure."""
+    """A row for each kind of training data: figures, 95 % intervals, ratios to the full data's."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("trained on")
-    for name in ("sequences", "KiB", *SHOWN, "train s"):
+    for name in ("sequences", "KiB", *comparison.headlines, "train s"):
         table.add_column(name, justify="right", no_wrap=True)
     for entry in comparison.measured:
         cells = [entry.trained_on, f"{entry.sequences:,}", kib(entry.bytes)]
-        for metric in SHOWN:
-            figure, share = _figure(entry, metric), percent(comparison.share(entry.trained_on, metric))
+        for metric in comparison.headlines:
+            figure, share = _figure(entry, metric), _share(comparison, entry, metric)
             cells.append(figure if entry.trained_on == "full" else f"{figure}\n{share}")
         table.add_row(*cells, f"{entry.seconds:.1f}", style="bold" if entry.trained_on == "summary" else None)
     return table
@@ -46,7 +46,7 @@ def print_comparison(comparison: Comparison, items: int, console: Console | None
 
     Args:
         comparison: what was measured.
-        items: size of the catalogue that events were ranked in.
+        items: size of the catalogue that events were ranked in; tokens that one was predicted among.
         console: where to; stdout if None.
     """
     console = console or Console(highlight=False)
@@ -58,18 +58,20 @@ def print_comparison(comparison: Comparison, items: int, console: Console | None
 def closing_lines(comparison: Comparison, items: int) -> list[str]:
     """What the figures are, how sure the summary's share of the full data is, and what it saves."""
     full = comparison.of("full")
-    seeds, users = next(iter(full.per_user.values())).shape
+    seeds, units = next(iter(full.per_unit.values())).shape
     shares = []
-    for metric in SHOWN:
+    for metric in comparison.headlines:
         mean, low, high = comparison.relative("summary", metric)
-        sure = "" if math.isnan(mean) else f" ({percent(low)} to {percent(high)})"
-        shares.append(f"{metric} {percent(mean)}{sure}")
-    seen = "kept in the ranking" if comparison.seen == "keep" else "left out of the ranking"
+        shown = metric_of(metric).ratio
+        sure = "" if math.isnan(mean) else f" ({shown(low)} to {shown(high)})"
+        shares.append(f"{metric} {shown(mean)}{sure}")
+    kind = comparison.kind
     ours = comparison.of("summary")
     lines = [
-        f"Test events of {users:,} users ranked among all {items:,} items, seen ones {seen}; per cent, mean "
+        f"Test {kind.statement(units, items, comparison.window)}, mean "
         f"of {seeds} students ± 95 % interval over them, and the share of the full data's figure.",
-        f"Of the full data the summary reaches {', '.join(shares)}: 95 % intervals over users and students.",
+        f"Of the full data the summary reaches {', '.join(shares)}: 95 % intervals over {kind.units} and "
+        "students.",
         f"Training on it takes {ours.seconds:.2f} s, on the full data {full.seconds:.1f} s: "
         f"{comparison.speedup:,.0f} times faster.",
     ]
@@ -82,20 +84,25 @@ def closing_lines(comparison: Comparison, items: int) -> list[str]:
 
 
 def _figure(entry: Measured, metric: str) -> str:
-    mean, low, _ = seed_interval(100 * entry.per_user[metric].mean(1))
-    return f"{mean:.1f} ±{mean - low:.1f}"
+    named = metric_of(metric)
+    mean, low, _ = seed_interval(entry.figures(metric))
+    return f"{named.text(mean)} ±{named.text(mean - low)}"
+
+
+def _share(comparison: Comparison, entry: Measured, metric: str) -> str:
+    return metric_of(metric).ratio(comparison.share(entry.trained_on, metric))
 
 
 def markdown_table(comparison: Comparison) -> str:
     """The same table as Markdown: mean, 95 % interval over seeds, and the share of the full data's figure."""
     lines = [
-        f"| trained on | sequences | KiB | {' | '.join(SHOWN)} | training |",
-        f"|---|--:|--:|{'--:|' * len(SHOWN)}--:|",
+        f"| trained on | sequences | KiB | {' | '.join(comparison.headlines)} | training |",
+        f"|---|--:|--:|{'--:|' * len(comparison.headlines)}--:|",
     ]
     for entry in comparison.measured:
         cells = [entry.trained_on, f"{entry.sequences:,}", kib(entry.bytes)]
-        for metric in SHOWN:
-            figure, share = _figure(entry, metric), percent(comparison.share(entry.trained_on, metric))
+        for metric in comparison.headlines:
+            figure, share = _figure(entry, metric), _share(comparison, entry, metric)
             cells.append(figure if entry.trained_on == "full" else f"{figure} ({share})")
         lines.append(f"| {' | '.join(cells)} | {entry.seconds:.1f} s |")
     return "\n".join(lines) + "\n"
@@ -112,7 +119,7 @@ def save_report(
     Args:
         comparison: what was measured.
         folder: the summary's.
-        items: size of the catalogue that events were ranked in.
+        items: size of the catalogue that events were ranked in; tokens that one was predicted among.
         history: the lines of history.jsonl.
 
     Raises:
@@ -121,7 +128,7 @@ def save_report(
     folder, origin = Path(folder), provenance()
     facts = {
         **origin,
-        "seen": comparison.seen,
+        **comparison.kind.facts(comparison.window),
         "distilling_seconds": comparison.distilling,
         "speedup": comparison.speedup,
         "break_even_trainings": comparison.break_even,
@@ -129,7 +136,7 @@ def save_report(
         "relative_to_full": {
             entry.trained_on: {
                 metric: finite_values(comparison.relative(entry.trained_on, metric)._asdict())
-                for metric in entry.per_user
+                for metric in entry.per_unit
             }
             for entry in comparison.measured
             if entry.trained_on != "full"

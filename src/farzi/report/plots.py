@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from farzi.evaluation import SHOWN, Comparison, Interval, kib
+from farzi.evaluation import Comparison, Interval, headlines, kib, metric_of
 from farzi.files import write_bytes_atomic
 
 _COLOURS = {
@@ -19,7 +19,7 @@ _COLOURS = {
     "random, equal bytes": "#a8b5c8",
     "head, equal bytes": "#64748b",
 }
-_LINES: dict[str, str] = dict(zip(SHOWN, ("#c2410c", "#0f766e", "#1d4ed8"), strict=True))
+_LINES = ("#c2410c", "#0f766e", "#1d4ed8")
 _INK = "#111827"
 
 
@@ -49,14 +49,18 @@ def plot_comparison(comparison: Comparison, history: list[dict[str, Any]], path:
 
 
 def _draw_bars(axes: Axes, comparison: Comparison) -> None:
-    """For each metric a bar a kind, with its interval and its figure; no bars where the full data has 0."""
+    """For each metric a bar a kind, with its interval and its figure; no bars where the full data has 0.
+
+    Of a metric that is better when lower the inverse is drawn: a higher bar is a better one.
+    """
+    names = comparison.headlines
     entries = [entry for entry in comparison.measured if entry.trained_on != "full"]
-    ratios = [[comparison.relative(entry.trained_on, name) for name in SHOWN] for entry in entries]
+    ratios = [[_gain(comparison, entry.trained_on, name) for name in names] for entry in entries]
     top = _top([ratio for row in ratios for ratio in row])
     width = 0.84 / len(entries)
     axes.axhline(100, color=_INK, linewidth=0.9, linestyle="--", zorder=0)
     for place, (entry, row) in enumerate(zip(entries, ratios, strict=True)):
-        centres = [group + (place - (len(entries) - 1) / 2) * width for group in range(len(SHOWN))]
+        centres = [group + (place - (len(entries) - 1) / 2) * width for group in range(len(names))]
         axes.bar(
             centres,
             [100 * ratio.mean for ratio in row],
@@ -76,11 +80,17 @@ def _draw_bars(axes: Axes, comparison: Comparison) -> None:
     size = kib(comparison.of("full").bytes)
     axes.set_title(f"Test figures by what a student was trained on (full data: {size} KiB)", fontsize=9.5)
     axes.set_ylabel("% of the full data's figure")
-    axes.set_xticks(range(len(SHOWN)), SHOWN)
-    axes.set_xlim(-0.5, len(SHOWN) - 0.5)
+    axes.set_xticks(range(len(names)), [metric_of(name).of_gain for name in names])
+    axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylim(0, top)
     axes.tick_params(axis="x", length=0)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _gain(comparison: Comparison, trained_on: str, name: str) -> Interval:
+    """The ratio to the full data's figure, inverted where lower is better."""
+    mean, low, high = (metric_of(name).gain(ratio) for ratio in comparison.relative(trained_on, name))
+    return Interval(mean, min(low, high), max(low, high))
 
 
 def _mark(axes: Axes, centre: float, ratio: Interval, top: float, weight: str) -> None:
@@ -109,18 +119,19 @@ def _top(ratios: list[Interval]) -> float:
 
 def _lines(history: list[dict[str, Any]]) -> dict[str, list[float]]:
     """The validations' shares of the full data, per cent, of those metrics where the full data has not 0."""
-    ratios = {name: [line["relative_to_full"][name] for line in history] for name in SHOWN}
+    names = headlines(history[0]["relative_to_full"]) if history else ()
+    ratios = {name: [line["relative_to_full"][name] for line in history] for name in names}
     return {
-        name: [100 * ratio for ratio in values]
+        metric_of(name).of_gain: [100 * metric_of(name).gain(ratio) for ratio in values]
         for name, values in ratios.items()
-        if values and all(ratio is not None for ratio in values)
+        if all(ratio is not None for ratio in values)
     }
 
 
 def _draw_history(axes: Axes, steps: list[int], lines: dict[str, list[float]]) -> None:
     axes.axhline(100, color=_INK, linewidth=0.9, linestyle="--", zorder=0)
-    for name, shares in lines.items():
-        axes.plot(steps, shares, color=_LINES[name], label=name)
+    for (name, shares), colour in zip(lines.items(), _LINES):
+        axes.plot(steps, shares, color=colour, label=name)
     axes.set_title("Validation figures while it was distilled", fontsize=9.5)
     axes.set_ylabel("% of the full data's figure")
     axes.set_xlabel("outer steps")

@@ -1,5 +1,6 @@
 """The summary: its factors, what it starts from, its folder, and what it says."""
 
+from farzi.summary.card import LANGUAGE as LANGUAGE
 from farzi.summary.feed import FEEDS as FEEDS
 from farzi.summary.feed import Factored as Factored
 from farzi.summary.feed import Feed as Feed
@@ -17,6 +18,7 @@ from farzi.summary.summary import Summary as Summary
 
 __all__ = [
     "FEEDS",
+    "LANGUAGE",
     "Factored",
     "Feed",
     "Folder",

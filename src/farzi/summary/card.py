@@ -6,14 +6,18 @@ from farzi.data import Vocabulary
 from farzi.recipe import Recipe
 from farzi.summary.summary import Summary
 
+LANGUAGE = "language"
+"""What `run.json` calls a summary of a text."""
 
-def card(summary: Summary, vocabulary: Vocabulary, recipe: Recipe) -> str:
-    """The text of the folder's README.md."""
+
+def card(summary: Summary, vocabulary: Vocabulary, recipe: Recipe, language: bool = False) -> str:
+    """The text of the folder's README.md; `language` where the summary is of a text."""
     source = recipe.data.source
+    events, task, whole, none = _TEXT if language else _LOG
     front = yaml.safe_dump(
         {
             "pretty_name": f"Farzi summary of {source}",
-            "tags": ["dataset-distillation", "sequential-recommendation", "farzi"],
+            "tags": ["dataset-distillation", task, "farzi"],
             "size_categories": [_size_category(summary.sequences)],
         },
         sort_keys=False,
@@ -25,9 +29,9 @@ def card(summary: Summary, vocabulary: Vocabulary, recipe: Recipe) -> str:
 # {summary.sequences} synthetic sequences that stand for {source}
 
 Each of the {summary.sequences} sequences has {summary.length} *soft* events: distributions over
-{len(vocabulary) - 1:,} items, stored in factors of rank {summary.dim} ({summary.bytes / 1024:,.0f} KiB).
+{len(vocabulary) - 1:,} {events}, stored in factors of rank {summary.dim} ({summary.bytes / 1024:,.0f} KiB).
 A {recipe.student.name} model trained from scratch on them, with the training in `recipe.yaml`, is meant to
-recommend about as well as one trained on the whole log. The sequences were learnt; none is a real user's.
+{whole}. The sequences were learnt; none is {none}.
 
 ```python
 import torch
@@ -42,8 +46,23 @@ events = logits.softmax(-1)
 Index i of an event is row i of `vocabulary.parquet`. With the package: `farzi train`, `farzi compare` and
 `farzi inspect` take this folder. `sha256sum -c SHA256SUMS` tells whether it is whole.
 
-The licence of the summary follows from that of the log it was learnt from; it is not stated here.
+The licence of the summary follows from that of the data it was learnt from; it is not stated here.
 """
+
+
+_LOG = (
+    "items",
+    "sequential-recommendation",
+    "recommend about as well as one trained on the whole log",
+    "a real user's",
+)
+_TEXT = (
+    "tokens",
+    "language-modeling",
+    "predict text about as well as one trained on all of it",
+    "out of the text",
+)
+"""What the tokens are, the hub's word for the task, what a student can do, and what no sequence is."""
 
 
 def _size_category(rows: int) -> str:

@@ -21,7 +21,7 @@ from farzi.data import Vocabulary
 from farzi.errors import FarziError
 from farzi.files import sha256, write_text_atomic
 from farzi.recipe import Recipe, load_recipe
-from farzi.summary.card import card
+from farzi.summary.card import LANGUAGE, card
 from farzi.summary.summary import Summary
 from farzi.tensorfile import read_tensors, write_tensors
 
@@ -59,6 +59,11 @@ class Folder:
                 f"a vocabulary of {len(self.vocabulary)} events for a summary of {self.summary.vocabulary}"
             )
 
+    @property
+    def of_text(self) -> bool:
+        """Whether the summary is of a text."""
+        return self.run.get("kind") == LANGUAGE
+
     def save(self, path: str | Path) -> None:
         """Write the folder, which may exist; the checksums come last, so that a folder with them is whole.
 
@@ -72,7 +77,7 @@ class Folder:
         self.recipe.save(path / "recipe.yaml")
         write_text_atomic(path / "history.jsonl", history_text(self.history))
         write_text_atomic(path / "run.json", json.dumps(self.run, indent=2, allow_nan=False) + "\n")
-        write_text_atomic(path / "README.md", card(self.summary, self.vocabulary, self.recipe))
+        write_text_atomic(path / "README.md", card(self.summary, self.vocabulary, self.recipe, self.of_text))
         tensors = {"latents": self.summary.latents, "decoder": self.summary.decoder}
         write_tensors(path / TENSORS, FORMAT, tensors, {"temperature": repr(self.summary.temperature)})
         write_text_atomic(path / SUMS, "".join(_sum(name, sha256(path / name)) for name in SUMMED))
