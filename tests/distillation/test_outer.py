@@ -9,6 +9,7 @@ from farzi.data import Dataset, crops
 from farzi.distillation import Anew, Fresh, Outer, Pool
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.outer import cosine
+from farzi.distillation.together import group
 from farzi.recipe import StudentSettings
 from farzi.summary import Factored, Feed, Gaussian, Size, Summary, Whole
 from farzi.training import NextEvent, make_student
@@ -37,19 +38,22 @@ def made(
     dtype: torch.dtype = torch.float32,
     feed: Feed | None = None,
     rows: int | None = None,
+    together: int = 1,
 ) -> tuple[Outer, RecordingClip, Fresh]:
     start = Gaussian()(Size(6, 5, 4, 41, 0.5), tiny.train, np.random.default_rng(0))
     start = Summary(start.latents.to(dtype), start.decoder.to(dtype), start.temperature)
     loss = NextEvent(make_student(SETTINGS, 41, 5, 0))
     fresh = Fresh(loss, SETTINGS, 41, 5)
 
-    def weights(rng: np.random.Generator) -> dict[str, Tensor]:
+    def one(rng: np.random.Generator) -> dict[str, Tensor]:
         return {name: value.to(dtype) for name, value in fresh(rng).items()}
 
+    several = group(loss, together)
+    weights = several.weights(one)
     runs = Pool(weights, STEPS, WINDOW, SKIP, pool) if pool else Anew(weights, STEPS, WINDOW, SKIP)
     clip = RecordingClip()
     outer = Outer(
-        start, loss, tiny.train, INNER, WINDOW, runs, BATCH, clip, SEED, Eager(), feed or Whole(), rows
+        start, several, tiny.train, INNER, WINDOW, runs, BATCH, clip, SEED, Eager(), feed or Whole(), rows
     )
     return outer, clip, fresh
 
@@ -115,6 +119,30 @@ def test_the_metagradient_is_that_of_the_plain_loop(
         error = (clip.seen[-1] - expected).norm() / expected.norm()
         assert expected.norm() > 1e-4
         assert error < tolerance
+
+
+@pytest.mark.parametrize("feed", [Whole(), Factored()], ids=["whole", "factored"])
+@pytest.mark.parametrize("rows", [None, 4])
+def test_the_metagradient_of_runs_side_by_side_is_the_mean_of_theirs(
+    tiny: Dataset, feed: Feed, rows: int | None
+):
+    outer, clip, fresh = made(tiny, 0, torch.float64, feed, rows, together=3)
+    before = outer.summary
+    report = outer.take_step(0.03)
+    rng = np.random.default_rng([SEED, 1, 0])
+    age = int(rng.integers(SKIP, STEPS - WINDOW + 1))
+    thetas = [{name: value.double() for name, value in fresh(rng).items()} for _ in range(3)]
+    windows = torch.from_numpy(crops(tiny.train, 5, BATCH, rng))
+    schedule = None
+    if rows is not None:
+        seed = int(np.random.default_rng([SEED, 4, 0]).integers(2**62))
+        orders = np.concatenate([np.random.default_rng([seed, 3, k]).permutation(6) for k in range(5)])
+        schedule = orders[: rows * STEPS].reshape(STEPS, rows).tolist()
+    each = [by_autograd(fresh.loss, theta, before, windows, age, schedule) for theta in thetas]
+    expected = torch.stack(each).mean(0)
+    assert (clip.seen[-1] - expected).norm() / expected.norm() < 1e-11
+    assert (each[0] - each[1]).norm() > 0.1 * each[0].norm()
+    assert np.isfinite(report.loss)
 
 
 def test_a_step_moves_the_summary_as_adam_does(tiny: Dataset):

@@ -9,6 +9,7 @@ from farzi.data import Data
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.outer import Outer
 from farzi.distillation.runs import Anew, Pool, Runs
+from farzi.distillation.together import group
 from farzi.distillation.weights import Fresh, Mixed, Pretrained, Theta, Weights
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
@@ -70,13 +71,14 @@ def outer_loop(
             weights = Pretrained(trajectory)
         case "mixed":
             weights = Mixed(fresh, Pretrained(trajectory))
+    runs = group(loss, recipe.outer.runs)
     return Outer(
         start,
-        loss,
+        runs,
         dataset.train,
         make_optimizer(recipe.inner),
         recipe.inner.window,
-        inner_runs(recipe, weights),
+        inner_runs(recipe, runs.weights(weights)),
         recipe.outer.batch,
         clip,
         recipe.seed,
@@ -124,7 +126,7 @@ def _eager_seconds(recipe: Recipe, student: Student) -> float:
     events = min(sequences, recipe.inner.batch or sequences) * recipe.summary.length
     parameters = sum(value.numel() for value in student.parameters())
     gradient = 2 * 3 * 2 * events * parameters  # products forward and back, the tables twice: in and out
-    return recipe.outer.steps * recipe.inner.window * 5 * gradient / SPEED
+    return recipe.outer.steps * recipe.outer.runs * recipe.inner.window * 5 * gradient / SPEED
 
 
 def inner_runs(recipe: Recipe, weights: Weights) -> Runs:

@@ -16,9 +16,9 @@ from torch import Tensor
 from farzi.data import Sequences, crops
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.runs import Point, Runs
+from farzi.distillation.together import Group
 from farzi.distillation.weights import Theta
 from farzi.summary import Feed, Rows, Summary
-from farzi.training import NextEvent
 from farzi.unroll import Adam, Execution, Optimizer, State, train, unroll_with_state
 
 
@@ -52,7 +52,7 @@ class Outer:
 
     Args:
         summary: what it starts from.
-        loss: the student's loss.
+        group: the inner runs that a step differentiates.
         log: real training sequences.
         inner: the inner optimizer.
         window: K, steps differentiated.
@@ -71,7 +71,7 @@ class Outer:
     def __init__(
         self,
         summary: Summary,
-        loss: NextEvent,
+        group: Group,
         log: Sequences,
         inner: Optimizer,
         window: int,
@@ -85,7 +85,7 @@ class Outer:
     ) -> None:
         self.step = 0
         self._summary = summary.detach()
-        self._loss, self._log, self._inner, self._window = loss, log, inner, window
+        self._group, self._log, self._inner, self._window = group, log, inner, window
         self._runs, self._batch, self._clip, self._seed = runs, batch, clip, seed
         self._execution, self._feed, self._rows = execution, feed, rows
         self._adam = Adam(0.0).init(self._flat())
@@ -101,11 +101,11 @@ class Outer:
 
         def advance(theta: Theta, steps: int) -> Point:
             data, schedule = self._feed(self._summary), self._schedule(self.step).batches(0, steps)
-            end = train(self._loss.at, theta, data, self._inner, schedule, execution=self._execution)
+            end = train(self._group.inner, theta, data, self._inner, schedule, execution=self._execution)
             return Point(end.theta, end.state, born=self.step)
 
         begin = self._runs.take(advance, rng)
-        length = self._loss.student.length + 1
+        length = self._group.loss.student.length + 1
         return Draw(begin, torch.from_numpy(crops(self._log, length, self._batch, rng)))
 
     def as_run(self) -> dict[str, Any]:
@@ -113,8 +113,8 @@ class Outer:
         begin, windows = self.draw()
         temperature = self._summary.temperature
         return {
-            "loss": self._loss.at,
-            "outer": lambda theta: self._loss.at(theta, windows),
+            "loss": self._group.inner,
+            "outer": lambda theta: self._group.outer(theta, windows),
             "theta0": begin.theta,
             "data": {"latents": self._summary.latents, "decoder": self._summary.decoder},
             "optimizer": self._inner,
@@ -130,7 +130,7 @@ class Outer:
         latents = self._summary.latents.detach().requires_grad_()
         decoder = self._summary.decoder.detach().requires_grad_()
         end = unroll_with_state(
-            self._loss.at,
+            self._group.inner,
             begin.theta,
             self._feed(Summary(latents, decoder, self._summary.temperature)),
             self._inner,
@@ -138,7 +138,7 @@ class Outer:
             state=begin.state,
             execution=self._execution,
         )
-        loss = self._loss.at(end.theta, windows)
+        loss = self._group.outer(end.theta, windows)
         bars = torch.autograd.grad(loss, [latents, decoder])
 
         gradient, norm = self._clip(torch.cat([bar.reshape(-1) for bar in bars]))

@@ -13,6 +13,7 @@ from torch import Tensor
 from farzi.data import Data, crops
 from farzi.distillation.build import EXECUTIONS, chosen_execution, first_summary, inner_runs
 from farzi.distillation.runs import Point
+from farzi.distillation.together import Alone, Group, group
 from farzi.distillation.weights import Theta
 from farzi.evaluation import kind_of
 from farzi.recipe import Recipe
@@ -86,7 +87,8 @@ def plan_run(
     start = first_summary(recipe, dataset)
     student = make_student(recipe.student, len(dataset.vocabulary), recipe.summary.length, recipe.seed)
     loss = NextEvent(student)
-    theta = loss.parameters_of(student)
+    runs = group(loss, recipe.outer.runs)
+    theta = runs.weights(lambda rng: loss.parameters_of(student))(np.random.default_rng())
     execution, because = chosen_execution(recipe, student)
     name, feed_because = chosen_feed(recipe.inner, start)
     feed = FEEDS[name]
@@ -94,7 +96,7 @@ def plan_run(
         fed = feed(start)
     data = with_leaves(fed, [leaf.clone().requires_grad_() for leaf in tree_leaves(fed)])
     window = plan(
-        loss.at,
+        runs.inner,
         theta,
         data,
         make_optimizer(recipe.inner),
@@ -112,7 +114,7 @@ def plan_run(
         )
     )
     kind = kind_of(dataset, recipe.outer.seen)
-    train_step = window.calibration.seconds_gradient + window.calibration.seconds_update
+    train_step = (window.calibration.seconds_gradient + window.calibration.seconds_update) / recipe.outer.runs
     measured = _seconds(lambda: kind.evaluate(student, dataset.valid), rounds=1)
     return RunPlan(
         window=window,
@@ -123,11 +125,12 @@ def plan_run(
         feed_because=feed_because,
         summary_bytes=sum(leaf.numel() * leaf.element_size() for leaf in tree_leaves(fed)),
         plain_steps=_plain_steps(recipe),
-        seconds_real=_seconds(lambda: _outside(start, feed, loss, theta, real)),
+        seconds_real=_seconds(lambda: _outside(start, feed, runs, theta, real)),
         outer_steps=recipe.outer.steps,
         validations=1 + -(-recipe.outer.steps // recipe.outer.validate_every),
         seconds_validation=recipe.outer.validate_students * (recipe.inner.steps * train_step + measured),
-        seconds_reference_step=_seconds(lambda: _gradient(loss, theta, windows)) + measured / training.every,
+        seconds_reference_step=_seconds(lambda: _gradient(Alone(loss), loss.parameters_of(student), windows))
+        + measured / training.every,
         reference_steps=training.steps,
     )
 
@@ -151,17 +154,17 @@ def _plain_steps(recipe: Recipe) -> int:
     return taken
 
 
-def _outside(start: Summary, feed: Feed, loss: NextEvent, theta: Theta, real: Tensor) -> None:
+def _outside(start: Summary, feed: Feed, runs: Group, theta: Theta, real: Tensor) -> None:
     """What an outer step does before and after its window, the optimizer's step aside."""
     latents, decoder = start.latents.detach().requires_grad_(), start.decoder.detach().requires_grad_()
     leaves = tree_leaves(feed(Summary(latents, decoder, start.temperature)))
     torch.autograd.grad(leaves, [latents, decoder], [torch.ones_like(leaf) for leaf in leaves])
-    _gradient(loss, theta, real)
+    _gradient(runs, theta, real)
 
 
-def _gradient(loss: NextEvent, theta: Theta, events: Tensor) -> None:
+def _gradient(runs: Group, theta: Theta, events: Tensor) -> None:
     leaves = {name: value.detach().requires_grad_() for name, value in theta.items()}
-    torch.autograd.grad(loss.at(leaves, events), list(leaves.values()))
+    torch.autograd.grad(runs.outer(leaves, events), list(leaves.values()))
 
 
 def _seconds(operation: Callable[[], Any], rounds: int = ROUNDS) -> float:

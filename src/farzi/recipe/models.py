@@ -162,6 +162,12 @@ class OuterSettings(Settings):
         default=0.03, gt=0, description="outer learning rate at the start of its cosine"
     )
     batch: int = Field(default=128, ge=1, description="real sequences an outer step")
+    runs: int = Field(
+        default=1,
+        ge=1,
+        description="inner runs that an outer step differentiates side by side, each from its own weights; "
+        "their mean is less noisy",
+    )
     clip: float = Field(
         default=1.0,
         gt=0,
