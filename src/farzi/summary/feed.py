@@ -17,7 +17,7 @@ from torch import Tensor
 from farzi.recipe import InnerSettings
 from farzi.summary.summary import Summary
 
-WHOLE_BYTES = 64 * 2**20
+WHOLE_BYTES = 128 * 2**20
 """Soft events of more bytes are fed in factors where the recipe leaves it open."""
 
 

@@ -20,7 +20,8 @@ def top_events(
     Returns:
         For each sequence and position a list of {"index", "id", "name", "probability"}, the likeliest first.
     """
-    events = summary.events()[:sequences, :, 1:]  # padding is no event, even among others without weight
+    shown = Summary(summary.latents[:sequences], summary.decoder, summary.temperature)
+    events = shown.events()[..., 1:]  # padding is no event, even among others without weight
     probabilities, places = events.topk(min(top, summary.vocabulary - 1), dim=-1)
     ids = vocabulary.frame["id"].to_list()
     return [

@@ -62,7 +62,7 @@ _REWRITES: list[Rewrite] = []
 
 
 def add_rewrite(rewrite: Rewrite) -> None:
-    """Let all graphs traced from now on be rewritten, after the fusions."""
+    """Let all graphs traced from now on be rewritten, before pairs of operations are fused."""
     _REWRITES.append(rewrite)
 
 
@@ -85,10 +85,10 @@ def trace(function: TensorFunction, examples: Sequence[Tensor]) -> GraphModule:
     _forward_inputs_of_identities(module.graph)
     _make_constants(module.graph)
     module.graph.eliminate_dead_code()
-    for fusion in _FUSIONS:
-        _fuse(module, fusion)
     for rewrite in _REWRITES:
         rewrite(module)
+    for fusion in _FUSIONS:
+        _fuse(module, fusion)
     module.recompile()
     return module
 
