@@ -57,7 +57,7 @@ def test_three_files_may_be_given(tmp_path: Path):
     paths = [tmp_path / name for name in ("a", "b", "c")]
     for path in paths:
         path.write_text(path.name)
-    found = read_texts(*paths)
+    found = read_texts(paths[0], paths[1], paths[2])
     assert (found.train, found.valid, found.test) == (("a",), ("b",), ("c",))
 
 
