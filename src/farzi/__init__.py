@@ -1,1 +1,1 @@
-"""Farzi: distil a log of event sequences into a few synthetic ones that train a recommender as well."""
+"""Farzi: distil a log of event sequences, or a text, into a few synthetic ones that train a model as well."""

@@ -100,7 +100,7 @@ def test_students_are_trained_and_measured_on_text(place: Path, tmp_path: Path, 
 def test_plan_and_describe_take_a_text(place: Path):
     assert "V = 12" in read("plan", place / "corpus.txt", "--recipe", place / "recipe.yaml")
     facts = json.loads(read("data", "describe", place / "corpus.txt", "--tokens", "spaces", "--json"))
-    assert facts["split"]["train"]["lines"] == 240
+    assert sum(facts["split"][part]["lines"] for part in ("train", "valid", "test")) == 300
 
 
 def test_a_log_that_is_a_text_is_pointed_out(place: Path):

@@ -54,10 +54,10 @@ def test_parts_are_whole_words_of_a_name(name: str, part: str):
 
 
 def test_three_files_may_be_given(tmp_path: Path):
-    train, valid, test = (tmp_path / name for name in ("a", "b", "c"))
-    for path in (train, valid, test):
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    for path in paths:
         path.write_text(path.name)
-    found = read_texts(train, valid, test)
+    found = read_texts(paths[0], paths[1], paths[2])
     assert (found.train, found.valid, found.test) == (("a",), ("b",), ("c",))
 
 
