@@ -90,7 +90,9 @@ class CausalFilter(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         length = states.shape[1]
-        values = (self.basis[:length] @ self.spectrum).T  # (width, L): by lag
+        # the engine may hand over weights of another precision than the student was made in
+        basis = self.basis[:length].to(self.spectrum.dtype)
+        values = (basis @ self.spectrum).T  # (width, L): by lag
         # row t of a channel's matrix is k_t, ..., k_0, 0, ...: a window of the reversed and padded values
         rows = F.pad(values.flip(-1), (0, length - 1)).unfold(
             -1, length, 1
