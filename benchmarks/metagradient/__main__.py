@@ -13,7 +13,8 @@ import click
 from benchmarks.metagradient import report as reports
 from benchmarks.metagradient.driver import Settings, rows
 from benchmarks.metagradient.plots import draw
-from benchmarks.metagradient.problem import Sizes
+from benchmarks.metagradient.problem import Problem, Sizes
+from benchmarks.metagradient.together import side_by_side, table
 from farzi.provenance import provenance
 
 EVERYBODY = (
@@ -90,6 +91,25 @@ def sweep(over: str, values: Sequence[int], contestants: Sequence[str], out: Pat
     """The same over several VALUES of one size: how time and memory grow."""
     sizes, settings = _split(options)
     _write(contestants, [replace(sizes, **{over: value}) for value in sorted(values)], settings, out)
+
+
+@main.command()
+@contestant_option
+@click.option("--rounds", default=5, show_default=True, help="How often each has its turn.")
+@click.option("--threads", default=2, show_default=True, help="CPU threads of PyTorch; JAX takes all.")
+@settable(Sizes)
+def together(contestants: Sequence[str], rounds: int, threads: int, **options: Any) -> None:
+    """All contestants in one process, in turns; prints a table."""
+    import torch
+
+    torch.set_num_threads(threads)
+    sizes = Sizes(**options)
+    found = side_by_side(contestants, Problem.make(sizes), rounds)
+    about = provenance()
+    command = shlex.join(["python", "-m", "benchmarks.metagradient", *sys.argv[1:]])
+    click.echo(table(found, sizes.steps))
+    click.echo(f"\nT = {sizes.steps}, {rounds} rounds, {threads} threads; {about['machine']}; `{command}`;")
+    click.echo(f"commit {about['commit']}, {about['date']}.")
 
 
 @main.command()

@@ -31,7 +31,7 @@ class Task:
         dtype: "float32" or "float64".
         device: where PyTorch works.
         threads: CPU threads.
-        repeats: timed calls after the first one.
+        repeats: timed calls after the first one; where there are some, one more measures memory.
         limit: bytes of address space, on the CPU only: CUDA reserves more than it uses.
         reference: a file with the true X̄, or None.
         answer: a file for this contestant's X̄, or None.
@@ -76,10 +76,12 @@ def _run(task: Task) -> dict[str, Any]:
     highest = memory.process_peak()
     meter, seconds, added = memory.Meter(task.device), [], []
     for _ in range(task.repeats):
-        del answer
-        meter.start()
         taken, answer = _timed(contestant.run)
         seconds.append(taken)
+    if task.repeats:  # by itself: what the meter makes the process give back takes time to get again
+        del answer
+        meter.start()
+        _, answer = _timed(contestant.run)
         added.append(meter.added())
         highest = max(highest, memory.process_peak())
     if task.answer is not None:

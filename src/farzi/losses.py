@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import register_flop_formula
 
 from farzi.operations import define, one_by_one
 from farzi.unroll import Fusion, add_fusion
@@ -160,23 +159,6 @@ def _chunks(hidden: Tensor, table: Tensor, held: int = 1) -> list[slice]:
     return [slice(start, start + size) for start in range(0, len(hidden), size)]
 
 
-log_partition = define(
-    "log_partition(Tensor hidden, Tensor table) -> (Tensor, Tensor, Tensor)",
-    _log_partition,
-    lambda h, e: (h.new_empty(()), torch.empty_like(h), torch.empty_like(e)),
-)
-log_partition_tangent = define(
-    "log_partition_tangent(Tensor hidden, Tensor table, Tensor u, Tensor w) -> (Tensor, Tensor)",
-    _log_partition_tangent,
-    lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(e)),
-)
-log_partition_dual = define(
-    "log_partition_dual(Tensor hidden, Tensor table, Tensor u, Tensor w) -> (Tensor, Tensor, Tensor)",
-    _log_partition_dual,
-    lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(h), torch.empty_like(e)),
-)
-
-
 def _gradient_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
     """2 N V w each for h Eᵀ, p E and pᵀ h."""
     return 6 * hidden[0] * table[0] * table[1]
@@ -192,9 +174,26 @@ def _dual_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
     return _tangent_flops(hidden, table) + 2 * hidden[0] * table[0] * table[1]
 
 
-register_flop_formula(torch.ops.farzi.log_partition)(_gradient_flops)
-register_flop_formula(torch.ops.farzi.log_partition_tangent)(_tangent_flops)
-register_flop_formula(torch.ops.farzi.log_partition_dual)(_dual_flops)
+log_partition = define(
+    "log_partition(Tensor hidden, Tensor table) -> (Tensor, Tensor, Tensor)",
+    _log_partition,
+    lambda h, e: (h.new_empty(()), torch.empty_like(h), torch.empty_like(e)),
+    _gradient_flops,
+)
+log_partition_tangent = define(
+    "log_partition_tangent(Tensor hidden, Tensor table, Tensor u, Tensor w) -> (Tensor, Tensor)",
+    _log_partition_tangent,
+    lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(e)),
+    _tangent_flops,
+)
+log_partition_dual = define(
+    "log_partition_dual(Tensor hidden, Tensor table, Tensor u, Tensor w) -> (Tensor, Tensor, Tensor)",
+    _log_partition_dual,
+    lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(h), torch.empty_like(e)),
+    _dual_flops,
+)
+
+
 add_fusion(Fusion(log_partition, log_partition_tangent, log_partition_dual, kept=(1,)))
 
 

@@ -4,27 +4,34 @@ A traced graph holds such an operation as one node, so that what it does inside,
 recorded nor taken apart.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.library import Library, register_fake
+from torch.utils.flop_counter import register_flop_formula
 
 _operations = Library("farzi", "DEF")
 
 
-def define(schema: str, function: Any, like: Any) -> Any:
-    """An operation of PyTorch's dispatcher.
+def define(
+    schema: str, function: Callable[..., Any], like: Callable[..., Any], flops: Callable[..., int]
+) -> Any:
+    """An operation of PyTorch's dispatcher, `torch.ops.farzi.NAME`.
 
     Args:
         schema: its name and signature.
         function: what it does, on any device.
         like: makes empty outputs of the right shapes; what a trace sees.
+        flops: its floating-point operations, from the shapes of its tensors.
     """
     name = _operations.define(schema, tags=[torch.Tag.pt2_compliant_tag])
     _operations.impl(name, function, "CompositeExplicitAutograd")
     register_fake(f"farzi::{name}", like, lib=_operations)
-    return getattr(torch.ops.farzi, name).default
+    packet = getattr(torch.ops.farzi, name)
+    register_flop_formula(packet)(flops)
+    return packet.default
 
 
 def one_by_one(function: Any, info: Any, in_dims: Any, inputs: tuple[Tensor, ...]) -> Any:

@@ -175,4 +175,4 @@ def gradient(leaf: Tensor) -> Tensor:
 def relative_error(found: Tensor, right: Tensor) -> float:
     """‖found − right‖ / ‖right‖ in float64; 0 where they are equal."""
     distance = (found.detach().double() - right.detach().double()).norm().item()
-    return distance / right.detach().double().norm().item() if distance > 0 else 0.0
+    return 0.0 if distance == 0 else distance / right.detach().double().norm().item()

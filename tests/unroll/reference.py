@@ -40,19 +40,24 @@ def _adam(g: Tensor, w: Tensor, memory: Tensors, t: int, h: Hypers) -> Tensor:
     memory["v"] = h["beta2"] * memory.get("v", zero) + (1 - h["beta2"]) * g**2
     m_hat = memory["m"] / (1 - h["beta1"] ** t)
     v_hat = memory["v"] / (1 - h["beta2"] ** t)
-    return w - h["learning_rate"] * m_hat / (v_hat.sqrt() + h["epsilon"])
+    return w - h["learning_rate"] * m_hat / (_root(v_hat) + h["epsilon"])
+
+
+def _root(v: Tensor) -> Tensor:
+    """√v with the derivative 0 at 0, where autograd would give 0 · ∞: m there is of the size of √v itself."""
+    return torch.where(v > 0, v, 1.0).sqrt() * (v > 0)
 
 
 def adagrad(g: Tensor, w: Tensor, memory: Tensors, t: int, h: Hypers) -> Tensor:
     g = g + h["weight_decay"] * w
     memory["s"] = memory["s"] + g**2 if t > 1 else g**2
-    return w - h["learning_rate"] * g / (memory["s"].sqrt() + h["epsilon"])
+    return w - h["learning_rate"] * g / (_root(memory["s"]) + h["epsilon"])
 
 
 def rmsprop(g: Tensor, w: Tensor, memory: Tensors, t: int, h: Hypers) -> Tensor:
     g = g + h["weight_decay"] * w
     memory["v"] = h["decay"] * memory.get("v", torch.zeros_like(g)) + (1 - h["decay"]) * g**2
-    return w - h["learning_rate"] * g / (memory["v"].sqrt() + h["epsilon"])
+    return w - h["learning_rate"] * g / (_root(memory["v"]) + h["epsilon"])
 
 
 def train_by_autograd(

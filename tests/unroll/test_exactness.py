@@ -37,7 +37,7 @@ class Compared(NamedTuple):
     @property
     def error(self) -> float:
         distance = (self.found.detach().double() - self.right.detach()).norm().item()
-        return distance / self.size if distance > 0 else 0.0
+        return 0.0 if distance == 0 else distance / self.size
 
 
 def compare(

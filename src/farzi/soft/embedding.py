@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import register_flop_formula
 
 from farzi.losses import CHUNK, ROWS
 from farzi.operations import define, one_by_one
@@ -114,30 +113,6 @@ def chunks(latents: Tensor, decoder: Tensor, held: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, len(latents), size)]
 
 
-embedding = define(
-    "soft_embedding(Tensor latents, Tensor decoder, Tensor table) -> Tensor",
-    _embedding,
-    lambda d, m, e: d.new_empty(len(d), e.shape[1]),
-)
-gathering = define(
-    "soft_gathering(Tensor latents, Tensor decoder, Tensor cotangent) -> Tensor",
-    _gathering,
-    lambda d, m, y: d.new_empty(m.shape[1], y.shape[1]),
-)
-embedding_backward = define(
-    "soft_embedding_backward(Tensor latents, Tensor decoder, Tensor table, Tensor cotangent)"
-    " -> (Tensor, Tensor, Tensor)",
-    _embedding_backward,
-    lambda d, m, e, y: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(e)),
-)
-gathering_backward = define(
-    "soft_gathering_backward(Tensor latents, Tensor decoder, Tensor cotangent, Tensor table)"
-    " -> (Tensor, Tensor, Tensor)",
-    _gathering_backward,
-    lambda d, m, y, u: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(y)),
-)
-
-
 def _embedding_flops(latents: Any, decoder: Any, table: Any, *args: Any, **kwargs: Any) -> int:
     """2 N V d for D M, 2 N V width for P E; `gathering` takes as many."""
     return 2 * latents[0] * decoder[1] * (latents[1] + table[1])
@@ -148,10 +123,32 @@ def _backward_flops(latents: Any, decoder: Any, table: Any, *args: Any, **kwargs
     return 2 * latents[0] * decoder[1] * (3 * latents[1] + 2 * table[1])
 
 
-register_flop_formula(torch.ops.farzi.soft_embedding)(_embedding_flops)
-register_flop_formula(torch.ops.farzi.soft_gathering)(_embedding_flops)
-register_flop_formula(torch.ops.farzi.soft_embedding_backward)(_backward_flops)
-register_flop_formula(torch.ops.farzi.soft_gathering_backward)(_backward_flops)
+embedding = define(
+    "soft_embedding(Tensor latents, Tensor decoder, Tensor table) -> Tensor",
+    _embedding,
+    lambda d, m, e: d.new_empty(len(d), e.shape[1]),
+    _embedding_flops,
+)
+gathering = define(
+    "soft_gathering(Tensor latents, Tensor decoder, Tensor cotangent) -> Tensor",
+    _gathering,
+    lambda d, m, y: d.new_empty(m.shape[1], y.shape[1]),
+    _embedding_flops,
+)
+embedding_backward = define(
+    "soft_embedding_backward(Tensor latents, Tensor decoder, Tensor table, Tensor cotangent)"
+    " -> (Tensor, Tensor, Tensor)",
+    _embedding_backward,
+    lambda d, m, e, y: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(e)),
+    _backward_flops,
+)
+gathering_backward = define(
+    "soft_gathering_backward(Tensor latents, Tensor decoder, Tensor cotangent, Tensor table)"
+    " -> (Tensor, Tensor, Tensor)",
+    _gathering_backward,
+    lambda d, m, y, u: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(y)),
+    _backward_flops,
+)
 
 
 class _Differentiable(torch.autograd.Function):

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
 from torch.fx.passes.tools_common import stable_topological_sort
-from torch.utils.flop_counter import register_flop_formula
 
 from farzi.operations import define
 from farzi.soft.embedding import (
@@ -52,19 +51,6 @@ def _backward_of_both(
     return latents_bar, decoder_bar, table_bar
 
 
-both = define(
-    "soft_embedding_both(Tensor latents, Tensor decoder, Tensor table, Tensor u) -> (Tensor, Tensor)",
-    _both,
-    lambda d, m, e, u: (d.new_empty(len(d), e.shape[1]), d.new_empty(len(d), u.shape[1])),
-)
-backward_of_both = define(
-    "soft_backward_of_both(Tensor latents, Tensor decoder, Tensor table, Tensor cotangent, Tensor u, "
-    "Tensor other) -> (Tensor, Tensor, Tensor)",
-    _backward_of_both,
-    lambda d, m, e, *rest: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(e)),
-)
-
-
 def _flops_of_both(latents: Any, decoder: Any, table: Any, u: Any, *args: Any, **kwargs: Any) -> int:
     """2 N V d for D M, 2 N V width each for P E and P U."""
     return 2 * latents[0] * decoder[1] * (latents[1] + table[1] + u[1])
@@ -77,8 +63,19 @@ def _flops_backward(
     return 2 * latents[0] * decoder[1] * (3 * latents[1] + 2 * table[1] + u[1])
 
 
-register_flop_formula(torch.ops.farzi.soft_embedding_both)(_flops_of_both)
-register_flop_formula(torch.ops.farzi.soft_backward_of_both)(_flops_backward)
+both = define(
+    "soft_embedding_both(Tensor latents, Tensor decoder, Tensor table, Tensor u) -> (Tensor, Tensor)",
+    _both,
+    lambda d, m, e, u: (d.new_empty(len(d), e.shape[1]), d.new_empty(len(d), u.shape[1])),
+    _flops_of_both,
+)
+backward_of_both = define(
+    "soft_backward_of_both(Tensor latents, Tensor decoder, Tensor table, Tensor cotangent, Tensor u, "
+    "Tensor other) -> (Tensor, Tensor, Tensor)",
+    _backward_of_both,
+    lambda d, m, e, *rest: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(e)),
+    _flops_backward,
+)
 
 
 def fuse_passes(module: GraphModule) -> None:

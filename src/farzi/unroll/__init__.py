@@ -6,13 +6,14 @@
 Knows tensors only and stands alone: it imports nothing else of Farzi.
 """
 
+from farzi.unroll.calibration import Calibration as Calibration
 from farzi.unroll.check import check as check
 from farzi.unroll.check import compare_precision as compare_precision
 from farzi.unroll.compiled import Compiled as Compiled
 from farzi.unroll.compiled import ExecutionWarning as ExecutionWarning
-from farzi.unroll.compiled import cuda_graphs as cuda_graphs
-from farzi.unroll.compiled import inductor as inductor
-from farzi.unroll.compiled import interpreter as interpreter
+from farzi.unroll.compilers import cuda_graphs as cuda_graphs
+from farzi.unroll.compilers import inductor as inductor
+from farzi.unroll.compilers import interpreter as interpreter
 from farzi.unroll.curvature import Curvature as Curvature
 from farzi.unroll.curvature import ForwardOverReverse as ForwardOverReverse
 from farzi.unroll.curvature import ReverseOverReverse as ReverseOverReverse
@@ -43,7 +44,6 @@ from farzi.unroll.optimizers import Momentum as Momentum
 from farzi.unroll.optimizers import Optimizer as Optimizer
 from farzi.unroll.optimizers import RMSprop as RMSprop
 from farzi.unroll.optimizers import State as State
-from farzi.unroll.plan import Calibration as Calibration
 from farzi.unroll.plan import Plan as Plan
 from farzi.unroll.plan import PlanRow as PlanRow
 from farzi.unroll.plan import plan as plan

@@ -16,15 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.fx import GraphModule
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
+from farzi.unroll.compilers import Compiler, inductor
+from farzi.unroll.curvature import Curvature, ReverseOverReverse
+from farzi.unroll.derivatives import DIRECTION, Derivatives, without_direction
 from farzi.unroll.execution import Eager, Intermediates, StepLoss
 from farzi.unroll.gathering import Gathering
 from farzi.unroll.graph import TensorFunction, UntraceableError, factored_outputs, trace
 from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.partition import heavy_work, partition
-from farzi.unroll.trees import tree_names
 from farzi.unroll.update import PulledBack, Step, pull_back_update
 
 KEPT = 64
@@ -32,36 +32,9 @@ KEPT = 64
 KINDS = 16
 """Kinds of one loss (closures, batches, shapes) that get a graph of their own; any more run eagerly."""
 
-Compiler = Callable[[GraphModule], TensorFunction]
-"""Makes a graph fast."""
-
 
 class ExecutionWarning(UserWarning):
     """A loss runs otherwise than was asked for; the results are the same."""
-
-
-def inductor(module: GraphModule) -> TensorFunction:
-    """PyTorch's own compiler, for these shapes, without graph breaks. It needs a C++ compiler or Triton."""
-    return torch.compile(module, fullgraph=True, dynamic=False)
-
-
-def cuda_graphs(module: GraphModule) -> TensorFunction:
-    """The same for CUDA, played back as one launch: for small students, whose launches outlast their work.
-
-    Inputs are copied into the recording and results out of it.
-    """
-    recorded = torch.compile(module, fullgraph=True, dynamic=False, mode="reduce-overhead")
-
-    def call(*inputs: Tensor) -> list[Tensor]:
-        torch.compiler.cudagraph_mark_step_begin()
-        return [result.clone() for result in recorded(*inputs)]  # the next call writes over them
-
-    return call
-
-
-def interpreter(module: GraphModule) -> TensorFunction:
-    """No compiler: the graph's operations one after the other. There at once, and quicker than autograd."""
-    return module
 
 
 @dataclass(frozen=True)
@@ -124,7 +97,7 @@ class Compiled:
 
     def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
         """See `Execution`."""
-        call = _Call(loss, (theta,), leaves)
+        call = Derivatives(loss, (theta,), leaves)
         graph = self._graph("gradient", call.subject, call.inputs, call.gradient)
         if graph is None:
             return self._eager.gradient(loss, theta, leaves)
@@ -134,18 +107,18 @@ class Compiled:
         self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
     ) -> tuple[Tensor, Intermediates]:
         """See `Execution`."""
-        call = _Call(loss, (theta, theta), leaves)
+        call = Derivatives(loss, (theta, theta), leaves)
         split = self._split(call, wanted)
         if split is None:
             return self.gradient(loss, theta, leaves), ()
-        gradient, *kept = _run(split.forward, _without_direction(call.inputs))
+        gradient, *kept = _run(split.forward, without_direction(call.inputs))
         return gradient, tuple(kept)
 
     def intermediates(
         self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
     ) -> int:
         """See `Execution`."""
-        split = self._split(_Call(loss, (theta, theta), leaves), wanted)
+        split = self._split(Derivatives(loss, (theta, theta), leaves), wanted)
         return 0 if split is None else split.kept
 
     def product(
@@ -159,7 +132,7 @@ class Compiled:
     ) -> Tensor:
         """See `Execution`."""
         wanted = [bar is not None for bar in data_bars]
-        call = _Call(loss, (theta, direction), leaves)
+        call = Derivatives(loss, (theta, direction), leaves)
         if intermediates:
             split = self._split(call, wanted)
             assert split is not None, "intermediates are given back to the execution that kept them"
@@ -221,7 +194,7 @@ class Compiled:
         gradient, theta, *rest = _run(graph.call, inputs)
         return PulledBack(gradient, theta, rest[:slots], rest[slots:])
 
-    def _product(self, call: "_Call", wanted: Sequence[bool]) -> _Graph | None:
+    def _product(self, call: Derivatives, wanted: Sequence[bool]) -> _Graph | None:
         """The product with second derivatives, the data's parts in factors where that can be."""
 
         def function(*inputs: Tensor) -> list[Tensor]:
@@ -231,7 +204,7 @@ class Compiled:
             ("product", *wanted), call.subject, call.inputs, function, range(1, 1 + sum(wanted))
         )
 
-    def _split(self, call: "_Call", wanted: Sequence[bool]) -> _Split | None:
+    def _split(self, call: Derivatives, wanted: Sequence[bool]) -> _Split | None:
         """The same cut in two; None where there is nothing to keep."""
         if torch.are_deterministic_algorithms_enabled():
             return None
@@ -242,7 +215,7 @@ class Compiled:
             parts = partition(module, DIRECTION)
             if parts is None:
                 return None
-            first = _without_direction(call.inputs)
+            first = without_direction(call.inputs)
             # The product may go another way than the gradient, as attention does: it would take longer then.
             if heavy_work(parts.forward) != heavy_work(trace(call.gradient, first)):
                 return None
@@ -316,9 +289,8 @@ class Compiled:
         """
         try:
             with warnings.catch_warnings(), torch.no_grad():
-                warnings.simplefilter(
-                    "ignore", DeprecationWarning
-                )  # of PyTorch's own modules, when they are loaded
+                # PyTorch deprecates parts of itself, which shows when they are loaded
+                warnings.simplefilter("ignore", DeprecationWarning)
                 compiled = self.compiler(module)
                 compiled(*inputs)
         except Exception as error:
@@ -330,52 +302,6 @@ class Compiled:
 def _run(call: TensorFunction, inputs: Sequence[Tensor]) -> list[Tensor]:
     with torch.no_grad():
         return call(*inputs)
-
-
-DIRECTION = 1
-"""Its place among the inputs of a product."""
-
-
-def _without_direction(inputs: Sequence[Tensor]) -> list[Tensor]:
-    return [*inputs[:DIRECTION], *inputs[DIRECTION + 1 :]]
-
-
-class _Call:
-    """A loss's derivative at given tensors.
-
-    Attributes:
-        inputs: the tensors that are inputs of its graph.
-        subject: what else the graph depends on.
-    """
-
-    def __init__(self, loss: StepLoss, tensors: Sequence[Tensor], leaves: Sequence[Tensor]) -> None:
-        self.loss, self._count = loss, len(leaves)
-        parts, self._spec = tree_flatten(loss.batch)
-        self._constants = tuple(None if isinstance(part, Tensor) else (type(part), part) for part in parts)
-        batch = [part for part in parts if isinstance(part, Tensor)]
-        self.inputs = [tensor.detach() for tensor in (*tensors, *leaves, *batch)]
-        self.subject = (loss.loss, loss.layout, tree_names(loss.data), self._spec, self._constants)
-
-    def gradient(self, theta: Tensor, *rest: Tensor) -> list[Tensor]:
-        """∇θ L, as a function of the inputs."""
-        return [gradient(*self._given(theta, rest))]
-
-    def products(
-        self, curvature: Curvature, wanted: Sequence[bool], inputs: Sequence[Tensor]
-    ) -> list[Tensor]:
-        """∇θ L, (∂²L/∂θ²) u, and (∂²L/∂X∂θ) u where it is wanted, as a function of the inputs."""
-        theta, direction, *rest = inputs
-        step, _, leaves = self._given(theta, rest)
-        slope, product, parts = curvature.product(step, theta, leaves, wanted, direction)
-        return [slope, product, *(part for part in parts if part is not None)]
-
-    def _given(self, theta: Tensor, rest: Sequence[Tensor]) -> tuple[StepLoss, Tensor, list[Tensor]]:
-        """The loss, θ and the leaves of the data, from the inputs behind the first ones."""
-        leaves, batch = rest[: self._count], iter(rest[self._count :])
-        parts = [next(batch) if constant is None else constant[1] for constant in self._constants]
-        loss = self.loss
-        step = StepLoss(loss.loss, loss.layout, loss.data, tree_unflatten(parts, self._spec))
-        return step, theta, list(leaves)
 
 
 def _family(what: Hashable, subject: Hashable) -> Hashable:

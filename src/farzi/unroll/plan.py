@@ -7,20 +7,15 @@ is held meanwhile, follows from a rehearsal of the whole run (`farzi.unroll.rehe
 takes milliseconds.
 """
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields, replace
-from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from farzi.unroll.calibration import Bench, Calibration
 from farzi.unroll.execution import Eager, Execution, StepLoss, TreeLoss
-from farzi.unroll.flops import flops
-from farzi.unroll.footprint import added_bytes, resident_bytes
-from farzi.unroll.gathering import Gathering
+from farzi.unroll.footprint import resident_bytes
 from farzi.unroll.memory import (
     Budget,
     Checkpoints,
@@ -31,55 +26,17 @@ from farzi.unroll.memory import (
     StoreGradients,
     chosen,
 )
-from farzi.unroll.optimizers import Optimizer, State
+from farzi.unroll.optimizers import Optimizer
 from farzi.unroll.randomness import RandomState, replayed
-from farzi.unroll.rehearsal import Bytes, Recorded, rehearse
+from farzi.unroll.rehearsal import Bytes, rehearse
 from farzi.unroll.run import Batches, unroll
 from farzi.unroll.trees import Layout, Tree, check_tree, tree_leaves
-from farzi.unroll.update import Step
 
 MEMORIES: tuple[Memory, ...] = (Store(), StoreGradients(), SquareRoot(), Checkpoints(slots=4))
 """What is planned for where nothing else is said."""
 
-LEAST_SECONDS = 1.0
-MOST_ROUNDS = 25
-"""Short steps are timed again until they have taken so long together, or so often."""
-
 SHORT = 3
 """Steps of the short run that shows what a process holds beyond its tensors."""
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The parts of a step, measured.
-
-    Attributes:
-        seconds_gradient: of ∇θ L, seconds a call; medians all.
-        seconds_update: of the optimizer's update.
-        seconds_reverse: of a reverse step: the update's vector-Jacobian product, the product with second
-            derivatives, and the adding up of the data's cotangent.
-        seconds_bare: of a reverse step that makes its intermediates again.
-        seconds_first: of the first call of each part: tracing and compiling, where the execution does so.
-        flops_gradient: of ∇θ L; products of matrices, convolutions and attention are counted, by autograd.
-        flops_product: of the product with second derivatives, by autograd; a compiled graph may need fewer.
-        held: bytes that each part holds while it is at work.
-        intermediates: bytes of a step that the execution finds worth keeping.
-        overhead: resident bytes that a short run on the CPU took beyond its tensors: scratch memory of the
-            kernels, and holes that the C library's allocator is left with. None where it can't be measured.
-        rounds: how often each part was timed.
-    """
-
-    seconds_gradient: float
-    seconds_update: float
-    seconds_reverse: float
-    seconds_bare: float
-    seconds_first: float
-    flops_gradient: int
-    flops_product: int
-    held: Bytes
-    intermediates: int
-    overhead: int | None
-    rounds: int
 
 
 @dataclass(frozen=True)
@@ -194,7 +151,7 @@ def plan(
     asked = MEMORIES if memories is None else memories
     losses = [StepLoss(loss, layout, data, batches[index]) for index in range(min(steps, 1 + calibrate))]
     with replayed(RandomState.now(theta.device)), torch.no_grad():
-        bench = _Bench(losses, theta, data, optimizer, execution or Eager())
+        bench = Bench(losses, theta, data, optimizer, execution or Eager())
         calibration = bench.measure(calibrate, steps)
         overhead = _overhead(loss, theta0, data, optimizer, batches, bench, calibration.held)
         calibration = replace(calibration, overhead=overhead)
@@ -225,7 +182,7 @@ def _row(
     optimizer: Optimizer,
     steps: int,
     calibration: Calibration,
-    bench: "_Bench",
+    bench: Bench,
 ) -> PlanRow:
     layout = Layout.of(theta0)
     parameters = sum(shape.numel() for shape in layout.shapes)
@@ -261,7 +218,7 @@ def _overhead(
     data: Tree,
     optimizer: Optimizer,
     batches: Batches,
-    bench: "_Bench",
+    bench: Bench,
     held: Bytes,
 ) -> int | None:
     """Resident bytes beyond its tensors' of a run of a few steps; None elsewhere than on the CPU."""
@@ -285,110 +242,6 @@ def _overhead(
             Store(), theta0, data, optimizer, steps, held, bench.added, bench.intermediates
         ).peak
     return None if resident is None else max(0, resident - tensors)
-
-
-class _Bench:
-    """The parts of a step, one after the other on the real problem.
-
-    Attributes:
-        added: what a reverse step adds to each leaf of the data.
-        intermediates: what a gradient found worth keeping for it.
-    """
-
-    def __init__(
-        self, losses: list[StepLoss], theta: Tensor, data: Tree, optimizer: Optimizer, execution: Execution
-    ) -> None:
-        self.losses, self.execution, self.given = losses, execution, optimizer
-        self.hypers = {name: value.detach() for name, value in optimizer.hypers()}
-        self.optimizer = optimizer.with_hypers(self.hypers)
-        self.leaves = tree_leaves(data)
-        self.theta, self.state = theta, self.optimizer.init(theta)
-        self.turn = 0
-        self.added: list[Recorded | None] = []
-        self.intermediates: tuple[Tensor, ...] = ()
-
-    def measure(self, rounds: int, steps: int) -> Calibration:
-        begin = time.perf_counter()
-        self._round(_timed)
-        first = time.perf_counter() - begin
-        held = Bytes(*self._round(added_bytes))
-        times: list[list[float]] = []
-        while len(times) < rounds or (
-            len(times) < MOST_ROUNDS and sum(map(sum, times)) < LEAST_SECONDS
-        ):  # fmt: skip
-            times.append(self._round(_timed))
-        gradient, forward, update, pull_back, product, bare = map(statistics.median, zip(*times, strict=True))
-        gathering = _timed(lambda: self._gather(min(steps, MOST_ROUNDS)), self.theta.device)
-        flops_gradient, flops_product = self._flops()
-        return Calibration(
-            seconds_gradient=(gradient + forward) / 2,  # the same work
-            seconds_update=update,
-            seconds_reverse=pull_back + product + gathering / min(steps, MOST_ROUNDS),
-            seconds_bare=pull_back + bare + gathering / min(steps, MOST_ROUNDS),
-            seconds_first=first,
-            flops_gradient=flops_gradient,
-            flops_product=flops_product,
-            held=held,
-            intermediates=sum(part.numel() * part.element_size() for part in self.intermediates),
-            overhead=None,
-            rounds=len(times),
-        )
-
-    def _round(self, meter: "Callable[[Callable[[], Any], torch.device], Any]") -> list[Any]:
-        """Each part once, and what the meter says of it; the run then stands a step further on."""
-        run, device = self.execution, self.theta.device
-        loss = self.losses[self.turn % len(self.losses)]
-        self.turn += 1
-        figures: list[Any] = []
-
-        def metered(operation: Callable[[], Any]) -> Any:
-            results: list[Any] = []
-            figures.append(meter(lambda: results.append(operation()), device))
-            return results[0]
-
-        wanted = [leaf.requires_grad for leaf in self.leaves]
-        g = metered(lambda: run.gradient(loss, self.theta, self.leaves))
-        if run.intermediates(loss, self.theta, self.leaves, wanted):
-            g, self.intermediates = metered(lambda: run.forward(loss, self.theta, self.leaves, wanted))
-        else:
-            figures.append(figures[-1])
-        theta, state = metered(lambda: run.update(self.optimizer, g, self.state, self.theta))
-        step = Step(self.theta, self.state, g)
-        bars = [torch.ones_like(slot) for slot in self.state.slots]
-        pulled = metered(lambda: run.pull_back(self.given, self.hypers, step, g, bars))
-        for kept in (self.intermediates, ()) if self.intermediates else ((),):
-            self.added = [Recorded() if want else None for want in wanted]
-            metered(partial(run.product, loss, self.theta, self.leaves, pulled.gradient, self.added, kept))
-        figures += figures[-1:] * (6 - len(figures))
-        self.theta, self.state = theta, State(state.step, state.slots)
-        return figures
-
-    def _gather(self, count: int) -> None:
-        """Add up what the last reverse step gave, `count` times."""
-        for leaf, added in zip(self.leaves, self.added, strict=True):
-            if added is not None:
-                bar = Gathering(leaf)
-                for _ in range(count):
-                    added.replay(bar)
-                bar.total()
-
-    def _flops(self) -> tuple[int, int]:
-        """Of a gradient and a product, carried out eagerly."""
-        eager, loss = Eager(), self.losses[0]
-        bars = [Recorded() if leaf.requires_grad else None for leaf in self.leaves]
-        return (
-            flops(lambda: eager.gradient(loss, self.theta, self.leaves)),
-            flops(lambda: eager.product(loss, self.theta, self.leaves, torch.ones_like(self.theta), bars)),
-        )
-
-
-def _timed(operation: Callable[[], Any], device: torch.device) -> float:
-    """Seconds that a call takes until its result is there."""
-    begin = time.perf_counter()
-    operation()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - begin
 
 
 def _written(value: Any) -> str:

@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.students.recurrence.operation import after, before, define, one_by_one, sum_over_time
+from farzi.operations import define, one_by_one
+from farzi.students.recurrence.sequences import after, before, sum_over_time
 
 Pair = tuple[Tensor, Tensor]
 

@@ -1,0 +1,52 @@
+"""What one outer step of a recipe costs; nothing is written.
+
+Two states of the project are compared by a checkout of each, in turns:
+`PYTHONPATH=other/src python benchmarks/outer_step.py RECIPE`.
+"""
+
+import argparse
+import json
+import statistics
+import time
+
+import torch
+
+from farzi.data import load_dataset
+from farzi.distillation.build import first_summary, outer_loop
+from farzi.distillation.clipping import RunningClip
+from farzi.provenance import provenance
+from farzi.recipe import load_recipe
+
+
+def main() -> None:
+    """Take the steps and print a JSON object."""
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("recipe", help="a recipe's file")
+    parser.add_argument("--steps", type=int, default=40, help="outer steps; the second half is timed")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    recipe = load_recipe(args.recipe)
+    dataset = load_dataset(recipe.data)
+    outer = outer_loop(
+        recipe, dataset, first_summary(recipe, dataset), RunningClip(recipe.outer.clip), trajectory=[]
+    )
+    times, losses = [], []
+    for _ in range(args.steps):
+        begin = time.perf_counter()
+        losses.append(outer.take_step(recipe.outer.learning_rate).loss)
+        times.append(time.perf_counter() - begin)
+    found = {
+        "first_step_seconds": times[0],
+        "median_seconds": statistics.median(times[args.steps // 2 :]),
+        "mean_seconds": statistics.mean(times[args.steps // 2 :]),
+        "real_loss_of_the_last_ten": statistics.mean(losses[-10:]),
+        "threads": args.threads,
+    }
+    print(json.dumps(found | provenance()))
+
+
+if __name__ == "__main__":
+    main()
