@@ -12,13 +12,15 @@ LABELS = {"steps": "T", "vocabulary": "V", "parameters": "P"}
 
 def draw(sweep: Sweep, path: Path) -> None:
     """Draw the sweep to a PNG file; the legend gives each line's exponent."""
-    figure = Figure(figsize=(10, 4.2), dpi=150, layout="constrained")
+    figure = Figure(figsize=(10, 5.2), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     panels = ((sweep.seconds, "seconds a metagradient"), (sweep.mebibytes, "MiB that it adds"))
     for axes, (lines, what) in zip(figure.subplots(1, 2), panels, strict=True):
         for name, points in lines.items():
             drawn = [point for point in points if point[1] > 0]
-            label = f"{name}, {exponent(drawn):.2f}" if len(drawn) > 1 else name
+            if len(drawn) < 2:
+                continue
+            label = f"{name}, {exponent(drawn):.2f}"
             axes.loglog(*zip(*drawn, strict=True), "o-", label=label, linewidth=1.2, markersize=4)
         sizes = sorted({size for points in lines.values() for size, _ in points})
         axes.set_xticks(sizes, labels=[f"{size:,.0f}" for size in sizes])
@@ -26,5 +28,11 @@ def draw(sweep: Sweep, path: Path) -> None:
         axes.set_xlabel(LABELS.get(sweep.over, sweep.over))
         axes.set_ylabel(what)
         axes.grid(alpha=0.3, which="both", linewidth=0.5)
-        axes.legend(fontsize=7, title="contestant, exponent", title_fontsize=7)
+        axes.legend(
+            fontsize=7,
+            title="contestant, exponent",
+            title_fontsize=7,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.14),  # below: a legend inside would hide lines
+        )
     figure.savefig(path, metadata={"Software": None})
