@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.operations import define, one_by_one
+from farzi.operations import OneByOne, define, or_zeros
 from farzi.unroll import Fusion, add_fusion
 
 CHUNK = 2**18
@@ -197,7 +197,7 @@ log_partition_dual = define(
 add_fusion(Fusion(log_partition, log_partition_tangent, log_partition_dual, kept=(1,)))
 
 
-class _MeanLogPartition(torch.autograd.Function):
+class _MeanLogPartition(OneByOne):
     """(h, E) ↦ the mean log-partition A, ∂A/∂h and ∂A/∂E: all that a backward pass needs, in one pass.
 
     The gradients are outputs so that they carry tangents (forward over reverse) and graphs (reverse over
@@ -215,15 +215,9 @@ class _MeanLogPartition(torch.autograd.Function):
         ctx.set_materialize_grads(False)
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return one_by_one(_MeanLogPartition, info, in_dims, inputs)
-
-    @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
         hidden, table, hidden_bar, table_bar = ctx.saved_tensors
-        h_dot, e_dot = grad_inputs
-        h_dot = torch.zeros_like(hidden) if h_dot is None else h_dot
-        e_dot = torch.zeros_like(table) if e_dot is None else e_dot
+        h_dot, e_dot = or_zeros(grad_inputs, (hidden, table))
         value = (hidden_bar * h_dot).sum() + (table_bar * e_dot).sum()
         return value, *_HessianProduct.apply(hidden, table, h_dot, e_dot)
 
@@ -235,15 +229,13 @@ class _MeanLogPartition(torch.autograd.Function):
         if value_bar is not None:
             h_bar, e_bar = value_bar * hidden_bar, value_bar * table_bar
         if u is not None or w is not None:
-            u = torch.zeros_like(hidden) if u is None else u
-            w = torch.zeros_like(table) if w is None else w
-            h_more, e_more = _HessianProduct.apply(hidden, table, u, w)
+            h_more, e_more = _HessianProduct.apply(hidden, table, *or_zeros((u, w), (hidden, table)))
             h_bar = h_more if h_bar is None else h_bar + h_more
             e_bar = e_more if e_bar is None else e_bar + e_more
         return h_bar, e_bar
 
 
-class _HessianProduct(torch.autograd.Function):
+class _HessianProduct(OneByOne):
     """The Hessian product as a node that refuses a third derivative instead of giving a wrong one."""
 
     @staticmethod
@@ -253,10 +245,6 @@ class _HessianProduct(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         """Nothing is kept."""
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return one_by_one(_HessianProduct, info, in_dims, inputs)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:

@@ -4,7 +4,7 @@ A traced graph holds such an operation as one node, so that what it does inside,
 recorded nor taken apart.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -34,25 +34,27 @@ def define(
     return packet.default
 
 
-def one_by_one(function: Any, info: Any, in_dims: Any, inputs: tuple[Tensor, ...]) -> Any:
-    """The batching rule of a function whose work fills the machine as it is: one member after the other.
+class OneByOne(torch.autograd.Function):
+    """A Function whose work fills the machine as it is: `vmap` goes over its members one after the other."""
 
-    Args:
-        function: an autograd Function that gives a tensor or a tuple of tensors.
-        info: as `vmap` gives it.
-        in_dims: the batched dimension of each input, None where it has none.
-        inputs: the Function's arguments.
-    """
-    members = [
-        function.apply(
-            *(
-                value if dim is None else value.select(dim, member)
-                for value, dim in zip(inputs, in_dims, strict=True)
+    @classmethod
+    def vmap(cls, info: Any, in_dims: Any, *inputs: Any) -> Any:  # type: ignore[override]
+        """The batching rule; arguments as PyTorch gives them."""
+        members = [
+            cls.apply(
+                *(
+                    value if dim is None else value.select(dim, member)
+                    for value, dim in zip(inputs, in_dims, strict=True)
+                )
             )
-        )
-        for member in range(info.batch_size)
-    ]
-    if isinstance(members[0], Tensor):
-        return torch.stack(members), 0
-    outputs = tuple(torch.stack(parts) for parts in zip(*members, strict=True))
-    return outputs, (0,) * len(outputs)
+            for member in range(info.batch_size)
+        ]
+        if isinstance(members[0], Tensor):
+            return torch.stack(members), 0
+        outputs = tuple(torch.stack(parts) for parts in zip(*members, strict=True))
+        return outputs, (0,) * len(outputs)
+
+
+def or_zeros(tangents: Sequence[Tensor | None], like: Sequence[Tensor]) -> list[Tensor]:
+    """Tangents or cotangents, zeros in the place of those that are not there."""
+    return [torch.zeros_like(v) if t is None else t for t, v in zip(tangents, like, strict=True)]

@@ -20,7 +20,7 @@ from farzi.recipe import Recipe
 from farzi.summary import FEEDS, Feed, Rows, Summary, chosen_feed
 from farzi.training import EventTraining, NextEvent, make_optimizer, make_student
 from farzi.unroll import Budget, Memory, Plan, State, Store, plan
-from farzi.unroll.trees import tree_leaves, with_leaves
+from farzi.unroll.trees import bytes_of, tree_leaves, with_leaves
 
 ROUNDS = 3
 """How often what lies outside the inner loop is timed."""
@@ -123,7 +123,7 @@ def plan_run(
         because=because,
         feed=name,
         feed_because=feed_because,
-        summary_bytes=sum(leaf.numel() * leaf.element_size() for leaf in tree_leaves(fed)),
+        summary_bytes=bytes_of(tree_leaves(fed)),
         plain_steps=_plain_steps(recipe),
         seconds_real=_seconds(lambda: _outside(start, feed, runs, theta, real)),
         outer_steps=recipe.outer.steps,

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from farzi.losses import CHUNK, ROWS
-from farzi.operations import define, one_by_one
+from farzi.operations import OneByOne, define, or_zeros
 
 REFUSAL = "of soft_embedding's gradients only the table's can be differentiated again, and only once"
 
@@ -151,7 +151,7 @@ gathering_backward = define(
 )
 
 
-class _Differentiable(torch.autograd.Function):
+class _Differentiable(OneByOne):
     """What the four operations have in common: their inputs are kept, and nothing that is zero is made."""
 
     @staticmethod
@@ -173,10 +173,6 @@ class _Embedding(_Differentiable):
         latents, decoder, _ = ctx.saved_tensors
         _refuse_tangents(*tangents[:2])
         return _Embedding.apply(latents, decoder, tangents[2])
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return one_by_one(_Embedding, info, in_dims, inputs)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
@@ -203,10 +199,6 @@ class _Gathering(_Differentiable):
         return _Gathering.apply(latents, decoder, tangents[2])
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return one_by_one(_Gathering, info, in_dims, inputs)
-
-    @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
         (u,) = cotangents
         if u is None:
@@ -230,18 +222,12 @@ class _EmbeddingBackward(_Differentiable):
     def jvp(ctx: Any, *tangents: Any) -> Any:
         latents, decoder, table, cotangent = ctx.saved_tensors
         _refuse_tangents(*tangents[:2])
-        e_dot, y_dot = tangents[2:]
-        e_dot = torch.zeros_like(table) if e_dot is None else e_dot
-        y_dot = torch.zeros_like(cotangent) if y_dot is None else y_dot
+        e_dot, y_dot = or_zeros(tangents[2:], (table, cotangent))
         # Z̄ is linear in Ȳ Eᵀ, whose tangent is one product of wider factors.
         d_bar, m_bar, e_bar = _EmbeddingBackward.apply(
             latents, decoder, torch.cat([table, e_dot], 1), torch.cat([y_dot, cotangent], 1)
         )
         return d_bar, m_bar, e_bar[:, : table.shape[1]]
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return one_by_one(_EmbeddingBackward, info, in_dims, inputs)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
@@ -267,10 +253,6 @@ class _GatheringBackward(_Differentiable):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         """Nothing is kept."""
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return one_by_one(_GatheringBackward, info, in_dims, inputs)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:

@@ -4,6 +4,8 @@ A layer's projections of its input are one matrix product over all positions; wh
 recurrences of `farzi.students.recurrence`. No dropout.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -49,10 +51,8 @@ class LSTMLayer(nn.Module):
         return lstm(x, self.weight).transpose(0, 1)
 
 
-class GRU4Rec(TableStudent):
-    """Recommendation by gated recurrent units (Hidasi et al., arXiv 1511.06939), with cross-entropy.
-
-    As in today's libraries: a dense layer behind the last recurrent one leads back to the embeddings.
+class Recurrent(TableStudent):
+    """Recurrent layers over the embeddings: what the students here have in common.
 
     Args:
         vocabulary: V, number of events with padding.
@@ -63,6 +63,8 @@ class GRU4Rec(TableStudent):
         tied: whether the output table is the embedding table.
     """
 
+    layer: type[GRULayer] | type[LSTMLayer]
+
     def __init__(
         self,
         vocabulary: int,
@@ -73,58 +75,43 @@ class GRU4Rec(TableStudent):
         tied: bool = True,
     ) -> None:
         super().__init__(vocabulary, length, hidden, deviation, tied)
-        self.layers = nn.ModuleList(GRULayer(hidden) for _ in range(layers))
+        self.layers = nn.ModuleList(self.layer(hidden) for _ in range(layers))
+
+    def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
+        states = vectors * self.scale
+        for layer in self.layers:
+            states = layer(states, real)
+        return states
+
+
+class GRU(Recurrent):
+    """A language model of gated recurrent units; arguments as for `Recurrent`."""
+
+    layer = GRULayer
+
+
+class LSTM(Recurrent):
+    """A language model of long short-term memory (Zaremba et al., arXiv 1409.2329).
+
+    Arguments as for `Recurrent`.
+    """
+
+    layer = LSTMLayer
+
+
+class GRU4Rec(GRU):
+    """Recommendation by gated recurrent units (Hidasi et al., arXiv 1511.06939), with cross-entropy.
+
+    As in today's libraries: a dense layer behind the last recurrent one leads back to the embeddings.
+    Arguments as for `Recurrent`.
+    """
+
+    def __init__(self, vocabulary: int, length: int, hidden: int = 32, *settings: Any, **named: Any) -> None:
+        super().__init__(vocabulary, length, hidden, *settings, **named)
         self.dense = nn.Linear(hidden, hidden)
 
     def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
-        return self.dense(_through(self.layers, vectors * self.scale, real))
-
-
-class GRU(TableStudent):
-    """A language model of gated recurrent units; arguments as for `GRU4Rec`."""
-
-    def __init__(
-        self,
-        vocabulary: int,
-        length: int,
-        hidden: int = 32,
-        layers: int = 1,
-        deviation: float = 0.02,
-        tied: bool = True,
-    ) -> None:
-        super().__init__(vocabulary, length, hidden, deviation, tied)
-        self.layers = nn.ModuleList(GRULayer(hidden) for _ in range(layers))
-
-    def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
-        return _through(self.layers, vectors * self.scale, real)
-
-
-class LSTM(TableStudent):
-    """A language model of long short-term memory (Zaremba et al., arXiv 1409.2329).
-
-    Arguments as for `GRU4Rec`.
-    """
-
-    def __init__(
-        self,
-        vocabulary: int,
-        length: int,
-        hidden: int = 32,
-        layers: int = 1,
-        deviation: float = 0.02,
-        tied: bool = True,
-    ) -> None:
-        super().__init__(vocabulary, length, hidden, deviation, tied)
-        self.layers = nn.ModuleList(LSTMLayer(hidden) for _ in range(layers))
-
-    def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
-        return _through(self.layers, vectors * self.scale, real)
-
-
-def _through(layers: nn.ModuleList, states: Tensor, real: Tensor | None) -> Tensor:
-    for layer in layers:
-        states = layer(states, real)
-    return states
+        return self.dense(super().hidden(vectors, real))
 
 
 def _padded(real: Tensor) -> Tensor:

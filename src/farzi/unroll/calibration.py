@@ -16,7 +16,7 @@ from farzi.unroll.footprint import added_bytes
 from farzi.unroll.gathering import Gathering
 from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.rehearsal import Bytes, Recorded
-from farzi.unroll.trees import Tree, tree_leaves
+from farzi.unroll.trees import Tree, bytes_of, tree_leaves
 from farzi.unroll.update import Step
 
 LEAST_SECONDS = 1.0
@@ -99,7 +99,7 @@ class Bench:
             flops_gradient=flops_gradient,
             flops_product=flops_product,
             held=held,
-            intermediates=sum(part.numel() * part.element_size() for part in self.intermediates),
+            intermediates=bytes_of(self.intermediates),
             overhead=None,
             rounds=len(times),
         )

@@ -25,6 +25,7 @@ from farzi.unroll.gathering import Gathering
 from farzi.unroll.graph import TensorFunction, UntraceableError, factored_outputs, trace
 from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.partition import heavy_work, partition
+from farzi.unroll.trees import bytes_of
 from farzi.unroll.update import PulledBack, Step, pull_back_update
 
 KEPT = 64
@@ -222,7 +223,7 @@ class Compiled:
             forward = self._compiled(parts.forward, first)
             kept = _run(forward, first)[1:]
             reverse = _Graph(self._compiled(parts.reverse, [*call.inputs, *kept]), pairs)
-            return _Split(forward, reverse, sum(part.numel() * part.element_size() for part in kept))
+            return _Split(forward, reverse, bytes_of(kept))
 
         return self._made(("split", *wanted), call.subject, call.inputs, make)
 

@@ -30,7 +30,7 @@ from farzi.unroll.optimizers import Optimizer
 from farzi.unroll.randomness import RandomState, replayed
 from farzi.unroll.rehearsal import Bytes, rehearse
 from farzi.unroll.run import Batches, unroll
-from farzi.unroll.trees import Layout, Tree, check_tree, tree_leaves
+from farzi.unroll.trees import Layout, Tree, bytes_of, check_tree, tree_leaves
 
 MEMORIES: tuple[Memory, ...] = (Store(), StoreGradients(), SquareRoot(), Checkpoints(slots=4))
 """What is planned for where nothing else is said."""
@@ -168,7 +168,7 @@ def plan(
         theta.numel(),
         slots,
         bytes_per_float,
-        sum(leaf.numel() * leaf.element_size() for leaf in wanted),
+        bytes_of(wanted),
         calibration,
         tuple(rows),
     )

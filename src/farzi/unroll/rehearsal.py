@@ -19,7 +19,7 @@ from farzi.unroll.gathering import Gathering
 from farzi.unroll.memory import Cost, Memory, OnHost, Place, Replay, Tape
 from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.run import unroll
-from farzi.unroll.trees import Tree, tree_leaves, with_leaves
+from farzi.unroll.trees import Tree, bytes_of, tree_leaves, with_leaves
 from farzi.unroll.update import PulledBack, Step
 
 META = torch.device("meta")
@@ -172,7 +172,7 @@ class _StandIn:
     def intermediates(
         self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
     ) -> int:
-        return sum(part.numel() * part.element_size() for part in self.kept)
+        return bytes_of(self.kept)
 
     def product(
         self,

@@ -4,7 +4,7 @@ The engine keeps parameters, their gradient and the optimizer's slots as flat ve
 then a handful of elementwise kernels however many parameters the model has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import overload
 
@@ -94,3 +94,8 @@ def with_leaves(tree: Tree, leaves: list[Tensor]) -> Tree: ...
 def with_leaves(tree: Tree, leaves: list[Tensor]) -> Tree:
     """A tree of the same keys that holds `leaves` instead."""
     return leaves[0] if isinstance(tree, Tensor) else dict(zip(tree, leaves, strict=True))
+
+
+def bytes_of(tensors: Iterable[Tensor]) -> int:
+    """What the numbers of tensors take."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

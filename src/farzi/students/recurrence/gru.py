@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.operations import define, one_by_one
+from farzi.operations import OneByOne, define, or_zeros
 from farzi.students.recurrence.sequences import after, before, sum_over_time
 
 
@@ -129,11 +129,7 @@ def _coefficient_bars(shares: Tensor, weight: Tensor, mu: Tensor, lam: Tensor) -
     return lam * previous, lam.unsqueeze(2) * products, sum_over_time(shared, previous)
 
 
-def _zeros(tangents: Any, like: tuple[Tensor, ...]) -> list[Tensor]:
-    return [torch.zeros_like(v) if t is None else t for t, v in zip(tangents, like, strict=True)]
-
-
-class _Scan(torch.autograd.Function):
+class _Scan(OneByOne):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return gru_scan(x, weight, bias)
@@ -144,14 +140,10 @@ class _Scan(torch.autograd.Function):
         ctx.save_for_forward(*inputs, output)
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return one_by_one(_Scan, info, in_dims, inputs)
-
-    @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
         x, weight, bias, states = ctx.saved_tensors
         z, shares, by_input, previous = _linearised(x, weight, bias, states)
-        x_dot, weight_dot, bias_dot = _zeros(grad_inputs, (x, weight, bias))
+        x_dot, weight_dot, bias_dot = or_zeros(grad_inputs, (x, weight, bias))
         source = (by_input * x_dot.view_as(by_input)).sum(2) + shares[:, :, 2] * bias_dot
         source = source + (shares * (previous.flatten(0, 1) @ weight_dot.T).view_as(shares)).sum(2)
         return _Push.apply(z, shares, weight, source)
@@ -166,7 +158,7 @@ class _Scan(torch.autograd.Function):
         return (by_input * lam.unsqueeze(2)).flatten(2), weight_bar, shared[:, :, 2].sum((0, 1))
 
 
-class _Push(torch.autograd.Function):
+class _Push(OneByOne):
     @staticmethod
     def forward(decay: Tensor, shares: Tensor, weight: Tensor, source: Tensor) -> Tensor:
         return gru_push(decay, shares, weight, source)
@@ -177,13 +169,9 @@ class _Push(torch.autograd.Function):
         ctx.save_for_forward(*inputs[:3], output)
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return one_by_one(_Push, info, in_dims, inputs)
-
-    @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
         z, shares, weight, mu = ctx.saved_tensors
-        z_dot, shares_dot, weight_dot, source_dot = _zeros(grad_inputs, (z, shares, weight, mu))
+        z_dot, shares_dot, weight_dot, source_dot = or_zeros(grad_inputs, (z, shares, weight, mu))
         previous = before(mu)
         products, products_dot = (
             (previous.flatten(0, 1) @ u.T).view_as(shares) for u in (weight, weight_dot)
@@ -198,7 +186,7 @@ class _Push(torch.autograd.Function):
         return *_coefficient_bars(shares, weight, mu, lam), lam
 
 
-class _Pull(torch.autograd.Function):
+class _Pull(OneByOne):
     @staticmethod
     def forward(decay: Tensor, shares: Tensor, weight: Tensor, source: Tensor) -> Tensor:
         return gru_pull(decay, shares, weight, source)
@@ -209,13 +197,9 @@ class _Pull(torch.autograd.Function):
         ctx.save_for_forward(*inputs[:3], output)
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return one_by_one(_Pull, info, in_dims, inputs)
-
-    @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
         z, shares, weight, lam = ctx.saved_tensors
-        z_dot, shares_dot, weight_dot, source_dot = _zeros(grad_inputs, (z, shares, weight, lam))
+        z_dot, shares_dot, weight_dot, source_dot = or_zeros(grad_inputs, (z, shares, weight, lam))
         shared, shared_dot = ((c * lam.unsqueeze(2)).flatten(2) for c in (shares, shares_dot))
         moved = z_dot * lam + shared_dot @ weight + shared @ weight_dot
         return _Pull.apply(z, shares, weight, source_dot + after(moved))

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.operations import define, one_by_one
+from farzi.operations import OneByOne, define, or_zeros
 from farzi.students.recurrence.sequences import after, before, sum_over_time
 
 Pair = tuple[Tensor, Tensor]
@@ -143,11 +143,7 @@ def _coefficient_bars(shares: Tensor, weight: Tensor, mu: Pair, lam: Pair) -> tu
     return lam[1] * before(mu[1]), shares_bar, lam[0] * mu[1], weight_bar
 
 
-def _zeros(tangents: Any, like: tuple[Tensor, ...]) -> list[Tensor]:
-    return [torch.zeros_like(v) if t is None else t for t, v in zip(tangents, like, strict=True)]
-
-
-class _Scan(torch.autograd.Function):
+class _Scan(OneByOne):
     @staticmethod
     def forward(x: Tensor, weight: Tensor) -> Pair:
         return lstm_scan(x, weight)
@@ -158,14 +154,10 @@ class _Scan(torch.autograd.Function):
         ctx.save_for_forward(*inputs, *output)
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return one_by_one(_Scan, info, in_dims, inputs)
-
-    @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
         x, weight, states, cells = ctx.saved_tensors
         f, shares, d, previous = _linearised(x, weight, states, cells)
-        x_dot, weight_dot = _zeros(grad_inputs, (x, weight))
+        x_dot, weight_dot = or_zeros(grad_inputs, (x, weight))
         moved = shares * (x_dot.view_as(shares) + _products(previous, weight_dot, shares))
         return _Push.apply(f, shares, d, weight, moved[:, :, 3], moved[:, :, :3].sum(2))
 
@@ -178,7 +170,7 @@ class _Scan(torch.autograd.Function):
         return x_bar, sum_over_time(x_bar, previous)
 
 
-class _Push(torch.autograd.Function):
+class _Push(OneByOne):
     @staticmethod
     def forward(*inputs: Tensor) -> Pair:
         return lstm_push(*inputs)
@@ -189,13 +181,9 @@ class _Push(torch.autograd.Function):
         ctx.save_for_forward(*inputs[:4], *output)
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return one_by_one(_Push, info, in_dims, inputs)
-
-    @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
         f, shares, d, weight, mu, mu_cell = ctx.saved_tensors
-        tangents = _zeros(grad_inputs, (f, shares, d, weight, mu, mu_cell))
+        tangents = or_zeros(grad_inputs, (f, shares, d, weight, mu, mu_cell))
         f_dot, shares_dot, d_dot, weight_dot, s_dot, s_cell_dot = tangents
         previous = before(mu)
         moved = shares_dot * _products(previous, weight, shares) + shares * _products(
@@ -212,7 +200,7 @@ class _Push(torch.autograd.Function):
         return *_coefficient_bars(shares, weight, (mu, mu_cell), lam), *lam
 
 
-class _Pull(torch.autograd.Function):
+class _Pull(OneByOne):
     @staticmethod
     def forward(*inputs: Tensor) -> Pair:
         return lstm_pull(*inputs)
@@ -223,13 +211,9 @@ class _Pull(torch.autograd.Function):
         ctx.save_for_forward(*inputs[:4], *output)
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Tensor) -> Any:
-        return one_by_one(_Pull, info, in_dims, inputs)
-
-    @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
         f, shares, d, weight, lam, lam_cell = ctx.saved_tensors
-        tangents = _zeros(grad_inputs, (f, shares, d, weight, lam, lam_cell))
+        tangents = or_zeros(grad_inputs, (f, shares, d, weight, lam, lam_cell))
         f_dot, shares_dot, d_dot, weight_dot, s_dot, s_cell_dot = tangents
         by_gate = _by_gate(lam_cell, lam)
         moved = (shares_dot * by_gate).flatten(2) @ weight + (shares * by_gate).flatten(2) @ weight_dot
