@@ -104,6 +104,12 @@ def test_a_setting_that_a_student_does_not_have_is_refused():
     )
 
 
+def test_a_setting_that_an_optimizer_does_not_have_is_refused():
+    assert refusal("inner:\n  optimizer: sgd\n  beta2: 0.9") == (
+        "r.yaml:2:3: sgd has no beta2, only adam and adamw have; leave it out"
+    )
+
+
 @pytest.mark.parametrize(("text", "place"), [("inner: 3", "1:8: inner"), ("- a", "1:1: a recipe")])
 def test_a_group_must_be_a_group(text: str, place: str):
     assert refusal(text).startswith(f"r.yaml:{place} must be a group of settings (")

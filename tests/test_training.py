@@ -1,6 +1,7 @@
 """Training from scratch: on a summary as PyTorch's own optimizers, on real events with early stopping."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,6 +96,34 @@ def test_training_on_a_summary_is_pytorchs_loop(
         optimizer.step()
     for parameter, value in weights(theirs).items():
         torch.testing.assert_close(ours[parameter], value, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("settings", "theirs"),
+    [
+        ({"optimizer": "adam", "beta1": 0.5, "beta2": 0.99, "weight_decay": 0.1}, torch.optim.Adam),
+        ({"optimizer": "adamw", "beta1": 0.0, "beta2": 0.9, "weight_decay": 1.0}, torch.optim.AdamW),
+        ({"optimizer": "sgd", "weight_decay": 0.1}, torch.optim.SGD),
+    ],
+)
+def test_what_a_recipe_says_of_the_optimizer_is_what_it_does(settings: dict[str, Any], theirs: Any):
+    inner = InnerSettings.model_validate({"learning_rate": 0.1, "epsilon": 1e-5, **settings})
+    named = {"weight_decay": settings["weight_decay"], "lr": 0.1}
+    if "beta1" in settings:
+        named |= {"betas": (settings["beta1"], settings["beta2"]), "eps": 1e-5}
+    start = torch.linspace(-1, 1, 7, dtype=torch.float64)
+    weight = start.clone().requires_grad_()
+    optimizer = theirs([weight], **named)
+    for _ in range(5):
+        optimizer.zero_grad()
+        weight.pow(4).sum().backward()
+        optimizer.step()
+
+    def loss(theta: dict[str, Tensor], data: dict[str, Tensor], batch: None) -> Tensor:
+        return theta["weight"].pow(4).sum()
+
+    end = train(loss, {"weight": start}, {}, make_optimizer(inner), [None] * 5)
+    torch.testing.assert_close(end.theta["weight"], weight.detach(), rtol=1e-12, atol=1e-12)
 
 
 def test_every_position_that_a_student_takes_is_trained(summary: Summary, tiny: Dataset, recipe: Recipe):

@@ -23,6 +23,7 @@ class Settings:
     """How to measure.
 
     Attributes:
+        learning_rate: Adam's α.
         dtype: of the contestants; the reference is always in float64.
         device: "cpu", or a CUDA device of PyTorch.
         threads: CPU threads of each contestant.
@@ -33,6 +34,7 @@ class Settings:
         reference: the contestant whose answer in float64 counts as the true one; "" for none.
     """
 
+    learning_rate: float = 0.02
     dtype: str = "float32"
     device: str = "cpu"
     threads: int = len(os.sched_getaffinity(0))
@@ -54,7 +56,7 @@ def rows(contestants: Sequence[str], sizes: Sequence[Sizes], settings: Settings)
     out: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
-            problem = Problem.make(size)
+            problem = Problem.make(size, settings.learning_rate)
             problem.save(Path(folder, "problem.npz"))
             reference = _reference(folder, settings)
             for turn in range(settings.turns):

@@ -73,7 +73,7 @@ class Problem:
         return sum(leaf.size for leaf in self.theta0.values())
 
     @classmethod
-    def make(cls, sizes: Sizes, seed: int = 0) -> Self:
+    def make(cls, sizes: Sizes, learning_rate: float = 0.02, seed: int = 0) -> Self:
         """Soft events of low rank, a student's first weights, real sequences of popular and rare events."""
         import torch  # here: who reads the problem from its file may do without
 
@@ -94,7 +94,7 @@ class Problem:
         torch.manual_seed(seed)
         student = SASRec(sizes.vocabulary, sizes.length - 1, sizes.hidden, sizes.layers, sizes.heads)
         theta0 = {name: leaf.detach().numpy() for name, leaf in student.named_parameters()}
-        return cls(sizes, events.astype(np.float32), theta0, real)
+        return cls(sizes, events.astype(np.float32), theta0, real, learning_rate=learning_rate)
 
     def cast(self, dtype: str) -> Self:
         """The same values as `dtype`: "float32" or "float64"."""
@@ -105,7 +105,12 @@ class Problem:
         """Write it to one .npz file."""
         theta0 = {f"theta0/{name}": leaf for name, leaf in self.theta0.items()}
         sizes = {f"sizes/{name}": np.array(value) for name, value in asdict(self.sizes).items()}
-        arrays: dict[str, Any] = {"events": self.events, "real": self.real} | theta0 | sizes
+        arrays: dict[str, Any] = {
+            "events": self.events,
+            "real": self.real,
+            "rate": np.array(self.learning_rate),
+        }
+        arrays |= theta0 | sizes
         np.savez(path, **arrays)
 
     @classmethod
@@ -114,7 +119,9 @@ class Problem:
         with np.load(path) as found:
             parts = {prefix: _under(prefix, found) for prefix in ("theta0/", "sizes/")}
             sizes = Sizes(**{name: int(value) for name, value in parts["sizes/"].items()})
-            return cls(sizes, found["events"], parts["theta0/"], found["real"], device).cast(dtype)
+            rate = float(found["rate"])
+            problem = cls(sizes, found["events"], parts["theta0/"], found["real"], device, rate)
+            return problem.cast(dtype)
 
 
 def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:

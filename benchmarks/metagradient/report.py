@@ -102,7 +102,8 @@ def _table(rows: Sequence[Row]) -> str:
     )
     versions = {row["contestant"].partition("(")[0]: row["version"] for row in ok}
     notes = [
-        f"{one['dtype']}, {one['device']}, {one['threads']} threads; {one['machine']}; "
+        f"{one['dtype']}, learning rate {one.get('learning_rate', 0.02)}, {one['device']}, "
+        f"{one['threads']} threads; {one['machine']}; "
         f"commit {one['commit']}, {one['date']}; `{one['command']}`.",
         "Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
     ]

@@ -6,9 +6,11 @@ training with early stopping.
 """
 
 import copy
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -56,22 +58,24 @@ def make_student(settings: StudentSettings, vocabulary: int, window: int, seed: 
         return build_student(settings, vocabulary, window - 1)
 
 
+OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {
+    "adam": Adam,
+    "adamw": AdamW,
+    "sgd": SGD,
+    "momentum": Momentum,
+    "adagrad": Adagrad,
+    "rmsprop": RMSprop,
+}
+"""By the names that a recipe uses."""
+
+
 def make_optimizer(settings: InnerSettings) -> Optimizer:
-    """The inner optimizer as a value."""
-    rate = settings.learning_rate
-    match settings.optimizer:
-        case "sgd":
-            return SGD(rate)
-        case "momentum":
-            return Momentum(rate)
-        case "adagrad":
-            return Adagrad(rate, settings.epsilon)
-        case "rmsprop":
-            return RMSprop(rate, epsilon=settings.epsilon)
-        case "adamw":
-            return AdamW(rate, epsilon=settings.epsilon)
-        case "adam":
-            return Adam(rate, epsilon=settings.epsilon)
+    """The inner optimizer as a value: what the settings leave out, or it does not have, is left to it."""
+    kind = OPTIMIZERS[settings.optimizer]
+    has = {field.name for field in dataclasses.fields(cast(Any, kind))}
+    given = {name: getattr(settings, name) for name in ("beta1", "beta2", "epsilon", "weight_decay")}
+    kept = {name: value for name, value in given.items() if name in has and value is not None}
+    return kind(settings.learning_rate, **kept)
 
 
 class NextEvent(nn.Module):

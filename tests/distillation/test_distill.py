@@ -201,7 +201,7 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work_begins(
     assert heard.messages == []
 
 
-@pytest.mark.parametrize("start", ["transitions", "random"])
+@pytest.mark.parametrize("start", ["transitions", "classes", "random"])
 @pytest.mark.parametrize("optimizer", ["adamw", "momentum", "adagrad", "rmsprop"])
 def test_every_choice_of_the_recipe_runs(
     tiny: Dataset, recipe: Recipe, tmp_path: Path, optimizer: str, start: str

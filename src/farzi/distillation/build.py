@@ -12,9 +12,10 @@ from farzi.distillation.runs import Anew, Pool, Runs
 from farzi.distillation.together import group
 from farzi.distillation.weights import Fresh, Mixed, Pretrained, Theta, Weights
 from farzi.errors import FarziError
+from farzi.evaluation import kind_of
 from farzi.recipe import Recipe
 from farzi.students import Student
-from farzi.summary import FEEDS, Gaussian, Size, Summary, Transitions, chosen_feed
+from farzi.summary import FEEDS, Classes, Gaussian, Size, Start, Summary, Transitions, chosen_feed
 from farzi.training import NextEvent, make_optimizer, make_student
 from farzi.unroll import Compiled, Eager, Execution, interpreter
 
@@ -32,6 +33,10 @@ def refuse_contradictions(recipe: Recipe) -> None:
         raise FarziError(f"--heads {recipe.student.heads} does not divide --hidden {recipe.student.hidden}")
 
 
+STARTS: dict[str, Start] = {"transitions": Transitions(), "classes": Classes(), "random": Gaussian()}
+"""By the names that a recipe uses."""
+
+
 def first_summary(recipe: Recipe, dataset: Data) -> Summary:
     """What the outer loop starts from.
 
@@ -44,9 +49,9 @@ def first_summary(recipe: Recipe, dataset: Data) -> Summary:
             "longer sequences or another --split are needed"
         )
     asked = recipe.summary
-    start = Transitions() if asked.start == "transitions" else Gaussian()
+    named = kind_of(dataset).start if asked.start == "auto" else asked.start
     size = Size(asked.sequences, asked.length, asked.dim, len(dataset.vocabulary), asked.temperature)
-    return start(size, dataset.train, np.random.default_rng([recipe.seed, 0]))
+    return STARTS[named](size, dataset.train, np.random.default_rng([recipe.seed, 0]))
 
 
 def outer_loop(

@@ -27,10 +27,12 @@ class Kind(Protocol):
     Attributes:
         name: what a summary's `run.json` calls it.
         units: what figures are the mean over, in the plural.
+        start: what a summary of such data starts from, where a recipe does not say.
     """
 
     name: str
     units: str
+    start: str
 
     def evaluate(self, student: Student, held: Held) -> Figures:
         """Measure a student. Raises TypeError where `held` is of the other kind."""
@@ -66,6 +68,7 @@ class Recommendation:
     seen: Seen = "keep"
     name = "recommendation"
     units = "users"
+    start = "transitions"
 
     def evaluate(self, student: Student, held: Held) -> Figures:
         """See `Kind`."""
@@ -93,6 +96,7 @@ class Language:
 
     name = LANGUAGE
     units = "passages"
+    start = "classes"
 
     def evaluate(self, student: Student, held: Held) -> Figures:
         """See `Kind`."""

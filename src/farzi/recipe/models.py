@@ -8,11 +8,11 @@ holds the same keys, and a summary's folder stores the recipe it was learnt with
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from farzi.files import write_text_atomic
 from farzi.recipe.dialect import dump
-from farzi.recipe.student import Settings, StudentSettings
+from farzi.recipe.student import Settings, StudentSettings, refuse_what_others_have
 
 
 class DataSettings(Settings):
@@ -100,8 +100,10 @@ class SummarySettings(Settings):
     length: int = Field(default=20, ge=2, description="events in each synthetic sequence")
     dim: int = Field(default=8, ge=1, description="width of the latents: the rank of the summary")
     temperature: float = Field(default=1.0, gt=0, description="softness of the events")
-    start: Literal["transitions", "random"] = Field(
-        default="transitions", description="first values: factors of the log's transition matrix, or random"
+    start: Literal["auto", "transitions", "classes", "random"] = Field(
+        default="auto",
+        description="first values: factors of the log's transition matrix, real sequences of classes of "
+        "events, or random; auto takes transitions for logs, classes for texts",
     )
 
 
@@ -116,6 +118,17 @@ class InnerSettings(Settings):
         default=1e-5,
         gt=0,
         description="Adam's epsilon in the inner loop; too small a value makes the metagradient rough",
+    )
+    beta1: float | None = Field(
+        default=None, ge=0, lt=1, description="decay of the mean gradient; 0.9 if left out (adam, adamw)"
+    )
+    beta2: float | None = Field(
+        default=None, ge=0, lt=1, description="decay of the mean square; 0.999 if left out (adam, adamw)"
+    )
+    weight_decay: float | None = Field(
+        default=None,
+        ge=0,
+        description="decay of the weights: in adamw by itself (0.01 if left out), in others as L2",
     )
     steps: int = Field(default=50, ge=1, description="inner steps (T) of a whole training")
     batch: int | None = Field(
@@ -146,6 +159,13 @@ class InnerSettings(Settings):
         description="how derivatives are carried out: by autograd at each step, as a graph traced once, or "
         "that graph compiled; auto compiles where the run is long enough to repay it",
     )
+
+    @model_validator(mode="after")
+    def _refuse_what_others_have(self) -> "InnerSettings":
+        refuse_what_others_have(
+            self, self.optimizer, {name: ("adam", "adamw") for name in ("beta1", "beta2")}
+        )
+        return self
 
 
 class OuterSettings(Settings):

@@ -16,6 +16,13 @@ OWN: Mapping[str, tuple[str, ...]] = {"heads": ("sasrec", "transformer")}
 """Settings that only some students have, and which ones; None, the default, leaves them to the student."""
 
 
+def refuse_what_others_have(settings: Settings, name: str, own: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise ValueError where a setting is given that only some choices have, and not the one of that name."""
+    for setting, having in own.items():
+        if getattr(settings, setting) is not None and name not in having:
+            raise ValueError(f"{name} has no {setting}, only {' and '.join(having)} have; leave it out")
+
+
 class StudentSettings(Settings):
     """The architecture that is trained."""
 
@@ -34,11 +41,7 @@ class StudentSettings(Settings):
 
     @model_validator(mode="after")
     def _refuse_what_others_have(self) -> "StudentSettings":
-        for setting, students in OWN.items():
-            if getattr(self, setting) is not None and self.name not in students:
-                raise ValueError(
-                    f"{self.name} has no {setting}, only {' and '.join(students)} have; leave it out"
-                )
+        refuse_what_others_have(self, self.name, OWN)
         return self
 
 

@@ -1,0 +1,89 @@
+"""A start from classes: a made-up language whose classes are known, and logs that have next to nothing."""
+
+import numpy as np
+import pytest
+from scipy.special import rel_entr
+
+from farzi.data import Sequences
+from farzi.summary import Classes, Size, Summary
+
+CLASSES, WORDS = 5, 8
+VOCABULARY = CLASSES * WORDS + 1
+CLASS_OF = np.concatenate([[0], np.repeat(np.arange(CLASSES), WORDS)])
+"""The class of each word of the language; padding has none, and counts as the first."""
+
+
+def language(sequences: int = 40, length: int = 200) -> Sequences:
+    """Words of a class bigram model: a class is nearly always followed by the next one, or by the first."""
+    rng = np.random.default_rng(3)
+    share = rng.uniform(1, 4, size=(CLASSES, WORDS))
+    share /= share.sum(1, keepdims=True)
+    rows: list[list[int]] = []
+    for _ in range(sequences):
+        row, one = [], int(rng.integers(CLASSES))
+        for _ in range(length):
+            row.append(1 + one * WORDS + int(rng.choice(WORDS, p=share[one])))
+            one = int(rng.choice([(one + 1) % CLASSES, 0, int(rng.integers(CLASSES))], p=[0.7, 0.2, 0.1]))
+        rows.append(row)
+    return Sequences.from_lists(rows)
+
+
+LOG = language()
+COUNTS = np.bincount(LOG.items, minlength=VOCABULARY)
+
+
+def begin(log: Sequences = LOG, start: Classes | None = None, sequences: int = 20, dim: int = 8) -> Summary:
+    start = start or Classes(CLASSES)
+    return start(Size(sequences, 15, dim, VOCABULARY, 0.5), log, np.random.default_rng(0))
+
+
+def shares() -> np.ndarray:
+    """P(word | class) of the log, (classes, V)."""
+    counts = np.where(CLASS_OF == np.arange(CLASSES)[:, None], COUNTS, 0)
+    counts[:, 0] = 0
+    return counts / counts.sum(1, keepdims=True)
+
+
+def nearest(summary: Summary) -> tuple[np.ndarray, np.ndarray]:
+    """The true class whose words each synthetic event is nearest to, and how far it is from them, nats."""
+    events = summary.events().double().numpy()
+    distance = rel_entr(shares(), events[..., None, :]).sum(-1)
+    return distance.argmin(-1), distance.min(-1)
+
+
+def test_each_event_stands_as_the_words_of_a_true_class():
+    _, distance = nearest(begin())
+    assert distance.max() < 0.03
+
+
+def test_sequences_go_from_class_to_class_as_the_log_does():
+    classes, _ = nearest(begin(sequences=30))
+    found = np.zeros((CLASSES, CLASSES))
+    np.add.at(found, (classes[:, :-1], classes[:, 1:]), 1)
+    true = np.zeros((CLASSES, CLASSES))
+    rows = CLASS_OF[LOG.items].reshape(40, 200)
+    np.add.at(true, (rows[:, :-1], rows[:, 1:]), 1)
+    true *= found.sum() / true.sum()
+    # As many transitions drawn at random would be some 24 of χ² away, one for each degree of freedom.
+    assert ((found - true) ** 2 / (true + 0.5)).sum() < 8
+
+
+def test_the_same_seed_gives_the_same_summary():
+    first, second = begin(), begin()
+    assert (first.latents == second.latents).all()
+    assert (first.decoder == second.decoder).all()
+
+
+@pytest.mark.parametrize("rows", [[[1, 2, 3, 4, 1, 2], [3]], [[1], [2], [1]], [[1, 2], [3]]])
+@pytest.mark.parametrize("dim", [1, 2, VOCABULARY + 3])
+def test_a_log_with_next_to_nothing_gives_a_summary_all_the_same(rows: list[list[int]], dim: int):
+    summary = begin(Sequences.from_lists(rows), Classes(), sequences=4, dim=dim)
+    events = summary.events()
+    assert summary.latents.shape == (4, 15, dim)
+    np.testing.assert_allclose(events.sum(-1), 1, rtol=1e-5)
+    assert (events[..., 0] == 0).all()
+
+
+def test_more_classes_than_events_are_one_each():
+    summary = begin(Sequences.from_lists([[1, 2, 3, 1, 2, 3, 1]]), Classes(1000), sequences=2, dim=VOCABULARY)
+    assert (summary.events().max(-1).values > 0.9).all()
