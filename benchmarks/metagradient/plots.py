@@ -23,7 +23,8 @@ def draw(sweep: Sweep, path: Path) -> None:
             label = f"{name}, {exponent(drawn):.2f}"
             axes.loglog(*zip(*drawn, strict=True), "o-", label=label, linewidth=1.2, markersize=4)
         sizes = sorted({size for points in lines.values() for size, _ in points})
-        axes.set_xticks(sizes, labels=[f"{size:,.0f}" for size in sizes])
+        apart = [size for size, last in zip(sizes, [0.0, *sizes], strict=False) if size > 1.3 * last]
+        axes.set_xticks(apart, labels=[f"{size:,.0f}" for size in apart])
         axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
         axes.set_xlabel(LABELS.get(sweep.over, sweep.over))
         axes.set_ylabel(what)

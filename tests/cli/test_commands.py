@@ -150,6 +150,17 @@ def test_compare_prints_a_table_and_writes_the_rows(place: Path):
 QUICK = ("--seeds", "2", "--max-steps", "3", "--no-equal-bytes")
 
 
+def test_compare_trains_the_students_that_are_named(place: Path):
+    text = " ".join(read("compare", place / "summary", *QUICK, "--students", "sasrec, gru4rec").split())
+    assert "of the same student's figure on the full data" in text
+    rows = json.loads((place / "summary" / "students.json").read_text())["rows"]
+    assert {row["student"] for row in rows} == {"sasrec", "gru4rec"}
+    assert refused("compare", place / "summary", "--students", "sasrec,bert") == (
+        '--students: there is no student "bert"; there are sasrec, gru4rec, fmlprec, transformer, gru, lstm'
+    )
+    assert refused("compare", place / "summary", "--students", "gru,gru") == "--students: gru is named twice"
+
+
 def test_the_log_of_a_summary_is_found_where_the_user_says(place: Path, moved: Path, tmp_path: Path):
     summary, gone = place / "summary", f"{place / 'log.csv'}: no such file; it is the log of"
     for words in (("compare", summary, *QUICK), ("train", summary, "--on", "full", "--out", tmp_path / "s")):

@@ -10,7 +10,15 @@ from click.testing import CliRunner
 
 from farzi.cli.options import ARGUMENTS, Given, GroupedCommand, RecipeOption, option_names, recipe_options
 from farzi.errors import FarziError
-from farzi.recipe import DataSettings, InnerSettings, OuterSettings, Recipe, StudentSettings
+from farzi.recipe import (
+    TEXT_DEFAULTS,
+    DataSettings,
+    InnerSettings,
+    OuterSettings,
+    Recipe,
+    StudentSettings,
+    for_text,
+)
 from farzi.recipe.paths import fields
 
 GROUPS = ("", *(name for name in Recipe.model_fields if name != "seed"))
@@ -173,3 +181,29 @@ def test_a_command_may_offer_some_groups_only():
     assert "data__user" in names
     assert "student__hidden" not in names
     assert "seed" not in names
+
+
+def test_a_text_has_defaults_of_its_own(tmp_path: Path):
+    named = Given(None, {("data", "source"): "sotu"})
+    recipe = named.recipe()
+    assert for_text({"data": {"source": "sotu"}}) == recipe.model_dump(exclude_unset=True)
+    assert (recipe.student.name, recipe.student.tied) == ("transformer", False)
+    assert recipe.inner.epsilon == Recipe().inner.epsilon  # what it does not name is that of logs
+    (tmp_path / "log.csv").write_text("user,item,time\n")
+    assert Given(None, {("data", "source"): str(tmp_path / "log.csv")}).recipe().student == StudentSettings()
+    text = Given(None, {("data", "source"): str(tmp_path / "log.csv"), ("data", "tokens"): "bytes"})
+    assert text.recipe().student == recipe.student
+
+
+def test_the_defaults_of_a_text_give_way_to_all_that_is_said(tmp_path: Path):
+    file = tmp_path / "r.yaml"
+    file.write_text("data: {source: sotu}\nstudent: {hidden: 48}\ninner: {steps: 50, weight_decay: 0}\n")
+    recipe = Given(str(file), {("inner", "batch"): 7, ("student", "name"): "lstm"}).recipe()
+    assert recipe.student == StudentSettings(name="lstm", hidden=48, tied=False)
+    assert (recipe.inner.steps, recipe.inner.weight_decay, recipe.inner.batch) == (50, 0, 7)
+    assert recipe.inner.beta1 == TEXT_DEFAULTS["inner"]["beta1"]
+    plain = Given(str(file), {("inner", "optimizer"): "sgd"}).recipe().inner
+    assert (plain.beta1, plain.weight_decay, plain.batch) == (None, 0, TEXT_DEFAULTS["inner"]["batch"])
+    stored = Recipe(data=DataSettings(source="sotu"))
+    whole = Recipe.model_validate(stored.model_dump())  # as a summary's folder holds it: every setting said
+    assert Given(None, {}).recipe(whole) == whole

@@ -33,15 +33,23 @@ COUNTS = np.bincount(LOG.items, minlength=VOCABULARY)
 
 
 def begin(log: Sequences = LOG, start: Classes | None = None, sequences: int = 20, dim: int = 8) -> Summary:
-    start = start or Classes(CLASSES)
+    start = start or Classes(CLASSES, smoothing=0, candidates=2000)
     return start(Size(sequences, 15, dim, VOCABULARY, 0.5), log, np.random.default_rng(0))
 
 
 def shares() -> np.ndarray:
     """P(word | class) of the log, (classes, V)."""
-    counts = np.where(CLASS_OF == np.arange(CLASSES)[:, None], COUNTS, 0)
+    counts = np.where(np.arange(CLASSES)[:, None] == CLASS_OF, COUNTS, 0)
     counts[:, 0] = 0
     return counts / counts.sum(1, keepdims=True)
+
+
+def transitions() -> np.ndarray:
+    """How often one class follows another in the log, (classes, classes)."""
+    counts = np.zeros((CLASSES, CLASSES))
+    rows = CLASS_OF[LOG.items].reshape(40, 200)
+    np.add.at(counts, (rows[:, :-1], rows[:, 1:]), 1)
+    return counts
 
 
 def nearest(summary: Summary) -> tuple[np.ndarray, np.ndarray]:
@@ -60,12 +68,18 @@ def test_sequences_go_from_class_to_class_as_the_log_does():
     classes, _ = nearest(begin(sequences=30))
     found = np.zeros((CLASSES, CLASSES))
     np.add.at(found, (classes[:, :-1], classes[:, 1:]), 1)
-    true = np.zeros((CLASSES, CLASSES))
-    rows = CLASS_OF[LOG.items].reshape(40, 200)
-    np.add.at(true, (rows[:, :-1], rows[:, 1:]), 1)
-    true *= found.sum() / true.sum()
+    true = transitions() * found.sum() / transitions().sum()
     # As many transitions drawn at random would be some 24 of χ² away, one for each degree of freedom.
     assert ((found - true) ** 2 / (true + 0.5)).sum() < 8
+
+
+def test_smoothing_mixes_in_what_is_expected_after_the_class_before():
+    plain, smooth = begin(), begin(start=Classes(CLASSES, smoothing=0.4, candidates=2000))
+    classes, _ = nearest(plain)  # both stand on the same windows
+    expected = transitions() / transitions().sum(1, keepdims=True) @ shares()
+    mixed = 0.6 * shares()[classes[:, 1:]] + 0.4 * expected[classes[:, :-1]]
+    assert np.abs(smooth.events()[:, 1:].double().numpy() - mixed).max() < 0.02
+    assert np.abs(smooth.events()[:, 0].double().numpy() - shares()[classes[:, 0]]).max() < 0.02
 
 
 def test_the_same_seed_gives_the_same_summary():
@@ -85,5 +99,7 @@ def test_a_log_with_next_to_nothing_gives_a_summary_all_the_same(rows: list[list
 
 
 def test_more_classes_than_events_are_one_each():
-    summary = begin(Sequences.from_lists([[1, 2, 3, 1, 2, 3, 1]]), Classes(1000), sequences=2, dim=VOCABULARY)
+    summary = begin(
+        Sequences.from_lists([[1, 2, 3, 1, 2, 3, 1]]), Classes(1000, smoothing=0), sequences=2, dim=VOCABULARY
+    )
     assert (summary.events().max(-1).values > 0.9).all()

@@ -5,6 +5,7 @@ from typing import Literal
 import click
 
 from farzi.cli.output import json_option, print_json, seen_option
+from farzi.errors import FarziError
 
 
 @click.command(short_help="Compare a summary with the full data and with controls.")
@@ -35,6 +36,11 @@ from farzi.cli.output import json_option, print_json, seen_option
     metavar="FILE",
     help="where the summary's log is now, if it has moved; it must be the same log",
 )
+@click.option(
+    "--students",
+    metavar="A,B,...",
+    help="train these students instead, each beside its own training on the full data",
+)
 @seen_option("as in the summary's recipe")
 @json_option
 def compare(
@@ -43,6 +49,7 @@ def compare(
     max_steps: int | None,
     equal_bytes: bool,
     file: str | None,
+    students: str | None,
     seen: Literal["keep", "exclude"] | None,
     as_json: bool,
 ) -> None:
@@ -51,33 +58,72 @@ def compare(
     The controls are sequences of random and of the most active users (of a text random and the longest
     sentences), as many as the summary has, and as many as fit in its bytes. The table goes into the summary's
     folder too: results.json, comparison.md, .json and .png.
+
+    With --students it says whether a summary that was learnt with one architecture teaches others: how each
+    does on it, of its own figure on the whole log. Its table goes to students.json and students.md.
     """
     from farzi.cli.logs import recorded_log
     from farzi.cli.progress import Shown
-    from farzi.evaluation import Effort
+    from farzi.evaluation import Effort, transfer
     from farzi.evaluation import compare as run
-    from farzi.report import print_comparison, save_report
+    from farzi.report import print_comparison, print_transfer, save_report, save_transfer
+    from farzi.students import STUDENTS
     from farzi.summary import Folder
     from farzi.training import EventTraining
 
+    names = chosen_students(students, tuple(STUDENTS))
     found = Folder.load(folder)
     recorded = found.recipe.data
     data = recorded if file is None else recorded.model_copy(update={"file": file})
     dataset = recorded_log(data, recorded, f"the summary in {folder}", found.run.get("data_sha256"))
     training = EventTraining() if max_steps is None else EventTraining(steps=max_steps)
+    items = len(dataset.vocabulary) - 1
+    effort = Effort(seeds=seeds, training=training, equal_bytes=equal_bytes)
+    seen = found.recipe.outer.seen if seen is None else seen
+    if names:
+        with Shown() as progress:
+            compared = transfer(
+                found.summary,
+                dataset,
+                found.recipe,
+                names,
+                effort=effort,
+                seen=seen,
+                progress=progress.doing,
+            )
+        rows = save_transfer(compared, found.recipe.student.name, folder, items)
+        if as_json:
+            print_json(rows)
+        else:
+            print_transfer(compared, found.recipe.student.name, items)
+        return
     with Shown() as progress:
         comparison = run(
             found.summary,
             dataset,
             found.recipe,
-            effort=Effort(seeds=seeds, training=training, equal_bytes=equal_bytes),
-            seen=found.recipe.outer.seen if seen is None else seen,
+            effort=effort,
+            seen=seen,
             distilling=found.run.get("seconds"),
             progress=progress.doing,
         )
-    items = len(dataset.vocabulary) - 1
     rows = save_report(comparison, folder, items, found.history)
     if as_json:
         print_json(rows)
     else:
         print_comparison(comparison, items)
+
+
+def chosen_students(names: str | None, known: tuple[str, ...]) -> list[str]:
+    """The students of a list with commas; none if it is None.
+
+    Raises:
+        FarziError: a student is not known, or named twice.
+    """
+    chosen = [] if names is None else [name.strip() for name in names.split(",")]
+    for name in chosen:
+        if name not in known:
+            raise FarziError(f'--students: there is no student "{name}"; there are {", ".join(known)}')
+        if chosen.count(name) > 1:
+            raise FarziError(f"--students: {name} is named twice")
+    return chosen

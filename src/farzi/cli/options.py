@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from farzi.errors import FarziError
-from farzi.recipe import Recipe, load_recipe
+from farzi.recipe import Recipe, for_text, load_recipe
 from farzi.recipe.paths import Keys, dotted, fields
 from farzi.recipe.student import renamed
 from farzi.recipe.wording import explain
@@ -45,25 +45,25 @@ class Given:
     def recipe(self, base: Recipe | None = None) -> Recipe:
         """`base` (by default the recipe file, or all defaults) with the values given.
 
+        What neither says has its default; for a text that is `TEXT_DEFAULTS`, where it has one there.
+
         Raises:
             FarziError: a mistake in the file, or a value that its setting does not allow; the line names it.
         """
+        from farzi.data import is_text  # here: --help need not wait for it
+
         if self.recipe_file is not None:
             base = load_recipe(self.recipe_file)
-        settings = (base or Recipe()).model_dump()
+        settings = (base or Recipe()).model_dump(exclude_unset=True)
         if ("student", "name") in self.values:  # what the former student had for itself falls away
-            settings["student"] = renamed(settings["student"], self.values["student", "name"])
+            settings["student"] = renamed(settings.get("student", {}), self.values["student", "name"])
         for path, value in self.values.items():
             group = settings
             for name in path[:-1]:
-                group = group[name]
+                group = group.setdefault(name, {})
             group[path[-1]] = value
-        try:
-            return Recipe.model_validate(settings)
-        except ValidationError as error:
-            first = error.errors()[0]
-            path = tuple(str(part) for part in first["loc"])
-            raise FarziError(explain(first, _called(path))) from None
+        recipe = _validated(settings)
+        return _validated(for_text(settings)) if is_text(recipe.data) else recipe
 
     def refuse(self, why: str, *parts: str) -> None:
         """Refuse values given for some groups, or for single settings by their dotted path.
@@ -78,6 +78,15 @@ class Given:
     def with_value(self, path: Keys, value: Any) -> "Given":
         """The same with one value more; None stands for a value that was not given."""
         return self if value is None else Given(self.recipe_file, {**self.values, path: value})
+
+
+def _validated(settings: dict[str, Any]) -> Recipe:
+    try:
+        return Recipe.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = tuple(str(part) for part in first["loc"])
+        raise FarziError(explain(first, _called(path))) from None
 
 
 def option_names() -> dict[Keys, str]:

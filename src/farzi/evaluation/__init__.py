@@ -1,8 +1,6 @@
 """Ranking and language metrics, intervals, and the comparison of a summary with its controls."""
 
 from farzi.evaluation.compare import Comparison as Comparison
-from farzi.evaluation.compare import Effort as Effort
-from farzi.evaluation.compare import Measured as Measured
 from farzi.evaluation.compare import compare as compare
 from farzi.evaluation.intervals import Interval as Interval
 from farzi.evaluation.intervals import paired_ratio as paired_ratio
@@ -23,6 +21,9 @@ from farzi.evaluation.ranking import Seen as Seen
 from farzi.evaluation.ranking import evaluate as evaluate
 from farzi.evaluation.shown import kib as kib
 from farzi.evaluation.shown import shares as shares
+from farzi.evaluation.transfer import transfer as transfer
+from farzi.evaluation.trials import Effort as Effort
+from farzi.evaluation.trials import Measured as Measured
 
 __all__ = [
     "METRICS",
@@ -48,4 +49,5 @@ __all__ = [
     "read_text",
     "seed_interval",
     "shares",
+    "transfer",
 ]

@@ -15,67 +15,19 @@ end.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from farzi.baselines import Head, Random, Subset, bytes_per_event
-from farzi.data import Data, Sequences
+from farzi.baselines import Head, Random, bytes_per_event
+from farzi.data import Data
 from farzi.evaluation.intervals import Interval, paired_ratio, seed_interval
 from farzi.evaluation.kinds import Kind, kind_of
-from farzi.evaluation.metrics import Figures, headlines, metric_of
+from farzi.evaluation.metrics import headlines, metric_of
 from farzi.evaluation.ranking import Seen
+from farzi.evaluation.trials import Effort, Measured, Trials
 from farzi.recipe import Recipe
-from farzi.students import Student
 from farzi.summary import Summary
-from farzi.training import EventTraining, Trained, train_on_events, train_on_summary
-
-Pick = Callable[[int], Sequences]
-"""The training sequences for a seed."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much work goes into a comparison.
-
-    Attributes:
-        seeds: trainings of each kind, with other first weights.
-        rates: learning rates tried for training on real events, each once.
-        training: the rest of that training.
-        equal_bytes: whether the controls at equal bytes are trained too, the dearest part on a small log.
-    """
-
-    seeds: int = 5
-    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
-    training: EventTraining = field(default_factory=EventTraining)
-    equal_bytes: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """One kind of training data, trained on and tested.
-
-    Attributes:
-        trained_on: "full", "summary", "random", "head", "random, equal bytes" or "head, equal bytes".
-        sequences: how many sequences it has.
-        bytes: what they take when stored.
-        seconds: mean wall-clock seconds of a training.
-        per_unit: each metric, (seeds, units): users of a log, passages of a text; see `evaluation.metrics`.
-        learning_rate: the one used.
-    """
-
-    trained_on: str
-    sequences: int
-    bytes: int
-    seconds: float
-    per_unit: dict[str, np.ndarray]
-    learning_rate: float
-
-    def figures(self, metric: str) -> np.ndarray:
-        """The figure of each seed, (seeds,)."""
-        return metric_of(metric).figure(self.per_unit[metric].mean(1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,66 +131,17 @@ def compare(
         first_seed: the students' seeds count up from here; distillation draws its own from elsewhere.
         progress: called with a word on what is being done.
     """
-    vocabulary, length = len(dataset.vocabulary), summary.length
-    seeds = [first_seed + k for k in range(effort.seeds)]
-
-    kind = kind_of(dataset, seen)
-
-    def validate(student: Student) -> float:
-        return kind.score(student, dataset.valid)
-
-    def test(trained: Sequence[Trained]) -> dict[str, np.ndarray]:
-        return _stack([kind.evaluate(one.student, dataset.test) for one in trained])
-
-    def fit(log: Sequences, rate: float, seed: int) -> Trained:
-        training = replace(effort.training, learning_rate=rate)
-        return train_on_events(log, recipe.student, vocabulary, length, seed, training, validate)
-
-    def best_rate(name: str, pick: Pick) -> float:
-        if len(effort.rates) == 1:
-            return effort.rates[0]
-        progress(f"{name}: choosing a learning rate")
-        seed = first_seed - 1
-        return max(effort.rates, key=lambda rate: validate(fit(pick(seed), rate, seed).student))
-
-    def on_events(name: str, pick: Pick, rate: float) -> Measured:
-        trained = []
-        for seed in seeds:
-            progress(f"{name}: training {len(trained) + 1} of {len(seeds)}")
-            trained.append(fit(pick(seed), rate, seed))
-        chosen = pick(seeds[0])
-        size = len(chosen.items) * bytes_per_event(vocabulary)
-        return Measured(name, len(chosen), size, _mean_seconds(trained), test(trained), rate)
-
-    def on_summary() -> Measured:
-        trained = []
-        for seed in seeds:
-            progress(f"summary: training {len(trained) + 1} of {len(seeds)}")
-            trained.append(train_on_summary(summary, recipe.student, recipe.inner, seed))
-        rate = recipe.inner.learning_rate
-        return Measured(
-            "summary", summary.sequences, summary.bytes, _mean_seconds(trained), test(trained), rate
-        )
-
-    def picker(subset: Subset, count: int) -> Pick:
-        return lambda seed: subset(dataset.pieces, length, count, np.random.default_rng(seed))
-
-    whole, few = (lambda seed: dataset.train), picker(Random(), summary.sequences)
-    full_rate = best_rate("full", whole)
-    measured = [on_events("full", whole, full_rate), on_summary()]
-    few_rate = best_rate("random", few)
-    measured.append(on_events("random", few, few_rate))
-    measured.append(on_events("head", picker(Head(), summary.sequences), few_rate))
+    trials = Trials(
+        dataset, recipe.student, summary.length, kind_of(dataset, seen), effort, first_seed, progress
+    )
+    few = trials.picker(Random(), summary.sequences)
+    full = trials.on_everything()
+    measured = [full, trials.on_summary(summary, recipe.inner)]
+    few_rate = trials.best_rate("random", few)
+    measured.append(trials.on_events("random", few, few_rate))
+    measured.append(trials.on_events("head", trials.picker(Head(), summary.sequences), few_rate))
     if effort.equal_bytes:
-        count = max(1, summary.bytes // (length * bytes_per_event(vocabulary)))
-        measured.append(on_events("random, equal bytes", picker(Random(), count), full_rate))
-        measured.append(on_events("head, equal bytes", picker(Head(), count), full_rate))
-    return Comparison(recipe.student.name, kind, length, tuple(measured), distilling)
-
-
-def _stack(figures: Sequence[Figures]) -> dict[str, np.ndarray]:
-    return {name: np.stack([one.per_unit[name] for one in figures]) for name in figures[0].per_unit}
-
-
-def _mean_seconds(trained: Sequence[Trained]) -> float:
-    return float(np.mean([one.seconds for one in trained]))
+        count = max(1, summary.bytes // (summary.length * bytes_per_event(len(dataset.vocabulary))))
+        for name, subset in (("random, equal bytes", Random()), ("head, equal bytes", Head())):
+            measured.append(trials.on_events(name, trials.picker(subset, count), full.learning_rate))
+    return Comparison(recipe.student.name, trials.kind, summary.length, tuple(measured), distilling)

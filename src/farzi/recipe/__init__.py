@@ -10,8 +10,10 @@ from farzi.recipe.models import (
     SummarySettings,
 )
 from farzi.recipe.student import Settings, StudentSettings
+from farzi.recipe.texts import TEXT_DEFAULTS, for_text
 
 __all__ = [
+    "TEXT_DEFAULTS",
     "DataSettings",
     "InnerSettings",
     "OuterSettings",
@@ -20,6 +22,7 @@ __all__ = [
     "StudentSettings",
     "SummarySettings",
     "differences",
+    "for_text",
     "load_recipe",
     "parse_recipe",
 ]

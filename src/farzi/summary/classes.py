@@ -22,19 +22,27 @@ class Classes:
     of classes, often enough that a student learns it before it can learn the sequences by heart: real
     sentences of the same number teach a language model next to nothing but themselves.
 
+    `smoothing` of each event is what the class model expects there, after the class before it: a little of
+    all that might have been said teaches more than what happened to be.
+
     Of many real windows, those are taken whose transitions between classes, taken together, come nearest
     to the shares that they have in all of the log (greedily, by χ²).
 
     Attributes:
-        classes: how many; None: √(events in the summary), so that there is about one event for each
-            transition from class to class.
+        classes: how many; None: twice the root of the number of events in the summary, so that there is one
+            for every four transitions from class to class. With 150 for 6,000 events the student below
+            reached 105, with 77 it reached 110, with 220 it reached 109.
+        smoothing: share of the expectation in each event. On Penn Treebank cut to 2,000 words, 200 sequences
+            of 30 trained a Transformer of width 32 to perplexity 112, 105, 105 and 109 with 0, 0.2, 0.4 and
+            0.6 (single runs).
         candidates: real windows to pick from.
         directions: of the events' company, in which they are compared.
         rounds: of the clustering.
-        fits: steps of the fit of latents and decoder to the classes' distributions.
+        fits: steps of the fit of latents and decoder.
     """
 
     classes: int | None = None
+    smoothing: float = 0.3
     candidates: int = 20_000
     directions: int = 64
     rounds: int = 30
@@ -42,15 +50,18 @@ class Classes:
 
     def __call__(self, size: Size, log: Sequences, rng: np.random.Generator) -> Summary:
         """See the class."""
-        wanted = self.classes or round((size.sequences * size.length) ** 0.5)
+        asked = self.classes or round(2 * (size.sequences * size.length) ** 0.5)
         near = _adjacent(log, size.vocabulary)
         counts = np.bincount(log.items, minlength=size.vocabulary).astype(float)
-        class_of = self._cluster(near, counts, min(wanted, size.vocabulary - 1), rng)
-        windows = self._representative(class_of, near, size, log, rng)
-        latents, decoder = self._factors(_shares(class_of, counts), size.dim, rng)
-        return Summary(
-            single(latents[class_of[windows]]), single(decoder * size.temperature), size.temperature
-        )
+        class_of = self._cluster(near, counts, min(asked, size.vocabulary - 1), rng)
+        transitions = _between_classes(near, class_of)
+        rows = class_of[self._representative(class_of, transitions, size, log, rng)]
+        latents, of_classes = self._factors(self._softened(rows, transitions), size.dim, rng)
+        decoder = of_classes[:, class_of]
+        decoder[-1] += 2.0 * _log_shares(class_of, counts)
+        decoder[:, 0] = 0.0
+        latents = latents.reshape(size.sequences, size.length, size.dim)
+        return Summary(single(latents), single(decoder * size.temperature), size.temperature)
 
     def _cluster(
         self, near: sparse.csr_matrix, counts: np.ndarray, classes: int, rng: np.random.Generator
@@ -81,19 +92,15 @@ class Classes:
     def _representative(
         self,
         class_of: np.ndarray,
-        near: sparse.csr_matrix,
+        transitions: np.ndarray,
         size: Size,
         log: Sequences,
         rng: np.random.Generator,
     ) -> np.ndarray:
         """Real windows, (sequences, length), with the log's shares of transitions from class to class."""
         windows = real_windows(log, max(self.candidates, size.sequences), size.length, rng)
-        classes = class_of.max() + 1
-        pairs = near.tocoo()
-        shares = np.bincount(
-            class_of[pairs.row] * classes + class_of[pairs.col], pairs.data, classes * classes
-        )
-        shares = shares / max(shares.sum(), 1) * (size.length - 1)  # of one window
+        classes = len(transitions)
+        shares = transitions.ravel() / max(transitions.sum(), 1) * (size.length - 1)  # of one window
         cells = class_of[windows[:, :-1]] * classes + class_of[windows[:, 1:]]  # (candidates, length - 1)
         weight = 1 / (size.sequences * shares + 0.5)
         surplus = np.zeros(classes * classes)
@@ -107,37 +114,46 @@ class Classes:
             np.add.at(surplus, cells[chosen[place]], 1)
         return windows[chosen]
 
-    def _factors(
-        self, shares: np.ndarray, dim: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Latents of the classes, (classes, dim), and a decoder, (dim, V): softmax of their product ≈ shares.
+    def _softened(self, rows: np.ndarray, transitions: np.ndarray) -> np.ndarray:
+        """Distributions over classes, (events, classes), of real sequences of classes, (sequences, length).
 
-        The least mean Kullback-Leibler divergence that Adam finds, with a little decay. One dimension begins
-        as the logarithm of the events' counts, so that the others need only tell the classes apart.
+        Args:
+            rows: the sequences.
+            transitions: how often one class follows another, (classes, classes).
         """
-        wanted = single(shares)
-        own = wanted.argmax(0)
-        latents = single(rng.standard_normal((len(shares), dim)))
+        classes = len(transitions)
+        smooth = transitions + (0.1 * transitions.mean() or 1.0)
+        expected = (smooth / smooth.sum(1, keepdims=True))[rows[:, :-1]]
+        soft = np.eye(classes)[rows]
+        soft[:, 1:] = (1 - self.smoothing) * soft[:, 1:] + self.smoothing * expected
+        return soft.reshape(-1, classes)
+
+    def _factors(
+        self, wanted: np.ndarray, dim: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Latents (events, dim) and a decoder (dim, classes): softmax of their product ≈ wanted.
+
+        The least mean Kullback-Leibler divergence that Adam finds. The last latent is 1 / 2 throughout.
+        """
+        target = single(wanted)
+        decoder = single(rng.standard_normal((dim, target.shape[1])))
+        latents = decoder.T[target.argmax(1)].clone()
         latents[:, -1] = 1.0
-        decoder = 0.1 * single(rng.standard_normal((dim, shares.shape[1]))) + 0.5 * latents.T[:, own]
-        level = shares.max(0)
-        log_share = np.log(level, where=level > 0, out=np.zeros_like(level))
-        decoder[-1] = single(log_share - log_share[1:].mean())
-        decoder[:, 0] = 0.0
         latents.requires_grad_()
         decoder.requires_grad_()
         adam = torch.optim.Adam([latents, decoder], lr=0.05)
         for fit in range(self.fits):
             adam.param_groups[0]["lr"] = 0.05 * (1 - fit / self.fits) + 1e-3
-            scores = torch.log_softmax((latents @ decoder)[:, 1:], -1)
-            size = latents.square().sum() / len(latents) + decoder.square().sum() / decoder.shape[1]
-            loss = -(wanted[:, 1:] * scores).sum() / len(latents) + 1e-4 * size
             adam.zero_grad()
+            loss = -(target * torch.log_softmax(latents @ decoder, -1)).sum(-1).mean()
+            loss = loss + 1e-4 * (latents.square().sum(-1).mean() + decoder.square().sum(0).mean())
             loss.backward()
+            assert latents.grad is not None
+            latents.grad[:, -1] = 0.0
             adam.step()
-        fitted = decoder.detach()
-        fitted[:, 0] = 0.0
-        return latents.detach().numpy(), fitted.numpy()
+        # The outer loop moves all numbers alike; it goes faster where latents, which are only their own
+        # event's, go relatively further than the decoder, which is everybody's.
+        return 0.5 * latents.detach().numpy(), 2.0 * decoder.detach().numpy()
 
 
 def _adjacent(log: Sequences, vocabulary: int) -> sparse.csr_matrix:
@@ -155,13 +171,18 @@ def _shares_of_rows(matrix: Any) -> sparse.csr_matrix:
     return sparse.csr_matrix(sparse.diags(1 / np.maximum(total, 1)) @ matrix)
 
 
-def _shares(class_of: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """P(event | class), (classes, V): nothing on padding; an event that is never met counts once."""
+def _between_classes(near: sparse.csr_matrix, class_of: np.ndarray) -> np.ndarray:
+    """(classes, classes): how often one class comes right after another."""
+    classes = class_of.max() + 1
+    pairs = near.tocoo()
+    cells = class_of[pairs.row] * classes + class_of[pairs.col]
+    return np.bincount(cells, pairs.data, classes * classes).reshape(classes, classes)
+
+
+def _log_shares(class_of: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Log P(event | class), (V,), 0 for padding; an event that is never met counts once."""
     counts = np.maximum(counts, 1.0)
     counts[0] = 0.0
-    shares = np.zeros((class_of.max() + 1, len(counts)))
-    shares[class_of, np.arange(len(counts))] = counts
-    total = shares.sum(1, keepdims=True)
-    empty = total[:, 0] == 0  # nobody's class: no window has it
-    shares[empty] = counts
-    return shares / shares.sum(1, keepdims=True)
+    total = np.bincount(class_of, counts)
+    counts[0] = total[class_of[0]]
+    return np.log(counts / total[class_of])

@@ -1,0 +1,70 @@
+"""Students that a summary was not learnt with: does what teaches one architecture teach another?"""
+
+from collections.abc import Callable, Sequence
+
+from farzi.baselines import Random
+from farzi.data import Data
+from farzi.evaluation.compare import Comparison
+from farzi.evaluation.kinds import kind_of
+from farzi.evaluation.ranking import Seen
+from farzi.evaluation.trials import Effort, Trials
+from farzi.recipe import Recipe, StudentSettings
+from farzi.recipe.student import renamed
+from farzi.summary import Summary
+
+FACTORS = (1 / 3, 1.0, 3.0)
+"""Learning rates, as shares of the recipe's, that are tried for a student of another kind."""
+
+
+def transfer(
+    summary: Summary,
+    dataset: Data,
+    recipe: Recipe,
+    students: Sequence[str],
+    *,
+    effort: Effort = Effort(),
+    seen: Seen = "keep",
+    first_seed: int = 1000,
+    progress: Callable[[str], None] = lambda what: None,
+) -> list[Comparison]:
+    """Train and test students of several kinds on the full data, on the summary and on random sequences.
+
+    Each has the size of the recipe's student, and is measured against its own training on the full data. On
+    the summary it is trained as the recipe says; one of another kind than the recipe's with the best of three
+    learning rates on the validation data, as the trainings on real events are.
+
+    Args:
+        summary: the learnt sequences.
+        dataset: the log or the text they were learnt from.
+        recipe: how they were learnt.
+        students: names of architectures.
+        effort: seeds and tuning; `equal_bytes` means nothing here.
+        seen: the treatment of seen items in the ranking; nothing to a text.
+        first_seed: the students' seeds count up from here.
+        progress: called with a word on what is being done.
+
+    Returns:
+        One comparison a student, of "full", "summary" and "random", in the order of the names.
+
+    Raises:
+        pydantic.ValidationError: no student has such a name.
+    """
+    compared = []
+    for name in students:
+        own = name == recipe.student.name
+        settings = recipe.student.model_dump()
+        student = recipe.student if own else StudentSettings.model_validate(renamed(settings, name))
+
+        def told(what: str, name: str = name) -> None:
+            progress(f"{name}, {what}")
+
+        trials = Trials(dataset, student, summary.length, kind_of(dataset, seen), effort, first_seed, told)
+        inner = recipe.inner if own else trials.best_inner(summary, recipe.inner, FACTORS)
+        few = trials.picker(Random(), summary.sequences)
+        measured = (
+            trials.on_everything(),
+            trials.on_summary(summary, inner),
+            trials.on_events("random", few, trials.best_rate("random", few)),
+        )
+        compared.append(Comparison(name, trials.kind, summary.length, measured, None))
+    return compared

@@ -1,0 +1,160 @@
+"""Trainings of one student on several kinds of data, under the same evaluation.
+
+Training on real events is tuned by the validation events: when it ends, and its learning rate. The test
+events are looked at once, after the last training of a kind.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from farzi.baselines import Subset, bytes_per_event
+from farzi.data import Data, Sequences
+from farzi.evaluation.kinds import Kind
+from farzi.evaluation.metrics import Figures, metric_of
+from farzi.recipe import InnerSettings, StudentSettings
+from farzi.students import Student
+from farzi.summary import Summary
+from farzi.training import EventTraining, Trained, train_on_events, train_on_summary
+
+Pick = Callable[[int], Sequences]
+"""The training sequences for a seed."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much work goes into a comparison.
+
+    Attributes:
+        seeds: trainings of each kind, with other first weights.
+        rates: learning rates tried for training on real events, each once.
+        training: the rest of that training.
+        equal_bytes: whether the controls at equal bytes are trained too, the dearest part on a small log.
+    """
+
+    seeds: int = 5
+    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
+    training: EventTraining = field(default_factory=EventTraining)
+    equal_bytes: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One kind of training data, trained on and tested.
+
+    Attributes:
+        trained_on: "full", "summary", "random", "head", "random, equal bytes" or "head, equal bytes".
+        sequences: how many sequences it has.
+        bytes: what they take when stored.
+        seconds: mean wall-clock seconds of a training.
+        per_unit: each metric, (seeds, units): users of a log, passages of a text; see `evaluation.metrics`.
+        learning_rate: the one used.
+    """
+
+    trained_on: str
+    sequences: int
+    bytes: int
+    seconds: float
+    per_unit: dict[str, np.ndarray]
+    learning_rate: float
+
+    def figures(self, metric: str) -> np.ndarray:
+        """The figure of each seed, (seeds,)."""
+        return metric_of(metric).figure(self.per_unit[metric].mean(1))
+
+
+@dataclass(frozen=True)
+class Trials:
+    """One student, and how it is trained and tested.
+
+    Attributes:
+        dataset: the log or the text.
+        student: the architecture.
+        length: events in a training window.
+        kind: of the data: gives the evaluation.
+        effort: seeds and tuning.
+        first_seed: the students' seeds count up from here; a learning rate is chosen with the one before.
+        progress: called with a word on what is being done.
+    """
+
+    dataset: Data
+    student: StudentSettings
+    length: int
+    kind: Kind
+    effort: Effort
+    first_seed: int
+    progress: Callable[[str], None]
+
+    def on_everything(self) -> Measured:
+        """Train on the whole log or text, at the best learning rate."""
+
+        def whole(seed: int) -> Sequences:
+            return self.dataset.train
+
+        return self.on_events("full", whole, self.best_rate("full", whole))
+
+    def best_rate(self, name: str, pick: Pick) -> float:
+        """The one of `effort.rates` by which training on real events is best on the validation."""
+        rates, seed = self.effort.rates, self.first_seed - 1
+        if len(rates) == 1:
+            return rates[0]
+        self.progress(f"{name}: choosing a learning rate")
+        return max(rates, key=lambda rate: self._validate(self._fit(pick(seed), rate, seed).student))
+
+    def on_events(self, name: str, pick: Pick, rate: float) -> Measured:
+        """Train on real sequences, and test."""
+        trained = []
+        for seed in self._seeds(name):
+            trained.append(self._fit(pick(seed), rate, seed))
+        chosen = pick(self.first_seed)
+        size = len(chosen.items) * bytes_per_event(len(self.dataset.vocabulary))
+        return self._measured(name, len(chosen), size, trained, rate)
+
+    def on_summary(self, summary: Summary, inner: InnerSettings) -> Measured:
+        """Train on a summary, and test."""
+        trained = [train_on_summary(summary, self.student, inner, seed) for seed in self._seeds("summary")]
+        return self._measured("summary", summary.sequences, summary.bytes, trained, inner.learning_rate)
+
+    def best_inner(self, summary: Summary, inner: InnerSettings, factors: Sequence[float]) -> InnerSettings:
+        """The training on a summary that is best on the validation, of several learning rates.
+
+        Args:
+            summary: what to train on.
+            inner: the training; its learning rate times each of the factors is tried.
+            factors: what they are.
+        """
+        self.progress("summary: choosing a learning rate")
+        tried = [inner.model_copy(update={"learning_rate": inner.learning_rate * one}) for one in factors]
+        seed = self.first_seed - 1
+        return max(
+            tried,
+            key=lambda one: self._validate(train_on_summary(summary, self.student, one, seed).student),
+        )
+
+    def picker(self, subset: Subset, count: int) -> Pick:
+        """So many real sequences, chosen anew for each seed."""
+        return lambda seed: subset(self.dataset.pieces, self.length, count, np.random.default_rng(seed))
+
+    def _seeds(self, name: str) -> Iterator[int]:
+        for k in range(self.effort.seeds):
+            self.progress(f"{name}: training {k + 1} of {self.effort.seeds}")
+            yield self.first_seed + k
+
+    def _fit(self, log: Sequences, rate: float, seed: int) -> Trained:
+        training = replace(self.effort.training, learning_rate=rate)
+        vocabulary = len(self.dataset.vocabulary)
+        return train_on_events(log, self.student, vocabulary, self.length, seed, training, self._validate)
+
+    def _validate(self, student: Student) -> float:
+        return self.kind.score(student, self.dataset.valid)
+
+    def _measured(
+        self, name: str, sequences: int, size: int, trained: Sequence[Trained], rate: float
+    ) -> Measured:
+        figures: list[Figures] = [self.kind.evaluate(one.student, self.dataset.test) for one in trained]
+        per_unit = {
+            metric: np.stack([one.per_unit[metric] for one in figures]) for metric in figures[0].per_unit
+        }
+        seconds = float(np.mean([one.seconds for one in trained]))
+        return Measured(name, sequences, size, seconds, per_unit, rate)

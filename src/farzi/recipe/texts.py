@@ -1,0 +1,58 @@
+"""What a text is distilled with where nothing is said.
+
+The defaults of the models are those of logs. Words need another student, and another inner training: see
+docs/decisions/0011-language.md for the figures behind each of these.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+TEXT_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    # With a table of its own for the output a student learns in half the steps.
+    "student": {"name": "transformer", "tied": False},
+    "summary": {"sequences": 200, "length": 30, "dim": 16},
+    # Without the decay a student learns the few sequences by heart; with beta1 = 0.9 it begins to learn
+    # after twice as many steps.
+    "inner": {
+        "optimizer": "adamw",
+        "weight_decay": 1.0,
+        "beta1": 0.5,
+        "beta2": 0.99,
+        "learning_rate": 0.01,
+        "steps": 200,
+        "batch": 25,
+        "skip": 60,
+        "window": 10,
+    },
+    "outer": {"batch": 256, "steps": 300},
+}
+"""Settings by group, as in a recipe's YAML."""
+
+
+ADAMW = ("beta1", "beta2", "weight_decay", "learning_rate")
+"""Which of them go with the optimizer."""
+
+
+def for_text(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a text by group, with `TEXT_DEFAULTS` for what they leave out.
+
+    Where they name another optimizer, what goes with AdamW is not among them.
+    """
+    defaults = {group: dict(values) for group, values in TEXT_DEFAULTS.items()}
+    inner = defaults["inner"]
+    if settings.get("inner", {}).get("optimizer", inner["optimizer"]) != inner["optimizer"]:
+        for name in ADAMW:
+            del inner[name]
+    return _over(defaults, settings)
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` with what it does not say from `below`, group by group."""
+    merged = dict(below)
+    for name, value in above.items():
+        former = merged.get(name)
+        if isinstance(former, Mapping) and isinstance(value, Mapping):
+            merged[name] = _over(cast(Mapping[str, Any], former), cast(Mapping[str, Any], value))
+        else:
+            merged[name] = value
+    return merged
