@@ -104,6 +104,12 @@ def test_a_setting_that_a_student_does_not_have_is_refused():
     )
 
 
+def test_a_wrong_part_of_a_list_is_placed_at_the_list():
+    line = refusal("inner:\n  students: [gru4rec, bert]")
+    assert line.startswith("r.yaml:2:13: inner.students must be one of sasrec, gru4rec, ")
+    assert parse_recipe("inner: {students: [gru4rec]}", "r").inner.students == ("gru4rec",)
+
+
 def test_a_setting_that_an_optimizer_does_not_have_is_refused():
     assert refusal("inner:\n  optimizer: sgd\n  beta2: 0.9") == (
         "r.yaml:2:3: sgd has no beta2, only adam and adamw have; leave it out"

@@ -78,7 +78,7 @@ def test_help_and_default_are_the_models():
             continue
         option = found[f"--{option_names()[path]}"]
         assert option.help == field.description
-        if field.default is None:
+        if field.default in (None, ()):
             assert option.default_shown is None
         elif isinstance(field.default, bool):
             assert option.default_shown == ("yes" if field.default else "no")
@@ -117,6 +117,15 @@ def test_an_option_wins_over_the_file_and_the_file_over_the_default(
 def test_an_option_set_to_its_default_still_wins_over_the_base(parse: Callable[..., Recipe]):
     base = Recipe(student=StudentSettings(hidden=48), seed=5)
     assert parse("--hidden", "32", base=base) == Recipe(seed=5)
+
+
+def test_a_list_is_given_with_commas(parse: Callable[..., Recipe]):
+    assert parse("--students", "gru4rec, fmlprec").inner.students == ("gru4rec", "fmlprec")
+    assert parse().inner.students == ()
+    with pytest.raises(
+        FarziError, match=r"^--students must be one of sasrec, .*, not \"gru4\"; did you mean"
+    ):
+        parse("--students", "gru4,lstm")
 
 
 def test_another_student_does_without_what_the_former_had_for_itself(parse: Callable[..., Recipe]):

@@ -8,7 +8,7 @@ from torch import Tensor
 from farzi.data import Dataset, crops
 from farzi.distillation import Anew, Fresh, Outer, Pool
 from farzi.distillation.clipping import RunningClip
-from farzi.distillation.outer import cosine
+from farzi.distillation.outer import Line, cosine
 from farzi.distillation.together import group
 from farzi.recipe import StudentSettings
 from farzi.summary import Factored, Feed, Gaussian, Size, Summary, Whole
@@ -53,7 +53,17 @@ def made(
     runs = Pool(weights, STEPS, WINDOW, SKIP, pool) if pool else Anew(weights, STEPS, WINDOW, SKIP)
     clip = RecordingClip()
     outer = Outer(
-        start, several, tiny.train, INNER, WINDOW, runs, BATCH, clip, SEED, Eager(), feed or Whole(), rows
+        start,
+        [Line(several, runs)],
+        tiny.train,
+        INNER,
+        WINDOW,
+        BATCH,
+        clip,
+        SEED,
+        Eager(),
+        feed or Whole(),
+        rows,
     )
     return outer, clip, fresh
 

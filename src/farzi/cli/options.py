@@ -85,7 +85,7 @@ def _validated(settings: dict[str, Any]) -> Recipe:
         return Recipe.model_validate(settings)
     except ValidationError as error:
         first = error.errors()[0]
-        path = tuple(str(part) for part in first["loc"])
+        path = tuple(part for part in first["loc"] if isinstance(part, str))  # no places in lists
         raise FarziError(explain(first, _called(path))) from None
 
 
@@ -126,6 +126,16 @@ def recipe_options(*parts: str) -> Callable[[Callable[..., Any]], Callable[..., 
         )(command)
 
     return decorate
+
+
+class Commas(click.ParamType):
+    """A list with commas in between; what its parts may be is the setting's business."""
+
+    name = "list"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A tuple of words."""
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
 class RecipeOption(click.Option):
@@ -170,11 +180,13 @@ def _option(path: Keys, field: FieldInfo, name: str) -> Callable[[Callable[..., 
         flag = f"--{name}/--no-{name}"
     elif get_origin(kind) is Literal:
         settings["type"] = click.Choice(get_args(kind))
+    elif kind is tuple:
+        settings["type"], settings["metavar"] = Commas(), "A,B,..."
     else:
         settings["type"], settings["metavar"] = _KINDS[kind]
         if path in _FILES:
             settings["metavar"] = "FILE"
-    default = None if field.default is None else str(field.default)
+    default = None if field.default in (None, ()) else str(field.default)
     if kind is bool:
         default = "yes" if field.default else "no"
     group = _group(path)
@@ -186,6 +198,8 @@ def _option(path: Keys, field: FieldInfo, name: str) -> Callable[[Callable[..., 
 
 def _kind(field: FieldInfo) -> Any:
     """The annotation of a field without its None; one value that an option can hold."""
+    if get_origin(field.annotation) is tuple:
+        return tuple
     parts = [part for part in get_args(field.annotation) if part is not NoneType]
     if get_origin(field.annotation) is Literal or not parts:
         return field.annotation

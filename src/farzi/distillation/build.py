@@ -7,13 +7,13 @@ import numpy as np
 
 from farzi.data import Data
 from farzi.distillation.clipping import RunningClip
-from farzi.distillation.outer import Outer
+from farzi.distillation.outer import Line, Outer
 from farzi.distillation.runs import Anew, Pool, Runs
 from farzi.distillation.together import group
 from farzi.distillation.weights import Fresh, Mixed, Pretrained, Theta, Weights
 from farzi.errors import FarziError
 from farzi.evaluation import kind_of
-from farzi.recipe import Recipe
+from farzi.recipe import Recipe, another
 from farzi.students import Student
 from farzi.summary import FEEDS, Classes, Gaussian, Size, Start, Summary, Transitions, chosen_feed
 from farzi.training import NextEvent, make_optimizer, make_student
@@ -29,6 +29,13 @@ def refuse_contradictions(recipe: Recipe) -> None:
     inner = recipe.inner
     if inner.window > inner.steps:
         raise FarziError(f"--window {inner.window} is longer than --inner-steps {inner.steps}; shorten it")
+    if inner.students and inner.weights != "fresh":
+        raise FarziError(
+            f"--students {','.join(inner.students)}: inner runs of several students begin with fresh "
+            f"weights, not with {inner.weights} ones; leave --weights out"
+        )
+    if recipe.student.name in inner.students:
+        raise FarziError(f"--students: {recipe.student.name} is the student already; name others only")
     if recipe.student.hidden % (recipe.student.heads or 1):
         raise FarziError(f"--heads {recipe.student.heads} does not divide --hidden {recipe.student.hidden}")
 
@@ -66,9 +73,30 @@ def outer_loop(
         clip: of the metagradient.
         trajectory: weights on the way of a full-data training; empty where inner runs begin with fresh ones.
     """
-    student = make_student(recipe.student, len(dataset.vocabulary), recipe.summary.length, recipe.seed)
+    names = (recipe.student.name, *recipe.inner.students)
+    lines = [_line(recipe, dataset, name, trajectory) for name in names]
+    student = lines[0].group.loss.student
+    return Outer(
+        start,
+        lines,
+        dataset.train,
+        make_optimizer(recipe.inner),
+        recipe.inner.window,
+        recipe.outer.batch,
+        clip,
+        recipe.seed,
+        EXECUTIONS[chosen_execution(recipe, student)[0]](),
+        FEEDS[chosen_feed(recipe.inner, start)[0]],
+        recipe.inner.batch,
+    )
+
+
+def _line(recipe: Recipe, dataset: Data, name: str, trajectory: list[Theta]) -> Line:
+    """The inner runs of the student of that name, else as large as the recipe's."""
+    settings = another(recipe.student, name)
+    student = make_student(settings, len(dataset.vocabulary), recipe.summary.length, recipe.seed)
     loss = NextEvent(student)
-    fresh = Fresh(loss, recipe.student, len(dataset.vocabulary), recipe.summary.length)
+    fresh = Fresh(loss, settings, len(dataset.vocabulary), recipe.summary.length)
     match recipe.inner.weights:
         case "fresh":
             weights = fresh
@@ -77,20 +105,7 @@ def outer_loop(
         case "mixed":
             weights = Mixed(fresh, Pretrained(trajectory))
     runs = group(loss, recipe.outer.runs)
-    return Outer(
-        start,
-        runs,
-        dataset.train,
-        make_optimizer(recipe.inner),
-        recipe.inner.window,
-        inner_runs(recipe, runs.weights(weights)),
-        recipe.outer.batch,
-        clip,
-        recipe.seed,
-        EXECUTIONS[chosen_execution(recipe, student)[0]](),
-        FEEDS[chosen_feed(recipe.inner, start)[0]],
-        recipe.inner.batch,
-    )
+    return Line(runs, inner_runs(recipe, runs.weights(weights)))
 
 
 TRACED = 30.0

@@ -35,14 +35,28 @@ class StepReport:
     norm: float
 
 
+class Line(NamedTuple):
+    """The inner runs of one kind of student.
+
+    Attributes:
+        group: those that a step differentiates.
+        runs: where their windows begin.
+    """
+
+    group: Group
+    runs: Runs
+
+
 class Draw(NamedTuple):
     """What an outer step draws.
 
     Attributes:
+        line: whose turn it is.
         begin: the student whose next steps are differentiated.
         windows: real events, (batch, length), that it is measured on afterwards.
     """
 
+    line: Line
     begin: Point
     windows: Tensor
 
@@ -52,11 +66,10 @@ class Outer:
 
     Args:
         summary: what it starts from.
-        group: the inner runs that a step differentiates.
+        lines: inner runs of the students that the summary is for; each step draws one of them.
         log: real training sequences.
         inner: the inner optimizer.
         window: K, steps differentiated.
-        runs: where the windows begin.
         batch: real sequences a step.
         clip: of the metagradient.
         seed: of all draws.
@@ -71,11 +84,10 @@ class Outer:
     def __init__(
         self,
         summary: Summary,
-        group: Group,
+        lines: Sequence[Line],
         log: Sequences,
         inner: Optimizer,
         window: int,
-        runs: Runs,
         batch: int,
         clip: RunningClip,
         seed: int,
@@ -85,8 +97,8 @@ class Outer:
     ) -> None:
         self.step = 0
         self._summary = summary.detach()
-        self._group, self._log, self._inner, self._window = group, log, inner, window
-        self._runs, self._batch, self._clip, self._seed = runs, batch, clip, seed
+        self._lines, self._log, self._inner, self._window = lines, log, inner, window
+        self._batch, self._clip, self._seed = batch, clip, seed
         self._execution, self._feed, self._rows = execution, feed, rows
         self._adam = Adam(0.0).init(self._flat())
 
@@ -98,23 +110,24 @@ class Outer:
     def draw(self) -> Draw:
         """What the next step will draw; the same however often it is called before that step."""
         rng = np.random.default_rng([self._seed, 1, self.step])
+        line = self._lines[int(rng.integers(len(self._lines))) if len(self._lines) > 1 else 0]
 
         def advance(theta: Theta, steps: int) -> Point:
             data, schedule = self._feed(self._summary), self._schedule(self.step).batches(0, steps)
-            end = train(self._group.inner, theta, data, self._inner, schedule, execution=self._execution)
+            end = train(line.group.inner, theta, data, self._inner, schedule, execution=self._execution)
             return Point(end.theta, end.state, born=self.step)
 
-        begin = self._runs.take(advance, rng)
-        length = self._group.loss.student.length + 1
-        return Draw(begin, torch.from_numpy(crops(self._log, length, self._batch, rng)))
+        begin = line.runs.take(advance, rng)
+        length = line.group.loss.student.length + 1
+        return Draw(line, begin, torch.from_numpy(crops(self._log, length, self._batch, rng)))
 
     def as_run(self) -> dict[str, Any]:
         """The next step's metagradient as arguments of `farzi.unroll.check`; nothing moves."""
-        begin, windows = self.draw()
+        line, begin, windows = self.draw()
         temperature = self._summary.temperature
         return {
-            "loss": self._group.inner,
-            "outer": lambda theta: self._group.outer(theta, windows),
+            "loss": line.group.inner,
+            "outer": lambda theta: line.group.outer(theta, windows),
             "theta0": begin.theta,
             "data": {"latents": self._summary.latents, "decoder": self._summary.decoder},
             "optimizer": self._inner,
@@ -126,11 +139,11 @@ class Outer:
 
     def take_step(self, rate: float) -> StepReport:
         """One metagradient, one step of Adam with learning rate `rate`."""
-        begin, windows = self.draw()
+        line, begin, windows = self.draw()
         latents = self._summary.latents.detach().requires_grad_()
         decoder = self._summary.decoder.detach().requires_grad_()
         end = unroll_with_state(
-            self._group.inner,
+            line.group.inner,
             begin.theta,
             self._feed(Summary(latents, decoder, self._summary.temperature)),
             self._inner,
@@ -138,14 +151,14 @@ class Outer:
             state=begin.state,
             execution=self._execution,
         )
-        loss = self._group.outer(end.theta, windows)
+        loss = line.group.outer(end.theta, windows)
         bars = torch.autograd.grad(loss, [latents, decoder])
 
         gradient, norm = self._clip(torch.cat([bar.reshape(-1) for bar in bars]))
         flat, self._adam = Adam(rate).update(gradient, self._adam, self._flat())
         self._summary = self._unflat(flat)
         theta = {name: value.detach() for name, value in end.theta.items()}
-        self._runs.put(Point(theta, end.state, begin.born))
+        line.runs.put(Point(theta, end.state, begin.born))
         self.step += 1
         return StepReport(float(loss.detach()), norm)
 
@@ -157,7 +170,11 @@ class Outer:
             "decoder": self._summary.decoder,
             "adam/mean": mean,
             "adam/square": square,
-            **{f"runs/{name}": value for name, value in self._runs.tensors().items()},
+            **{
+                f"{place}/{name}": value
+                for place, line in self._places().items()
+                for name, value in line.runs.tensors().items()
+            },
         }
 
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
@@ -165,9 +182,15 @@ class Outer:
         self.step = step
         self._summary = Summary(tensors["latents"], tensors["decoder"], self._summary.temperature)
         self._adam = State(step, (tensors["adam/mean"], tensors["adam/square"]))
-        self._runs.restore(
-            {name.removeprefix("runs/"): value for name, value in tensors.items() if name.startswith("runs/")}
-        )
+        for place, line in self._places().items():
+            start = f"{place}/"
+            line.runs.restore(
+                {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+            )
+
+    def _places(self) -> dict[str, Line]:
+        """The lines by what their tensors' names begin with."""
+        return {"runs" if k == 0 else f"runs{k}": line for k, line in enumerate(self._lines)}
 
     def _schedule(self, born: int) -> Rows:
         """The sequences that a run reads which began at outer step `born`."""

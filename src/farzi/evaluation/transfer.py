@@ -8,8 +8,7 @@ from farzi.evaluation.compare import Comparison
 from farzi.evaluation.kinds import kind_of
 from farzi.evaluation.ranking import Seen
 from farzi.evaluation.trials import Effort, Trials
-from farzi.recipe import Recipe, StudentSettings
-from farzi.recipe.student import renamed
+from farzi.recipe import Recipe, another
 from farzi.summary import Summary
 
 FACTORS = (1 / 3, 1.0, 3.0)
@@ -30,7 +29,7 @@ def transfer(
     """Train and test students of several kinds on the full data, on the summary and on random sequences.
 
     Each has the size of the recipe's student, and is measured against its own training on the full data. On
-    the summary it is trained as the recipe says; one of another kind than the recipe's with the best of three
+    the summary it is trained as the recipe says; one that it was not learnt with gets the best of three
     learning rates on the validation data, as the trainings on real events are.
 
     Args:
@@ -51,14 +50,20 @@ def transfer(
     """
     compared = []
     for name in students:
-        own = name == recipe.student.name
-        settings = recipe.student.model_dump()
-        student = recipe.student if own else StudentSettings.model_validate(renamed(settings, name))
+        own = name in (recipe.student.name, *recipe.inner.students)
 
         def told(what: str, name: str = name) -> None:
             progress(f"{name}, {what}")
 
-        trials = Trials(dataset, student, summary.length, kind_of(dataset, seen), effort, first_seed, told)
+        trials = Trials(
+            dataset,
+            another(recipe.student, name),
+            summary.length,
+            kind_of(dataset, seen),
+            effort,
+            first_seed,
+            told,
+        )
         inner = recipe.inner if own else trials.best_inner(summary, recipe.inner, FACTORS)
         few = trials.picker(Random(), summary.sequences)
         measured = (

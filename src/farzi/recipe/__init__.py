@@ -9,7 +9,7 @@ from farzi.recipe.models import (
     Recipe,
     SummarySettings,
 )
-from farzi.recipe.student import Settings, StudentSettings
+from farzi.recipe.student import Settings, StudentSettings, another
 from farzi.recipe.texts import TEXT_DEFAULTS, for_text
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Settings",
     "StudentSettings",
     "SummarySettings",
+    "another",
     "differences",
     "for_text",
     "load_recipe",

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from farzi.files import write_text_atomic
 from farzi.recipe.dialect import dump
-from farzi.recipe.student import Settings, StudentSettings, refuse_what_others_have
+from farzi.recipe.student import Settings, StudentName, StudentSettings, refuse_what_others_have
 
 
 class DataSettings(Settings):
@@ -153,6 +153,11 @@ class InnerSettings(Settings):
         ge=0,
         description="inner runs kept under way, each continued from outer step to outer step; 0 begins a new "
         "run each time",
+    )
+    students: tuple[StudentName, ...] = Field(
+        default=(),
+        description="further students, of the same size, whose runs are differentiated in turn with the "
+        "student's, for a summary that teaches them all",
     )
     execution: Literal["auto", "eager", "graph", "compiled"] = Field(
         default="auto",

@@ -12,6 +12,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+StudentName = Literal["sasrec", "gru4rec", "fmlprec", "transformer", "gru", "lstm"]
+
 OWN: Mapping[str, tuple[str, ...]] = {"heads": ("sasrec", "transformer")}
 """Settings that only some students have, and which ones; None, the default, leaves them to the student."""
 
@@ -26,9 +28,7 @@ def refuse_what_others_have(settings: Settings, name: str, own: Mapping[str, tup
 class StudentSettings(Settings):
     """The architecture that is trained."""
 
-    name: Literal["sasrec", "gru4rec", "fmlprec", "transformer", "gru", "lstm"] = Field(
-        default="sasrec", description="the student's architecture"
-    )
+    name: StudentName = Field(default="sasrec", description="the student's architecture")
     hidden: int = Field(default=32, ge=1, description="width of the hidden states and embeddings")
     layers: int = Field(default=1, ge=1, description="number of blocks or recurrent layers")
     heads: int | None = Field(
@@ -49,3 +49,10 @@ def renamed(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A student's settings for another one: without those that it does not have."""
     kept = {key: value for key, value in settings.items() if name in OWN.get(key, (name,))}
     return {**kept, "name": name}
+
+
+def another(settings: StudentSettings, name: str) -> StudentSettings:
+    """A student of that name, else of the same settings; raises pydantic.ValidationError if there is none."""
+    if name == settings.name:
+        return settings
+    return StudentSettings.model_validate(renamed(settings.model_dump(), name))
