@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +232,17 @@ def test_the_code_in_the_card_gives_the_very_events(folder: Path, monkeypatch: p
     names: dict[str, Any] = {}
     exec(found[1], names)
     assert torch.equal(names["events"], Folder.load(folder).summary.events())
+
+
+def test_a_tokenizer_stands_beside_the_summary_and_is_checked(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    plain = made(tiny, recipe)
+    text = '{"model": "ümlaut"}'
+    replace(plain, tokenizer=text).save(tmp_path)
+    assert Folder.load(tmp_path).tokenizer == text
+    assert (tmp_path / "tokenizer.json").read_text("utf-8") == text
+    (tmp_path / "tokenizer.json").write_text("{}")
+    assert "tokenizer.json: damaged" in refusal(tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    assert "tokenizer.json: no such file" in refusal(tmp_path)
+    plain.save(tmp_path)
+    assert Folder.load(tmp_path).tokenizer is None

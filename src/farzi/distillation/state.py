@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Self
 
-from farzi.data import Data
+from farzi.data import Data, Text
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation.build import outer_loop
 from farzi.distillation.check import short_check
@@ -177,7 +177,8 @@ class Run:
             "precision": self.precision,
             **provenance(),
         }
-        return Folder(self.best, self.dataset.vocabulary, self.recipe, self.history, facts)
+        tokenizer = self.dataset.tokenizer if isinstance(self.dataset, Text) else None
+        return Folder(self.best, self.dataset.vocabulary, self.recipe, self.history, facts, tokenizer)
 
 
 def refuse_another(

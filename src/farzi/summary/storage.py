@@ -5,6 +5,7 @@
     recipe.yaml           everything needed to repeat the run
     history.jsonl         one line an outer step that was measured
     run.json              what the distillation took, and on what
+    tokenizer.json        of a text in subwords: Hugging Face's `tokenizers` and `transformers` read it
     SHA256SUMS            checksums of the files above, as `sha256sum -c` reads them
     README.md             a dataset card; yours to edit
 
@@ -28,9 +29,13 @@ from farzi.tensorfile import read_tensors, write_tensors
 FORMAT = "farzi-summary-1"
 TENSORS = "summary.safetensors"
 SUMS = "SHA256SUMS"
-RESULTS = ("results.json", "comparison.md", "comparison.json", "comparison.png")
+RESULTS = (
+    *("results.json", "comparison.md", "comparison.json", "comparison.png"),
+    *("students.json", "students.md"),
+)
 """What a comparison adds to the folder; it goes when the summary does."""
 SUMMED = (TENSORS, "vocabulary.parquet", "recipe.yaml", "history.jsonl", "run.json")
+TOKENIZER = "tokenizer.json"
 ADVICE = "restore it or distil again"
 
 
@@ -44,6 +49,7 @@ class Folder:
         recipe: how they were learnt.
         history: the measured outer steps, one dict each.
         run: what the distillation took and on what: seconds, outer steps, machine, checksum of the log.
+        tokenizer: what a `tokenizer.json` holds, for a text in subwords. Token i has index i + 1.
     """
 
     summary: Summary
@@ -51,6 +57,7 @@ class Folder:
     recipe: Recipe
     history: list[dict[str, Any]] = field(default_factory=list)
     run: dict[str, Any] = field(default_factory=dict)
+    tokenizer: str | None = None
 
     def __post_init__(self) -> None:
         """Check that the vocabulary is the summary's."""
@@ -80,12 +87,16 @@ class Folder:
         write_text_atomic(path / "README.md", card(self.summary, self.vocabulary, self.recipe, self.of_text))
         tensors = {"latents": self.summary.latents, "decoder": self.summary.decoder}
         write_tensors(path / TENSORS, FORMAT, tensors, {"temperature": repr(self.summary.temperature)})
-        write_text_atomic(path / SUMS, "".join(_sum(name, sha256(path / name)) for name in SUMMED))
+        summed = SUMMED
+        if self.tokenizer is not None:
+            write_text_atomic(path / TOKENIZER, self.tokenizer)
+            summed = (*SUMMED, TOKENIZER)
+        write_text_atomic(path / SUMS, "".join(_sum(name, sha256(path / name)) for name in summed))
 
     @staticmethod
     def remove(path: str | Path) -> None:
         """Take the tensors out of a folder, which then holds no summary, and the results measured on them."""
-        for name in (SUMS, TENSORS, *RESULTS):
+        for name in (SUMS, TENSORS, TOKENIZER, *RESULTS):
             (Path(path) / name).unlink(missing_ok=True)
 
     @staticmethod
@@ -105,7 +116,8 @@ class Folder:
             )
         # Checksums come first: the Parquet reader can bring the whole process down on a damaged file.
         sums = _content(path / SUMS).decode("ascii", "replace").splitlines(keepends=True)
-        contents = {name: _content(path / name) for name in SUMMED}
+        subwords = any(line.endswith(f"  {TOKENIZER}\n") for line in sums)
+        contents = {name: _content(path / name) for name in (*SUMMED, *([TOKENIZER] if subwords else []))}
         for name, content in contents.items():
             if _sum(name, hashlib.sha256(content).hexdigest()) not in sums:
                 raise FarziError(f"{path / name}: damaged, or of another summary: not as in {SUMS}; {ADVICE}")
@@ -116,6 +128,7 @@ class Folder:
             load_recipe(path / "recipe.yaml"),
             [json.loads(line) for line in contents["history.jsonl"].splitlines()],
             json.loads(contents["run.json"]),
+            contents[TOKENIZER].decode() if subwords else None,
         )
 
 

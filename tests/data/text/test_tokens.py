@@ -101,7 +101,9 @@ def test_subwords_learn_from_the_text_and_give_it_back():
     )
     assert len(tokens) < len(line.encode())
     assert Subwords(280).fit(CORPUS, "x").ids == fitted.ids
-    del tokenizers
+    assert fitted.json is not None
+    same = tokenizers.Tokenizer.from_str(fitted.json)  # who has the summary can cut other texts alike
+    assert [token + 1 for token in same.encode("the cat").ids] == fitted.encode(["the cat"]).tolist()[:-1]
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,8 @@ class Subwords:
                 tokens.append(end)
             return np.array(tokens, np.int64) + 1
 
-        return Fitted(ids, tuple(_name(tokenizer, token) for token in range(size)), end + 1, encode)
+        names = tuple(_name(tokenizer, token) for token in range(size))
+        return Fitted(ids, names, end + 1, encode, json=tokenizer.to_str(pretty=True))
 
     def __str__(self) -> str:
         """What tokens are, in words."""

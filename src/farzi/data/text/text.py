@@ -30,6 +30,7 @@ class Text:
         valid: held-out documents.
         test: held-out documents.
         facts: what `describe` gives: JSON values in a stable order.
+        tokenizer: what a `tokenizer.json` holds, of a text in subwords.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Text:
     valid: Passages
     test: Passages
     facts: dict[str, Any]
+    tokenizer: str | None = None
 
 
 def make_text(name: str, source: str, parts: Parts, tokenizer: Tokenizer, said: dict[str, str]) -> Text:
@@ -83,6 +85,7 @@ def make_text(name: str, source: str, parts: Parts, tokenizer: Tokenizer, said: 
         valid=Passages(valid, fitted.start, _bytes(parts[1])),
         test=Passages(test, fitted.start, _bytes(parts[2])),
         facts=facts,
+        tokenizer=fitted.json,
     )
 
 

@@ -24,6 +24,7 @@ class Fitted:
         start: index of the token that ends a line, and so stands before a text.
         encode: a document to indices, int64, (n,); lines end in `start`.
         unknown: index of the token for what is not in the vocabulary; None where everything is.
+        json: the tokenizer as a `tokenizer.json`, where it is one of Hugging Face's.
     """
 
     ids: tuple[str, ...]
@@ -31,6 +32,7 @@ class Fitted:
     start: int
     encode: Callable[[Document], np.ndarray]
     unknown: int | None = None
+    json: str | None = None
 
     def sentence_ends(self) -> np.ndarray:
         """Indices of the tokens that end a sentence: the ends of lines, full stops and the like."""
