@@ -97,6 +97,17 @@ def test_students_are_trained_and_measured_on_text(place: Path, tmp_path: Path, 
     assert "each token predicted once" in " ".join(read("evaluate", out, "--on", "valid").split())
 
 
+def test_the_stride_says_how_much_context_each_token_has(place: Path, tmp_path: Path):
+    out = tmp_path / "s.safetensors"
+    read("train", place / "out", "--out", out)
+    found = {n: json.loads(read("evaluate", out, "--stride", str(n), "--json")) for n in (1, 5)}
+    assert [(one["stride"], one["context"]) for one in found.values()] == [(1, 5), (5, 1)]
+    assert found[1]["metrics"] != found[5]["metrics"]
+    result = run("evaluate", out, "--stride", "6")
+    assert result.exit_code == 2
+    assert "--stride 6 is longer than the student's 5 tokens" in result.stderr
+
+
 def test_plan_and_describe_take_a_text(place: Path):
     assert "V = 12" in read("plan", place / "corpus.txt", "--recipe", place / "recipe.yaml")
     facts = json.loads(read("data", "describe", place / "corpus.txt", "--tokens", "spaces", "--json"))

@@ -6,6 +6,7 @@ import click
 
 from farzi.cli.options import Given, GroupedCommand, recipe_options
 from farzi.cli.output import json_option, print_json, print_table, seen_option
+from farzi.errors import FarziError
 from farzi.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     help="the held-out events that count",
 )
 @seen_option("keep")
+@click.option(
+    "--stride",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="of a text: tokens that each window predicts; fewer give each more context, and take longer "
+    "[half of the window]",
+)
 @recipe_options("data")
 @json_option
 def evaluate(
@@ -30,6 +38,7 @@ def evaluate(
     source: str | None,
     on: str,
     seen: Literal["keep", "exclude"] | None,
+    stride: int | None,
     given: Given,
     as_json: bool,
 ) -> None:
@@ -41,7 +50,7 @@ def evaluate(
     given.refuse("has no effect on a student's figures", "data.names")
 
     from farzi.cli.logs import recorded_log
-    from farzi.evaluation import kind_of, metric_of
+    from farzi.evaluation import Language, kind_of, metric_of
     from farzi.files import finite_values
     from farzi.students import StudentFile
 
@@ -52,6 +61,12 @@ def evaluate(
     found.check(dataset.vocabulary, dataset.name)
     holdout = dataset.test if on == "test" else dataset.valid
     kind = kind_of(dataset, seen or "keep")
+    if stride is not None:
+        if not isinstance(kind, Language):
+            raise FarziError(f"--stride is for texts, and {dataset.name} is a log")
+        if stride > found.student.length:
+            raise FarziError(f"--stride {stride} is longer than the student's {found.student.length} tokens")
+        kind = Language(stride)
     figures = kind.evaluate(found.student, holdout)
     metrics, window, items = figures.means(), found.student.length + 1, len(dataset.vocabulary) - 1
     if as_json:

@@ -92,15 +92,20 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class Language:
-    """Texts: each held-out token is predicted from those before it."""
+    """Texts: each held-out token is predicted from those before it.
 
+    Attributes:
+        stride: tokens that each window predicts (`farzi.evaluation.language`); None: half of its length.
+    """
+
+    stride: int | None = None
     name = LANGUAGE
     units = "passages"
     start = "classes"
 
     def evaluate(self, student: Student, held: Held) -> Figures:
         """See `Kind`."""
-        return read_text(student, _passages(held))
+        return read_text(student, _passages(held), self.stride)
 
     def score(self, student: Student, held: Held) -> float:
         """1 / perplexity, of `GLANCE` tokens evenly spread."""
@@ -108,7 +113,7 @@ class Language:
 
     def statement(self, units: int, items: int, window: int) -> str:
         """See `Kind`."""
-        how = Windows.half(window - 1)
+        how = self._windows(window)
         return (
             f"text in {units:,} passages of {PASSAGE} tokens, each token predicted once among all "
             f"{items:,}, from the {how.context} to {how.length} before it (stride {how.stride}); "
@@ -117,8 +122,12 @@ class Language:
 
     def facts(self, window: int) -> dict[str, Any]:
         """See `Kind`."""
-        how = Windows.half(window - 1)
+        how = self._windows(window)
         return {"context": how.context, "stride": how.stride, "passage": PASSAGE}
+
+    def _windows(self, window: int) -> Windows:
+        length = window - 1
+        return Windows.half(length) if self.stride is None else Windows(length, self.stride)
 
 
 def _passages(held: Held) -> Passages:
