@@ -126,6 +126,25 @@ def test_what_a_recipe_says_of_the_optimizer_is_what_it_does(settings: dict[str,
     torch.testing.assert_close(end.theta["weight"], weight.detach(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("cooldown", [0.3, 0.5, 1.0])
+def test_the_learning_rate_cools_down_as_pytorchs_scheduler_makes_it(summary: Summary, cooldown: float):
+    inner = InnerSettings(optimizer="adamw", learning_rate=0.02, steps=30, cooldown=cooldown)
+    student = make_student(SETTINGS, 41, 5, seed=7)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=0.02, eps=1e-5)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1.0, (12 - step) / (cooldown * 12))
+    )
+    events = summary.events()
+    for _ in range(12):
+        optimizer.zero_grad()
+        NextEvent(student)(events).backward()
+        optimizer.step()
+        scheduler.step()
+    ours = weights(train_on_summary(summary, SETTINGS, inner, seed=7, steps=12).student)
+    for parameter, value in weights(student).items():
+        torch.testing.assert_close(ours[parameter], value, rtol=2e-4, atol=2e-4)
+
+
 def test_every_position_that_a_student_takes_is_trained(summary: Summary, tiny: Dataset, recipe: Recipe):
     first = make_student(SETTINGS, 41, 5, seed=0)
     assert first.length == 4  # the last of five events is predicted, never read

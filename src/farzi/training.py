@@ -69,13 +69,29 @@ OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {
 """By the names that a recipe uses."""
 
 
-def make_optimizer(settings: InnerSettings) -> Optimizer:
-    """The inner optimizer as a value: what the settings leave out, or it does not have, is left to it."""
+def make_optimizer(settings: InnerSettings, steps: int | None = None) -> Optimizer:
+    """The inner optimizer as a value: what the settings leave out, or it does not have, is left to it.
+
+    Args:
+        settings: names it, and its hyper-parameters.
+        steps: of a whole training, if not `settings.steps`: the learning rate falls at their end.
+    """
     kind = OPTIMIZERS[settings.optimizer]
     has = {field.name for field in dataclasses.fields(cast(Any, kind))}
     given = {name: getattr(settings, name) for name in ("beta1", "beta2", "epsilon", "weight_decay")}
     kept = {name: value for name, value in given.items() if name in has and value is not None}
-    return kind(settings.learning_rate, **kept)
+    return kind(learning_rates(settings, settings.steps if steps is None else steps), **kept)
+
+
+def learning_rates(settings: InnerSettings, steps: int) -> float | Tensor:
+    """The inner learning rate, or where it falls at the end, that of each step, (steps,), float64.
+
+    Step t of T has α min(1, (T − t) / (cooldown T)), t from 0 on.
+    """
+    if settings.cooldown == 0:
+        return settings.learning_rate
+    left = torch.arange(steps, 0, -1, dtype=torch.float64)
+    return settings.learning_rate * (left / (settings.cooldown * steps)).clamp(max=1)
 
 
 class NextEvent(nn.Module):
@@ -140,10 +156,11 @@ def train_on_summary(
     """
     start = time.perf_counter()
     loss = NextEvent(make_student(settings, summary.vocabulary, summary.length, seed))
-    schedule = Rows(summary.sequences, inner.batch, seed).batches(0, inner.steps if steps is None else steps)
+    steps = inner.steps if steps is None else steps
+    schedule = Rows(summary.sequences, inner.batch, seed).batches(0, steps)
     with torch.no_grad():
         data = FEEDS[chosen_feed(inner, summary)[0]](summary)
-    end = train(loss.at, loss.parameters_of(loss.student), data, make_optimizer(inner), schedule)
+    end = train(loss.at, loss.parameters_of(loss.student), data, make_optimizer(inner, steps), schedule)
     return Trained(loss.put(end.theta), time.perf_counter() - start, len(schedule))
 
 

@@ -114,6 +114,12 @@ class InnerSettings(Settings):
         default="adam", description="inner optimizer"
     )
     learning_rate: float = Field(default=0.02, gt=0, description="inner learning rate")
+    cooldown: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="last part of the inner steps in which the learning rate falls to 0, in a straight line",
+    )
     epsilon: float = Field(
         default=1e-5,
         gt=0,
