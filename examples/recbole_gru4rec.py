@@ -2,7 +2,7 @@
 
     python examples/recbole_gru4rec.py                     # learns a summary of movielens-small first
     python examples/recbole_gru4rec.py --summary runs/mine # or takes one that `farzi distill` has left
-    python examples/recbole_gru4rec.py --quick             # a minute: shows how it goes, not what it gives
+    python examples/recbole_gru4rec.py --quick             # half a minute: that it runs, not what it gives
 
 The log becomes a RecBole data set, of which each user's last event is the test and the one before it the
 validation, as Farzi has it. The summary's events are put in RecBole's order of items, RecBole's own model is
@@ -45,7 +45,7 @@ for _old, _new in {"float_": np.float64, "complex_": np.complex128, "unicode_": 
     setattr(np, _old, _new)  # RecBole's Config asks for names that NumPy 2 has no more
 
 NAME = "log"  # of the data set in RecBole
-RATES = (1 / 3, 1.0, 3.0)  # times the recipe's: RecBole's model begins at other weights than Farzi's
+RATES = (1 / 3, 1.0, 3.0)  # times the recipe's, which is that of another model
 VALID = "ndcg@10"  # what chooses among them, and stops the training on the real log
 
 
@@ -108,12 +108,12 @@ def learnt(options: argparse.Namespace, out: Path) -> Folder:
     recipe = Recipe(
         seed=options.seed,
         data=DataSettings(source=options.data),
-        student=StudentSettings(name="gru4rec"),
+        summary=SummarySettings(dim=16),
         outer=OuterSettings(minutes=options.minutes),
-    )
+    )  # as in `make demo`: learnt with Farzi's SASRec, which is another model than RecBole's GRU4Rec
     if options.quick:
         small = {
-            "student": StudentSettings(name="gru4rec", hidden=8),
+            "student": StudentSettings(hidden=8),
             "summary": SummarySettings(sequences=8, length=6),
             "inner": InnerSettings(steps=20, skip=5, window=3, pool=2, execution="eager"),
             "outer": OuterSettings(steps=2, batch=16, validate_every=2, validate_students=1),
@@ -243,7 +243,9 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--data", default="movielens-small", help="what to learn it of: a named log or a file"
     )
-    parser.add_argument("--minutes", type=float, default=4.5, help="to learn it (default: 4.5)")
+    parser.add_argument(
+        "--minutes", type=float, default=4.5, help="to learn it, after a training on the log (default: 4.5)"
+    )
     parser.add_argument("--epochs", type=int, help="of RecBole's own training, at most (default: 30)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of RecBole's (default: 0.002)")
     parser.add_argument("--batch", type=int, default=512, help="of RecBole's own training (default: 512)")

@@ -2,7 +2,7 @@
 
     python examples/transformers_gpt2.py                     # learns a summary of `sotu` first
     python examples/transformers_gpt2.py --summary runs/mine # or takes one that `farzi distill` has left
-    python examples/transformers_gpt2.py --quick             # a minute: shows how it goes, not what it gives
+    python examples/transformers_gpt2.py --quick             # two minutes: that it runs, not what it gives
 
 The model is an ordinary one of `transformers` before and after: it is made from a `GPT2Config`, with random
 weights, and what Farzi has trained is saved by `save_pretrained`, read by `AutoModelForCausalLM` and
@@ -180,7 +180,8 @@ def perplexity(model: Any, held: Passages, tokens: int | None = None, batch: int
     """Perplexity of held-out text: each token is predicted once, from half a window or more.
 
     Windows of the model's length stand half a window apart, and labels of -100 leave out what the window
-    before has predicted. The padding, which Farzi's own figures leave out, takes part in the softmax here.
+    before has predicted. Token 0 takes part in the softmax, as in any model of `transformers`; Farzi's own
+    figures leave it out, and are lower by as much as it gets.
 
     Args:
         model: any causal language model of `transformers`.
@@ -207,7 +208,7 @@ def perplexity(model: Any, held: Passages, tokens: int | None = None, batch: int
     for part in chosen.split(batch):
         ids, labels = part.to(model.device).unbind(1)
         counted = int((labels[:, 1:] != -100).sum())  # a label is predicted from what stands before it
-        nats += float(model(input_ids=ids, labels=labels).loss) * counted
+        nats += float(model(input_ids=ids, attention_mask=ids > 0, labels=labels).loss) * counted
         count += counted
     return math.exp(nats / count)
 
@@ -217,7 +218,9 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--summary", type=Path, help="a folder of `farzi distill`; without it one is learnt")
     parser.add_argument("--data", default="sotu", help="what to learn it of: a named text or a file")
-    parser.add_argument("--minutes", type=float, default=4.5, help="to learn it (default: 4.5)")
+    parser.add_argument(
+        "--minutes", type=float, default=4.5, help="to learn it, after a training on the text (default: 4.5)"
+    )
     parser.add_argument("--steps", type=int, help="of the training on the text (default: 300)")
     parser.add_argument("--learning-rate", type=float, default=5e-3, help="of that (default: 0.005)")
     parser.add_argument("--batch", type=int, default=64, help="windows a step of that (default: 64)")

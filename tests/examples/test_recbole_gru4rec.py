@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from farzi.data import Dataset, Holdout, Sequences, load_dataset
+from farzi.data import Dataset, Holdout, Sequences, Vocabulary, load_dataset
+from farzi.errors import FarziError
 from farzi.evaluation import evaluate
-from farzi.recipe import DataSettings, InnerSettings
+from farzi.recipe import DataSettings, InnerSettings, Recipe
 from farzi.students.adapters import RecBole
-from farzi.summary import Summary
+from farzi.summary import LANGUAGE, Folder, Summary
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -78,6 +79,18 @@ def test_it_runs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert not torch.is_anomaly_enabled()
 
 
+def test_a_summary_at_hand(log: Dataset, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # paths that a recipe and a user give are relative to where they are
+    recipe = Recipe(data=DataSettings(source=file.name), inner=InnerSettings(steps=5))
+    Folder(summary_of(log), log.vocabulary, recipe).save("mine")
+    results = example.main(["--summary", "mine", *OPTIONS])
+    assert all(math.isfinite(value) for figures in results.values() for value in figures.values())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.csv", "mine"]
+    Folder(summary_of(log), log.vocabulary, recipe, run={"kind": LANGUAGE}).save("mine")
+    with pytest.raises(FarziError, match="a summary of a text"):
+        example.main(["--summary", "mine"])
+
+
 def test_events_are_recboles_items(log: Dataset, recbole: tuple[Any, Any, Any]) -> None:
     _, dataset, _ = recbole
     summary = summary_of(log)
@@ -90,6 +103,9 @@ def test_events_are_recboles_items(log: Dataset, recbole: tuple[Any, Any, Any]) 
     for ours, item in enumerate(theirs, start=1):
         torch.testing.assert_close(after[..., item], before[..., ours])
     assert not after[..., 0].any()
+    fewer = Vocabulary(log.vocabulary.frame[:-1])
+    with pytest.raises(FarziError, match="is not among the 39 items"):
+        example.in_recboles_order(Summary(summary.latents, summary.decoder[:, :-1]), fewer, dataset)
 
 
 def test_recbole_holds_out_what_farzi_does(log: Dataset, recbole: tuple[Any, Any, Any]) -> None:

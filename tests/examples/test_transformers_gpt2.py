@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from farzi.data import Text, load_text
+from farzi.errors import FarziError
 from farzi.recipe import DataSettings, InnerSettings, Recipe, StudentSettings
-from farzi.summary import Folder, Summary
+from farzi.summary import LANGUAGE, Folder, Summary
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -57,6 +58,18 @@ def test_it_runs(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     model = transformers.AutoModelForCausalLM.from_pretrained(out)
     text = load_text(DataSettings(source=str(file), tokens="words"))
     assert example.perplexity(model, text.test) == pytest.approx(results["summary"], rel=1e-6)
+
+
+def test_a_summary_at_hand(text: Text, file: Path, tmp_path: Path) -> None:
+    folder = folder_of(text, tied=False)
+    data = DataSettings(source=str(file), tokens="words")
+    recipe = folder.recipe.model_copy(update={"data": data})
+    Folder(folder.summary, text.vocabulary, recipe, run={"kind": LANGUAGE}).save(tmp_path / "mine")
+    results = example.main(["--summary", str(tmp_path / "mine"), "--steps", "5", "--tokens", "500"])
+    assert all(math.isfinite(value) for value in results.values())
+    Folder(folder.summary, text.vocabulary, recipe).save(tmp_path / "mine")
+    with pytest.raises(FarziError, match="a summary of a log"):
+        example.main(["--summary", str(tmp_path / "mine")])
 
 
 @pytest.mark.parametrize("tied", [True, False])
