@@ -36,9 +36,8 @@ from farzi.distillation import distill
 from farzi.errors import FarziError
 from farzi.recipe import DataSettings, InnerSettings, OuterSettings, Recipe, StudentSettings, SummarySettings
 from farzi.students.adapters import RecBole
-from farzi.summary import FEEDS, Folder, Rows, Summary, chosen_feed
-from farzi.training import NextEvent, make_optimizer
-from farzi.unroll import train
+from farzi.summary import Folder, Summary
+from farzi.training import fit_to_summary
 
 torch.autograd.set_detect_anomaly(False)  # RecBole turns that on for all of the process
 for _old, _new in {"float_": np.float64, "complex_": np.complex128, "unicode_": np.str_}.items():
@@ -224,13 +223,9 @@ def train_on_summary(fresh: Any, summary: Summary, inner: InnerSettings, rate: f
         seed: of the order of the sequences, where a step reads some of them only.
     """
     summary = Summary(summary.latents.to(fresh.device), summary.decoder.to(fresh.device), summary.temperature)
-    loss = NextEvent(RecBole(copy.deepcopy(fresh)))  # its dropout is off
     inner = inner.model_copy(update={"learning_rate": rate * inner.learning_rate})
-    with torch.no_grad():
-        events = FEEDS[chosen_feed(inner, summary)[0]](summary)
-    schedule = Rows(summary.sequences, inner.batch, seed).batches(0, inner.steps)
-    end = train(loss.at, loss.parameters_of(loss.student), events, make_optimizer(inner), schedule)
-    trained: Any = loss.put(end.theta)
+    student = RecBole(copy.deepcopy(fresh))  # its dropout is off
+    trained: Any = fit_to_summary(student, summary, inner, seed).student
     model = copy.deepcopy(fresh)
     model.load_state_dict(trained.model.state_dict())  # under the names that RecBole gave them
     return model

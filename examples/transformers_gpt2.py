@@ -31,9 +31,8 @@ from farzi.distillation import distill
 from farzi.errors import FarziError
 from farzi.recipe import DataSettings, Recipe, for_text
 from farzi.students.adapters import HuggingFace
-from farzi.summary import FEEDS, Folder, Rows, Summary, chosen_feed
-from farzi.training import NextEvent, make_optimizer
-from farzi.unroll import train
+from farzi.summary import Folder, Summary
+from farzi.training import fit_to_summary
 
 RATES = (1 / 3, 1.0, 3.0)  # times the recipe's: GPT-2 begins at other weights than Farzi's student
 GLANCE = 20_000  # tokens of the validation text that choose among them
@@ -139,12 +138,8 @@ def train_on_summary(fresh: Any, folder: Folder, rate: float, seed: int) -> Hugg
     stored, inner = folder.summary, folder.recipe.inner
     summary = Summary(stored.latents.to(fresh.device), stored.decoder.to(fresh.device), stored.temperature)
     inner = inner.model_copy(update={"learning_rate": rate * inner.learning_rate})
-    loss = NextEvent(HuggingFace(copy.deepcopy(fresh)))
-    with torch.no_grad():
-        events = FEEDS[chosen_feed(inner, summary)[0]](summary)
-    schedule = Rows(summary.sequences, inner.batch, seed).batches(0, inner.steps)
-    end = train(loss.at, loss.parameters_of(loss.student), events, make_optimizer(inner), schedule)
-    return cast(HuggingFace, loss.put(end.theta))
+    student = HuggingFace(copy.deepcopy(fresh))
+    return cast(HuggingFace, fit_to_summary(student, summary, inner, seed).student)
 
 
 def as_transformers(student: HuggingFace, config: Any) -> Any:

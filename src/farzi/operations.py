@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.library import Library, register_fake
+from torch import Tensor, library
 from torch.utils.flop_counter import register_flop_formula
 
-_operations = Library("farzi", "DEF")
+_operations = library.Library("farzi", "DEF")
 
 
 def define(
@@ -28,7 +27,7 @@ def define(
     """
     name = _operations.define(schema, tags=[torch.Tag.pt2_compliant_tag])
     _operations.impl(name, function, "CompositeExplicitAutograd")
-    register_fake(f"farzi::{name}", like, lib=_operations)
+    library.register_fake(f"farzi::{name}", like, lib=_operations)
     packet = getattr(torch.ops.farzi, name)
     register_flop_formula(packet)(flops)
     return packet.default

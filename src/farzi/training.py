@@ -154,13 +154,29 @@ def train_on_summary(
         seed: of the student's first weights, and of the order of the summary's sequences.
         steps: number of steps instead of `inner.steps`.
     """
+    student = make_student(settings, summary.vocabulary, summary.length, seed)
+    return fit_to_summary(student, summary, inner, seed, steps)
+
+
+def fit_to_summary(
+    student: Student, summary: Summary, inner: InnerSettings, seed: int, steps: int | None = None
+) -> Trained:
+    """Train a student of one's own on a summary, as `train_on_summary` trains a fresh one.
+
+    Args:
+        student: begins at its weights, on the summary's device; it stays as it is.
+        summary: what to train on.
+        inner: the training.
+        seed: of the order of the summary's sequences.
+        steps: number of steps instead of `inner.steps`.
+    """
     start = time.perf_counter()
-    loss = NextEvent(make_student(settings, summary.vocabulary, summary.length, seed))
+    loss = NextEvent(student)
     steps = inner.steps if steps is None else steps
     schedule = Rows(summary.sequences, inner.batch, seed).batches(0, steps)
     with torch.no_grad():
         data = FEEDS[chosen_feed(inner, summary)[0]](summary)
-    end = train(loss.at, loss.parameters_of(loss.student), data, make_optimizer(inner, steps), schedule)
+    end = train(loss.at, loss.parameters_of(student), data, make_optimizer(inner, steps), schedule)
     return Trained(loss.put(end.theta), time.perf_counter() - start, len(schedule))
 
 

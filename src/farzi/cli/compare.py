@@ -1,9 +1,11 @@
 """`farzi compare`: a summary beside the full data and the controls."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import click
 
+from farzi.cli.options import Commas
 from farzi.cli.output import json_option, print_json, seen_option
 from farzi.errors import FarziError
 
@@ -38,6 +40,7 @@ from farzi.errors import FarziError
 )
 @click.option(
     "--students",
+    type=Commas(),
     metavar="A,B,...",
     help="train these students instead, each beside its own training on the full data",
 )
@@ -49,7 +52,7 @@ def compare(
     max_steps: int | None,
     equal_bytes: bool,
     file: str | None,
-    students: str | None,
+    students: tuple[str, ...] | None,
     seen: Literal["keep", "exclude"] | None,
     as_json: bool,
 ) -> None:
@@ -71,7 +74,8 @@ def compare(
     from farzi.summary import Folder
     from farzi.training import EventTraining
 
-    names = chosen_students(students, tuple(STUDENTS))
+    names = students or ()
+    refuse_unknown(names, tuple(STUDENTS))
     found = Folder.load(folder)
     recorded = found.recipe.data
     data = recorded if file is None else recorded.model_copy(update={"file": file})
@@ -114,16 +118,14 @@ def compare(
         print_comparison(comparison, items)
 
 
-def chosen_students(names: str | None, known: tuple[str, ...]) -> list[str]:
-    """The students of a list with commas; none if it is None.
+def refuse_unknown(names: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse a list of students with one that is not known, or named twice.
 
     Raises:
-        FarziError: a student is not known, or named twice.
+        FarziError: there is one.
     """
-    chosen = [] if names is None else [name.strip() for name in names.split(",")]
-    for name in chosen:
+    for name in names:
         if name not in known:
             raise FarziError(f'--students: there is no student "{name}"; there are {", ".join(known)}')
-        if chosen.count(name) > 1:
+        if names.count(name) > 1:
             raise FarziError(f"--students: {name} is named twice")
-    return chosen

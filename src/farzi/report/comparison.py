@@ -35,7 +35,7 @@ def comparison_table(comparison: Comparison) -> Table:
     for entry in comparison.measured:
         cells = [entry.trained_on, f"{entry.sequences:,}", kib(entry.bytes)]
         for metric in comparison.headlines:
-            figure, share = _figure(entry, metric), _share(comparison, entry, metric)
+            figure, share = figure_text(entry, metric), share_text(comparison, entry, metric)
             cells.append(figure if entry.trained_on == "full" else f"{figure}\n{share}")
         table.add_row(*cells, f"{entry.seconds:.1f}", style="bold" if entry.trained_on == "summary" else None)
     return table
@@ -83,13 +83,20 @@ def closing_lines(comparison: Comparison, items: int) -> list[str]:
     return lines
 
 
-def _figure(entry: Measured, metric: str) -> str:
+def source_line(origin: dict[str, Any]) -> str:
+    """Where figures come from, under a table; `origin` as `provenance` gives it."""
+    return "`{command}`, farzi {farzi} at {commit}, {date}, {machine}.".format(**origin)
+
+
+def figure_text(entry: Measured, metric: str) -> str:
+    """The mean over seeds and its 95 % interval."""
     named = metric_of(metric)
     mean, low, _ = seed_interval(entry.figures(metric))
     return f"{named.text(mean)} ±{named.text(mean - low)}"
 
 
-def _share(comparison: Comparison, entry: Measured, metric: str) -> str:
+def share_text(comparison: Comparison, entry: Measured, metric: str) -> str:
+    """The share of the full data's figure."""
     return metric_of(metric).ratio(comparison.share(entry.trained_on, metric))
 
 
@@ -102,7 +109,7 @@ def markdown_table(comparison: Comparison) -> str:
     for entry in comparison.measured:
         cells = [entry.trained_on, f"{entry.sequences:,}", kib(entry.bytes)]
         for metric in comparison.headlines:
-            figure, share = _figure(entry, metric), _share(comparison, entry, metric)
+            figure, share = figure_text(entry, metric), share_text(comparison, entry, metric)
             cells.append(figure if entry.trained_on == "full" else f"{figure} ({share})")
         lines.append(f"| {' | '.join(cells)} | {entry.seconds:.1f} s |")
     return "\n".join(lines) + "\n"
@@ -144,7 +151,7 @@ def save_report(
     }
     write_text_atomic(folder / "comparison.json", json.dumps(facts, indent=2, allow_nan=False) + "\n")
     said = " ".join(closing_lines(comparison, items))
-    source = "`{command}`, farzi {farzi} at {commit}, {date}, {machine}.".format(**origin)
-    write_text_atomic(folder / "comparison.md", f"{markdown_table(comparison)}\n{said}\n\n{source}\n")
+    page = f"{markdown_table(comparison)}\n{said}\n\n{source_line(origin)}\n"
+    write_text_atomic(folder / "comparison.md", page)
     plot_comparison(comparison, history, folder / "comparison.png")
     return save_results(comparison, folder / "results.json")

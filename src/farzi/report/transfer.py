@@ -11,9 +11,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from farzi.evaluation import Comparison, Measured, metric_of, seed_interval
+from farzi.evaluation import Comparison, Measured, metric_of
 from farzi.files import finite_values, write_text_atomic
 from farzi.provenance import provenance
+from farzi.report.comparison import figure_text, share_text, source_line
 
 
 def print_transfer(compared: Sequence[Comparison], learnt_with: str, items: int) -> None:
@@ -77,18 +78,16 @@ def save_transfer(
                 f"| {entry.seconds:.1f} s |"
             )
     said = " ".join(_closing_lines(compared, learnt_with, items))
-    source = "`{command}`, farzi {farzi} at {commit}, {date}, {machine}.".format(**origin)
-    write_text_atomic(folder / "students.md", "\n".join(lines) + f"\n\n{said}\n\n{source}\n")
+    page = "\n".join(lines) + f"\n\n{said}\n\n{source_line(origin)}\n"
+    write_text_atomic(folder / "students.md", page)
     return rows
 
 
 def _cell(comparison: Comparison, entry: Measured, metric: str, between: str) -> str:
-    named = metric_of(metric)
-    mean, low, _ = seed_interval(entry.figures(metric))
-    figure = f"{named.text(mean)} ±{named.text(mean - low)}"
+    figure = figure_text(entry, metric)
     if entry.trained_on == "full":
         return figure
-    return f"{figure}{between}({named.ratio(comparison.share(entry.trained_on, metric))})"
+    return f"{figure}{between}({share_text(comparison, entry, metric)})"
 
 
 def _closing_lines(compared: Sequence[Comparison], learnt_with: str, items: int) -> list[str]:
