@@ -90,8 +90,20 @@ def learning_rates(settings: InnerSettings, steps: int) -> float | Tensor:
     """
     if settings.cooldown == 0:
         return settings.learning_rate
-    left = torch.arange(steps, 0, -1, dtype=torch.float64)
-    return settings.learning_rate * (left / (settings.cooldown * steps)).clamp(max=1)
+    return falling(settings.learning_rate, steps, settings.cooldown * steps, steps)
+
+
+def falling(rate: float, end: float, last: float, steps: int) -> Tensor:
+    """Learning rates (steps,), float64: step t of them has α min(1, (end − t) / last), and 0 from `end` on.
+
+    Args:
+        rate: α.
+        end: steps of the training; it may go on for longer than `steps`.
+        last: steps at its end in which the rate falls.
+        steps: how many are wanted.
+    """
+    left = end - torch.arange(steps, dtype=torch.float64)
+    return rate * (left / last).clamp(min=0, max=1)
 
 
 class NextEvent(nn.Module):

@@ -1,5 +1,7 @@
 """One outer step: its metagradient against autograd through the plain loop, its draws, its state."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,10 @@ from farzi.distillation import Anew, Fresh, Outer, Pool
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.outer import Line, cosine
 from farzi.distillation.together import group
-from farzi.recipe import StudentSettings
+from farzi.distillation.window import Window
+from farzi.recipe import InnerSettings, StudentSettings
 from farzi.summary import Factored, Feed, Gaussian, Size, Summary, Whole
-from farzi.training import NextEvent, make_student
+from farzi.training import NextEvent, make_optimizer, make_student
 from farzi.unroll import Adam, Eager, unroll
 
 SETTINGS = StudentSettings(hidden=6)
@@ -39,6 +42,7 @@ def made(
     feed: Feed | None = None,
     rows: int | None = None,
     together: int = 1,
+    cooldown: float = 0.0,
 ) -> tuple[Outer, RecordingClip, Fresh]:
     start = Gaussian()(Size(6, 5, 4, 41, 0.5), tiny.train, np.random.default_rng(0))
     start = Summary(start.latents.to(dtype), start.decoder.to(dtype), start.temperature)
@@ -50,14 +54,15 @@ def made(
 
     several = group(loss, together)
     weights = several.weights(one)
-    runs = Pool(weights, STEPS, WINDOW, SKIP, pool) if pool else Anew(weights, STEPS, WINDOW, SKIP)
+    window = Window(WINDOW, INNER, 0.02, cooldown, STEPS)
+    ahead = window.length
+    runs = Pool(weights, STEPS, ahead, SKIP, pool) if pool else Anew(weights, STEPS, ahead, SKIP)
     clip = RecordingClip()
     outer = Outer(
         start,
         [Line(several, runs)],
         tiny.train,
-        INNER,
-        WINDOW,
+        window,
         BATCH,
         clip,
         SEED,
@@ -75,8 +80,12 @@ def by_autograd(
     windows: Tensor,
     age: int,
     schedule: list[list[int]] | None = None,
+    cooldown: float = 0.0,
 ) -> Tensor:
-    """The metagradient of `age` fixed and `WINDOW` differentiated steps of Adam, written out as a loop."""
+    """The metagradient of `age` fixed and `WINDOW` differentiated steps of Adam, written out as a loop.
+
+    The learning rate falls to 0 in the last `cooldown` of them all.
+    """
     latents, decoder = summary.latents.clone().requires_grad_(), summary.decoder.clone().requires_grad_()
     soft = Summary(latents, decoder, summary.temperature).events()
     mean = {name: torch.zeros_like(value) for name, value in theta.items()}
@@ -97,7 +106,8 @@ def by_autograd(
             # an element that never had a gradient has no update, and its root no derivative
             root = torch.where(square[name] > 0, square[name], 1.0).sqrt() * (square[name] > 0)
             step = mean[name] / (1 - 0.9**t) / (root / (1 - 0.999**t) ** 0.5 + 1e-5)
-            after[name] = parameter - 0.02 * step
+            falling = min(1.0, (age + WINDOW - (t - 1)) / cooldown) if cooldown else 1.0
+            after[name] = parameter - 0.02 * falling * step
         theta = after
     bars = torch.autograd.grad(loss.at(theta, windows), [latents, decoder])
     return torch.cat([bar.reshape(-1) for bar in bars])
@@ -129,6 +139,48 @@ def test_the_metagradient_is_that_of_the_plain_loop(
         error = (clip.seen[-1] - expected).norm() / expected.norm()
         assert expected.norm() > 1e-4
         assert error < tolerance
+
+
+@pytest.mark.parametrize("cooldown", [2, 2.5, 3, 4])
+@pytest.mark.parametrize("rows", [None, 4])
+def test_each_window_ends_as_a_training_ends(tiny: Dataset, cooldown: float, rows: int | None):
+    """A run that is left, cools down and is differentiated goes on as if it had not been left."""
+    outer, clip, fresh = made(tiny, 1, torch.float64, None, rows, cooldown=cooldown)
+    seed = int(np.random.default_rng([SEED, 4, 0]).integers(2**62))
+    orders = np.concatenate([np.random.default_rng([seed, 3, k]).permutation(6) for k in range(5)])
+    schedule = None if rows is None else orders[: rows * STEPS].reshape(STEPS, rows).tolist()
+    before = outer.summary
+    outer.take_step(0.03)
+    rng = np.random.default_rng([SEED, 1, 0])
+    rng.integers(1)
+    theta = {name: value.double() for name, value in fresh(rng).items()}
+    windows = torch.from_numpy(crops(tiny.train, 5, BATCH, rng))
+    age = SKIP + max(0, math.ceil(cooldown) - WINDOW)  # fixed steps; the last may have begun to cool down
+    expected = by_autograd(fresh.loss, theta, before, windows, age, schedule, cooldown)
+    assert (clip.seen[-1] - expected).norm() / expected.norm() < 1e-11
+    plain, plain_clip, _ = made(tiny, 1, torch.float64, None, rows)
+    plain.take_step(0.03)
+    assert (plain_clip.seen[-1] - expected).norm() / expected.norm() > 1e-2
+    gone_on, uncooled = outer.tensors(), plain.tensors()
+    assert set(gone_on) == set(uncooled)
+    for name in set(gone_on) - {"latents", "decoder", "adam/mean", "adam/square"}:
+        torch.testing.assert_close(gone_on[name], uncooled[name], rtol=1e-12, atol=1e-14)
+
+
+def test_windows_of_a_recipe():
+    inner = InnerSettings(optimizer="adamw", learning_rate=0.02, steps=40, window=8, cooldown=0.25)
+    window = Window.of(inner)
+    assert (window.steps, window.length, window.cools) == (8, 10, True)
+    rates = dict(window.ending(25).hypers())["learning_rate"]
+    torch.testing.assert_close(rates[:25], torch.full((25,), 0.02, dtype=torch.float64))
+    torch.testing.assert_close(rates[25:35], 0.02 * torch.arange(10, 0, -1).double() / 10)
+    assert (rates[35:] == 0).all()
+    running = dict(window.running.hypers())["learning_rate"]
+    assert running.shape == rates.shape
+    assert (running == 0.02).all()
+    assert Window.of(inner.model_copy(update={"cooldown": 0.0})).ending(25) == make_optimizer(
+        inner.model_copy(update={"cooldown": 0.0})
+    )
 
 
 @pytest.mark.parametrize("feed", [Whole(), Factored()], ids=["whole", "factored"])

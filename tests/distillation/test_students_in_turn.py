@@ -28,7 +28,7 @@ def test_a_step_is_the_metagradient_of_the_student_whose_turn_it_is(tiny: Datase
     outer = begin(with_students(recipe, "gru4rec"), tiny)
     seen: set[str] = set()
     for _ in range(12):
-        line, begun, windows = outer.draw()
+        line, _, begun, windows = outer.draw()
         name = type(line.group.loss.student).__name__
         seen.add(name)
         assert set(begun.theta) == set(line.group.loss.parameters_of(line.group.loss.student))

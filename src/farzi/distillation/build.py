@@ -11,12 +11,13 @@ from farzi.distillation.outer import Line, Outer
 from farzi.distillation.runs import Anew, Pool, Runs
 from farzi.distillation.together import group
 from farzi.distillation.weights import Fresh, Mixed, Pretrained, Theta, Weights
+from farzi.distillation.window import Window
 from farzi.errors import FarziError
 from farzi.evaluation import kind_of
 from farzi.recipe import Recipe, another
 from farzi.students import Student
 from farzi.summary import FEEDS, Classes, Gaussian, Size, Start, Summary, Transitions, chosen_feed
-from farzi.training import NextEvent, make_optimizer, make_student
+from farzi.training import NextEvent, make_student
 from farzi.unroll import Compiled, Eager, Execution, interpreter
 
 
@@ -80,8 +81,7 @@ def outer_loop(
         start,
         lines,
         dataset.train,
-        make_optimizer(recipe.inner),
-        recipe.inner.window,
+        Window.of(recipe.inner),
         recipe.outer.batch,
         clip,
         recipe.seed,
@@ -151,7 +151,7 @@ def _eager_seconds(recipe: Recipe, student: Student) -> float:
 
 def inner_runs(recipe: Recipe, weights: Weights) -> Runs:
     """Where the windows of a recipe's outer steps begin."""
-    inner = recipe.inner
+    inner, length = recipe.inner, Window.of(recipe.inner).length
     if inner.pool == 0:
-        return Anew(weights, inner.steps, inner.window, inner.skip)
-    return Pool(weights, inner.steps, inner.window, inner.skip, inner.pool)
+        return Anew(weights, inner.steps, length, inner.skip)
+    return Pool(weights, inner.steps, length, inner.skip, inner.pool)

@@ -18,6 +18,7 @@ from farzi.distillation.clipping import RunningClip
 from farzi.distillation.runs import Point, Runs
 from farzi.distillation.together import Group
 from farzi.distillation.weights import Theta
+from farzi.distillation.window import Window
 from farzi.summary import Feed, Rows, Summary
 from farzi.unroll import Adam, Execution, Optimizer, State, train, unroll_with_state
 
@@ -52,11 +53,13 @@ class Draw(NamedTuple):
 
     Attributes:
         line: whose turn it is.
-        begin: the student whose next steps are differentiated.
+        left: the student in training that is taken to its end.
+        begin: the same where its last steps begin, those that are differentiated.
         windows: real events, (batch, length), that it is measured on afterwards.
     """
 
     line: Line
+    left: Point
     begin: Point
     windows: Tensor
 
@@ -68,8 +71,7 @@ class Outer:
         summary: what it starts from.
         lines: inner runs of the students that the summary is for; each step draws one of them.
         log: real training sequences.
-        inner: the inner optimizer.
-        window: K, steps differentiated.
+        window: the inner steps that are differentiated, and their optimizer.
         batch: real sequences a step.
         clip: of the metagradient.
         seed: of all draws.
@@ -86,8 +88,7 @@ class Outer:
         summary: Summary,
         lines: Sequence[Line],
         log: Sequences,
-        inner: Optimizer,
-        window: int,
+        window: Window,
         batch: int,
         clip: RunningClip,
         seed: int,
@@ -97,7 +98,7 @@ class Outer:
     ) -> None:
         self.step = 0
         self._summary = summary.detach()
-        self._lines, self._log, self._inner, self._window = lines, log, inner, window
+        self._lines, self._log, self._window = lines, log, window
         self._batch, self._clip, self._seed = batch, clip, seed
         self._execution, self._feed, self._rows = execution, feed, rows
         self._adam = Adam(0.0).init(self._flat())
@@ -113,24 +114,24 @@ class Outer:
         line = self._lines[int(rng.integers(len(self._lines))) if len(self._lines) > 1 else 0]
 
         def advance(theta: Theta, steps: int) -> Point:
-            data, schedule = self._feed(self._summary), self._schedule(self.step).batches(0, steps)
-            end = train(line.group.inner, theta, data, self._inner, schedule, execution=self._execution)
-            return Point(end.theta, end.state, born=self.step)
+            return self._trained(line, theta, None, self.step, self._window.running, steps)
 
-        begin = line.runs.take(advance, rng)
+        left = line.runs.take(advance, rng)
+        ahead = self._window.length - self._window.steps
+        begin = self._on(line, left, self._window.ending(left.state.step), ahead) if ahead else left
         length = line.group.loss.student.length + 1
-        return Draw(line, begin, torch.from_numpy(crops(self._log, length, self._batch, rng)))
+        return Draw(line, left, begin, torch.from_numpy(crops(self._log, length, self._batch, rng)))
 
     def as_run(self) -> dict[str, Any]:
         """The next step's metagradient as arguments of `farzi.unroll.check`; nothing moves."""
-        line, begin, windows = self.draw()
+        line, left, begin, windows = self.draw()
         temperature = self._summary.temperature
         return {
             "loss": line.group.inner,
             "outer": lambda theta: line.group.outer(theta, windows),
             "theta0": begin.theta,
             "data": {"latents": self._summary.latents, "decoder": self._summary.decoder},
-            "optimizer": self._inner,
+            "optimizer": self._window.ending(left.state.step),
             "batches": self._window_of(begin),
             "state": begin.state,
             "view": lambda data: self._feed(Summary(data["latents"], data["decoder"], temperature)),
@@ -139,14 +140,14 @@ class Outer:
 
     def take_step(self, rate: float) -> StepReport:
         """One metagradient, one step of Adam with learning rate `rate`."""
-        line, begin, windows = self.draw()
+        line, left, begin, windows = self.draw()
         latents = self._summary.latents.detach().requires_grad_()
         decoder = self._summary.decoder.detach().requires_grad_()
         end = unroll_with_state(
             line.group.inner,
             begin.theta,
             self._feed(Summary(latents, decoder, self._summary.temperature)),
-            self._inner,
+            self._window.ending(left.state.step),
             self._window_of(begin),
             state=begin.state,
             execution=self._execution,
@@ -154,11 +155,15 @@ class Outer:
         loss = line.group.outer(end.theta, windows)
         bars = torch.autograd.grad(loss, [latents, decoder])
 
+        if self._window.cools:
+            on = self._on(line, left, self._window.running, self._window.steps)
+        else:
+            theta = {name: value.detach() for name, value in end.theta.items()}
+            on = Point(theta, end.state, begin.born)
+        line.runs.put(on)
         gradient, norm = self._clip(torch.cat([bar.reshape(-1) for bar in bars]))
         flat, self._adam = Adam(rate).update(gradient, self._adam, self._flat())
         self._summary = self._unflat(flat)
-        theta = {name: value.detach() for name, value in end.theta.items()}
-        line.runs.put(Point(theta, end.state, begin.born))
         self.step += 1
         return StepReport(float(loss.detach()), norm)
 
@@ -197,9 +202,22 @@ class Outer:
         seed = int(np.random.default_rng([self._seed, 4, born]).integers(2**62))
         return Rows(self._summary.sequences, self._rows, seed)
 
+    def _on(self, line: Line, point: Point, optimizer: Optimizer, steps: int) -> Point:
+        """The student of a point so many steps further on today's summary, nothing differentiated."""
+        return self._trained(line, point.theta, point.state, point.born, optimizer, steps)
+
+    def _trained(
+        self, line: Line, theta: Theta, state: State | None, born: int, optimizer: Optimizer, steps: int
+    ) -> Point:
+        first = 0 if state is None else state.step
+        batches = self._schedule(born).batches(first, steps)
+        data = self._feed(self._summary)
+        end = train(line.group.inner, theta, data, optimizer, batches, state=state, execution=self._execution)
+        return Point(end.theta, end.state, born)
+
     def _window_of(self, begin: Point) -> Sequence[None] | Tensor:
         """The sequences that the differentiated steps from a point on read."""
-        return self._schedule(begin.born).batches(begin.state.step, self._window)
+        return self._schedule(begin.born).batches(begin.state.step, self._window.steps)
 
     def _flat(self) -> Tensor:
         return torch.cat([self._summary.latents.reshape(-1), self._summary.decoder.reshape(-1)])

@@ -15,10 +15,11 @@ from farzi.distillation.build import EXECUTIONS, chosen_execution, first_summary
 from farzi.distillation.runs import Point
 from farzi.distillation.together import Alone, Group, group
 from farzi.distillation.weights import Theta
+from farzi.distillation.window import Window
 from farzi.evaluation import kind_of
 from farzi.recipe import Recipe
 from farzi.summary import FEEDS, Feed, Rows, Summary, chosen_feed
-from farzi.training import EventTraining, NextEvent, make_optimizer, make_student
+from farzi.training import EventTraining, NextEvent, make_student
 from farzi.unroll import Budget, Memory, Plan, State, Store, plan
 from farzi.unroll.trees import bytes_of, tree_leaves, with_leaves
 
@@ -99,7 +100,7 @@ def plan_run(
         runs.inner,
         theta,
         data,
-        make_optimizer(recipe.inner),
+        Window.of(recipe.inner).ending(0),
         Rows(start.sequences, recipe.inner.batch, recipe.seed).batches(0, recipe.inner.window),
         memories,
         execution=EXECUTIONS[execution](),
@@ -147,10 +148,12 @@ def _plain_steps(recipe: Recipe) -> int:
     def nothing(rng: np.random.Generator) -> Theta:
         return {}
 
-    runs = inner_runs(recipe, nothing)
+    runs, window = inner_runs(recipe, nothing), Window.of(recipe.inner)
     for step in range(recipe.outer.steps):
         point = runs.take(advance, np.random.default_rng([recipe.seed, 1, step]))
-        runs.put(Point({}, State(point.state.step + recipe.inner.window, ())))
+        runs.put(Point({}, State(point.state.step + window.steps, ())))
+        if window.cools:  # to where the differentiated steps begin, and past them
+            taken += window.length
     return taken
 
 

@@ -61,7 +61,7 @@ class Anew:
     Args:
         weights: first weights.
         steps: T, steps of a whole training.
-        window: K, steps that will be differentiated.
+        window: steps from a point on that must be left in a whole training.
         skip: first steps that never are.
     """
 
@@ -92,7 +92,7 @@ class Pool:
     Args:
         weights: first weights.
         steps: T, steps of a whole training.
-        window: K, steps that will be differentiated.
+        window: steps from a point on that must be left in a whole training.
         skip: first steps that never are.
         size: number of runs.
     """
