@@ -184,6 +184,16 @@ def test_compiled_is_as_exact(problem: str, dtype: torch.dtype) -> None:
     assert_exact(compared, BOUND[dtype])
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("optimizer", CASES)
+def test_schedules_are_compiled_as_well(optimizer: str) -> None:
+    execution = Compiled(compiler=inductor)
+    assert_exact(
+        compare(PROBLEMS["network"](), CASES[optimizer], 6, schedule=True, execution=execution),
+        BOUND[torch.float64],
+    )
+
+
 @pytest.mark.parametrize("last", [1, 3, 7, 8, 20])
 @pytest.mark.parametrize("optimizer", CASES)
 def test_a_window_equals_autograd_through_its_steps(optimizer: str, last: int) -> None:

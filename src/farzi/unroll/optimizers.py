@@ -83,7 +83,7 @@ def _at(hyper: Hyper, step: Count) -> Hyper:
     """The value of a hyper-parameter at a step: an entry of a schedule (T,), or the one value for all."""
     if not isinstance(hyper, Tensor) or hyper.ndim == 0:
         return hyper
-    return hyper.take(step) if isinstance(step, Tensor) else hyper[step]
+    return hyper.index_select(0, step.reshape(1)).reshape(()) if isinstance(step, Tensor) else hyper[step]
 
 
 def _power(base: Hyper, exponent: Count) -> Hyper:
