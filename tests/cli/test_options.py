@@ -210,9 +210,9 @@ def test_the_defaults_of_a_text_give_way_to_all_that_is_said(tmp_path: Path):
     recipe = Given(str(file), {("inner", "batch"): 7, ("student", "name"): "lstm"}).recipe()
     assert recipe.student == StudentSettings(name="lstm", hidden=48, tied=False)
     assert (recipe.inner.steps, recipe.inner.weight_decay, recipe.inner.batch) == (50, 0, 7)
-    assert recipe.inner.beta1 == TEXT_DEFAULTS["inner"]["beta1"]
+    assert recipe.inner.beta2 == TEXT_DEFAULTS["inner"]["beta2"]
     plain = Given(str(file), {("inner", "optimizer"): "sgd"}).recipe().inner
-    assert (plain.beta1, plain.weight_decay, plain.batch) == (None, 0, TEXT_DEFAULTS["inner"]["batch"])
+    assert (plain.beta2, plain.weight_decay, plain.batch) == (None, 0, TEXT_DEFAULTS["inner"]["batch"])
     stored = Recipe(data=DataSettings(source="sotu"))
     whole = Recipe.model_validate(stored.model_dump())  # as a summary's folder holds it: every setting said
     assert Given(None, {}).recipe(whole) == whole

@@ -1,7 +1,7 @@
 """What a text is distilled with where nothing is said.
 
 The defaults of the models are those of logs. Words need another student, and another inner training: see
-docs/decisions/0011-language.md for the figures behind each of these.
+docs/decisions/0011-language.md and 0012-cooled-windows.md for the figures behind each of these.
 """
 
 from collections.abc import Mapping
@@ -11,25 +11,27 @@ TEXT_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     # With a table of its own for the output a student learns in half the steps.
     "student": {"name": "transformer", "tied": False},
     "summary": {"sequences": 200, "length": 30, "dim": 16},
-    # Without the decay a student learns the few sequences by heart; with beta1 = 0.9 it begins to learn
-    # after twice as many steps.
+    # Without the decay a student learns the few sequences by heart. Without the cooldown two metagradients
+    # have nothing in common. A larger pool lets students see the summary change, which flatters it.
     "inner": {
         "optimizer": "adamw",
-        "weight_decay": 1.0,
-        "beta1": 0.5,
+        "weight_decay": 0.5,
         "beta2": 0.99,
-        "learning_rate": 0.01,
+        "learning_rate": 0.02,
+        "cooldown": 0.15,
         "steps": 200,
         "batch": 25,
         "skip": 60,
-        "window": 10,
+        "window": 20,
+        "pool": 2,
     },
-    "outer": {"batch": 256, "steps": 300},
+    # At the rate that serves logs the summary moves with the noise first.
+    "outer": {"batch": 256, "learning_rate": 0.01, "steps": 300},
 }
 """Settings by group, as in a recipe's YAML."""
 
 
-ADAMW = ("beta1", "beta2", "weight_decay", "learning_rate")
+ADAMW = ("beta2", "weight_decay", "learning_rate")
 """Which of them go with the optimizer."""
 
 
