@@ -29,8 +29,8 @@ def check_recipe(
 ) -> Check:
     """Check the metagradient of a recipe's first outer step; nothing is written.
 
-    The data that is moved are the summary's latents and decoder. One outer step moves each of their numbers
-    by the outer learning rate, as Adam's first one does.
+    The data that are moved are the numbers that are learnt: the summary's latents and decoder, or those of
+    its form. One outer step moves each of them by the outer learning rate, as Adam's first one does.
 
     Args:
         recipe: the whole run.
@@ -50,8 +50,8 @@ def check_recipe(
         (progress or Progress()).message("training one student on the full data, where inner runs begin")
         trajectory = recipe_reference(recipe, dataset).trajectory
     run = outer_loop(recipe, dataset, start, RunningClip(), trajectory).as_run()
-    state: State = run["state"]
-    run["state"] = State(state.step, tuple(slot.to(dtype) for slot in state.slots))
+    state: State | None = run["state"]
+    run["state"] = state and State(state.step, tuple(slot.to(dtype) for slot in state.slots))
     for name in ("theta0", "data"):
         tree: dict[str, Tensor] = run[name]
         run[name] = {key: value.to(dtype) for key, value in tree.items()}

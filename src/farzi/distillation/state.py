@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from farzi.data import Data, Text
 from farzi.data.fingerprint import fingerprint
-from farzi.distillation.build import outer_loop
+from farzi.distillation.build import form_of, outer_loop
 from farzi.distillation.check import short_check
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.clipping import RunningClip, Smoothness
@@ -80,7 +80,7 @@ class Run:
         there = parse_recipe(values["recipe"], f"the recipe in {out}")
         refuse_another(there, recipe, values["data"], dataset, out, "an unfinished run")
         now, best = saved.part("outer"), saved.part("best")
-        start = Summary(now["latents"], now["decoder"], temperature)
+        start = form_of(recipe).summary(now, temperature)
         full = Reference(values["full"]["figures"], values["full"]["seconds"], _trajectory(saved))
         run = cls(recipe, dataset, progress, start, full)
         run.outer.restore(now, values["step"])
@@ -89,7 +89,8 @@ class Run:
         run.behind, run.lost, run.clip.mean = values["seconds"], values["lost"], values["clip_mean"]
         run.smoothness.norms.extend(values["norms"])
         run.smoothness.warned = values["warned"]
-        run.reports = [StepReport(*report) for report in values["reports"]]
+        figure = run.outer.objective.figure
+        run.reports = [StepReport(loss, norm, figure) for loss, norm in values["reports"]]
         run.history = values["history"]
         run.precision = values.get("precision")
         return run
@@ -139,7 +140,8 @@ class Run:
         best = result.score > self.best_score
         if best:
             self.best_score, self.best = result.score, self.outer.summary
-        self.history.append(_line(self.outer.step, self.reports, result, best))
+        line = _line(self.outer.step, self.outer.objective.figure, self.reports, result, best)
+        self.history.append(line)
         self.reports = []
         self.progress.validation(self.outer.step, result, best)
 
@@ -218,13 +220,15 @@ def _trajectory(saved: Checkpoint) -> list[Theta]:
     return list(thetas.values())
 
 
-def _line(step: int, reports: list[StepReport], result: Validation, best: bool) -> dict[str, Any]:
+def _line(
+    step: int, figure: str, reports: list[StepReport], result: Validation, best: bool
+) -> dict[str, Any]:
     """A line of history.jsonl: a measurement and the steps since the last; null for what is not finite."""
     losses = [report.loss for report in reports if math.isfinite(report.loss)]
     norms = [report.norm for report in reports if math.isfinite(report.norm)]
     return {
         "outer_step": step,
-        "real_loss": fmean(losses) if losses else None,
+        figure: fmean(losses) if losses else None,
         "metagradient_norm": {"median": median(norms), "min": min(norms), "max": max(norms)}
         if norms
         else None,

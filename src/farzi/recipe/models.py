@@ -98,13 +98,37 @@ class SummarySettings(Settings):
 
     sequences: int = Field(default=50, ge=1, description="number of synthetic sequences")
     length: int = Field(default=20, ge=2, description="events in each synthetic sequence")
-    dim: int = Field(default=8, ge=1, description="width of the latents: the rank of the summary")
+    dim: int = Field(
+        default=8,
+        ge=1,
+        description="width of the latents: the rank of the summary; a table has it at its start only",
+    )
     temperature: float = Field(default=1.0, gt=0, description="softness of the events")
     start: Literal["auto", "transitions", "classes", "random"] = Field(
         default="auto",
         description="first values: factors of the log's transition matrix, real sequences of classes of "
         "events, or random; auto takes transitions for logs, classes for texts",
     )
+    form: Literal["factors", "table", "tucker"] = Field(
+        default="factors",
+        description="what is learnt: latents and decoder, a table of the logits of all events at all "
+        "positions, or Tucker factors of sequences and positions whose product the latents are",
+    )
+    user_rank: int | None = Field(
+        default=None,
+        ge=1,
+        description="rank over sequences (tucker); as high as any latents need if left out",
+    )
+    time_rank: int | None = Field(
+        default=None,
+        ge=1,
+        description="rank over positions (tucker); as high as any latents need if left out",
+    )
+
+    @model_validator(mode="after")
+    def _refuse_what_others_have(self) -> "SummarySettings":
+        refuse_what_others_have(self, self.form, {name: ("tucker",) for name in ("user_rank", "time_rank")})
+        return self
 
 
 class InnerSettings(Settings):
