@@ -6,7 +6,7 @@ import numpy as np
 
 from farzi.data import Data
 from farzi.distillation.clipping import RunningClip
-from farzi.distillation.execution import EXECUTIONS, chosen_execution
+from farzi.distillation.execution import EXECUTIONS, GRADIENTS, chosen_execution
 from farzi.distillation.loop import InnerLoop
 from farzi.distillation.objectives import MetaMatching, Objective
 from farzi.distillation.outer import Outer
@@ -17,7 +17,7 @@ from farzi.distillation.weights import Fresh, Mixed, Pretrained, Theta, Weights
 from farzi.distillation.window import Window
 from farzi.errors import FarziError
 from farzi.evaluation import kind_of
-from farzi.recipe import Recipe, another
+from farzi.recipe import InnerSettings, Recipe, another
 from farzi.summary import (
     FEEDS,
     FORMS,
@@ -31,7 +31,6 @@ from farzi.summary import (
     chosen_feed,
 )
 from farzi.training import NextEvent, make_student
-from farzi.unroll import Store
 
 
 def refuse_contradictions(recipe: Recipe) -> None:
@@ -50,10 +49,22 @@ def refuse_contradictions(recipe: Recipe) -> None:
         )
     if recipe.summary.form == "table" and inner.soft_events == "factored":
         raise FarziError("--form table has no factors: leave --soft-events out")
+    if inner.gradient == "algorithm-1":
+        _refuse_for_algorithm_1(inner)
     if recipe.student.name in inner.students:
         raise FarziError(f"--students: {recipe.student.name} is the student already; name others only")
     if recipe.student.hidden % (recipe.student.heads or 1):
         raise FarziError(f"--heads {recipe.student.heads} does not divide --hidden {recipe.student.hidden}")
+
+
+def _refuse_for_algorithm_1(inner: InnerSettings) -> None:
+    if inner.optimizer != "adam":
+        raise FarziError(f"--gradient algorithm-1 runs Adam backwards, not {inner.optimizer}")
+    if inner.weight_decay:
+        raise FarziError("--gradient algorithm-1 runs Adam backwards without --weight-decay; leave that out")
+    for name in ("beta1", "beta2"):
+        if getattr(inner, name) == 0:
+            raise FarziError(f"--gradient algorithm-1 divides by --{name}, which is 0")
 
 
 STARTS: dict[str, Start] = {"transitions": Transitions(), "classes": Classes(), "random": Gaussian()}
@@ -117,7 +128,7 @@ def inner_loop(recipe: Recipe, start: Summary, objective: Objective) -> InnerLoo
         recipe.inner.batch,
         recipe.seed,
         EXECUTIONS[chosen_execution(recipe, student)[0]](),
-        Store(),
+        GRADIENTS[recipe.inner.gradient],
     )
 
 

@@ -1,11 +1,20 @@
 """How a recipe's inner loop is carried out, and why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+
+import torch
 
 from farzi.recipe import Recipe
 from farzi.students import Student
-from farzi.unroll import Compiled, Eager, Execution, interpreter
+from farzi.unroll import Compiled, Eager, Execution, Invert, Memory, Store, interpreter
+
+GRADIENTS: Mapping[str, Memory] = {
+    "exact": Store(),
+    # In float32 the states that it recovers are wrong after some steps, which would hide its other fault.
+    "algorithm-1": Invert(torch.float64),
+}
+"""How the metagradient is made, by the names that a recipe uses."""
 
 TRACED = 30.0
 """Seconds of eager outer steps from which on tracing, some 3 seconds once, is repaid."""

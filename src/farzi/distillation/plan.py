@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from farzi.data import Data, crops
-from farzi.distillation.build import first_summary, form_of, inner_loop, students_of
+from farzi.distillation.build import first_summary, form_of, inner_loop, refuse_contradictions, students_of
 from farzi.distillation.execution import chosen_execution
 from farzi.distillation.loop import InnerLoop
 from farzi.distillation.objectives import Episode, MetaMatching, Objective
@@ -23,6 +23,7 @@ from farzi.summary import Summary, chosen_feed
 from farzi.training import EventTraining
 from farzi.unroll import Budget, Memory, Optimizer, Plan, State, plan
 from farzi.unroll.execution import TreeLoss
+from farzi.unroll.plan import MEMORIES
 from farzi.unroll.trees import bytes_of, tree_leaves, with_leaves
 
 ROUNDS = 3
@@ -84,12 +85,13 @@ def plan_run(
     Args:
         recipe: the whole run.
         dataset: its log.
-        memories: strategies for the window, as for `farzi.unroll.plan`.
+        memories: strategies for the window, as for `farzi.unroll.plan`; that of the recipe is among them.
 
     Raises:
-        FarziError: the log is too small.
+        FarziError: the recipe contradicts itself, or the log is too small.
         ValueError: nothing fits in the bytes given.
     """
+    refuse_contradictions(recipe)
     start = first_summary(recipe, dataset)
     objective = MetaMatching(students_of(recipe, dataset, []))
     runs = objective.group
@@ -108,7 +110,7 @@ def plan_run(
         data,
         episode.optimizer,
         episode.batches,
-        memories,
+        _with_used(MEMORIES if memories is None else memories, loop.memory),
         execution=loop.execution,
         calibrate=ROUNDS,
     )
@@ -141,6 +143,10 @@ def plan_run(
         + measured / training.every,
         reference_steps=training.steps,
     )
+
+
+def _with_used(memories: Sequence[Memory | Budget | str], used: Memory) -> Sequence[Memory | Budget | str]:
+    return memories if used in memories else [used, *memories]
 
 
 @dataclass(frozen=True, eq=False)

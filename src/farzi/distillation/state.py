@@ -65,7 +65,7 @@ class Run:
         progress.message("training one student on the full data, to measure against")
         run = cls(recipe, dataset, progress, start, recipe_reference(recipe, dataset))
         run.started = started
-        run.precision = short_check(run.outer, unchecked, progress)
+        run.precision = short_check(run.outer, unchecked, progress, recipe.inner.gradient)
         run.measure()
         return run
 

@@ -178,11 +178,16 @@ class InnerSettings(Settings):
         description="where inner runs begin: fresh weights, weights on the way of a full-data training, "
         "or either",
     )
+    gradient: Literal["exact", "algorithm-1"] = Field(
+        default="exact",
+        description="the metagradient: exact, or by Algorithm 1 of the paper, which runs Adam backwards and "
+        "leaves out what goes through its second moment",
+    )
     pool: int = Field(
         default=16,
         ge=0,
         description="inner runs kept under way, each continued from outer step to outer step; 0 begins a new "
-        "run each time",
+        "run each time, and draws where its window ends",
     )
     students: tuple[StudentName, ...] = Field(
         default=(),
