@@ -4,8 +4,10 @@ from farzi.distillation.check import check_recipe as check_recipe
 from farzi.distillation.distill import distill as distill
 from farzi.distillation.loop import InnerLoop as InnerLoop
 from farzi.distillation.objectives import Episode as Episode
+from farzi.distillation.objectives import GradientMatching as GradientMatching
 from farzi.distillation.objectives import MetaMatching as MetaMatching
 from farzi.distillation.objectives import Objective as Objective
+from farzi.distillation.objectives import TrajectoryMatching as TrajectoryMatching
 from farzi.distillation.outer import Outer as Outer
 from farzi.distillation.outer import StepReport as StepReport
 from farzi.distillation.plan import RunPlan as RunPlan
@@ -31,6 +33,7 @@ __all__ = [
     "Anew",
     "Episode",
     "Fresh",
+    "GradientMatching",
     "InnerLoop",
     "Line",
     "MetaMatching",
@@ -46,6 +49,7 @@ __all__ = [
     "Runs",
     "StepReport",
     "Students",
+    "TrajectoryMatching",
     "Validation",
     "Weights",
     "Window",

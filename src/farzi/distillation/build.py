@@ -1,6 +1,6 @@
 """From a recipe's settings to the values that they name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from farzi.data import Data
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.execution import EXECUTIONS, GRADIENTS, chosen_execution
 from farzi.distillation.loop import InnerLoop
-from farzi.distillation.objectives import MetaMatching, Objective
+from farzi.distillation.objectives import GradientMatching, MetaMatching, Objective, TrajectoryMatching
 from farzi.distillation.outer import Outer
 from farzi.distillation.runs import Anew, Pool, Runs
 from farzi.distillation.students import Line, Students
@@ -17,7 +17,7 @@ from farzi.distillation.weights import Fresh, Mixed, Pretrained, Theta, Weights
 from farzi.distillation.window import Window
 from farzi.errors import FarziError
 from farzi.evaluation import kind_of
-from farzi.recipe import InnerSettings, Recipe, another
+from farzi.recipe import Recipe, StudentSettings, another
 from farzi.summary import (
     FEEDS,
     FORMS,
@@ -50,14 +50,23 @@ def refuse_contradictions(recipe: Recipe) -> None:
     if recipe.summary.form == "table" and inner.soft_events == "factored":
         raise FarziError("--form table has no factors: leave --soft-events out")
     if inner.gradient == "algorithm-1":
-        _refuse_for_algorithm_1(inner)
+        _refuse_for_algorithm_1(recipe)
+    if recipe.outer.objective == "trajectories" and (inner.students or inner.weights != "fresh"):
+        named = "--students" if inner.students else f"--weights {inner.weights}"
+        raise FarziError(
+            "--objective trajectories: inner runs begin on the way of the student's own full-data trainings; "
+            f"leave {named} out"
+        )
     if recipe.student.name in inner.students:
         raise FarziError(f"--students: {recipe.student.name} is the student already; name others only")
     if recipe.student.hidden % (recipe.student.heads or 1):
         raise FarziError(f"--heads {recipe.student.heads} does not divide --hidden {recipe.student.hidden}")
 
 
-def _refuse_for_algorithm_1(inner: InnerSettings) -> None:
+def _refuse_for_algorithm_1(recipe: Recipe) -> None:
+    inner = recipe.inner
+    if recipe.outer.objective == "gradients":
+        raise FarziError("--gradient algorithm-1 runs Adam backwards, and --objective gradients runs none")
     if inner.optimizer != "adam":
         raise FarziError(f"--gradient algorithm-1 runs Adam backwards, not {inner.optimizer}")
     if inner.weight_decay:
@@ -95,16 +104,24 @@ def form_of(recipe: Recipe) -> Form:
     return FORMS[recipe.summary.form](recipe.summary)
 
 
-WEIGHTS: Mapping[str, Callable[[Weights, list[Theta]], Weights]] = {
-    "fresh": lambda fresh, trajectory: fresh,
-    "pretrained": lambda fresh, trajectory: Pretrained(trajectory),
-    "mixed": lambda fresh, trajectory: Mixed(fresh, Pretrained(trajectory)),
+Trajectories = Sequence[Sequence[Theta]]
+"""Weights on the ways of full-data trainings."""
+
+
+def _pretrained(trajectories: Trajectories) -> Weights:
+    return Pretrained([theta for trajectory in trajectories for theta in trajectory])
+
+
+WEIGHTS: Mapping[str, Callable[[Weights, Trajectories], Weights]] = {
+    "fresh": lambda fresh, trajectories: fresh,
+    "pretrained": lambda fresh, trajectories: _pretrained(trajectories),
+    "mixed": lambda fresh, trajectories: Mixed(fresh, _pretrained(trajectories)),
 }
 """Where inner runs begin, by the names that a recipe uses."""
 
 
 def outer_loop(
-    recipe: Recipe, dataset: Data, start: Summary, clip: RunningClip, trajectory: list[Theta]
+    recipe: Recipe, dataset: Data, start: Summary, clip: RunningClip, trajectories: Trajectories
 ) -> Outer:
     """The outer loop before its first step.
 
@@ -113,10 +130,37 @@ def outer_loop(
         dataset: the log.
         start: the summary that it changes, in the recipe's form.
         clip: of the metagradient.
-        trajectory: weights on the way of a full-data training; empty where inner runs begin with fresh ones.
+        trajectories: weights on the ways of full-data trainings, where they are needed
+            (`farzi.distillation.reference`); else empty.
+
+    Raises:
+        FarziError: the trajectories are too short for the objective.
     """
-    objective = MetaMatching(students_of(recipe, dataset, trajectory))
+    objective = objective_of(recipe, dataset, trajectories)
     return Outer(start, form_of(recipe), objective, inner_loop(recipe, start, objective), clip)
+
+
+def objective_of(recipe: Recipe, dataset: Data, trajectories: Trajectories) -> Objective:
+    """What a recipe's summary is learnt for; arguments and errors as for `outer_loop`."""
+    return OBJECTIVES[recipe.outer.objective](recipe, dataset, trajectories)
+
+
+def _trajectory_matching(recipe: Recipe, dataset: Data, trajectories: Trajectories) -> TrajectoryMatching:
+    ahead, shortest = recipe.outer.ahead or 1, min(map(len, trajectories), default=0)
+    if shortest <= ahead:
+        raise FarziError(
+            f"--ahead {ahead}: a full-data training ended after {max(0, shortest - 1)} measurements; lower it"
+        )
+    runs = group(_student(recipe, dataset, recipe.student), recipe.outer.runs)
+    return TrajectoryMatching(runs, trajectories, ahead, recipe.seed)
+
+
+OBJECTIVES: Mapping[str, Callable[[Recipe, Data, Trajectories], Objective]] = {
+    "meta": lambda *of: MetaMatching(_students(*of)),
+    "gradients": lambda *of: GradientMatching(_students(*of)),
+    "trajectories": _trajectory_matching,
+}
+"""By the names that a recipe uses."""
 
 
 def inner_loop(recipe: Recipe, start: Summary, objective: Objective) -> InnerLoop:
@@ -132,22 +176,25 @@ def inner_loop(recipe: Recipe, start: Summary, objective: Objective) -> InnerLoo
     )
 
 
-def students_of(recipe: Recipe, dataset: Data, trajectory: list[Theta]) -> Students:
+def _students(recipe: Recipe, dataset: Data, trajectories: Trajectories) -> Students:
     """The students in training on the summary."""
     names = (recipe.student.name, *recipe.inner.students)
-    lines = [_line(recipe, dataset, name, trajectory) for name in names]
+    lines = [_line(recipe, dataset, name, trajectories) for name in names]
     return Students(lines, dataset.train, recipe.outer.batch, recipe.seed)
 
 
-def _line(recipe: Recipe, dataset: Data, name: str, trajectory: list[Theta]) -> Line:
+def _line(recipe: Recipe, dataset: Data, name: str, trajectories: Trajectories) -> Line:
     """The inner runs of the student of that name, else as large as the recipe's."""
     settings = another(recipe.student, name)
-    student = make_student(settings, len(dataset.vocabulary), recipe.summary.length, recipe.seed)
-    loss = NextEvent(student)
+    loss = _student(recipe, dataset, settings)
     fresh = Fresh(loss, settings, len(dataset.vocabulary), recipe.summary.length)
-    weights = WEIGHTS[recipe.inner.weights](fresh, trajectory)
+    weights = WEIGHTS[recipe.inner.weights](fresh, trajectories)
     runs = group(loss, recipe.outer.runs)
     return Line(runs, _inner_runs(recipe, runs.weights(weights)))
+
+
+def _student(recipe: Recipe, dataset: Data, settings: StudentSettings) -> NextEvent:
+    return NextEvent(make_student(settings, len(dataset.vocabulary), recipe.summary.length, recipe.seed))
 
 
 def _inner_runs(recipe: Recipe, weights: Weights) -> Runs:

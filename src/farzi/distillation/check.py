@@ -11,7 +11,7 @@ from farzi.distillation.build import first_summary, outer_loop, refuse_contradic
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.outer import Outer
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import recipe_reference
+from farzi.distillation.reference import needs_trajectories, recipe_reference
 from farzi.errors import FarziError
 from farzi.files import finite_values
 from farzi.recipe import Recipe
@@ -45,11 +45,11 @@ def check_recipe(
     refuse_contradictions(recipe)
     dataset = dataset or load_data(recipe.data)
     start = first_summary(recipe, dataset)
-    trajectory = []
-    if recipe.inner.weights != "fresh":
-        (progress or Progress()).message("training one student on the full data, where inner runs begin")
-        trajectory = recipe_reference(recipe, dataset).trajectory
-    run = outer_loop(recipe, dataset, start, RunningClip(), trajectory).as_run()
+    trajectories = []
+    if needs_trajectories(recipe):
+        (progress or Progress()).message("training on the full data, where inner runs begin")
+        trajectories = recipe_reference(recipe, dataset).trajectories
+    run = outer_loop(recipe, dataset, start, RunningClip(), trajectories).as_run()
     state: State | None = run["state"]
     run["state"] = state and State(state.step, tuple(slot.to(dtype) for slot in state.slots))
     for name in ("theta0", "data"):

@@ -11,16 +11,23 @@ import torch
 from torch import Tensor
 
 from farzi.data import Data, crops
-from farzi.distillation.build import first_summary, form_of, inner_loop, refuse_contradictions, students_of
+from farzi.distillation.build import (
+    first_summary,
+    form_of,
+    inner_loop,
+    objective_of,
+    refuse_contradictions,
+)
 from farzi.distillation.execution import chosen_execution
 from farzi.distillation.loop import InnerLoop
-from farzi.distillation.objectives import Episode, MetaMatching, Objective
+from farzi.distillation.objectives import Episode, Objective
+from farzi.distillation.reference import trainings
 from farzi.distillation.runs import Point
 from farzi.distillation.weights import Theta
 from farzi.evaluation import kind_of
 from farzi.recipe import Recipe
 from farzi.summary import Summary, chosen_feed
-from farzi.training import EventTraining
+from farzi.training import EventTraining, NextEvent, make_student
 from farzi.unroll import Budget, Memory, Optimizer, Plan, State, plan
 from farzi.unroll.execution import TreeLoss
 from farzi.unroll.plan import MEMORIES
@@ -93,10 +100,12 @@ def plan_run(
     """
     refuse_contradictions(recipe)
     start = first_summary(recipe, dataset)
-    objective = MetaMatching(students_of(recipe, dataset, []))
+    student = make_student(recipe.student, len(dataset.vocabulary), recipe.summary.length, recipe.seed)
+    weights = NextEvent(student).parameters_of(student)  # any will do
+    objective = objective_of(recipe, dataset, [[weights] * (1 + (recipe.outer.ahead or 1))])
     runs = objective.group
-    loss, student = runs.loss, runs.loss.student
-    theta = runs.weights(lambda rng: loss.parameters_of(student))(np.random.default_rng())
+    loss = runs.loss
+    theta = runs.joined([weights] * runs.runs)
     execution, because = chosen_execution(recipe, student)
     name, feed_because = chosen_feed(recipe.inner, start)
     loop = inner_loop(recipe, start, objective)
@@ -137,11 +146,9 @@ def plan_run(
         outer_steps=recipe.outer.steps,
         validations=1 + -(-recipe.outer.steps // recipe.outer.validate_every),
         seconds_validation=recipe.outer.validate_students * (recipe.inner.steps * train_step + measured),
-        seconds_reference_step=_seconds(
-            lambda: _gradient(lambda one: loss.at(one, windows), loss.parameters_of(student))
-        )
+        seconds_reference_step=_seconds(lambda: _gradient(lambda one: loss.at(one, windows), weights))
         + measured / training.every,
-        reference_steps=training.steps,
+        reference_steps=trainings(recipe) * training.steps,
     )
 
 

@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Self
@@ -14,7 +16,7 @@ from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.clipping import RunningClip, Smoothness
 from farzi.distillation.outer import StepReport, cosine
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import Reference, recipe_reference
+from farzi.distillation.reference import Reference, recipe_reference, trainings
 from farzi.distillation.validation import Validation, validate
 from farzi.distillation.weights import Theta
 from farzi.errors import FarziError
@@ -42,7 +44,7 @@ class Run:
     ) -> None:
         self.recipe, self.dataset, self.progress, self.full = recipe, dataset, progress, full
         self.clip, self.smoothness = RunningClip(recipe.outer.clip), Smoothness()
-        self.outer = outer_loop(recipe, dataset, start, self.clip, full.trajectory)
+        self.outer = outer_loop(recipe, dataset, start, self.clip, full.trajectories)
         self.data = fingerprint(dataset)
         self.reports: list[StepReport] = []  # since the last measurement
         self.history: list[dict[str, Any]] = []
@@ -62,7 +64,8 @@ class Run:
             FarziError: the metagradient is not precise, and `unchecked` does not allow that.
         """
         started = time.monotonic()
-        progress.message("training one student on the full data, to measure against")
+        several = "one student" if trainings(recipe) == 1 else f"{trainings(recipe)} students"
+        progress.message(f"training {several} on the full data, to measure against")
         run = cls(recipe, dataset, progress, start, recipe_reference(recipe, dataset))
         run.started = started
         run.precision = short_check(run.outer, unchecked, progress, recipe.inner.gradient)
@@ -81,7 +84,8 @@ class Run:
         refuse_another(there, recipe, values["data"], dataset, out, "an unfinished run")
         now, best = saved.part("outer"), saved.part("best")
         start = form_of(recipe).summary(now, temperature)
-        full = Reference(values["full"]["figures"], values["full"]["seconds"], _trajectory(saved))
+        first, *others = _trajectories(saved)
+        full = Reference(values["full"]["figures"], values["full"]["seconds"], first, others)
         run = cls(recipe, dataset, progress, start, full)
         run.outer.restore(now, values["step"])
         run.best_score = values["best"]
@@ -149,8 +153,9 @@ class Run:
         """The state, to go on from later."""
         tensors = {f"outer/{name}": value for name, value in self.outer.tensors().items()}
         tensors |= {"best/latents": self.best.latents, "best/decoder": self.best.decoder}
-        for k, theta in enumerate(self.full.trajectory):
-            tensors |= {f"trajectory/{k}/{name}": value for name, value in theta.items()}
+        for place, trajectory in zip(_places(), self.full.trajectories):
+            for k, theta in enumerate(trajectory):
+                tensors |= {f"{place}/{k}/{name}": value for name, value in theta.items()}
         values = {
             "recipe": self.recipe.to_yaml(),
             "data": self.data,
@@ -212,12 +217,23 @@ def refuse_another(
         )
 
 
-def _trajectory(saved: Checkpoint) -> list[Theta]:
-    thetas: dict[str, Theta] = {}
-    for name, value in saved.part("trajectory").items():
-        k, _, parameter = name.partition("/")
-        thetas.setdefault(k, {})[parameter] = value
-    return list(thetas.values())
+def _places() -> Iterator[str]:
+    """What the names of the tensors of one trajectory after the other begin with."""
+    return (f"trajectory{k or ''}" for k in count())
+
+
+def _trajectories(saved: Checkpoint) -> list[list[Theta]]:
+    """Those that were saved; the first one is there even if it is empty."""
+    found = []
+    for place in _places():
+        thetas: dict[str, Theta] = {}
+        for name, value in saved.part(place).items():
+            k, _, parameter = name.partition("/")
+            thetas.setdefault(k, {})[parameter] = value
+        if found and not thetas:
+            return found
+        found.append(list(thetas.values()))
+    return found
 
 
 def _line(

@@ -211,6 +211,24 @@ class InnerSettings(Settings):
 class OuterSettings(Settings):
     """The learning of the summary."""
 
+    objective: Literal["meta", "gradients", "trajectories"] = Field(
+        default="meta",
+        description="what the summary is learnt for: that real events are predicted after a training on it, "
+        "that a student's gradients on it are those on real events, or that a window on it leads as far as a "
+        "stretch of a full-data training",
+    )
+    trajectories: int | None = Field(
+        default=None,
+        ge=1,
+        description="full-data trainings whose weights are kept (objective trajectories); 5 if left out",
+    )
+    ahead: int | None = Field(
+        default=None,
+        ge=1,
+        description="length of a stretch (objective trajectories) in measurements of the full-data training, "
+        "which come every 50 steps; 1 if left out",
+    )
+
     steps: int = Field(default=600, ge=1, description="outer steps, each of one metagradient")
     minutes: float | None = Field(
         default=None,
@@ -240,6 +258,12 @@ class OuterSettings(Settings):
     seen: Literal["keep", "exclude"] = Field(
         default="keep", description="whether items of a user's own history are ranked as well, or left out"
     )
+
+    @model_validator(mode="after")
+    def _refuse_what_others_have(self) -> "OuterSettings":
+        own = {name: ("trajectories",) for name in ("trajectories", "ahead")}
+        refuse_what_others_have(self, self.objective, own)
+        return self
 
 
 class Recipe(Settings):
