@@ -158,6 +158,8 @@ def test_compare_has_the_controls_that_are_named(place: Path):
     assert (place / "summary" / "comparison.png").exists()
     line = '--controls: there is no control "kcentre"; there are random, head, herding, k-centre'
     assert refused(*words, "random,kcentre") == line
+    line = "--controls has no effect beside --students (farzi compare --help)"
+    assert refused(*words, "random", "--students", "gru") == line
 
 
 def test_compare_trains_the_students_that_are_named(place: Path):

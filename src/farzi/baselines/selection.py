@@ -4,11 +4,12 @@ Both look at windows as `farzi.baselines.windows.features` describes them, which
 any model. Each pick reads all vectors once: of 100,000 windows 1,000 are picked in some seconds.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from farzi.baselines.windows import cut_with_features
+from farzi.baselines.windows import cut, cut_with_features
 from farzi.data import Sequences
 
 DIRECTIONS = 64
@@ -30,8 +31,7 @@ class Herding:
 
     def __call__(self, log: Sequences, length: int, count: int, rng: np.random.Generator) -> Sequences:
         """See `Subset`; nothing is drawn."""
-        windows, vectors = cut_with_features(log, length, self.directions)
-        return windows.select(herded(vectors, count))
+        return _picked(log, length, count, self.directions, herded)
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,32 @@ class KCentre:
 
     def __call__(self, log: Sequences, length: int, count: int, rng: np.random.Generator) -> Sequences:
         """See `Subset`."""
-        windows, vectors = cut_with_features(log, length, self.directions)
-        first = int(rng.integers(len(windows))) if len(windows) else 0
-        return windows.select(centres(vectors, count, first))
+
+        def from_one_drawn(vectors: np.ndarray, count: int) -> np.ndarray:
+            return centres(vectors, count, int(rng.integers(len(vectors))))
+
+        return _picked(log, length, count, self.directions, from_one_drawn)
+
+
+def _picked(
+    log: Sequences,
+    length: int,
+    count: int,
+    directions: int,
+    pick: Callable[[np.ndarray, int], np.ndarray],
+) -> Sequences:
+    """The windows that `pick` picks by their vectors; all of them where there are no more."""
+    windows, _ = cut(log, length)
+    if count >= len(windows):
+        return windows
+    windows, vectors = cut_with_features(log, length, directions)
+    return windows.select(pick(vectors, count))
 
 
 def herded(vectors: np.ndarray, count: int) -> np.ndarray:
     """Indices of at most `count` rows of vectors (n, d), in the order in which `Herding` picks them."""
     count = min(count, len(vectors))
     picked = np.zeros(count, np.int64)
-    if count == 0:
-        return picked
     mean = vectors.mean(0, dtype=np.float64)
     squares = np.einsum("nd,nd->n", vectors, vectors)
     short = np.zeros_like(mean)  # what the sum of those picked lacks of as many means
@@ -77,8 +92,6 @@ def centres(vectors: np.ndarray, count: int, first: int) -> np.ndarray:
     """Indices of at most `count` rows of vectors (n, d), from `first` on always the farthest one."""
     count = min(count, len(vectors))
     picked = np.zeros(count, np.int64)
-    if count == 0:
-        return picked
     squares = np.einsum("nd,nd->n", vectors, vectors)
     nearest = np.full(len(vectors), np.inf, vectors.dtype)
     latest = first

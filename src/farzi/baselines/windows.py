@@ -47,8 +47,6 @@ def features(windows: Sequences, directions: int) -> np.ndarray:
     windows and events than `directions`, these vectors are projected on the directions in which they are
     longest (truncated SVD): distances are those of the whole vectors as far as the directions see.
     """
-    if len(windows) == 0:
-        return np.zeros((0, 0), np.float32)
     weights = _weights(windows)
     smaller = min(cast(tuple[int, int], weights.shape))
     if smaller <= directions:

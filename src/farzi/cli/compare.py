@@ -35,11 +35,9 @@ from farzi.errors import FarziError
 @click.option(
     "--controls",
     type=Commas(),
-    default="random,head",
-    show_default=True,
     metavar="A,B,...",
     help="how real sequences are picked to compare with: random, head (the most active users'), herding "
-    "(together like the whole log), k-centre (none of the log far from all of them)",
+    "(together like the whole log), k-centre (none of the log far from all of them)  [default: random,head]",
 )
 @click.option(
     "--from",
@@ -60,7 +58,7 @@ def compare(
     seeds: int,
     max_steps: int | None,
     equal_bytes: bool,
-    controls: tuple[str, ...],
+    controls: tuple[str, ...] | None,
     file: str | None,
     students: tuple[str, ...] | None,
     seen: Literal["keep", "exclude"] | None,
@@ -86,6 +84,9 @@ def compare(
     from farzi.training import EventTraining
 
     names = students or ()
+    if names and controls is not None:
+        raise click.UsageError("--controls has no effect beside --students", click.get_current_context())
+    controls = controls or Effort.controls
     refuse_unknown("--students", "student", names, tuple(STUDENTS))
     refuse_unknown("--controls", "control", controls, tuple(SUBSETS))
     found = Folder.load(folder)
