@@ -7,8 +7,9 @@ import torch
 
 from farzi.data import Dataset
 from farzi.distillation import check_recipe, distill, plan_run
-from farzi.distillation.build import first_summary, form_of, outer_loop, refuse_contradictions
+from farzi.distillation.build import first_summary, form_of, outer_loop
 from farzi.distillation.clipping import RunningClip
+from farzi.distillation.contradictions import refuse_contradictions
 from farzi.errors import FarziError
 from farzi.recipe import InnerSettings, Recipe, SummarySettings
 from farzi.summary import Folder, top_events

@@ -7,7 +7,8 @@ import torch
 
 from farzi.data import Dataset
 from farzi.distillation import Outer, Progress, check_recipe, distill, plan_run
-from farzi.distillation.build import first_summary, outer_loop, refuse_contradictions
+from farzi.distillation.build import first_summary, outer_loop
+from farzi.distillation.contradictions import refuse_contradictions
 from farzi.errors import FarziError
 from farzi.recipe import InnerSettings, Recipe
 from farzi.unroll import Invert

@@ -28,8 +28,9 @@ from farzi.distillation import (
     plan_run,
     train_reference,
 )
-from farzi.distillation.build import first_summary, outer_loop, refuse_contradictions
+from farzi.distillation.build import first_summary, outer_loop
 from farzi.distillation.clipping import RunningClip
+from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.objectives.gradients import _apart
 from farzi.distillation.reference import recipe_reference
 from farzi.distillation.together import Group, group

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from farzi.distillation.build import refuse_contradictions
+from farzi.distillation.contradictions import refuse_contradictions
 from farzi.recipe import Recipe, differences, load_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"

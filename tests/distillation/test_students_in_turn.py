@@ -7,8 +7,9 @@ import torch
 
 from farzi.data import Dataset
 from farzi.distillation import MetaMatching, Students, distill
-from farzi.distillation.build import first_summary, outer_loop, refuse_contradictions
+from farzi.distillation.build import first_summary, outer_loop
 from farzi.distillation.clipping import RunningClip
+from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.outer import Outer
 from farzi.errors import FarziError
 from farzi.recipe import InnerSettings, Recipe

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from farzi.data import Data, load_data
-from farzi.distillation.build import first_summary, outer_loop, refuse_contradictions
+from farzi.distillation.build import first_summary, outer_loop
 from farzi.distillation.clipping import RunningClip
+from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.outer import Outer
 from farzi.distillation.progress import Progress
 from farzi.distillation.reference import needs_trajectories, recipe_reference

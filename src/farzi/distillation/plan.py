@@ -11,13 +11,8 @@ import torch
 from torch import Tensor
 
 from farzi.data import Data, crops
-from farzi.distillation.build import (
-    first_summary,
-    form_of,
-    inner_loop,
-    objective_of,
-    refuse_contradictions,
-)
+from farzi.distillation.build import first_summary, form_of, inner_loop, objective_of
+from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.execution import chosen_execution
 from farzi.distillation.loop import InnerLoop
 from farzi.distillation.objectives import Episode, Objective
