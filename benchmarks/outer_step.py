@@ -31,7 +31,7 @@ def main() -> None:
     recipe = load_recipe(args.recipe)
     dataset = load_dataset(recipe.data)
     outer = outer_loop(
-        recipe, dataset, first_summary(recipe, dataset), RunningClip(recipe.outer.clip), trajectory=[]
+        recipe, dataset, first_summary(recipe, dataset), RunningClip(recipe.outer.clip), trajectories=[]
     )
     times, losses = [], []
     for _ in range(args.steps):

@@ -125,15 +125,14 @@ def learnt(options: argparse.Namespace, out: Path) -> Folder:
 def in_recboles_order(summary: Summary, vocabulary: Vocabulary, dataset: Any) -> Summary:
     """The same summary with RecBole's numbers: event i is RecBole's item i, and 0 is padding in both.
 
-    A summary's events are softmax(latents @ decoder), so that putting the decoder's columns in another order
-    puts the events in it. Items of the summary that RecBole's data set does not have get no probability.
+    Items of the summary that RecBole's data set does not have get no probability.
 
     Raises:
         FarziError: RecBole's data set has an item that the summary does not know.
     """
     tokens = dataset.id2token(dataset.iid_field, range(1, dataset.item_num))
     order = torch.tensor([0, *vocabulary.encode(tokens.tolist())])
-    return Summary(summary.latents, summary.decoder[:, order], summary.temperature)
+    return summary.reordered(order)
 
 
 # RecBole

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from farzi.baselines import SUBSETS
 from farzi.cli import app
 
 
@@ -104,7 +105,7 @@ def test_evaluate_refuses_what_is_no_student(place: Path):
     )
 
 
-@pytest.mark.parametrize("on", ["full", "random", "head"])
+@pytest.mark.parametrize("on", ["full", *SUBSETS])
 def test_train_on_real_events(place: Path, tmp_path: Path, on: str):
     out = tmp_path / "s.safetensors"
     data = () if on == "full" else ("--sequences", "2")
@@ -148,6 +149,17 @@ def test_compare_prints_a_table_and_writes_the_rows(place: Path):
 
 
 QUICK = ("--seeds", "2", "--max-steps", "3", "--no-equal-bytes")
+
+
+def test_compare_has_the_controls_that_are_named(place: Path):
+    words = ("compare", place / "summary", *QUICK, "--controls")
+    rows = json.loads(read(*words, "herding, k-centre", "--json"))
+    assert {row["trained_on"] for row in rows} == {"full", "summary", "herding", "k-centre"}
+    assert (place / "summary" / "comparison.png").exists()
+    line = '--controls: there is no control "kcentre"; there are random, head, herding, k-centre'
+    assert refused(*words, "random,kcentre") == line
+    line = "--controls has no effect beside --students (farzi compare --help)"
+    assert refused(*words, "random", "--students", "gru") == line
 
 
 def test_compare_trains_the_students_that_are_named(place: Path):

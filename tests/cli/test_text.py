@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from farzi.baselines import SUBSETS
 from farzi.cli import app
 
 
@@ -87,7 +88,7 @@ def test_inspect_prints_sentences(place: Path):
     assert set(said) <= set(sentences(300).split()) | {"<eos>", "<unk>"}
 
 
-@pytest.mark.parametrize("on", ["summary", "full", "random", "head"])
+@pytest.mark.parametrize("on", ["summary", "full", *SUBSETS])
 def test_students_are_trained_and_measured_on_text(place: Path, tmp_path: Path, on: str):
     out = tmp_path / "s.safetensors"
     read("train", place / "out", "--on", on, "--out", out)

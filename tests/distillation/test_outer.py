@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from farzi.data import Dataset, crops
-from farzi.distillation import Anew, Fresh, Outer, Pool
+from farzi.distillation import Anew, Fresh, InnerLoop, Line, MetaMatching, Outer, Pool, Students
 from farzi.distillation.clipping import RunningClip
-from farzi.distillation.outer import Line, cosine
+from farzi.distillation.outer import cosine
 from farzi.distillation.together import group
 from farzi.distillation.window import Window
 from farzi.recipe import InnerSettings, StudentSettings
-from farzi.summary import Factored, Feed, Gaussian, Size, Summary, Whole
+from farzi.summary import Factored, Factors, Feed, Gaussian, Size, Summary, Whole
 from farzi.training import NextEvent, make_optimizer, make_student
-from farzi.unroll import Adam, Eager, unroll
+from farzi.unroll import Adam, Eager, Store, unroll
 
 SETTINGS = StudentSettings(hidden=6)
 STEPS, WINDOW, SKIP, BATCH, SEED = 7, 3, 2, 5, 11
@@ -58,19 +58,9 @@ def made(
     ahead = window.length
     runs = Pool(weights, STEPS, ahead, SKIP, pool) if pool else Anew(weights, STEPS, ahead, SKIP)
     clip = RecordingClip()
-    outer = Outer(
-        start,
-        [Line(several, runs)],
-        tiny.train,
-        window,
-        BATCH,
-        clip,
-        SEED,
-        Eager(),
-        feed or Whole(),
-        rows,
-    )
-    return outer, clip, fresh
+    students = Students([Line(several, runs)], tiny.train, BATCH, SEED)
+    loop = InnerLoop(window, feed or Whole(), rows, SEED, Eager(), Store())
+    return Outer(start, Factors(), MetaMatching(students), loop, clip), clip, fresh
 
 
 def by_autograd(

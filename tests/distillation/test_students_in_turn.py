@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from farzi.data import Dataset
-from farzi.distillation import distill
-from farzi.distillation.build import first_summary, outer_loop, refuse_contradictions
+from farzi.distillation import MetaMatching, Students, distill
+from farzi.distillation.build import first_summary, outer_loop
 from farzi.distillation.clipping import RunningClip
+from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.outer import Outer
 from farzi.errors import FarziError
 from farzi.recipe import InnerSettings, Recipe
@@ -24,20 +25,26 @@ def begin(recipe: Recipe, tiny: Dataset) -> Outer:
     return outer_loop(recipe, tiny, first_summary(recipe, tiny), RunningClip(), [])
 
 
+def students_of(outer: Outer) -> Students:
+    assert isinstance(outer.objective, MetaMatching)
+    return outer.objective.students
+
+
 def test_a_step_is_the_metagradient_of_the_student_whose_turn_it_is(tiny: Dataset, recipe: Recipe):
     outer = begin(with_students(recipe, "gru4rec"), tiny)
     seen: set[str] = set()
     for _ in range(12):
-        line, _, begun, windows = outer.draw()
+        episode, lines = outer.draw(), students_of(outer).lines
+        line = next(line for line in lines if line.group.inner == episode.inner)
         name = type(line.group.loss.student).__name__
         seen.add(name)
-        assert set(begun.theta) == set(line.group.loss.parameters_of(line.group.loss.student))
+        assert set(episode.theta) == set(line.group.loss.parameters_of(line.group.loss.student))
         with torch.no_grad():
-            assert line.group.outer(begun.theta, windows).isfinite()
-        before = {k: other.runs.tensors() for k, other in enumerate(outer._lines) if other is not line}
+            assert episode.outer(episode.theta).isfinite()
+        before = {k: other.runs.tensors() for k, other in enumerate(lines) if other is not line}
         outer.take_step(0.03)
         for k, kept in before.items():  # the other student's runs stand still
-            after = outer._lines[k].runs.tensors()
+            after = lines[k].runs.tensors()
             assert set(after) == set(kept)
             assert all(torch.equal(after[key], value) for key, value in kept.items())
     assert seen == {"SASRec", "GRU4Rec"}
@@ -45,7 +52,7 @@ def test_a_step_is_the_metagradient_of_the_student_whose_turn_it_is(tiny: Datase
 
 def test_the_first_student_alone_is_the_run_without_others(tiny: Dataset, recipe: Recipe):
     plain, several = begin(recipe, tiny), begin(with_students(recipe, "gru4rec"), tiny)
-    several._lines = several._lines[:1]
+    students_of(several).lines = students_of(several).lines[:1]
     for _ in range(3):
         assert plain.take_step(0.03) == several.take_step(0.03)
 

@@ -111,6 +111,16 @@ def test_the_controls_at_equal_bytes_may_be_left_out(tiny: Dataset, summary: Sum
     assert [entry.trained_on for entry in few.measured] == KINDS[:4]
 
 
+def test_other_controls_are_trained_where_asked_for(tiny: Dataset, summary: Summary, recipe: Recipe):
+    effort = replace(EFFORT, controls=("herding", "k-centre"))
+    found = compare(summary, tiny, recipe, effort=effort)
+    names = ["full", "summary", "herding", "k-centre", "herding, equal bytes", "k-centre, equal bytes"]
+    assert [entry.trained_on for entry in found.measured] == names
+    assert [entry.sequences for entry in found.measured][1:4] == [6, 6, 6]
+    none = compare(summary, tiny, recipe, effort=replace(EFFORT, controls=()))
+    assert [entry.trained_on for entry in none.measured] == ["full", "summary"]
+
+
 def made(full: float, summary: float, distilling: float | None) -> Comparison:
     def entry(name: str, seconds: float) -> Measured:
         return Measured(name, 1, 1, seconds, {"HR@10": np.zeros((2, 3))}, 0.1)

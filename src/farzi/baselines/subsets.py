@@ -1,8 +1,8 @@
 """Real sequences picked from the log, as controls of the same size as a summary.
 
-Each user's history is cut into windows of at most `length` events, counted from its end. A subset takes the
-last window of one user after the other; only when all users have given one, their second to last windows, and
-so on. The order of users is what the subsets differ in.
+Each user's history is cut into windows of at most `length` events, counted from its end. `Random` and `Head`
+take the last window of one user after the other; only when all users have given one, their second to last
+windows, and so on. The order of users is what they differ in.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from farzi.baselines.windows import cut
 from farzi.data import Sequences
 
 
@@ -46,15 +47,5 @@ def bytes_per_event(vocabulary: int) -> int:
 
 def _windows(log: Sequences, users: np.ndarray, length: int, count: int) -> Sequences:
     """Windows from the end, turn by turn over `users`; those of one event teach nothing and are left out."""
-    ends = log.lengths[users]
-    picked: list[np.ndarray] = []
-    turn = 0
-    while len(picked) < count:
-        alive = np.flatnonzero(ends - turn * length > 1)
-        if len(alive) == 0:
-            break
-        for place in alive[: count - len(picked)]:
-            end = int(ends[place]) - turn * length
-            picked.append(log[int(users[place])][max(0, end - length) : end])
-        turn += 1
-    return Sequences.from_lists(picked)
+    windows, turn = cut(log.select(users), length)
+    return windows.select(np.argsort(turn, kind="stable")[:count])

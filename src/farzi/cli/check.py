@@ -62,7 +62,7 @@ def _print(found: "Check") -> None:
     from farzi.unroll.verdict import AGREEMENT, COSINE, SMOOTHNESS
 
     rows = [
-        ("real loss after the run", f"{found.loss:.6g}", ""),
+        ("loss after the run", f"{found.loss:.6g}", ""),
         ("length of the metagradient", f"{found.norm:.4g}", ""),
         *(
             (f"its error along direction {k}", f"{one.error:.1e}", f"≤ {AGREEMENT:g}")

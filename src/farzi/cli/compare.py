@@ -33,6 +33,13 @@ from farzi.errors import FarziError
     help="also as many real sequences as fit in the summary's bytes: on a small log most of it, and slow",
 )
 @click.option(
+    "--controls",
+    type=Commas(),
+    metavar="A,B,...",
+    help="how real sequences are picked to compare with: random, head (the most active users'), herding "
+    "(together like the whole log), k-centre (none of the log far from all of them)  [default: random,head]",
+)
+@click.option(
     "--from",
     "file",
     metavar="FILE",
@@ -51,6 +58,7 @@ def compare(
     seeds: int,
     max_steps: int | None,
     equal_bytes: bool,
+    controls: tuple[str, ...] | None,
     file: str | None,
     students: tuple[str, ...] | None,
     seen: Literal["keep", "exclude"] | None,
@@ -59,12 +67,13 @@ def compare(
     """Train students on SUMMARY, on its whole log and on controls, and print how they do.
 
     The controls are sequences of random and of the most active users (of a text random and the longest
-    sentences), as many as the summary has, and as many as fit in its bytes. The table goes into the summary's
-    folder too: results.json, comparison.md, .json and .png.
+    sentences), as many as the summary has, and as many as fit in its bytes; --controls picks others. The
+    table goes into the summary's folder too: results.json, comparison.md, .json and .png.
 
     With --students it says whether a summary that was learnt with one architecture teaches others: how each
     does on it, of its own figure on the whole log. Its table goes to students.json and students.md.
     """
+    from farzi.baselines import SUBSETS
     from farzi.cli.logs import recorded_log
     from farzi.cli.progress import Shown
     from farzi.evaluation import Effort, transfer
@@ -75,14 +84,18 @@ def compare(
     from farzi.training import EventTraining
 
     names = students or ()
-    refuse_unknown(names, tuple(STUDENTS))
+    if names and controls is not None:
+        raise click.UsageError("--controls has no effect beside --students", click.get_current_context())
+    controls = controls or Effort.controls
+    refuse_unknown("--students", "student", names, tuple(STUDENTS))
+    refuse_unknown("--controls", "control", controls, tuple(SUBSETS))
     found = Folder.load(folder)
     recorded = found.recipe.data
     data = recorded if file is None else recorded.model_copy(update={"file": file})
     dataset = recorded_log(data, recorded, f"the summary in {folder}", found.run.get("data_sha256"))
     training = EventTraining() if max_steps is None else EventTraining(steps=max_steps)
     items = len(dataset.vocabulary) - 1
-    effort = Effort(seeds=seeds, training=training, equal_bytes=equal_bytes)
+    effort = Effort(seeds=seeds, training=training, equal_bytes=equal_bytes, controls=controls)
     seen = found.recipe.outer.seen if seen is None else seen
     if names:
         with Shown() as progress:
@@ -118,14 +131,20 @@ def compare(
         print_comparison(comparison, items)
 
 
-def refuse_unknown(names: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse a list of students with one that is not known, or named twice.
+def refuse_unknown(option: str, kind: str, names: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse the list of an option with a name that is not known, or named twice.
+
+    Args:
+        option: what the user calls it.
+        kind: what the names are of.
+        names: the list.
+        known: what there is.
 
     Raises:
         FarziError: there is one.
     """
     for name in names:
         if name not in known:
-            raise FarziError(f'--students: there is no student "{name}"; there are {", ".join(known)}')
+            raise FarziError(f'{option}: there is no {kind} "{name}"; there are {", ".join(known)}')
         if names.count(name) > 1:
-            raise FarziError(f"--students: {name} is named twice")
+            raise FarziError(f"{option}: {name} is named twice")

@@ -85,7 +85,7 @@ class Shown(Progress):
 
 
 def _losses(report: StepReport) -> str:
-    return f"real loss {report.loss:.3f}, metagradient {report.norm:.2g}"
+    return f"{report.figure.replace('_', ' ')} {report.loss:.3f}, metagradient {report.norm:.2g}"
 
 
 def _clock(seconds: float) -> str:

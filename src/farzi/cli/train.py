@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, metavar="FILE", help="where the student goes (.safetensors)")
 @click.option(
     "--on",
-    type=click.Choice(["summary", "full", "random", "head"]),
+    type=click.Choice(["summary", "full", "random", "head", "herding", "k-centre"]),
     default="summary",
     show_default=True,
-    help="the summary, all of its log, or the last events of --sequences random or most active users",
+    help="the summary, all of its log, or --sequences windows of it: of random or the most active users, or "
+    "picked as farzi compare --controls says",
 )
 @click.option(
     "--learning-rate",
@@ -39,7 +40,7 @@ def train(
 ) -> None:
     """Train a student from fresh random weights on SUMMARY, the folder of a summary.
 
-    Its recipe holds unless options say otherwise. With --on full, random or head SUMMARY may be left out;
+    Its recipe holds unless options say otherwise. With any other --on, SUMMARY may be left out;
     training stops when the validation events are predicted no better. If the summary's log has moved, --from
     says where it is now.
     """
@@ -97,15 +98,16 @@ def _on_events(
 ) -> tuple["StudentFile", "Trained"]:
     import numpy as np
 
-    from farzi.baselines import Head, Random
+    from farzi.baselines import SUBSETS
     from farzi.evaluation import kind_of
     from farzi.students import StudentFile, checksum_of_ids
     from farzi.training import EventTraining, train_on_events
 
     length, log = recipe.summary.length, dataset.train
     if on != "full":
-        subset = Random() if on == "random" else Head()
-        log = subset(dataset.pieces, length, recipe.summary.sequences, np.random.default_rng(recipe.seed))
+        log = SUBSETS[on](
+            dataset.pieces, length, recipe.summary.sequences, np.random.default_rng(recipe.seed)
+        )
     training = EventTraining() if rate is None else replace(EventTraining(), learning_rate=rate)
     kind = kind_of(dataset, recipe.outer.seen)
     trained = train_on_events(

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from farzi.data import Data, load_data
-from farzi.distillation.build import first_summary, outer_loop, refuse_contradictions
+from farzi.distillation.build import first_summary, outer_loop
 from farzi.distillation.clipping import RunningClip
+from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.outer import Outer
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import recipe_reference
+from farzi.distillation.reference import needs_trajectories, recipe_reference
 from farzi.errors import FarziError
 from farzi.files import finite_values
 from farzi.recipe import Recipe
@@ -29,8 +30,8 @@ def check_recipe(
 ) -> Check:
     """Check the metagradient of a recipe's first outer step; nothing is written.
 
-    The data that is moved are the summary's latents and decoder. One outer step moves each of their numbers
-    by the outer learning rate, as Adam's first one does.
+    The data that are moved are the numbers that are learnt: the summary's latents and decoder, or those of
+    its form. One outer step moves each of them by the outer learning rate, as Adam's first one does.
 
     Args:
         recipe: the whole run.
@@ -45,20 +46,20 @@ def check_recipe(
     refuse_contradictions(recipe)
     dataset = dataset or load_data(recipe.data)
     start = first_summary(recipe, dataset)
-    trajectory = []
-    if recipe.inner.weights != "fresh":
-        (progress or Progress()).message("training one student on the full data, where inner runs begin")
-        trajectory = recipe_reference(recipe, dataset).trajectory
-    run = outer_loop(recipe, dataset, start, RunningClip(), trajectory).as_run()
-    state: State = run["state"]
-    run["state"] = State(state.step, tuple(slot.to(dtype) for slot in state.slots))
+    trajectories = []
+    if needs_trajectories(recipe):
+        (progress or Progress()).message("training on the full data, where inner runs begin")
+        trajectories = recipe_reference(recipe, dataset).trajectories
+    run = outer_loop(recipe, dataset, start, RunningClip(), trajectories).as_run()
+    state: State | None = run["state"]
+    run["state"] = state and State(state.step, tuple(slot.to(dtype) for slot in state.slots))
     for name in ("theta0", "data"):
         tree: dict[str, Tensor] = run[name]
         run[name] = {key: value.to(dtype) for key, value in tree.items()}
     return check(**run, outer_step=recipe.outer.learning_rate, directions=directions, seed=recipe.seed)
 
 
-def short_check(outer: Outer, unchecked: bool, progress: Progress) -> dict[str, Any]:
+def short_check(outer: Outer, unchecked: bool, progress: Progress, gradient: str = "exact") -> dict[str, Any]:
     """Compare the next step's metagradient with float64; nothing moves, nothing is drawn.
 
     A metagradient that is not finite is left to the outer loop: it is not silent, and that gives up on it by
@@ -68,6 +69,7 @@ def short_check(outer: Outer, unchecked: bool, progress: Progress) -> dict[str, 
         outer: the outer loop.
         unchecked: go on, with a warning, where the precision is not enough.
         progress: hears the warning.
+        gradient: which metagradient the recipe asks for; one that is not exact is measured, not refused.
 
     Returns:
         What was found, as JSON values.
@@ -76,7 +78,11 @@ def short_check(outer: Outer, unchecked: bool, progress: Progress) -> dict[str, 
         FarziError: the precision is not enough.
     """
     found = compare_precision(**outer.as_run())
-    if found.cosine < COSINE:
+    if gradient != "exact":
+        progress.message(
+            f"the metagradient of {gradient} has a cosine of {found.cosine:.3g} with the exact one"
+        )
+    elif found.cosine < COSINE:
         if not unchecked:
             raise FarziError(f"the metagradient is {found.verdict}; --unchecked goes on all the same")
         progress.warning(f"the metagradient is {found.verdict}")

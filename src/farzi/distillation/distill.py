@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from farzi.data import Data, load_data
-from farzi.distillation.build import first_summary, refuse_contradictions
+from farzi.distillation.build import first_summary
 from farzi.distillation.checkpoint import Checkpoint
+from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.progress import Progress
 from farzi.distillation.state import Run, refuse_another
 from farzi.files import remove_leftovers, write_text_atomic

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from statistics import median
 from typing import Any
 
@@ -11,20 +11,28 @@ import torch
 from torch import Tensor
 
 from farzi.data import Data, crops
-from farzi.distillation.build import EXECUTIONS, chosen_execution, first_summary, inner_runs
+from farzi.distillation.build import first_summary, form_of, inner_loop, objective_of
+from farzi.distillation.contradictions import refuse_contradictions
+from farzi.distillation.execution import chosen_execution
+from farzi.distillation.loop import InnerLoop
+from farzi.distillation.objectives import Episode, Objective
+from farzi.distillation.reference import trainings
 from farzi.distillation.runs import Point
-from farzi.distillation.together import Alone, Group, group
 from farzi.distillation.weights import Theta
-from farzi.distillation.window import Window
 from farzi.evaluation import kind_of
 from farzi.recipe import Recipe
-from farzi.summary import FEEDS, Feed, Rows, Summary, chosen_feed
+from farzi.summary import Summary, chosen_feed
 from farzi.training import EventTraining, NextEvent, make_student
-from farzi.unroll import Budget, Memory, Plan, State, Store, plan
+from farzi.unroll import Budget, Memory, Optimizer, Plan, State, plan
+from farzi.unroll.execution import TreeLoss
+from farzi.unroll.plan import MEMORIES
 from farzi.unroll.trees import bytes_of, tree_leaves, with_leaves
 
 ROUNDS = 3
 """How often what lies outside the inner loop is timed."""
+
+REHEARSED = 300
+"""Outer steps whose draws are looked at."""
 
 
 @dataclass(frozen=True)
@@ -79,35 +87,38 @@ def plan_run(
     Args:
         recipe: the whole run.
         dataset: its log.
-        memories: strategies for the window, as for `farzi.unroll.plan`.
+        memories: strategies for the window, as for `farzi.unroll.plan`; that of the recipe is among them.
 
     Raises:
-        FarziError: the log is too small.
+        FarziError: the recipe contradicts itself, or the log is too small.
         ValueError: nothing fits in the bytes given.
     """
+    refuse_contradictions(recipe)
     start = first_summary(recipe, dataset)
     student = make_student(recipe.student, len(dataset.vocabulary), recipe.summary.length, recipe.seed)
-    loss = NextEvent(student)
-    runs = group(loss, recipe.outer.runs)
-    theta = runs.weights(lambda rng: loss.parameters_of(student))(np.random.default_rng())
+    weights = NextEvent(student).parameters_of(student)  # any will do
+    objective = objective_of(recipe, dataset, [[weights] * (1 + (recipe.outer.ahead or 1))])
+    runs = objective.group
+    loss = runs.loss
+    theta = runs.joined([weights] * runs.runs)
     execution, because = chosen_execution(recipe, student)
     name, feed_because = chosen_feed(recipe.inner, start)
-    feed = FEEDS[name]
+    loop = inner_loop(recipe, start, objective)
+    episode, plain_steps = _rehearsed(objective, start, loop, recipe.outer.steps)
     with torch.no_grad():
-        fed = feed(start)
+        fed = loop.feed(start)
     data = with_leaves(fed, [leaf.clone().requires_grad_() for leaf in tree_leaves(fed)])
     window = plan(
         runs.inner,
         theta,
         data,
-        Window.of(recipe.inner).ending(0),
-        Rows(start.sequences, recipe.inner.batch, recipe.seed).batches(0, recipe.inner.window),
-        memories,
-        execution=EXECUTIONS[execution](),
+        episode.optimizer,
+        episode.batches,
+        _with_used(MEMORIES if memories is None else memories, loop.memory),
+        execution=loop.execution,
         calibrate=ROUNDS,
     )
-    length, rng = student.length + 1, np.random.default_rng(recipe.seed)
-    real = torch.from_numpy(crops(dataset.train, length, recipe.outer.batch, rng))
+    rng = np.random.default_rng(recipe.seed)
     training = EventTraining()
     windows = torch.from_numpy(
         crops(
@@ -119,55 +130,78 @@ def plan_run(
     measured = _seconds(lambda: kind.evaluate(student, dataset.valid), rounds=1)
     return RunPlan(
         window=window,
-        used=Store(),
+        used=loop.memory,
         execution=execution,
         because=because,
         feed=name,
         feed_because=feed_because,
         summary_bytes=bytes_of(tree_leaves(fed)),
-        plain_steps=_plain_steps(recipe),
-        seconds_real=_seconds(lambda: _outside(start, feed, runs, theta, real)),
+        plain_steps=plain_steps,
+        seconds_real=_seconds(lambda: _outside(recipe, start, loop, episode, theta)),
         outer_steps=recipe.outer.steps,
         validations=1 + -(-recipe.outer.steps // recipe.outer.validate_every),
         seconds_validation=recipe.outer.validate_students * (recipe.inner.steps * train_step + measured),
-        seconds_reference_step=_seconds(lambda: _gradient(Alone(loss), loss.parameters_of(student), windows))
+        seconds_reference_step=_seconds(lambda: _gradient(lambda one: loss.at(one, windows), weights))
         + measured / training.every,
-        reference_steps=training.steps,
+        reference_steps=trainings(recipe) * training.steps,
     )
 
 
-def _plain_steps(recipe: Recipe) -> int:
-    """Inner steps that a run takes undifferentiated: its own draws, drawn here."""
-    taken = 0
-
-    def advance(theta: Theta, steps: int) -> Point:
-        nonlocal taken
-        taken += steps
-        return Point({}, State(steps, ()))
-
-    def nothing(rng: np.random.Generator) -> Theta:
-        return {}
-
-    runs, window = inner_runs(recipe, nothing), Window.of(recipe.inner)
-    for step in range(recipe.outer.steps):
-        point = runs.take(advance, np.random.default_rng([recipe.seed, 1, step]))
-        runs.put(Point({}, State(point.state.step + window.steps, ())))
-        if window.cools:  # to where the differentiated steps begin, and past them
-            taken += window.length
-    return taken
+def _with_used(memories: Sequence[Memory | Budget | str], used: Memory) -> Sequence[Memory | Budget | str]:
+    return memories if used in memories else [used, *memories]
 
 
-def _outside(start: Summary, feed: Feed, runs: Group, theta: Theta, real: Tensor) -> None:
+@dataclass(frozen=True, eq=False)
+class _Still(InnerLoop):
+    """Trains nobody: counts the steps that would be taken."""
+
+    taken: list[int] = field(default_factory=list)
+
+    def _trained(
+        self,
+        summary: Summary,
+        inner: TreeLoss,
+        theta: Theta,
+        state: State | None,
+        born: int,
+        optimizer: Optimizer,
+        steps: int,
+    ) -> Point:
+        self.taken.append(steps)
+        return Point(theta, State(steps + (0 if state is None else state.step), ()), born)
+
+
+def _rehearsed(
+    objective: Objective, summary: Summary, loop: InnerLoop, outer_steps: int
+) -> tuple[Episode, int]:
+    """An episode of the recipe's own student, and the inner steps that a run takes undifferentiated.
+
+    The draws are the run's own; of a long run those of the first `REHEARSED` steps stand for all.
+    """
+    still = _Still(**{part.name: getattr(loop, part.name) for part in fields(loop)})
+    steps, found = min(outer_steps, REHEARSED), None
+    for step in range(steps):
+        episode = objective.draw(step, summary, still)
+        if found is None or found.inner != objective.group.inner:
+            found = episode
+        age = (0 if episode.state is None else episode.state.step) + len(episode.batches)
+        episode.put(Point(episode.theta, State(age, ()), episode.born))
+    assert found is not None
+    return found, round(sum(still.taken) * outer_steps / steps)
+
+
+def _outside(recipe: Recipe, start: Summary, loop: InnerLoop, episode: Episode, theta: Theta) -> None:
     """What an outer step does before and after its window, the optimizer's step aside."""
-    latents, decoder = start.latents.detach().requires_grad_(), start.decoder.detach().requires_grad_()
-    leaves = tree_leaves(feed(Summary(latents, decoder, start.temperature)))
-    torch.autograd.grad(leaves, [latents, decoder], [torch.ones_like(leaf) for leaf in leaves])
-    _gradient(runs, theta, real)
+    form = form_of(recipe)
+    parts = {name: part.requires_grad_() for name, part in form.parts(start).items()}
+    leaves = tree_leaves(loop.feed(form.summary(parts, start.temperature)))
+    torch.autograd.grad(leaves, list(parts.values()), [torch.ones_like(leaf) for leaf in leaves])
+    _gradient(episode.outer, theta)
 
 
-def _gradient(runs: Group, theta: Theta, events: Tensor) -> None:
+def _gradient(loss: Callable[[Theta], Tensor], theta: Theta) -> None:
     leaves = {name: value.detach().requires_grad_() for name, value in theta.items()}
-    torch.autograd.grad(runs.outer(leaves, events), list(leaves.values()))
+    torch.autograd.grad(loss(leaves), list(leaves.values()))
 
 
 def _seconds(operation: Callable[[], Any], rounds: int = ROUNDS) -> float:

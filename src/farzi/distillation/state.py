@@ -2,19 +2,21 @@
 
 import math
 import time
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Self
 
 from farzi.data import Data, Text
 from farzi.data.fingerprint import fingerprint
-from farzi.distillation.build import outer_loop
+from farzi.distillation.build import form_of, outer_loop
 from farzi.distillation.check import short_check
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.clipping import RunningClip, Smoothness
 from farzi.distillation.outer import StepReport, cosine
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import Reference, recipe_reference
+from farzi.distillation.reference import Reference, recipe_reference, trainings
 from farzi.distillation.validation import Validation, validate
 from farzi.distillation.weights import Theta
 from farzi.errors import FarziError
@@ -42,7 +44,7 @@ class Run:
     ) -> None:
         self.recipe, self.dataset, self.progress, self.full = recipe, dataset, progress, full
         self.clip, self.smoothness = RunningClip(recipe.outer.clip), Smoothness()
-        self.outer = outer_loop(recipe, dataset, start, self.clip, full.trajectory)
+        self.outer = outer_loop(recipe, dataset, start, self.clip, full.trajectories)
         self.data = fingerprint(dataset)
         self.reports: list[StepReport] = []  # since the last measurement
         self.history: list[dict[str, Any]] = []
@@ -62,10 +64,11 @@ class Run:
             FarziError: the metagradient is not precise, and `unchecked` does not allow that.
         """
         started = time.monotonic()
-        progress.message("training one student on the full data, to measure against")
+        several = "one student" if trainings(recipe) == 1 else f"{trainings(recipe)} students"
+        progress.message(f"training {several} on the full data, to measure against")
         run = cls(recipe, dataset, progress, start, recipe_reference(recipe, dataset))
         run.started = started
-        run.precision = short_check(run.outer, unchecked, progress)
+        run.precision = short_check(run.outer, unchecked, progress, recipe.inner.gradient)
         run.measure()
         return run
 
@@ -80,8 +83,9 @@ class Run:
         there = parse_recipe(values["recipe"], f"the recipe in {out}")
         refuse_another(there, recipe, values["data"], dataset, out, "an unfinished run")
         now, best = saved.part("outer"), saved.part("best")
-        start = Summary(now["latents"], now["decoder"], temperature)
-        full = Reference(values["full"]["figures"], values["full"]["seconds"], _trajectory(saved))
+        start = form_of(recipe).summary(now, temperature)
+        first, *others = _trajectories(saved)
+        full = Reference(values["full"]["figures"], values["full"]["seconds"], first, others)
         run = cls(recipe, dataset, progress, start, full)
         run.outer.restore(now, values["step"])
         run.best_score = values["best"]
@@ -89,7 +93,8 @@ class Run:
         run.behind, run.lost, run.clip.mean = values["seconds"], values["lost"], values["clip_mean"]
         run.smoothness.norms.extend(values["norms"])
         run.smoothness.warned = values["warned"]
-        run.reports = [StepReport(*report) for report in values["reports"]]
+        figure = run.outer.objective.figure
+        run.reports = [StepReport(loss, norm, figure) for loss, norm in values["reports"]]
         run.history = values["history"]
         run.precision = values.get("precision")
         return run
@@ -139,7 +144,8 @@ class Run:
         best = result.score > self.best_score
         if best:
             self.best_score, self.best = result.score, self.outer.summary
-        self.history.append(_line(self.outer.step, self.reports, result, best))
+        line = _line(self.outer.step, self.outer.objective.figure, self.reports, result, best)
+        self.history.append(line)
         self.reports = []
         self.progress.validation(self.outer.step, result, best)
 
@@ -147,8 +153,9 @@ class Run:
         """The state, to go on from later."""
         tensors = {f"outer/{name}": value for name, value in self.outer.tensors().items()}
         tensors |= {"best/latents": self.best.latents, "best/decoder": self.best.decoder}
-        for k, theta in enumerate(self.full.trajectory):
-            tensors |= {f"trajectory/{k}/{name}": value for name, value in theta.items()}
+        for place, trajectory in zip(_places(), self.full.trajectories):
+            for k, theta in enumerate(trajectory):
+                tensors |= {f"{place}/{k}/{name}": value for name, value in theta.items()}
         values = {
             "recipe": self.recipe.to_yaml(),
             "data": self.data,
@@ -210,21 +217,34 @@ def refuse_another(
         )
 
 
-def _trajectory(saved: Checkpoint) -> list[Theta]:
-    thetas: dict[str, Theta] = {}
-    for name, value in saved.part("trajectory").items():
-        k, _, parameter = name.partition("/")
-        thetas.setdefault(k, {})[parameter] = value
-    return list(thetas.values())
+def _places() -> Iterator[str]:
+    """What the names of the tensors of one trajectory after the other begin with."""
+    return (f"trajectory{k or ''}" for k in count())
 
 
-def _line(step: int, reports: list[StepReport], result: Validation, best: bool) -> dict[str, Any]:
+def _trajectories(saved: Checkpoint) -> list[list[Theta]]:
+    """Those that were saved; the first one is there even if it is empty."""
+    found = []
+    for place in _places():
+        thetas: dict[str, Theta] = {}
+        for name, value in saved.part(place).items():
+            k, _, parameter = name.partition("/")
+            thetas.setdefault(k, {})[parameter] = value
+        if found and not thetas:
+            return found
+        found.append(list(thetas.values()))
+    return found
+
+
+def _line(
+    step: int, figure: str, reports: list[StepReport], result: Validation, best: bool
+) -> dict[str, Any]:
     """A line of history.jsonl: a measurement and the steps since the last; null for what is not finite."""
     losses = [report.loss for report in reports if math.isfinite(report.loss)]
     norms = [report.norm for report in reports if math.isfinite(report.norm)]
     return {
         "outer_step": step,
-        "real_loss": fmean(losses) if losses else None,
+        figure: fmean(losses) if losses else None,
         "metagradient_norm": {"median": median(norms), "min": min(norms), "max": max(norms)}
         if norms
         else None,

@@ -5,6 +5,7 @@ they are one run of stacked parameters (`farzi.unroll.stacked_loss`). The metagr
 less noise for more work, of which a machine that one small student does not fill does much at no cost.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ class Group(Protocol):
     Attributes:
         loss: a student's.
         inner: what their parameters are trained on; always the same function, by which compiled runs know it.
+        runs: how many.
     """
 
     @property
@@ -31,6 +33,17 @@ class Group(Protocol):
 
     @property
     def inner(self) -> TreeLoss: ...
+
+    @property
+    def runs(self) -> int: ...
+
+    def members(self, theta: Theta) -> list[Theta]:
+        """The parameters of each of them."""
+        ...
+
+    def joined(self, members: Sequence[Theta]) -> Theta:
+        """The way back."""
+        ...
 
     def outer(self, theta: Theta, windows: Tensor) -> Tensor:
         """The mean of their losses on real events."""
@@ -55,6 +68,20 @@ class Alone:
     def inner(self) -> TreeLoss:
         """See `Group`."""
         return self.loss.at
+
+    @property
+    def runs(self) -> int:
+        """See `Group`."""
+        return 1
+
+    def members(self, theta: Theta) -> list[Theta]:
+        """See `Group`."""
+        return [theta]
+
+    def joined(self, members: Sequence[Theta]) -> Theta:
+        """See `Group`."""
+        (theta,) = members
+        return theta
 
     def outer(self, theta: Theta, windows: Tensor) -> Tensor:
         """See `Group`."""
@@ -81,15 +108,23 @@ class Together:
     def __post_init__(self) -> None:
         object.__setattr__(self, "inner", stacked_loss(self.loss.at))
 
+    def members(self, theta: Theta) -> list[Theta]:
+        """See `Group`."""
+        return unstack(theta)
+
+    def joined(self, members: Sequence[Theta]) -> Theta:
+        """See `Group`."""
+        return stack(members)
+
     def outer(self, theta: Theta, windows: Tensor) -> Tensor:
         """See `Group`."""
-        return torch.stack([self.loss.at(member, windows) for member in unstack(theta)]).mean()
+        return torch.stack([self.loss.at(member, windows) for member in self.members(theta)]).mean()
 
     def weights(self, weights: Weights) -> Weights:
         """See `Group`."""
 
         def several(rng: np.random.Generator) -> Any:
-            return stack([weights(rng) for _ in range(self.runs)])
+            return self.joined([weights(rng) for _ in range(self.runs)])
 
         return several
 

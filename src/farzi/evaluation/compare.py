@@ -7,11 +7,13 @@ events too. They are
 - full: the whole log or text;
 - random and head: as many real sequences as the summary has, of the same length, from random and from the
   most active users; of a text random and the longest sentences;
+- where they are asked for, herding and k-centre: as many, picked so that together they are like the log, or
+  so that none of it is far from all of them;
 - the same at equal bytes: as many as fit in the summary's bytes.
 
 The learning rate chosen for the full data serves the subsets at equal bytes, which are of its order of size,
-and the one chosen for the random sequences serves the head ones. The test events are looked at once, at the
-end.
+and the one chosen for the first of the others, the random sequences, serves all of these. The test events
+are looked at once, at the end.
 """
 
 import math
@@ -19,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from farzi.baselines import Head, Random, bytes_per_event
+from farzi.baselines import SUBSETS, bytes_per_event
 from farzi.data import Data
 from farzi.evaluation.intervals import Interval, paired_ratio, seed_interval
 from farzi.evaluation.kinds import Kind, kind_of
@@ -134,14 +136,14 @@ def compare(
     trials = Trials(
         dataset, recipe.student, summary.length, kind_of(dataset, seen), effort, first_seed, progress
     )
-    few = trials.picker(Random(), summary.sequences)
     full = trials.on_everything()
     measured = [full, trials.on_summary(summary, recipe.inner)]
-    few_rate = trials.best_rate("random", few)
-    measured.append(trials.on_events("random", few, few_rate))
-    measured.append(trials.on_events("head", trials.picker(Head(), summary.sequences), few_rate))
+    few = {name: trials.picker(SUBSETS[name], summary.sequences) for name in effort.controls}
+    few_rate = next((trials.best_rate(name, pick) for name, pick in few.items()), 0.0)
+    measured += [trials.on_events(name, pick, few_rate) for name, pick in few.items()]
     if effort.equal_bytes:
         count = max(1, summary.bytes // (summary.length * bytes_per_event(len(dataset.vocabulary))))
-        for name, subset in (("random, equal bytes", Random()), ("head, equal bytes", Head())):
-            measured.append(trials.on_events(name, trials.picker(subset, count), full.learning_rate))
+        for name in effort.controls:
+            pick = trials.picker(SUBSETS[name], count)
+            measured.append(trials.on_events(f"{name}, equal bytes", pick, full.learning_rate))
     return Comparison(recipe.student.name, trials.kind, summary.length, tuple(measured), distilling)

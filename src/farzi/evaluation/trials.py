@@ -31,12 +31,15 @@ class Effort:
         rates: learning rates tried for training on real events, each once.
         training: the rest of that training.
         equal_bytes: whether the controls at equal bytes are trained too, the dearest part on a small log.
+        controls: ways to pick real sequences that are trained on beside the summary, of
+            `farzi.baselines.SUBSETS`. Those of as many sequences share the rate chosen for the first.
     """
 
     seeds: int = 5
     rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
     training: EventTraining = field(default_factory=EventTraining)
     equal_bytes: bool = True
+    controls: tuple[str, ...] = ("random", "head")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +47,7 @@ class Measured:
     """One kind of training data, trained on and tested.
 
     Attributes:
-        trained_on: "full", "summary", "random", "head", "random, equal bytes" or "head, equal bytes".
+        trained_on: "full", "summary", or a control: "random", "head", ..., "random, equal bytes", ...
         sequences: how many sequences it has.
         bytes: what they take when stored.
         seconds: mean wall-clock seconds of a training.

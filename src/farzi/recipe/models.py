@@ -98,13 +98,37 @@ class SummarySettings(Settings):
 
     sequences: int = Field(default=50, ge=1, description="number of synthetic sequences")
     length: int = Field(default=20, ge=2, description="events in each synthetic sequence")
-    dim: int = Field(default=8, ge=1, description="width of the latents: the rank of the summary")
+    dim: int = Field(
+        default=8,
+        ge=1,
+        description="width of the latents: the rank of the summary; a table has it at its start only",
+    )
     temperature: float = Field(default=1.0, gt=0, description="softness of the events")
     start: Literal["auto", "transitions", "classes", "random"] = Field(
         default="auto",
         description="first values: factors of the log's transition matrix, real sequences of classes of "
         "events, or random; auto takes transitions for logs, classes for texts",
     )
+    form: Literal["factors", "table", "tucker"] = Field(
+        default="factors",
+        description="what is learnt: latents and decoder, a table of the logits of all events at all "
+        "positions, or Tucker factors of sequences and positions whose product the latents are",
+    )
+    user_rank: int | None = Field(
+        default=None,
+        ge=1,
+        description="rank over sequences (tucker); as high as any latents need if left out",
+    )
+    time_rank: int | None = Field(
+        default=None,
+        ge=1,
+        description="rank over positions (tucker); as high as any latents need if left out",
+    )
+
+    @model_validator(mode="after")
+    def _refuse_what_others_have(self) -> "SummarySettings":
+        refuse_what_others_have(self, self.form, {name: ("tucker",) for name in ("user_rank", "time_rank")})
+        return self
 
 
 class InnerSettings(Settings):
@@ -154,11 +178,16 @@ class InnerSettings(Settings):
         description="where inner runs begin: fresh weights, weights on the way of a full-data training, "
         "or either",
     )
+    gradient: Literal["exact", "algorithm-1"] = Field(
+        default="exact",
+        description="the metagradient: exact, or by Algorithm 1 of the paper, which runs Adam backwards and "
+        "leaves out what goes through its second moment",
+    )
     pool: int = Field(
         default=16,
         ge=0,
         description="inner runs kept under way, each continued from outer step to outer step; 0 begins a new "
-        "run each time",
+        "run each time, and draws where its window ends",
     )
     students: tuple[StudentName, ...] = Field(
         default=(),
@@ -181,6 +210,24 @@ class InnerSettings(Settings):
 
 class OuterSettings(Settings):
     """The learning of the summary."""
+
+    objective: Literal["meta", "gradients", "trajectories"] = Field(
+        default="meta",
+        description="what the summary is learnt for: that real events are predicted after a training on it, "
+        "that a student's gradients on it are those on real events, or that a window on it leads as far as a "
+        "stretch of a full-data training",
+    )
+    trajectories: int | None = Field(
+        default=None,
+        ge=1,
+        description="full-data trainings whose weights are kept (objective trajectories); 5 if left out",
+    )
+    ahead: int | None = Field(
+        default=None,
+        ge=1,
+        description="length of a stretch (objective trajectories) in measurements of the full-data training, "
+        "which come every 50 steps; 1 if left out",
+    )
 
     steps: int = Field(default=600, ge=1, description="outer steps, each of one metagradient")
     minutes: float | None = Field(
@@ -211,6 +258,12 @@ class OuterSettings(Settings):
     seen: Literal["keep", "exclude"] = Field(
         default="keep", description="whether items of a user's own history are ranked as well, or left out"
     )
+
+    @model_validator(mode="after")
+    def _refuse_what_others_have(self) -> "OuterSettings":
+        own = {name: ("trajectories",) for name in ("trajectories", "ahead")}
+        refuse_what_others_have(self, self.objective, own)
+        return self
 
 
 class Recipe(Settings):

@@ -22,7 +22,8 @@ def refuse_what_others_have(settings: Settings, name: str, own: Mapping[str, tup
     """Raise ValueError where a setting is given that only some choices have, and not the one of that name."""
     for setting, having in own.items():
         if getattr(settings, setting) is not None and name not in having:
-            raise ValueError(f"{name} has no {setting}, only {' and '.join(having)} have; leave it out")
+            have = "has" if len(having) == 1 else "have"
+            raise ValueError(f"{name} has no {setting}, only {' and '.join(having)} {have}; leave it out")
 
 
 class StudentSettings(Settings):

@@ -16,8 +16,12 @@ _COLOURS = {
     "summary": "#c2410c",
     "random": "#a8b5c8",
     "head": "#64748b",
+    "herding": "#7dd3c0",
+    "k-centre": "#0f766e",
     "random, equal bytes": "#a8b5c8",
     "head, equal bytes": "#64748b",
+    "herding, equal bytes": "#7dd3c0",
+    "k-centre, equal bytes": "#0f766e",
 }
 _LINES = ("#c2410c", "#0f766e", "#1d4ed8")
 _INK = "#111827"

@@ -31,7 +31,7 @@ class StudentFile:
         settings: its architecture.
         data: the log that it was trained for, and how that was split.
         vocabulary: checksum of the item ids, from `checksum_of_ids`.
-        trained_on: "summary", "full", "random" or "head".
+        trained_on: "summary", "full", "random", "head", "herding" or "k-centre".
     """
 
     student: Student

@@ -8,6 +8,11 @@ from farzi.summary.feed import Feed as Feed
 from farzi.summary.feed import Rows as Rows
 from farzi.summary.feed import Whole as Whole
 from farzi.summary.feed import chosen_feed as chosen_feed
+from farzi.summary.forms import FORMS as FORMS
+from farzi.summary.forms import Factors as Factors
+from farzi.summary.forms import Form as Form
+from farzi.summary.forms import Table as Table
+from farzi.summary.forms import Tucker as Tucker
 from farzi.summary.inspect import top_events as top_events
 from farzi.summary.start import Gaussian as Gaussian
 from farzi.summary.start import Size as Size
@@ -19,17 +24,22 @@ from farzi.summary.transitions import Transitions as Transitions
 
 __all__ = [
     "FEEDS",
+    "FORMS",
     "LANGUAGE",
     "Classes",
     "Factored",
+    "Factors",
     "Feed",
     "Folder",
+    "Form",
     "Gaussian",
     "Rows",
     "Size",
     "Start",
     "Summary",
+    "Table",
     "Transitions",
+    "Tucker",
     "Whole",
     "chosen_feed",
     "history_text",

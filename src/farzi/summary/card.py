@@ -23,13 +23,16 @@ def card(summary: Summary, vocabulary: Vocabulary, recipe: Recipe, language: boo
         sort_keys=False,
         allow_unicode=True,
     )
+    stored, logits = "as the logits of each", 'parts["latents"]'
+    if not summary.is_table:
+        stored, logits = f"in factors of rank {summary.dim}", 'parts["latents"] @ parts["decoder"]'
     return f"""---
 {front}---
 
 # {summary.sequences} synthetic sequences that stand for {source}
 
 Each of the {summary.sequences} sequences has {summary.length} *soft* events: distributions over
-{len(vocabulary) - 1:,} {events}, stored in factors of rank {summary.dim} ({summary.bytes / 1024:,.0f} KiB).
+{len(vocabulary) - 1:,} {events}, stored {stored} ({summary.bytes / 1024:,.0f} KiB).
 A {recipe.student.name} model trained from scratch on them, with the training in `recipe.yaml`, is meant to
 {whole}. The sequences were learnt; none is {none}.
 
@@ -38,7 +41,7 @@ import torch
 from safetensors.torch import load_file
 
 parts = load_file("summary.safetensors")
-logits = parts["latents"] @ parts["decoder"] / {summary.temperature}  # (sequences, length, V)
+logits = {logits} / {summary.temperature}  # (sequences, length, V)
 logits[..., 0] = -torch.inf  # index 0 is padding
 events = logits.softmax(-1)
 ```

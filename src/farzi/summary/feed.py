@@ -56,6 +56,8 @@ def chosen_feed(inner: InnerSettings, summary: Summary) -> tuple[str, str]:
 
     It follows from sizes alone, so that a run goes on as it began wherever it does.
     """
+    if summary.is_table:
+        return "whole", "a table has no factors"
     if inner.soft_events != "auto":
         return inner.soft_events, "the recipe says so"
     size = summary.sequences * summary.length * summary.vocabulary * summary.latents.element_size()

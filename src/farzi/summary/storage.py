@@ -1,6 +1,6 @@
 """A summary as a folder that someone else can use.
 
-    summary.safetensors   latents, decoder; the temperature in the header's metadata
+    summary.safetensors   latents, decoder (of a table empty); the temperature in the header's metadata
     vocabulary.parquet    index, original id, readable name where known, count
     recipe.yaml           everything needed to repeat the run
     history.jsonl         one line an outer step that was measured

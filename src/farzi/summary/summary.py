@@ -12,9 +12,12 @@ from farzi.soft import SoftEvents
 class Summary:
     """μ sequences of ξ soft events over V events, X = softmax(D̃ M / τ).
 
+    Or a table, of no factors: X = softmax(D̃ / τ) where the latents are (μ, ξ, V) and the decoder, which would
+    be the identity, is (0, V).
+
     Attributes:
         latents: D̃, (μ, ξ, d).
-        decoder: M, (d, V); its column 0 is padding and never gets any weight.
+        decoder: M, (d, V); its column 0 is padding and never gets any weight. (0, V) of a table.
         temperature: τ.
     """
 
@@ -23,13 +26,19 @@ class Summary:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.latents.ndim != 3 or self.decoder.ndim != 2 or self.latents.shape[2] != self.decoder.shape[0]:
+        shapes = self.latents.ndim == 3 and self.decoder.ndim == 2
+        if not shapes or self.latents.shape[2] != self.decoder.shape[int(self.is_table)]:
             raise ValueError(
-                "latents must be (sequences, length, dim) and decoder (dim, V), got "
+                "latents must be (sequences, length, dim) and decoder (dim, V), or (0, V) of a table, got "
                 f"{tuple(self.latents.shape)} and {tuple(self.decoder.shape)}"
             )
         if not self.temperature > 0:
             raise ValueError(f"temperature must be positive, got {self.temperature}")
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it has no factors: its latents are the logits of the events themselves."""
+        return self.decoder.shape[0] == 0
 
     @property
     def sequences(self) -> int:
@@ -43,7 +52,7 @@ class Summary:
 
     @property
     def dim(self) -> int:
-        """d, the width of the latents."""
+        """d, the width of the latents; V of a table."""
         return self.latents.shape[2]
 
     @property
@@ -58,14 +67,29 @@ class Summary:
 
     def events(self) -> Tensor:
         """The soft events X, (μ, ξ, V): distributions, nothing on padding. Differentiable in both factors."""
-        logits = self.latents @ self.decoder / self.temperature
+        logits = (self.latents if self.is_table else self.latents @ self.decoder) / self.temperature
         padding = torch.zeros_like(logits[0, 0])
         padding[0] = -torch.inf
         return torch.softmax(logits + padding, dim=-1)
 
     def soft_events(self) -> SoftEvents:
-        """The same in factors, D̃ / τ and M: what `events` makes is never held. Differentiable in both."""
+        """The same in factors, D̃ / τ and M: what `events` makes is never held. Differentiable in both.
+
+        Raises:
+            ValueError: a table has none.
+        """
+        if self.is_table:
+            raise ValueError("a table has no factors; its soft events are made whole, by events()")
         return SoftEvents(self.latents / self.temperature, self.decoder)
+
+    def reordered(self, order: Tensor) -> "Summary":
+        """The same over other events: event i is this one's event `order[i]`; `order[0]` must be 0.
+
+        Those that are left out get no probability, and the others more in proportion.
+        """
+        if self.is_table:
+            return Summary(self.latents[..., order], self.decoder[:, order], self.temperature)
+        return Summary(self.latents, self.decoder[:, order], self.temperature)
 
     def detach(self) -> "Summary":
         """The same numbers without gradients."""

@@ -1,0 +1,33 @@
+"""The recipes of other distillers: what they change, and that they contradict nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from farzi.distillation.contradictions import refuse_contradictions
+from farzi.recipe import Recipe, differences, load_recipe
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+DISTILLERS = sorted((RECIPES / "distillers").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", DISTILLERS, ids=lambda path: path.stem)
+def test_a_recipe_can_be_used(path: Path):
+    recipe = load_recipe(path)
+    refuse_contradictions(recipe)
+    assert path.stem.startswith(f"ml-100k-{recipe.summary.sequences}x{recipe.summary.length}-")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("table", {"summary.form"}),
+        ("tucker", {"summary.form", "summary.user_rank", "summary.time_rank"}),
+        ("algorithm-1", {"inner.gradient"}),
+        ("rat-bptt", {"inner.pool", "inner.skip"}),
+    ],
+)
+def test_other_distillers_differ_from_farzis_in_one_thing(name: str, settings: set[str]):
+    ours: Recipe = load_recipe(RECIPES / "ml-100k-50x20.yaml")
+    theirs = load_recipe(RECIPES / "distillers" / f"ml-100k-50x20-{name}.yaml")
+    assert {line.split(":")[0] for line in differences(ours, theirs)} == settings
