@@ -1,6 +1,7 @@
 """Pictures of a study: its charts side by side. Matplotlib draws to files only; no window is opened."""
 
 import io
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +17,8 @@ from farzi.studies import Chart
 COLOURS = ("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#64748b", "#b45309", "#be185d", "#4d7c0f")
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK = "#111827"
-TICKS = 10
-"""Points up to which each has a label on a numeric axis."""
+APART = 0.08
+"""Of an axis: neighbouring points nearer than that have no labels of their own."""
 
 
 def plot_charts(charts: Sequence[Chart], path: str | Path) -> None:
@@ -46,7 +47,7 @@ def plot_charts(charts: Sequence[Chart], path: str | Path) -> None:
 def draw(axes: Axes, chart: Chart) -> None:
     """Draw a chart on a pair of axes."""
     if chart.level is not None and not math.isnan(chart.level):
-        axes.axhline(chart.level, color=INK, linewidth=0.9, linestyle="--", zorder=0, label="full data")
+        axes.axhline(chart.level, color=INK, linewidth=0.9, linestyle="--", zorder=3, label=chart.level_name)
     if chart.kind == "bars":
         _bars(axes, chart)
     else:
@@ -56,8 +57,10 @@ def draw(axes: Axes, chart: Chart) -> None:
     axes.set_ylabel(chart.y, fontsize=8.5)
     axes.tick_params(labelsize=7.5)
     axes.spines[["top", "right"]].set_visible(False)
+    axes.set_ylim(*_limits(chart))
     if len(chart.curves) > 1 or chart.level is not None:
-        axes.legend(fontsize=7, frameon=False, loc="best")
+        below = -0.34 if chart.kind == "bars" and _slanted(_names(chart)) else -0.2
+        axes.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, below), ncols=3)
 
 
 def _points(axes: Axes, chart: Chart) -> None:
@@ -76,14 +79,14 @@ def _points(axes: Axes, chart: Chart) -> None:
     places = sorted(
         {float(one.x) for curve in chart.curves for one in curve.points if not isinstance(one.x, str)}
     )
-    if chart.kind == "lines" and len(places) <= TICKS:
+    if chart.kind == "lines" and _apart(places, chart.log):
         axes.xaxis.set_major_locator(FixedLocator(places))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
 
 
 def _bars(axes: Axes, chart: Chart) -> None:
-    names = list(dict.fromkeys(str(one.x) for curve in chart.curves for one in curve.points))
+    names = _names(chart)
     width = 0.84 / max(1, len(chart.curves))
     for place, (curve, colour) in enumerate(zip(chart.curves, _round(COLOURS, chart))):
         shift = (place - (len(chart.curves) - 1) / 2) * width
@@ -95,9 +98,42 @@ def _bars(axes: Axes, chart: Chart) -> None:
             x, [one.mean for one in curve.points], yerr=[below, above],
             fmt="none", ecolor=INK, elinewidth=0.9, capsize=2,
         )  # fmt: skip
-    long = max((len(name) for name in names), default=0) * len(names) > 56
+    long = _slanted(names)
     axes.set_xticks(range(len(names)), names, rotation=35 if long else 0, ha="right" if long else "center")
     axes.margins(x=0.02)
+
+
+def _limits(chart: Chart) -> tuple[float, float]:
+    """Where the y axis ends: around all means and the level; wide intervals must not press these flat."""
+    points = [one for curve in chart.curves for one in curve.points]
+    means = [one.mean for one in points] + ([] if chart.level is None else [chart.level])
+    means = [mean for mean in means if math.isfinite(mean)] or [0.0, 1.0]
+    least, most = min(means), max(means)
+    room = max(1.5 * (most - least), 0.15 * abs(most), 1e-6)
+    lows = [one.low for one in points if math.isfinite(one.low)]
+    highs = [one.high for one in points if math.isfinite(one.high)]
+    low = max(min([least, *lows]), least - room) - 0.08 * room
+    high = min(max([most, *highs]), most + room) + 0.08 * room
+    if least >= 0:
+        low = 0.0 if chart.kind == "bars" else max(low, 0.0)
+    return low, max(high, 0.0) if chart.kind == "bars" else high
+
+
+def _apart(places: Sequence[float], log: bool) -> bool:
+    """Whether labels at these places, rising, do not run into each other."""
+    if log and min(places, default=1.0) <= 0:
+        return False
+    at = [math.log(place) if log else place for place in places]
+    return all(right - left >= APART * (at[-1] - at[0]) for left, right in itertools.pairwise(at))
+
+
+def _names(chart: Chart) -> list[str]:
+    return list(dict.fromkeys(str(one.x) for curve in chart.curves for one in curve.points))
+
+
+def _slanted(names: Sequence[str]) -> bool:
+    """Whether these words do not fit side by side."""
+    return max((len(name) for name in names), default=0) * len(names) > 56
 
 
 def _words(chart: Chart) -> int:

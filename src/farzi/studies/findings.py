@@ -70,7 +70,8 @@ class Chart:
         curves: what is drawn.
         kind: "lines" over numbers, "bars" over words, or "dots": x and y of pairs, not joined.
         log: whether x is on a logarithmic scale.
-        level: a dashed line at this figure, if any; such as the full data's.
+        level: a dashed line at this figure, if any.
+        level_name: what it stands for.
     """
 
     title: str
@@ -80,6 +81,7 @@ class Chart:
     kind: str = "lines"
     log: bool = False
     level: float | None = None
+    level_name: str = "full data"
 
 
 @dataclass(frozen=True)

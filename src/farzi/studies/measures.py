@@ -22,7 +22,7 @@ class Measure(Protocol):
 
 
 @dataclass(frozen=True)
-class Tested:
+class OnHeldOut:
     """The test events or text."""
 
     def __call__(self, student: Student, dataset: Data, seen: Seen) -> dict[str, float]:
@@ -39,7 +39,7 @@ class Gap:
     """
 
     def __call__(self, student: Student, dataset: Data, seen: Seen) -> dict[str, float]:
-        """As `Tested`; the same on training events as `training: ...`; the difference as `gap: ...`."""
+        """As `OnHeldOut`; the same on training events as `training: ...`; the difference as `gap: ...`."""
         kind = kind_of(dataset, seen)
         test = kind.evaluate(student, dataset.test).means()
         training = kind.evaluate(student, trained_on(dataset)).means()
@@ -81,7 +81,7 @@ class ByGroup:
     figure: str = "HR@100"
 
     def __call__(self, student: Student, dataset: Data, seen: Seen) -> dict[str, float]:
-        """As `Tested`, and `user 10-19: HR@100`, `item 200-: HR@100`, ... of the groups with anyone in."""
+        """As `OnHeldOut`, and `user 10-19: HR@100`, `item 200-: HR@100`, ... of the groups with anyone in."""
         if not isinstance(dataset, Dataset):
             raise TypeError("a text has no users")
         figures = evaluate(student, dataset.test, seen)

@@ -66,7 +66,7 @@ def price(rows: Sequence[Row], bench: Bench, training: EventTraining | None = No
         for ask, number in wanted
         if not bench.has(ask.recipe, number, bench.data(ask.recipe.data, ask.source, number))
     ]
-    seconds = sum(steps * _plan(ask, bench).seconds_reference_step for ask in [*real, *todo])
+    seconds = sum(steps * planned(ask, bench).seconds_reference_step for ask in [*real, *todo])
     seconds += sum(_distilling(ask, bench) for ask in todo)
     return Price(len(rows), len(todo), len(real) + len(todo), seconds)
 
@@ -76,17 +76,17 @@ def _distilling(ask: Ask, bench: Bench) -> float:
     outer = ask.recipe.outer
     if outer.minutes is not None:
         return 60 * outer.minutes
-    plan = _plan(ask, bench)
+    plan = planned(ask, bench)
     (window,) = (row for row in plan.window.rows if row.memory == plan.used)
     return outer.steps * plan.seconds_outer(window.seconds) + plan.validations * plan.seconds_validation
 
 
-def _plan(ask: Ask, bench: Bench) -> RunPlan:
-    """What was measured of a recipe, once for all that take as long."""
+def planned(ask: Ask, bench: Bench) -> RunPlan:
+    """What an outer step of a recipe takes, measured once for all recipes that take as long."""
     alike: Recipe = varied(ask.recipe, INDIFFERENT)
-    return bench.once(("plan", alike, ask.source), lambda: _planned(Ask(alike, ask.source), bench))
+    return bench.once(("plan", alike, ask.source), lambda: _measured(Ask(alike, ask.source), bench))
 
 
-def _planned(ask: Ask, bench: Bench) -> RunPlan:
+def _measured(ask: Ask, bench: Bench) -> RunPlan:
     bench.doing("measuring a few steps")
     return plan_run(ask.recipe, bench.data(ask.recipe.data, ask.source, 0))

@@ -1,11 +1,12 @@
 """Studies that change one setting of a recipe and look at what comes of it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from farzi.studies.findings import Chart, Findings
-from farzi.studies.measures import Measure, Tested
+from farzi.studies.measures import Measure, OnHeldOut
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting
 from farzi.studies.telling import (
@@ -14,7 +15,7 @@ from farzi.studies.telling import (
     curve,
     first,
     headline_figures,
-    interval_of,
+    level_of,
     main_figure,
     table,
     unit,
@@ -30,7 +31,7 @@ def full_row(
     setting: Setting, measure: Measure | None = None, labels: Mapping[str, Any] | None = None
 ) -> Row:
     """The row of the full data."""
-    work = Measured(OnReal(setting.recipe, effort=setting.effort), measure or Tested())
+    work = Measured(OnReal(setting.recipe, effort=setting.effort), measure or OnHeldOut())
     return setting.row(FULL, {"trained on": FULL, **(labels or {})}, work)
 
 
@@ -42,14 +43,14 @@ def distilled_row(
     measure: Measure | None = None,
 ) -> Row:
     """A row of a summary learnt with some settings changed."""
-    work = Measured(OnSummary(varied(setting.recipe, settings)), measure or Tested())
+    work = Measured(OnSummary(varied(setting.recipe, settings)), measure or OnHeldOut())
     return setting.row(key, {"trained on": "summary", **labels}, work)
 
 
 def key_of(*parts: object) -> str:
     """A row's key from words and numbers: `dim-8`, `adam-0.02`."""
     words = "-".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
-    return "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in words)
+    return re.sub(r"[^A-Za-z0-9.]+", "-", words).strip("-")
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Sweep:
             return ()
         words = any(isinstance(done.labels[self.label], str) for done in swept)
         kind = "bars" if words else "lines"
-        level = None if whole is None else (100 if unit(main) != main else 1) * interval_of(whole, main).mean
+        level = level_of(whole, main)
         quality = curve(swept, "trained on the summary", self.label, main)
         charts = [Chart("Quality", self.label, unit(main), (quality,), kind, self.log, level)]
         for title, figure in self.more:

@@ -132,6 +132,11 @@ def unit(figure: str) -> str:
     return f"{figure}, %" if is_share(figure) else figure
 
 
+def level_of(whole: Done | None, figure: str) -> float | None:
+    """Where a chart's dashed line stands: the full data's figure, as its axis has it."""
+    return None if whole is None else (100 if is_share(figure) else 1) * interval_of(whole, figure).mean
+
+
 def first(rows: Sequence[Done], **labels: Any) -> Done | None:
     """The first row that has all of these labels."""
     return next((done for done in rows if all(done.labels.get(k) == v for k, v in labels.items())), None)
@@ -156,8 +161,10 @@ def best_sentence(rows: Sequence[Done], label: str, figure: str, whole: Done | N
     own = interval_of(best, figure)
     tied = [
         done
-        for done in ranked[1:]
-        if interval_of(done, figure).low <= own.high and interval_of(done, figure).high >= own.low
+        for done in known
+        if done is not best
+        and interval_of(done, figure).low <= own.high
+        and interval_of(done, figure).high >= own.low
     ]
     what = bare(figure)
     said = f"Best {what} is at {label} {named(best, label)}, {cell(best, figure, whole)}; "

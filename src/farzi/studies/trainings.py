@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from farzi.evaluation import Effort, Seen, kind_of, metric_of
 from farzi.evaluation.trials import Trials
 from farzi.recipe import InnerSettings, Recipe, StudentSettings
 from farzi.studies.bench import FIRST_SEED, Bench, Source
-from farzi.studies.measures import Measure, Tested
+from farzi.studies.measures import Measure, OnHeldOut
 from farzi.studies.study import Ask, Demand, Repeat
 from farzi.summary import Folder
 from farzi.training import Trained, train_on_events, train_on_summary
@@ -84,20 +84,25 @@ def distilled_facts(folder: Folder) -> dict[str, float]:
     """Figures of a distillation: seconds, outer steps, size, norm of the metagradient, best validation."""
     norms = [line["metagradient_norm"]["median"] for line in folder.history if line["metagradient_norm"]]
     best = [line for line in folder.history if line["best"]]
-    ratios = best[-1]["relative_to_full"] if best else {}
-    gains = [
-        metric_of(name).gain(ratio)
-        for name, ratio in ratios.items()
-        if metric_of(name).judged and ratio is not None
-    ]
     return {
         "distil seconds": float(folder.run["seconds"]),
         "outer steps": float(folder.run["outer_steps"]),
+        "validation at start": _gain(folder.history[0]) if folder.history else math.nan,
         "best at step": float(best[-1]["outer_step"]) if best else math.nan,
         "KiB": folder.summary.bytes / 1024,
         "metagradient norm": float(np.median(norms)) if norms else math.nan,
-        "validation": float(np.mean(gains)) if gains else math.nan,
+        "validation": _gain(best[-1]) if best else math.nan,
     }
+
+
+def _gain(line: dict[str, Any]) -> float:
+    """Mean gain over the full data of the judged metrics, as it chooses the best summary of a run."""
+    gains = [
+        metric_of(name).gain(ratio)
+        for name, ratio in line["relative_to_full"].items()
+        if metric_of(name).judged and ratio is not None
+    ]
+    return float(np.mean(gains)) if gains else math.nan
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,7 @@ class Measured:
     """
 
     training: Training
-    measure: Measure = field(default_factory=Tested)
+    measure: Measure = field(default_factory=OnHeldOut)
 
     def __call__(self, bench: Bench, repeat: Repeat) -> dict[str, float]:
         """See `farzi.studies.Work`; `train seconds` are the student's alone."""
