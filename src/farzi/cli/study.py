@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from farzi.cli.options import Given
 from farzi.cli.output import print_table
 from farzi.errors import FarziError
 
@@ -66,7 +67,6 @@ def study(
     Without NAME the studies are listed. Each row is in FOLDER/rows.jsonl before the next one begins;
     Ctrl-C is safe: the same command goes on. What a study was begun with holds until --restart.
     """
-    from farzi.recipe import load_recipe
     from farzi.recipe.wording import did_you_mean
     from farzi.studies import STUDIES, Bench, Wanted, begin, row_named
 
@@ -85,7 +85,7 @@ def study(
 
     asked = STUDIES[name]
     folder = Path(out or default_folder(asked, source))
-    base = None if recipe is None else load_recipe(recipe)
+    base = None if recipe is None else Given(recipe, {}).recipe()
     wanted = Wanted(source, file, base, seeds, summaries, outer_steps, minutes, max_steps)
     setting = begin(asked, folder, wanted, restart)
     with Shown() as progress:
