@@ -59,6 +59,27 @@ def test_what_cannot_be_done_is_a_row_that_says_why(tmp_path, toy):
     assert shown.tables[0].lines[2].cells[1] == "failed: thirteen cannot be done"
 
 
+@pytest.mark.parametrize(
+    ("error", "row"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("a bug"), False),
+    ],
+)
+def test_memory_that_is_refused_is_a_finding_and_a_bug_is_not(tmp_path, toy, monkeypatch, error, row):
+    def work(self, bench, repeat):
+        raise error
+
+    (first, *_) = toy.grid(Setting(Recipe()))
+    monkeypatch.setattr(type(first.work), "__call__", work)
+    if row:
+        assert measure(first, Bench(tmp_path), "c").failure == "out of memory"
+    else:
+        with pytest.raises(RuntimeError, match="a bug"):
+            measure(first, Bench(tmp_path), "c")
+
+
 def test_rows_of_other_settings_are_left_to_do_and_not_shown(tmp_path, toy):
     do(toy, Setting(Recipe()), tmp_path)
     other = Setting(Recipe(seed=3))

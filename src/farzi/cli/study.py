@@ -43,6 +43,7 @@ OUTSIDE = 1
 @click.option(
     "--row", "key", metavar="KEY", help="this row alone; if it is recorded, it is measured again and compared"
 )
+@click.option("--cache", metavar="FOLDER", help="where summaries are kept; studies may share it [OUT/cache]")
 @click.option("--dry-run", is_flag=True, help="say which rows are left and what they cost, and stop")
 @click.option("--restart", is_flag=True, help="begin anew; the rows in the folder are lost")
 @click.option("--readme", is_flag=True, help="write the README.md of the results, in --out FOLDER [results]")
@@ -58,6 +59,7 @@ def study(
     minutes: float | None,
     max_steps: int | None,
     key: str | None,
+    cache: str | None,
     dry_run: bool,
     restart: bool,
     readme: bool,
@@ -89,7 +91,7 @@ def study(
     wanted = Wanted(source, file, base, seeds, summaries, outer_steps, minutes, max_steps)
     setting = begin(asked, folder, wanted, restart)
     with Shown() as progress:
-        bench = Bench(folder, progress, progress.doing)
+        bench = Bench(folder, progress, progress.doing, cache)
         if key is not None:
             _one(asked, setting, bench, row_named(asked, setting, key), restart)
         else:

@@ -1,7 +1,8 @@
 """A study's page: its question, picture, tables with the command of each row, conclusion and origin."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -51,7 +52,7 @@ def study_page(study: Study, rows: Sequence[Done]) -> str:
         if one.title:
             parts.append(f"**{one.title}**")
         parts.append(markdown(one))
-    parts += [findings.conclusion, origin_line(rows)]
+    parts += [findings.conclusion, evaluation_line(rows), origin_line(rows)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -68,6 +69,34 @@ def markdown(table: Table, commands: bool = True) -> str:
             cells.append(f"`{line.command}`" if line.command else "")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def evaluation_line(rows: Sequence[Done]) -> str:
+    """How the figures were made: data, split, ranking; empty where the rows do not say."""
+    recipes = [recipe for done in rows for recipe in _recipes(done.values)]
+    if not recipes:
+        return ""
+    data, outer = recipes[0]["data"], recipes[0]["outer"]
+    if any("perplexity" in done.figures for done in rows):
+        how = "each held-out token is predicted once, among the whole vocabulary; perplexity is a token's"
+    else:
+        seen = "kept in the ranking" if outer["seen"] == "keep" else "left out of the ranking"
+        split = f"held-out events (split: {data['split']})"
+        how = f"{split} are ranked among all items, seen ones {seen}, ties lost"
+    return f"Data: {data['source']}; {how}. Students start from fresh random weights."
+
+
+def _recipes(value: Any) -> Iterator[dict[str, Any]]:
+    """The recipes in a row's values."""
+    if isinstance(value, Mapping):
+        if {"data", "student", "outer"} <= set(value):
+            yield dict(value)
+        else:
+            for one in value.values():
+                yield from _recipes(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _recipes(one)
 
 
 def origin_line(rows: Sequence[Done]) -> str:

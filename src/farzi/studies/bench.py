@@ -34,12 +34,18 @@ class Bench:
         folder: the study's.
         progress: hears distillations.
         doing: called with a word on what is being done.
+        cache: where summaries are kept, if not in the study's folder: studies may share them.
     """
 
     def __init__(
-        self, folder: str | Path, progress: Progress | None = None, doing: Callable[[str], None] | None = None
+        self,
+        folder: str | Path,
+        progress: Progress | None = None,
+        doing: Callable[[str], None] | None = None,
+        cache: str | Path | None = None,
     ) -> None:
         self.folder = Path(folder)
+        self.cache = self.folder / CACHE if cache is None else Path(cache)
         self.progress = progress or Progress()
         self.doing = doing or (lambda what: None)
         self._kept: dict[Any, Any] = {}
@@ -82,4 +88,4 @@ class Bench:
         """Where a recipe's summary is kept, whatever its data are called and wherever they lie."""
         told = recipe.model_dump(mode="json", exclude={"data": {"file"}})
         words = json.dumps([told, fingerprint(dataset)], sort_keys=True)
-        return self.folder / CACHE / hashlib.sha256(words.encode()).hexdigest()[:16]
+        return self.cache / hashlib.sha256(words.encode()).hexdigest()[:16]

@@ -1,9 +1,10 @@
 """What rows cost, before they are done: distillations, trainings, seconds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from farzi.distillation import RunPlan, plan_run
+from farzi.errors import FarziError
 from farzi.recipe import Recipe
 from farzi.studies.bench import Bench
 from farzi.studies.study import Ask, Row
@@ -66,9 +67,21 @@ def price(rows: Sequence[Row], bench: Bench, training: EventTraining | None = No
         for ask, number in wanted
         if not bench.has(ask.recipe, number, bench.data(ask.recipe.data, ask.source, number))
     ]
-    seconds = sum(steps * planned(ask, bench).seconds_reference_step for ask in [*real, *todo])
-    seconds += sum(_distilling(ask, bench) for ask in todo)
+    seconds = sum(steps * _or_nothing(_step, ask, bench) for ask in [*real, *todo])
+    seconds += sum(_or_nothing(_distilling, ask, bench) for ask in todo)
     return Price(len(rows), len(todo), len(real) + len(todo), seconds)
+
+
+def _or_nothing(seconds: Callable[[Ask, Bench], float], ask: Ask, bench: Bench) -> float:
+    """What a recipe takes; nothing where it cannot be done on these data, which its row will tell."""
+    try:
+        return seconds(ask, bench)
+    except FarziError:
+        return 0.0
+
+
+def _step(ask: Ask, bench: Bench) -> float:
+    return planned(ask, bench).seconds_reference_step
 
 
 def _distilling(ask: Ask, bench: Bench) -> float:

@@ -71,7 +71,11 @@ def measure(row: Row, bench: Bench, command: str) -> Done:
             bench.doing(f"{row.key}: {repeat.number + 1} of {row.seeds}")
             found.append(row.work(bench, repeat))
     except FarziError as error:  # a summary wider than the log has items, a training that diverges: a finding
-        found, failure = [], str(error).replace(str(bench.folder), bench.folder.name)
+        found, failure = [], str(error).replace(f"{bench.cache}/", "")
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        found, failure = [], "out of memory"
     names = list(dict.fromkeys(name for one in found for name in one))
     figures: dict[str, list[float | None]] = {
         name: [_finite(one.get(name)) for one in found] for name in names
@@ -107,6 +111,12 @@ def row_named(study: Study, setting: Setting, key: str) -> Row:
         near = difflib.get_close_matches(key, list(rows), n=3, cutoff=0.4) or list(rows)[:5]
         raise FarziError(f"--row {key}: {study.name} has no such row; there are {', '.join(near)}, ...")
     return rows[key]
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether memory was refused, by Python or by PyTorch on either device; a machine may also kill."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said
 
 
 def _finite(value: float | None) -> float | None:

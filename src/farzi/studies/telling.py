@@ -46,7 +46,7 @@ def number(name: str, value: float) -> str:
     if bare(name) in METRICS:
         return metric_of(bare(name)).text(value)
     if bare(name).endswith("seconds"):
-        return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+        return f"{value:.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
@@ -186,18 +186,19 @@ def named(done: Done, label: str) -> str:
 
 def counted(rows: Sequence[Done]) -> str:
     """How many repetitions stand behind the figures, as a sentence; empty where there are none."""
-    seeds = [max((len(values) for values in done.figures.values()), default=0) for done in rows]
-    summaries = [done.values.get("summaries", 1) for done in rows]
+    measured = [done for done in rows if done.figures]
+    seeds = [max(len(values) for values in done.figures.values()) for done in measured]
+    summaries = [done.values.get("summaries", 1) for done in measured]
     if not seeds:
         return ""
 
-    def span(values: Sequence[int]) -> str:
+    def span(values: Sequence[int], what: str) -> str:
         few, many = min(values), max(values)
-        return f"{few}" if few == many else f"{few} to {many}"
+        return f"{few} {what}{'s' * (few != 1)}" if few == many else f"{few} to {many} {what}s"
 
     return (
-        f"Means of {span(seeds)} students a row, on {span(summaries)} distillations, "
-        "± 95 % interval over them; test events."
+        f"Means of {span(seeds, 'student')} a row, on {span(summaries, 'distillation')}, ± 95 % interval "
+        "over the students; test events."
     )
 
 
