@@ -1,7 +1,7 @@
 """Rows are done one by one, each once; what is there stays; a rerun is held against what is there."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from farzi.studies import (
     row_named,
 )
 from farzi.studies.study import Study as StudyType
-from farzi.studies.study import same_values
+from farzi.studies.study import same_values, values_of
 
 
 def do(study: Study, setting: Setting, folder: Path, only: int | None = None) -> None:
@@ -109,6 +109,26 @@ def test_settings_that_came_later_leave_rows_as_they_are_while_they_have_their_d
     assert not same_values({"inner": {"b": 2}}, {"inner": {"b": 9}}, {"inner": {}})
     assert not same_values({"gone": 1}, {}, {})
     assert not same_values([1, 2], [1], [1])
+
+
+def test_a_field_that_came_later_leaves_rows_as_they_are():
+    @dataclass(frozen=True)
+    class Then:
+        a: int = 1
+
+    @dataclass(frozen=True)
+    class Now:
+        a: int = 1
+        later: tuple[str, ...] = ("x",)
+
+    def recorded(value: object) -> dict[str, object]:
+        return values_of(value) | {"kind": "Same"}
+
+    def brief(value: object) -> dict[str, object]:
+        return values_of(value, brief=True) | {"kind": "Same"}
+
+    assert same_values(recorded(Then(2)), recorded(Now(2)), brief(Now(2)))
+    assert not same_values(recorded(Then(2)), recorded(Now(2, ("y",))), brief(Now(2, ("y",))))
 
 
 def test_a_rerun_is_held_against_the_recorded_interval(tmp_path, toy):

@@ -151,7 +151,7 @@ def values_of(value: Any, brief: bool = False) -> Any:
 
     Args:
         value: dataclasses, settings, sequences, mappings, numbers and words.
-        brief: leave out settings that have their default.
+        brief: leave out settings and fields that have their default.
     """
     if isinstance(value, BaseModel):
         dumped = value.model_dump(mode="json", exclude_defaults=brief)
@@ -159,13 +159,22 @@ def values_of(value: Any, brief: bool = False) -> Any:
             dumped.get("data", {}).pop("file", None)
         return dumped
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
-        return {"kind": type(value).__name__} | {name: values_of(one, brief) for name, one in fields.items()}
+        named = {
+            one.name: values_of(getattr(value, one.name), brief)
+            for one in dataclasses.fields(value)
+            if not (brief and getattr(value, one.name) == _default(one))
+        }
+        return {"kind": type(value).__name__} | named
     if isinstance(value, Mapping):
         return {str(name): values_of(one, brief) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [values_of(one, brief) for one in value]
     return value
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """A field's default; MISSING, which equals nothing, where it has none."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def same_values(recorded: Any, whole: Any, brief: Any) -> bool:
