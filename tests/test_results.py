@@ -1,12 +1,24 @@
-"""What the README shows is what was measured."""
+"""What results/ and the docs show is what was measured: every table agrees with its raw rows."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from farzi.report import readme, study_of, study_page
+
 ROOT = Path(__file__).parents[1]
-SHOWN = sorted((ROOT / "results").glob("*/comparison.md"))
+RESULTS = ROOT / "results"
+SHOWN = sorted(RESULTS.glob("*/comparison.md"))
+STUDIES = sorted(path.parent for path in RESULTS.glob("*/study.json"))
+PAGES = [
+    page
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if "results/" in page.read_text()
+]
+SOURCE = re.compile(r"\(\[source\]\((?P<path>[^)]*results/[^)]*\.md)\)\)")
+"""How a page says where the tables above it, since the last such line, come from."""
 
 
 def table(text: str) -> list[str]:
@@ -24,6 +36,63 @@ def test_a_results_table_shows_its_rows(page: Path):
             assert cell.startswith(f"{row['mean']:.1f} ±{row['mean'] - row['low']:.1f}")
 
 
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
+def test_a_studys_page_is_made_of_its_rows(folder: Path):
+    found = study_of(folder)
+    assert found is not None
+    study, rows = found
+    if rows:
+        assert (folder / "README.md").read_text() == study_page(study, rows)
+
+
+def test_the_readme_of_the_results_is_the_one_that_its_command_writes():
+    assert (RESULTS / "README.md").read_text() == readme(RESULTS)
+
+
 def test_the_readme_shows_a_results_table_as_it_is():
-    readme = (ROOT / "README.md").read_text()
-    assert any("\n".join(table(page.read_text())) in readme for page in SHOWN)
+    text = (ROOT / "README.md").read_text()
+    assert any("\n".join(table(page.read_text())) in text for page in SHOWN)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_table_with_a_source_is_in_that_source(page: Path):
+    assert wrong_lines(page.read_text(), page.parent) == []
+
+
+def test_a_table_that_differs_from_its_source_is_found(tmp_path: Path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "a.md").write_text("| d | HR |\n|---|--:|\n| 2 | 1.0 |\n")
+    right = "| d | HR |\n|---|--:|\n| 2 | 1.0 |\n\nWords. ([source](results/a.md))\n"
+    assert wrong_lines(right, tmp_path) == []
+    assert wrong_lines(right.replace("1.0", "1.1"), tmp_path) == ["| 2 | 1.1 |"]
+    assert wrong_lines(right.replace("a.md", "b.md"), tmp_path) == ["results/b.md: no such file"]
+
+
+def wrong_lines(text: str, folder: Path) -> list[str]:
+    """Lines of tables that their source has not; of a study's pages the command may be left out."""
+    wrong: list[str] = []
+    before = 0
+    for found in SOURCE.finditer(text):
+        source = folder / found["path"]
+        block = text[before : found.start()].rstrip()
+        before = found.end()
+        shown = last_table(block)
+        if not source.is_file():
+            wrong.append(f"{found['path']}: no such file")
+            continue
+        there = table(source.read_text())
+        known = {*there, *(re.sub(r"(\| `farzi [^|]*`|\| command|\|---)? ?\|$", "|", line) for line in there)}
+        wrong += [line for line in shown if line not in known]
+    return wrong
+
+
+def last_table(text: str) -> list[str]:
+    """The last table in a text."""
+    lines = text.splitlines()
+    ends = [k for k, line in enumerate(lines) if line.startswith("|")]
+    if not ends:
+        return []
+    first = ends[-1]
+    while first > 0 and lines[first - 1].startswith("|"):
+        first -= 1
+    return lines[first : ends[-1] + 1]

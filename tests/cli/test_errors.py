@@ -48,8 +48,8 @@ def one_line(result: Result) -> str:
         (["train", "--out", "x"], "name the folder of a summary, or give --on full (farzi train --help)"),
         (
             ["data", "get", "ml100k"],
-            "no data set is named 'ml100k'; known: movielens-small, ml-100k, sotu, ptb; "
-            "did you mean ml-100k?",
+            "no data set is named 'ml100k'; known: movielens-small, ml-100k, ml-1m, amazon-magazine, "
+            "netflix, sotu, ptb; did you mean ml-100k?",
         ),
         (
             ["data", "describe", "--recipe", "nowhere.yaml"],
@@ -125,6 +125,7 @@ def test_the_commands_stand_in_the_order_of_use():
         "evaluate",
         "compare",
         "inspect",
+        "study",
     ]
 
 

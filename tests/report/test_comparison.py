@@ -71,3 +71,9 @@ def test_an_unknown_cost_is_not_spoken_of(comparison: Comparison):
     unknown = Comparison("sasrec", Recommendation("exclude"), 20, comparison.measured, None)
     assert "Distilling" not in shown(unknown)
     assert "left out of the ranking" in shown(unknown)
+
+
+def test_a_cost_that_is_never_paid_back_is_told():
+    kinds = measured("full", 0.4, 2.0), measured("summary", 0.3, 2.5)
+    text = " ".join(shown(Comparison("sasrec", Recommendation(), 20, kinds, distilling=117.0)).split())
+    assert "Distilling took 117 s, never paid for." in text

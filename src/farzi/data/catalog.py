@@ -5,7 +5,9 @@ from pathlib import Path
 
 from farzi.data.events import Events
 from farzi.data.movielens import MovieLens100k
+from farzi.data.netflix import Netflix
 from farzi.data.origins import Carried, Origin
+from farzi.data.own import Form, OwnLog, read_headless, read_movielens_zip, read_table_of
 from farzi.data.text.named import CarriedText, OwnCopy, TextOrigin
 
 GROUPLENS = (
@@ -25,7 +27,7 @@ class NamedData:
         rows: events in it.
         licence: its terms, in short.
         sources: addresses it is from.
-        sha256: of the file that `get` returns.
+        sha256: of the file that `get` returns, of the first form where it has several; None if copies differ.
         ties: order of a user's events at the same time, if the settings do not say ("file" or "random").
         ties_because: the measurement behind `ties`.
         min_item_events: items with fewer events are left out, if the settings do not say.
@@ -37,7 +39,7 @@ class NamedData:
     rows: int
     licence: str
     sources: tuple[str, ...]
-    sha256: str
+    sha256: str | None
     ties: str
     ties_because: str
     min_item_events: int
@@ -89,6 +91,14 @@ _SMALL = "8b7b1909f1abd1a5b01883cbad07f9db51e1d8049ee7ca3cb7fd08717ca63515"
 _100K = "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff"
 _100K_URL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 _100K_WHEEL = "recbole==1.2.1"
+_1M = "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20"
+_1M_IN_ORDER = "fedf10ce2ff6027a67bb2d84e6f24a596792e361212d39df8ffdf1ed0ee74cd2"
+_1M_URL = "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
+_MAGAZINE = "40287d71ee0c49030ee222888fb21a95941c2c31344e15bdd2e58e0f63831c2d"
+_MAGAZINE_NUMBERED = "2149d1fd72878007c3df3f2f342328125c4ccf9e3d59e8b63e0ee3136e7be5a3"
+_MAGAZINE_URL = (
+    "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_v2/categoryFilesSmall/Magazine_Subscriptions.csv"
+)
 
 LOGS: dict[str, NamedData] = {
     entry.name: entry
@@ -118,6 +128,61 @@ LOGS: dict[str, NamedData] = {
             "has them in random order (50.2 % of neighbours rise by film id), which gives nothing away",
             min_item_events=1,
             origin=MovieLens100k(_100K, _100K_URL, _100K_WHEEL),
+        ),
+        NamedData(
+            name="ml-1m",
+            what="MovieLens-1M: 6,040 people rate 3,706 films, 2000 to 2003; fetched on first use",
+            rows=1_000_209,
+            licence=f"{GROUPLENS}. May not be passed on",
+            sources=("https://grouplens.org/datasets/movielens/1m/", _1M_URL),
+            sha256=_1M,
+            ties="random",
+            ties_because="many events share their second with another of the same user, and whether the "
+            "archive's order gives any away was not measured; the table in time order has no ties",
+            min_item_events=5,  # as that table has it: 999,611 events of 3,416 films
+            origin=OwnLog(
+                "ml-1m",
+                _1M_URL,
+                (
+                    Form(_1M, read_movielens_zip),
+                    Form(_1M_IN_ORDER, read_table_of("user", "item", "order")),  # 999,611 rows
+                ),
+            ),
+        ),
+        NamedData(
+            name="amazon-magazine",
+            what="Amazon Magazine Subscriptions 2018: 72,098 people, 2,428 items; fetched on first use",
+            rows=89_689,
+            licence="no open licence: for research; cite Jianmo Ni, Jiacheng Li and Julian McAuley. 2019. "
+            "Justifying Recommendations using Distantly-Labeled Reviews and Fine-Grained Aspects. EMNLP. "
+            "May not be passed on",
+            sources=("https://nijianmo.github.io/amazon/", _MAGAZINE_URL),
+            sha256=_MAGAZINE,
+            ties="random",
+            ties_because="66 % of the events of people with three or more share their day with another of "
+            "theirs, and the file, sorted by item, has 68 % of such neighbours in rising order",
+            min_item_events=1,  # people with three events or more: 3,092, with 1,305 items, 12,689 events
+            origin=OwnLog(
+                "amazon-magazine",
+                _MAGAZINE_URL,
+                (
+                    Form(_MAGAZINE, read_headless(("item", "user", "rating", "time"))),
+                    Form(_MAGAZINE_NUMBERED, read_table_of("user", "item", "timestamp")),  # ids as numbers
+                ),
+            ),
+        ),
+        NamedData(
+            name="netflix",
+            what="Netflix prize: 480,189 people rate 17,770 films; your own copy, --from FOLDER",
+            rows=100_480_507,
+            licence="Netflix: research only, no longer published. May not be passed on",
+            sources=("https://www.kaggle.com/datasets/netflix-inc/netflix-prize-data",),
+            sha256=None,
+            ties="random",
+            ties_because="times are days, and the files have film after film: their order would give the "
+            "next film of a day away",
+            min_item_events=1,
+            origin=Netflix(),
         ),
     )
 }

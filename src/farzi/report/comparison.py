@@ -75,11 +75,10 @@ def closing_lines(comparison: Comparison, items: int) -> list[str]:
         f"Training on it takes {ours.seconds:.2f} s, on the full data {full.seconds:.1f} s: "
         f"{comparison.speedup:,.0f} times faster.",
     ]
-    if comparison.distilling is not None and comparison.break_even is not None:
-        trainings = math.ceil(comparison.break_even)
-        lines.append(
-            f"Distilling took {comparison.distilling:,.0f} s, paid for after {trainings:,} trainings."
-        )
+    if comparison.distilling is not None:
+        even = comparison.break_even
+        paid = "never paid for" if even is None else f"paid for after {math.ceil(even):,} trainings"
+        lines.append(f"Distilling took {comparison.distilling:,.0f} s, {paid}.")
     return lines
 
 

@@ -1,0 +1,148 @@
+"""The Netflix prize's original files: `combined_data_*.txt`, or the older folder of `mv_*.txt`.
+
+In both a line `17:` names a film, and the lines below it are its ratings, `user,rating,date`. The files are
+read in pieces, in the order of their numbers; all ratings are kept as events, whatever the rating.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from farzi.data.events import Events
+from farzi.errors import FarziError
+
+PIECE = 1 << 24
+"""Bytes that are read at a time."""
+RATING = r"^\d+,[1-5],\d{4}-\d{2}-\d{2}$"
+FILM = r"^\d+:$"
+FORM = "a film is a line such as 17: and a rating one such as 30878,4,2005-12-26"
+DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Netflix:
+    """The ways to the Netflix prize's ratings: only a copy of one's own, as they are no longer published.
+
+    Attributes:
+        name: the log's.
+    """
+
+    name: str = "netflix"
+
+    def get(self, file: str | None = None) -> Path:
+        """The folder or file of one's own copy; it is too large to be kept a second time.
+
+        Raises:
+            FarziError: none is given, or it has no such files.
+        """
+        if file is None:
+            raise FarziError(
+                f"{self.name} may not be passed on and is no longer published; give the folder of your own "
+                "copy (combined_data_*.txt, or mv_*.txt) with --from FOLDER"
+            )
+        files_of(Path(file))
+        return Path(file)
+
+    def events(self, file: str | None = None) -> Events:
+        """All ratings as events, film after film; times are days, in seconds since 1970.
+
+        `row` counts the lines of all files together. Films' titles are read where `movie_titles.csv` or
+        `movie_titles.txt` lies in the folder or above it.
+
+        Raises:
+            FarziError: as `get`; or a line is neither a film nor a rating: the first one is named.
+        """
+        files = files_of(self.get(file))
+        pieces, row = [], 0
+        for path in files:
+            film: str | None = None
+            line = 0
+            for lines in _pieces(path):
+                piece, film = _read(lines, film, path, line)
+                pieces.append(piece.with_columns((pl.col("row") + row).cast(pl.UInt32)))
+                line += len(lines)
+            row += line
+        frame = pl.concat(pieces)
+        if len(frame) == 0:
+            raise FarziError(f"{file}: has films but no ratings")
+        return Events(frame, self.name, dated=True, names=_titles(files[0].parent))
+
+
+def files_of(place: Path) -> list[Path]:
+    """The files of ratings in a folder, in its `training_set`, or the one file that is named; by number.
+
+    Raises:
+        FarziError: there are none.
+    """
+    if place.is_file():
+        return [place]
+    for folder in (place, place / "training_set"):
+        for pattern in ("combined_data_*.txt", "mv_*.txt"):
+            found = sorted(folder.glob(pattern), key=_number)
+            if found:
+                return found
+    what = "holds no combined_data_*.txt and no mv_*.txt" if place.is_dir() else "no such folder"
+    raise FarziError(f"{place}: {what}; the ratings of the Netflix prize are wanted")
+
+
+def _number(path: Path) -> tuple[int, str]:
+    digits = re.search(r"\d+", path.stem.rpartition("_")[2])
+    return (int(digits.group()) if digits else 0), path.name
+
+
+def _pieces(path: Path) -> Iterator[list[str]]:
+    """The lines of a file, some at a time."""
+    with open(path, encoding="ascii", errors="replace", newline=None) as file:
+        while lines := file.readlines(PIECE):
+            yield [line.rstrip("\n") for line in lines]
+
+
+def _read(lines: list[str], film: str | None, path: Path, before: int) -> tuple[pl.DataFrame, str | None]:
+    """Events of some lines, and the film that the next ones belong to.
+
+    Args:
+        lines: without their ends.
+        film: that the lines before belonged to.
+        path: for messages.
+        before: lines of the file before these.
+    """
+    table = pl.DataFrame({"line": lines}, {"line": pl.String}).with_row_index("row", before + 1)
+    table = table.filter(pl.col("line") != "").with_columns(
+        film=pl.when(pl.col("line").str.contains(FILM)).then(pl.col("line").str.strip_chars_end(":"))
+    )
+    table = table.with_columns(
+        item=pl.col("film").forward_fill().fill_null(film) if film else pl.col("film").forward_fill(),
+        day=pl.col("line").str.slice(-10).str.to_date("%Y-%m-%d", strict=False),
+    )
+    ratings = table.filter(pl.col("film").is_null())
+    wrong = ratings.filter(
+        ~pl.col("line").str.contains(RATING) | pl.col("day").is_null() | pl.col("item").is_null()
+    )
+    if len(wrong):
+        number, text = wrong["row"][0], wrong["line"][0]
+        why = f"{text[:40]!r} is neither" if wrong["item"][0] is not None else "a rating before any film"
+        raise FarziError(f"{path}:{number}: {why}; {FORM}")
+    events = ratings.select(
+        user=pl.col("line").str.split_exact(",", 1).struct.field("field_0"),
+        item=pl.col("item"),
+        time=pl.col("day").cast(pl.Int32).cast(pl.Int64) * DAY,
+        row=pl.col("row").cast(pl.UInt32),
+    )
+    films = table["film"].drop_nulls()
+    return events, (films[-1] if len(films) else film)
+
+
+def _titles(folder: Path) -> pl.DataFrame | None:
+    """Films' titles with their years, `Dinosaur Planet (2003)`; None where there is no file of them."""
+    for place in (folder, folder.parent):
+        for name in ("movie_titles.csv", "movie_titles.txt"):
+            path = place / name
+            if path.is_file():
+                rows = [line.split(",", 2) for line in path.read_text(encoding="latin-1").splitlines()]
+                rows = [row for row in rows if len(row) == 3]
+                titles = [f"{row[2]} ({row[1]})" if row[1].isdigit() else row[2] for row in rows]
+                return pl.DataFrame({"id": [row[0] for row in rows], "name": titles})
+    return None

@@ -1,0 +1,104 @@
+"""The headline table: a summary beside the full data, real sequences and every other way to make a small set.
+
+A way to pick real sequences is a line of `SUBSETS`, a way to learn synthetic ones a line of `DISTILLERS`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from farzi.baselines import Head, Random, Subset
+from farzi.studies.findings import Chart, Findings, listed
+from farzi.studies.measures import Measure, OnHeldOut
+from farzi.studies.rows import Done
+from farzi.studies.study import Row, Setting, Study
+from farzi.studies.sweeps import FULL, full_row, key_of
+from farzi.studies.telling import (
+    cell,
+    counted,
+    curve,
+    first,
+    headline_figures,
+    higher_is_better,
+    interval_of,
+    level_of,
+    share_of,
+    table,
+    unit,
+)
+from farzi.studies.trainings import Measured, OnReal, OnSummary
+from farzi.studies.vary import varied
+
+FARZI = "farzi"
+
+SUBSETS: Mapping[str, Subset] = {"random": Random(), "head": Head()}
+"""Ways to pick real sequences, by the names in the table."""
+
+DISTILLERS: Mapping[str, Mapping[str, Any]] = {
+    FARZI: {},
+    "farzi, SGD inside": {"inner.optimizer": "sgd", "inner.learning_rate": 3.0},
+}
+"""Ways to learn synthetic sequences: what each changes in the recipe, by the names in the table."""
+
+
+def methods(setting: Setting, measure: Measure | None = None) -> list[Row]:
+    """A row for the full data and for every way to make a small set, all measured alike."""
+    measure = measure or OnHeldOut()
+    rows = [full_row(setting, measure)]
+    for name, subset in SUBSETS.items():
+        work = Measured(OnReal(setting.recipe, subset, effort=setting.effort), measure)
+        rows.append(setting.row(key_of(name), {"trained on": name}, work))
+    for name, settings in DISTILLERS.items():
+        work = Measured(OnSummary(varied(setting.recipe, settings)), measure)
+        rows.append(setting.row(key_of(name), {"trained on": name}, work))
+    return rows
+
+
+def grid(setting: Setting) -> Sequence[Row]:
+    """See `methods`."""
+    return methods(setting)
+
+
+def tell(rows: Sequence[Done]) -> Findings:
+    """The table, bars of each figure, and whether Farzi is ahead beyond its interval."""
+    whole, ours = first(rows, **{"trained on": FULL}), first(rows, **{"trained on": FARZI})
+    figures = headline_figures(rows)
+    shown = table(rows, ("trained on",), (*figures, "train seconds", "distil seconds"), whole)
+    others = [done for done in rows if done is not whole]
+    charts = tuple(
+        Chart(name, "trained on", unit(name), (curve(others, "", "trained on", name),), "bars", level=level)
+        for name, level in ((name, level_of(whole, name)) for name in figures)
+    )
+    said = []
+    if ours and whole:
+        shares = [f"{name} {_share(ours, whole, name)}" for name in figures]
+        said.append(f"Of the full data's figures the summary reaches {listed(shares)}.")
+    rivals = [done for done in others if done is not ours and not done.failure]
+    if ours and rivals:
+        said += [_ahead(ours, rivals, name) for name in figures]
+    said.append(counted(rows))
+    return Findings((shown,), charts, " ".join(one for one in said if one))
+
+
+def _share(done: Done, whole: Done, name: str) -> str:
+    mean, low, high = (100 * value for value in share_of(done, whole, name))
+    return f"{mean:.0f} % ({low:.0f} to {high:.0f})"
+
+
+def _ahead(ours: Done, others: Sequence[Done], name: str) -> str:
+    """Whether our interval lies clear of the best of the others'."""
+    up = higher_is_better(name)
+    best = max(others, key=lambda done: interval_of(done, name).mean * (1 if up else -1))
+    mine, theirs = interval_of(ours, name), interval_of(best, name)
+    clear = mine.low > theirs.high if up else mine.high < theirs.low
+    behind = mine.high < theirs.low if up else mine.low > theirs.high
+    word = "is ahead of" if clear else "is behind" if behind else "cannot be told from"
+    return f"In {name} it {word} the best of the others, {best.labels['trained on']} ({cell(best, name)})."
+
+
+HEADLINE = Study(
+    "headline",
+    "How good is a student trained on each kind of small set, beside one trained on all the data?",
+    grid,
+    tell,
+    seeds=5,
+)

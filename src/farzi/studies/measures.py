@@ -1,0 +1,115 @@
+"""How a trained student is measured, as values."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from farzi.data import Data, Dataset, Holdout, Passages
+from farzi.evaluation import Figures, Seen, evaluate, kind_of
+from farzi.students import Student
+
+GLANCE = 50_000
+"""Training tokens of a text that a student is measured on."""
+
+
+class Measure(Protocol):
+    """Gives figures of a student; a frozen dataclass."""
+
+    def __call__(self, student: Student, dataset: Data, seen: Seen) -> dict[str, float]:
+        """The figures by name."""
+        ...
+
+
+@dataclass(frozen=True)
+class OnHeldOut:
+    """The test events or text."""
+
+    def __call__(self, student: Student, dataset: Data, seen: Seen) -> dict[str, float]:
+        """HR@k, nDCG@k, MRR and AUC of a log; perplexity, accuracy and bits per byte of a text."""
+        return kind_of(dataset, seen).evaluate(student, dataset.test).means()
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The training events too, and by how much the student is better on them than on the test.
+
+    Of a log each user's last training event is ranked, from those before it: events that a student of the
+    full data was trained on, and one of a summary was not, unless the summary gives them away.
+    """
+
+    def __call__(self, student: Student, dataset: Data, seen: Seen) -> dict[str, float]:
+        """As `OnHeldOut`; the same on training events as `training: ...`; the difference as `gap: ...`."""
+        kind = kind_of(dataset, seen)
+        test = kind.evaluate(student, dataset.test).means()
+        training = kind.evaluate(student, trained_on(dataset)).means()
+        training.pop("bits per byte", None)  # how many bytes these tokens take is not known
+        return {
+            **test,
+            **{f"training: {name}": figure for name, figure in training.items()},
+            **{f"gap: {name}": figure - test[name] for name, figure in training.items()},
+        }
+
+
+def trained_on(dataset: Data) -> Holdout | Passages:
+    """Training events in the place of held-out ones: of a log each user's last, of a text the first ones."""
+    if not isinstance(dataset, Dataset):
+        offsets = np.minimum(dataset.train.offsets, GLANCE)
+        count = int(np.searchsorted(offsets, GLANCE))
+        whole = dataset.train.select(np.arange(min(max(1, count), len(dataset.train)))).last(GLANCE)
+        return Passages(whole, dataset.test.start, max(1, dataset.test.bytes))
+    train = dataset.train
+    of = np.flatnonzero(train.lengths >= 2)
+    lists = [train[int(user)] for user in of]
+    users = None if train.users is None else tuple(train.users[int(user)] for user in of)
+    histories = type(train).from_lists([one[:-1] for one in lists], users)
+    return Holdout(histories, type(train).from_lists([one[-1:] for one in lists], users))
+
+
+@dataclass(frozen=True)
+class ByGroup:
+    """Hit rates of users and items by how often they were seen in training.
+
+    Attributes:
+        users: training events of a user from which a new group begins, rising.
+        items: the same of the held-out item.
+        figure: the metric.
+    """
+
+    users: tuple[int, ...] = (10, 20, 50, 100, 200)
+    items: tuple[int, ...] = (1, 5, 20, 50, 100, 200)
+    figure: str = "HR@100"
+
+    def __call__(self, student: Student, dataset: Data, seen: Seen) -> dict[str, float]:
+        """As `OnHeldOut`, and `user 10-19: HR@100`, `item 200-: HR@100`, ... of the groups with anyone in."""
+        if not isinstance(dataset, Dataset):
+            raise TypeError("a text has no users")
+        figures = evaluate(student, dataset.test, seen)
+        counts = np.bincount(dataset.train.items, minlength=len(dataset.vocabulary))
+        targets = dataset.test.targets
+        first = targets.items[targets.offsets[:-1]]
+        return {
+            **figures.means(),
+            **self._groups("user", self.users, dataset.test.histories.lengths, figures),
+            **self._groups("item", self.items, counts[first], figures),
+        }
+
+    def _groups(
+        self, what: str, bounds: tuple[int, ...], sizes: np.ndarray, figures: Figures
+    ) -> dict[str, float]:
+        values, place = figures.per_unit[self.figure], np.searchsorted(bounds, sizes, side="right")
+        found = {}
+        for group, name in enumerate(group_names(bounds)):
+            mine = place == group
+            if mine.any():
+                found[f"{what} {name}: {self.figure}"] = float(values[mine].mean())
+                found[f"{what} {name}: share of users"] = float(mine.mean())
+        return found
+
+
+def group_names(bounds: tuple[int, ...]) -> tuple[str, ...]:
+    """`("0-9", "10-19", "20-")` for the bounds 10 and 20."""
+    starts, ends = (0, *bounds), (*(str(bound - 1) for bound in bounds), "")
+    return tuple(
+        f"{start}" if end == str(start) else f"{start}-{end}" for start, end in zip(starts, ends, strict=True)
+    )

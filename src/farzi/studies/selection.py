@@ -1,0 +1,132 @@
+"""Model selection: does a summary put students in the order that the full data puts them in?
+
+Each row is a student: an architecture, a width and a learning rate (as a multiple of each training's own). It
+is trained on the full data, on a summary learnt with the recipe's student, and on as many random sequences.
+Kendall's tau (b) compares the orders.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from farzi.baselines import Random
+from farzi.evaluation import Interval, seed_interval
+from farzi.recipe import another
+from farzi.recipe.student import StudentName
+from farzi.studies.findings import Chart, Curve, Findings, Point
+from farzi.studies.rows import Done
+from farzi.studies.study import Row, Setting, Study
+from farzi.studies.sweeps import key_of
+from farzi.studies.telling import counted, interval_of, is_share, main_figure, table, unit
+from farzi.studies.trainings import Beside, Measured, OnReal, OnSummary
+
+STUDENTS: tuple[StudentName, ...] = ("sasrec", "gru4rec", "fmlprec")
+WIDTHS = (0.25, 0.5, 1.0)
+"""Of the recipe's width."""
+FACTORS = (1 / 3, 1.0, 3.0)
+"""Of the learning rate."""
+SETS = ("summary", "random")
+
+
+def grid(setting: Setting) -> Sequence[Row]:
+    """27 students."""
+    recipe, effort = setting.recipe, setting.effort
+    rows = []
+    for name in STUDENTS:
+        for share in WIDTHS:
+            width = max(2, round(share * recipe.student.hidden))
+            student = another(recipe.student, name).model_copy(update={"hidden": width, "heads": None})
+            for factor in FACTORS:
+                fixed = replace(effort, rates=(factor * effort.training.learning_rate,))
+                inner = recipe.inner.model_copy(update={"learning_rate": factor * recipe.inner.learning_rate})
+                work = Beside(
+                    (
+                        ("full", Measured(OnReal(recipe, None, student, fixed))),
+                        ("summary", Measured(OnSummary(recipe, student, inner))),
+                        ("random", Measured(OnReal(recipe, Random(), student, fixed))),
+                    )
+                )
+                labels = {"student": name, "width": width, "rate": f"x {factor:.2g}"}
+                rows.append(setting.row(key_of(name, width, f"{factor:.2g}"), labels, work))
+    return rows
+
+
+def kendall(first: Sequence[float], second: Sequence[float]) -> float:
+    """Kendall's tau-b of two lists of figures; nan where one is constant."""
+    from scipy.stats import kendalltau  # here: it takes a second to load
+
+    found: Any = kendalltau(np.asarray(first), np.asarray(second))
+    return float(found.statistic)
+
+
+def rank_correlation(rows: Sequence[Done], one: str, other: str) -> tuple[float, Interval]:
+    """Tau of two figures over students: of their means, and its interval over repetitions.
+
+    A repetition's tau is that of single trainings, noise of both in it: it is below that of the means.
+    """
+    whole = kendall(
+        [interval_of(done, one).mean for done in rows], [interval_of(done, other).mean for done in rows]
+    )
+    seeds = min((len(done.figures[name]) for done in rows for name in (one, other)), default=0)
+    taus = []
+    for k in range(seeds):
+        pairs = [(done.figures[one][k], done.figures[other][k]) for done in rows]
+        kept = [(a, b) for a, b in pairs if a is not None and b is not None]
+        taus.append(kendall([a for a, _ in kept], [b for _, b in kept]))
+    known = np.asarray([tau for tau in taus if not math.isnan(tau)])
+    return whole, seed_interval(known) if len(known) else Interval(math.nan, math.nan, math.nan)
+
+
+def tell(rows: Sequence[Done]) -> Findings:
+    """The figures, a cloud of dots for each small set, and the taus."""
+    main = main_figure(rows, "full: ")
+    what = main.removeprefix("full: ")
+    figures = [f"{name}: {what}" for name in ("full", *SETS)]
+    shown = table(rows, ("student", "width", "rate"), figures)
+    known = [done for done in rows if all(name in done.figures for name in figures)]
+    if len(known) < 3:
+        return Findings((shown,), (), counted(rows))
+    scale = 100 if is_share(what) else 1
+    curves = tuple(
+        Curve(name, tuple(_dot(done, main, f"{name}: {what}", scale) for done in known)) for name in SETS
+    )
+    chart = Chart(f"{what} of {len(known)} students", f"full data: {unit(what)}", f"small set: {unit(what)}",
+                  curves, "dots")  # fmt: skip
+    said = [_said(known, main, f"{name}: {what}", name) for name in SETS]
+    said += [_chosen(known, main, what), counted(rows)]
+    return Findings((shown,), (chart,), " ".join(one for one in said if one))
+
+
+def _dot(done: Done, x: str, y: str, scale: float) -> Point:
+    mean, low, high = (scale * value for value in interval_of(done, y))
+    return Point(scale * interval_of(done, x).mean, mean, low, high)
+
+
+def _said(rows: Sequence[Done], one: str, other: str, name: str) -> str:
+    tau, (mean, low, high) = rank_correlation(rows, one, other)
+    return (
+        f"Kendall's tau of the {name} with the full data over {len(rows)} students is {tau:.2f}; "
+        f"of single trainings {mean:.2f} ({low:.2f} to {high:.2f})."
+    )
+
+
+def _chosen(rows: Sequence[Done], main: str, what: str) -> str:
+    """What the student that each set chooses reaches on the full data, of the best one's figure."""
+    up = 1 if is_share(what) else -1
+    best = max(up * interval_of(done, main).mean for done in rows)
+    words = []
+    for name in SETS:
+        chosen = max(rows, key=lambda done: up * interval_of(done, f"{name}: {what}").mean)
+        words.append(f"the {name} chooses has {100 * up * interval_of(chosen, main).mean / best:.0f} %")
+    return f"On the full data the student that {words[0]} of the best one's {what}, the one that {words[1]}."
+
+
+SELECTION = Study(
+    "model-selection",
+    "Can a summary choose a model: does it put students in the order that the full data does?",
+    grid,
+    tell,
+)

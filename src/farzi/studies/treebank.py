@@ -1,0 +1,74 @@
+"""Penn Treebank at 1 % of its tokens, and at the recipe's own size."""
+
+from collections.abc import Sequence
+
+from farzi.baselines import Head, Random
+from farzi.studies.findings import Chart, Findings
+from farzi.studies.rows import Done
+from farzi.studies.study import Row, Setting, Study
+from farzi.studies.sweeps import FULL, full_row, key_of
+from farzi.studies.telling import (
+    best_sentence,
+    counted,
+    curve,
+    first,
+    headline_figures,
+    level_of,
+    main_figure,
+    table,
+    unit,
+)
+from farzi.studies.trainings import Measured, OnReal, OnSummary
+from farzi.studies.vary import varied
+
+PERCENT = (200, 46)
+"""Sequences and their length: 9,200 tokens of the 929,589."""
+
+
+def grid(setting: Setting) -> Sequence[Row]:
+    """The full text, and for each size a summary, random sentences and the longest ones."""
+    rows = [full_row(setting)]
+    own = setting.recipe.summary
+    for sequences, length in dict.fromkeys([PERCENT, (own.sequences, own.length)]):
+        recipe = varied(setting.recipe, {"summary.sequences": sequences, "summary.length": length})
+        size = f"{sequences} x {length}"
+        works = {
+            "summary": Measured(OnSummary(recipe)),
+            "random": Measured(OnReal(recipe, Random(), effort=setting.effort)),
+            "head": Measured(OnReal(recipe, Head(), effort=setting.effort)),
+        }
+        for name, work in works.items():
+            labels = {"trained on": name, "size": size, "which": f"{name} {size}"}
+            rows.append(setting.row(key_of(name, f"{sequences}x{length}"), labels, work))
+    return rows
+
+
+def tell(rows: Sequence[Done]) -> Findings:
+    """The table, and bars."""
+    whole, main = first(rows, **{"trained on": FULL}), main_figure(rows)
+    figures = headline_figures(rows)
+    shown = table(rows, ("trained on", "size"), (*figures, "train seconds", "distil seconds"), whole)
+    small = [done for done in rows if done is not whole]
+    charts = tuple(
+        Chart(
+            name,
+            "trained on",
+            unit(name),
+            (curve(small, "", "which", name),),
+            "bars",
+            level=level_of(whole, name),
+        )
+        for name in figures
+        if name in ("perplexity", "accuracy", "HR@10", "HR@100")
+    )
+    said = (best_sentence(small, "which", main, whole), counted(rows))
+    return Findings((shown,), charts if small else (), " ".join(one for one in said if one))
+
+
+TREEBANK = Study(
+    "treebank",
+    "How well does a language model predict that was trained on 1 % as many tokens, synthetic ones?",
+    grid,
+    tell,
+    source="ptb",
+)
