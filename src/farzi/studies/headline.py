@@ -1,12 +1,13 @@
 """The headline table: a summary beside the full data, real sequences and every other way to make a small set.
 
-A way to pick real sequences is a line of `SUBSETS`, a way to learn synthetic ones a line of `DISTILLERS`.
+A way to pick real sequences is a line of `farzi.baselines.SUBSETS`, a way to learn synthetic ones a line of
+`DISTILLERS` (docs/distillers.md). Outer steps cost unlike amounts: give all of them the same minutes.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from farzi.baselines import Head, Random, Subset
+from farzi.baselines import SUBSETS
 from farzi.studies.findings import Chart, Findings, listed
 from farzi.studies.measures import Measure, OnHeldOut
 from farzi.studies.rows import Done
@@ -30,12 +31,15 @@ from farzi.studies.vary import varied
 
 FARZI = "farzi"
 
-SUBSETS: Mapping[str, Subset] = {"random": Random(), "head": Head()}
-"""Ways to pick real sequences, by the names in the table."""
-
 DISTILLERS: Mapping[str, Mapping[str, Any]] = {
     FARZI: {},
     "farzi, SGD inside": {"inner.optimizer": "sgd", "inner.learning_rate": 3.0},
+    "farzi, Algorithm 1": {"inner.gradient": "algorithm-1"},
+    "table": {"summary.form": "table"},
+    "tucker": {"summary.form": "tucker", "summary.user_rank": 25, "summary.time_rank": 10},
+    "rat-bptt": {"inner.pool": 0, "inner.skip": 0},
+    "gradients": {"outer.objective": "gradients", "inner.skip": 0},
+    "trajectories": {"outer.objective": "trajectories"},
 }
 """Ways to learn synthetic sequences: what each changes in the recipe, by the names in the table."""
 
