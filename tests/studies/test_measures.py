@@ -61,7 +61,7 @@ def test_groups_are_means_over_their_users(tiny, student):
 
 
 def test_groups_are_named_by_their_bounds():
-    assert group_names((1, 5, 20)) == ("0", "1-4", "5-19", "20-")
+    assert group_names((1, 5, 20)) == ("0", "1-4", "5-19", "20+")
 
 
 def test_a_made_log_follows_its_rule_and_its_imbalance():

@@ -46,6 +46,12 @@ def test_a_grid_is_rows_of_their_own_each_with_all_that_it_needs(study: Study):
     assert len({str(row.values()) for row in rows}) >= len(rows) - 3  # sweeps may share their middle
 
 
+@pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
+def test_rows_do_not_say_where_the_data_lie(study: Study):
+    rows = study.grid(Setting(base_recipe(study.source, "/somewhere/copy")))
+    assert "somewhere" not in str([row.values() for row in rows])
+
+
 def made_up(rows: list[Row], figures: dict[str, float], failing: int | None = None) -> list[Done]:
     """Rows as if each had been measured, around the same figures."""
     rng, done = np.random.default_rng(0), []

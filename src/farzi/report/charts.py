@@ -14,7 +14,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from farzi.files import write_bytes_atomic
 from farzi.studies import Chart
 
-COLOURS = ("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#64748b", "#b45309", "#be185d", "#4d7c0f")
+COLOURS = (
+    *("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#64748b", "#b45309", "#be185d", "#4d7c0f"),
+    *("#fdba74", "#93c5fd", "#5eead4", "#c4b5fd", "#111827", "#f9a8d4"),
+)
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK = "#111827"
 APART = 0.08
@@ -53,13 +56,15 @@ def draw(axes: Axes, chart: Chart) -> None:
     else:
         _points(axes, chart)
     axes.set_title(chart.title, fontsize=9.5)
-    axes.set_xlabel(chart.x, fontsize=8.5)
+    slanted = chart.kind == "bars" and _slanted(_names(chart))
+    if not slanted:  # slanted words take the room, and say by themselves what they are
+        axes.set_xlabel(chart.x, fontsize=8.5)
     axes.set_ylabel(chart.y, fontsize=8.5)
     axes.tick_params(labelsize=7.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_ylim(*_limits(chart))
     if len(chart.curves) > 1 or chart.level is not None:
-        below = -0.34 if chart.kind == "bars" and _slanted(_names(chart)) else -0.2
+        below = -0.36 if slanted else -0.2
         axes.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, below), ncols=3)
 
 
@@ -82,7 +87,9 @@ def _points(axes: Axes, chart: Chart) -> None:
     if chart.kind == "lines" and _apart(places, chart.log):
         axes.xaxis.set_major_locator(FixedLocator(places))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        axes.xaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:.3g}")
+        )
 
 
 def _bars(axes: Axes, chart: Chart) -> None:

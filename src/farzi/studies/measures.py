@@ -1,5 +1,6 @@
 """How a trained student is measured, as values."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -81,7 +82,7 @@ class ByGroup:
     figure: str = "HR@100"
 
     def __call__(self, student: Student, dataset: Data, seen: Seen) -> dict[str, float]:
-        """As `OnHeldOut`, and `user 10-19: HR@100`, `item 200-: HR@100`, ... of the groups with anyone in."""
+        """As `OnHeldOut`, and `user 10-19: HR@100`, `item 200+: HR@100`, ... of the groups with anyone in."""
         if not isinstance(dataset, Dataset):
             raise TypeError("a text has no users")
         figures = evaluate(student, dataset.test, seen)
@@ -108,8 +109,7 @@ class ByGroup:
 
 
 def group_names(bounds: tuple[int, ...]) -> tuple[str, ...]:
-    """`("0-9", "10-19", "20-")` for the bounds 10 and 20."""
-    starts, ends = (0, *bounds), (*(str(bound - 1) for bound in bounds), "")
-    return tuple(
-        f"{start}" if end == str(start) else f"{start}-{end}" for start, end in zip(starts, ends, strict=True)
-    )
+    """`("0-9", "10-19", "20+")` for the bounds 10 and 20."""
+    pairs = itertools.pairwise((0, *bounds))
+    names = [f"{low}" if high == low + 1 else f"{low}-{high - 1}" for low, high in pairs]
+    return (*names, f"{bounds[-1]}+")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import BaseModel
 
 from farzi.evaluation import Effort
-from farzi.recipe import Recipe
+from farzi.recipe import DataSettings, Recipe
 from farzi.studies.bench import Bench, Source
 from farzi.studies.findings import Findings
 from farzi.studies.rows import Done
@@ -155,8 +155,9 @@ def values_of(value: Any, brief: bool = False) -> Any:
     """
     if isinstance(value, BaseModel):
         dumped = value.model_dump(mode="json", exclude_defaults=brief)
-        if isinstance(value, Recipe):
-            dumped.get("data", {}).pop("file", None)
+        data = dumped.get("data", {}) if isinstance(value, Recipe) else dumped
+        if isinstance(value, Recipe | DataSettings):
+            data.pop("file", None)
         return dumped
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         named = {

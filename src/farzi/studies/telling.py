@@ -169,7 +169,9 @@ def best_sentence(rows: Sequence[Done], label: str, figure: str, whole: Done | N
     what = bare(figure)
     said = f"Best {what} is at {label} {named(best, label)}, {cell(best, figure, whole)}; "
     said += f"worst at {named(worst, label)}, {cell(worst, figure, whole)}."
-    if tied:
+    if len(tied) == len(known) - 1:
+        said += " None lies outside the interval of the best."
+    elif tied:
         said += f" Within the interval of the best: {listed([named(done, label) for done in tied])}."
     return said
 
