@@ -9,8 +9,8 @@ import pytest
 
 from farzi.data import Dataset
 from farzi.evaluation import Comparison, Effort, evaluate, kind_of, transfer
-from farzi.evaluation.transfer import FACTORS
-from farzi.recipe import Recipe, StudentSettings
+from farzi.evaluation.transfer import trainings_of_others
+from farzi.recipe import InnerSettings, Recipe, StudentSettings
 from farzi.report import print_transfer, save_transfer
 from farzi.summary import Size, Summary, Transitions
 from farzi.training import EventTraining, train_on_summary
@@ -47,16 +47,39 @@ def test_its_own_student_is_trained_as_the_recipe_says(
     assert ours.learning_rate == recipe.inner.learning_rate
 
 
-def test_another_student_gets_the_learning_rate_that_validates_best(
+def test_another_student_gets_the_training_that_validates_best(
     compared: list[Comparison], tiny: Dataset, summary: Summary, recipe: Recipe
 ):
     student = StudentSettings(name="gru4rec", hidden=recipe.student.hidden)
-    scores = {}
-    for factor in FACTORS:
-        inner = recipe.inner.model_copy(update={"learning_rate": factor * recipe.inner.learning_rate})
+    scores = []
+    for inner in trainings_of_others(recipe.inner, summary.sequences):
         trained = train_on_summary(summary, student, inner, seed=999).student
-        scores[inner.learning_rate] = kind_of(tiny).score(trained, tiny.valid)
-    assert compared[1].of("summary").learning_rate == max(scores, key=lambda rate: scores[rate])
+        scores.append((kind_of(tiny).score(trained, tiny.valid), inner))
+    best = max(scores, key=lambda scored: scored[0])[1]
+    ours = compared[1].of("summary")
+    assert ours.learning_rate == best.learning_rate
+    trained = train_on_summary(summary, student, best, seed=1000).student
+    np.testing.assert_array_equal(
+        ours.per_unit["AUC"][0], evaluate(trained, tiny.test, "keep").per_unit["AUC"]
+    )
+
+
+def test_half_of_the_trainings_keep_a_student_from_learning_by_heart():
+    inner = InnerSettings(learning_rate=0.03, beta2=0.9, steps=40)
+    tried = trainings_of_others(inner, 50)
+    same, held_back = tried[:3], tried[3:]
+    assert [one.learning_rate for one in same] == pytest.approx([0.01, 0.03, 0.09])
+    assert [one.learning_rate for one in held_back] == pytest.approx([0.01, 0.03, 0.09])
+    assert {(one.optimizer, one.weight_decay, one.batch, one.cooldown) for one in same} == {
+        ("adam", None, None, 0.0)
+    }
+    for one in held_back:
+        assert (one.optimizer, one.weight_decay, one.batch, one.cooldown) == ("adamw", 1.0, 10, 0.5)
+        assert (one.beta2, one.steps) == (0.9, 40)
+    stricter = InnerSettings(optimizer="adamw", weight_decay=2.0, batch=3, cooldown=0.8)
+    last = trainings_of_others(stricter, 50)[-1]
+    assert (last.weight_decay, last.batch, last.cooldown) == (2.0, 3, 0.8)
+    assert trainings_of_others(inner, 3)[-1].batch == 1
 
 
 def test_the_tables_hold_each_student_and_what_they_come_to(

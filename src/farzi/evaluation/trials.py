@@ -119,16 +119,9 @@ class Trials:
         trained = [train_on_summary(summary, self.student, inner, seed) for seed in self._seeds("summary")]
         return self._measured("summary", summary.sequences, summary.bytes, trained, inner.learning_rate)
 
-    def best_inner(self, summary: Summary, inner: InnerSettings, factors: Sequence[float]) -> InnerSettings:
-        """The training on a summary that is best on the validation, of several learning rates.
-
-        Args:
-            summary: what to train on.
-            inner: the training; its learning rate times each of the factors is tried.
-            factors: what they are.
-        """
-        self.progress("summary: choosing a learning rate")
-        tried = [inner.model_copy(update={"learning_rate": inner.learning_rate * one}) for one in factors]
+    def best_inner(self, summary: Summary, tried: Sequence[InnerSettings]) -> InnerSettings:
+        """The training on a summary that is best on the validation; the first of equals."""
+        self.progress("summary: choosing a training")
         seed = self.first_seed - 1
         return max(
             tried,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from farzi.evaluation import Interval
-from farzi.evaluation.transfer import FACTORS
+from farzi.evaluation.transfer import trainings_of_others
 from farzi.recipe import another
 from farzi.recipe.student import StudentName
 from farzi.studies.findings import Chart, Curve, Findings, Line, Point, Table, listed
@@ -33,7 +33,8 @@ def grid(setting: Setting) -> Sequence[Row]:
         for name in STUDENTS:
             known = (recipe.student.name, *recipe.inner.students)
             student = another(recipe.student, name)
-            training = OnSummary(recipe, student=student, factors=() if name in known else FACTORS)
+            others = trainings_of_others(recipe.inner, recipe.summary.sequences)
+            training = OnSummary(recipe, student=student, among=() if name in known else others)
             rows.append(
                 setting.row(
                     key_of(learnt, name), {"learnt with": learnt, "student": name}, Measured(training)

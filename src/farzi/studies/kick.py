@@ -77,7 +77,9 @@ def changes(recipe: Recipe) -> list[tuple[str, float | str, Measured]]:
     for name, factors in RATES.items():
         if name != inner.optimizer:
             other = of(optimizer=name, beta1=None, beta2=None, weight_decay=None)
-            add("optimizer", name, OnSummary(recipe, inner=other, factors=factors))
+            rates = (factor * other.learning_rate for factor in factors)
+            tried = tuple(other.model_copy(update={"learning_rate": rate}) for rate in rates)
+            add("optimizer", name, OnSummary(recipe, among=tried))
     return found
 
 

@@ -49,15 +49,14 @@ class OnSummary:
         recipe: of the distillation.
         student: another one than the recipe's.
         inner: another training than the recipe's.
-        factors: the training's learning rate times each of these is tried, and the best on the validation
-            events taken; none where it is taken as it is.
+        among: trainings that are tried, of which the best on the validation events is taken.
         source: where the data come from, if not from `recipe.data`.
     """
 
     recipe: Recipe
     student: StudentSettings | None = None
     inner: InnerSettings | None = None
-    factors: tuple[float, ...] = ()
+    among: tuple[InnerSettings, ...] = ()
     source: Source | None = None
 
     def fit(self, bench: Bench, repeat: Repeat) -> tuple[Trained, dict[str, float]]:
@@ -65,11 +64,9 @@ class OnSummary:
         dataset = bench.data(self.recipe.data, self.source, repeat.summary)
         folder = bench.summary(self.recipe, repeat.summary, dataset)
         student, inner = self.student or self.recipe.student, self.inner or self.recipe.inner
-        if self.factors:
+        if self.among:
             trials = trials_of(dataset, student, self.recipe, Effort())
-            inner = bench.once(
-                (self, repeat.summary), lambda: trials.best_inner(folder.summary, inner, self.factors)
-            )
+            inner = bench.once((self, repeat.summary), lambda: trials.best_inner(folder.summary, self.among))
         trained = train_on_summary(folder.summary, student, inner, FIRST_SEED + repeat.number)
         facts = {**distilled_facts(folder), "learning rate": inner.learning_rate}
         return trained, facts
