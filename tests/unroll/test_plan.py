@@ -136,6 +136,14 @@ def test_hyper_parameters_alone_and_windows():
     assert (planned.rows[0].gradients, planned.rows[0].products) == (6, 2)
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+def test_schedules_end_with_the_run(steps: int):
+    problem = differentiated(PROBLEMS["network"]())
+    rates = torch.linspace(0.1, 0.01, steps, dtype=torch.float64)  # the rounds of the plan go on for longer
+    planned = plan(problem.loss, problem.theta0, problem.data, Adam(rates), problem.batches(steps))
+    assert planned.rows[0].gradients == steps
+
+
 def test_names_leave_defaults_out():
     problem = differentiated(PROBLEMS["mixture"]())
     rows = plan(problem.loss, problem.theta0, problem.data, Adam(0.1), problem.batches(6), MEMORIES).rows

@@ -130,7 +130,8 @@ class Bench:
             self.added = [Recorded() if want else None for want in wanted]
             metered(partial(run.product, loss, self.theta, self.leaves, pulled.gradient, self.added, kept))
         figures += figures[-1:] * (6 - len(figures))
-        self.theta, self.state = theta, State(state.step, state.slots)
+        last = len(self.losses) - 1  # no step further: schedules of hyper-parameters may end there
+        self.theta, self.state = theta, State(min(state.step, last), state.slots)
         return figures
 
     def _gather(self, count: int) -> None:
