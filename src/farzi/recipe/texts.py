@@ -26,7 +26,7 @@ TEXT_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "pool": 2,
     },
     # At the rate that serves logs the summary moves with the noise first.
-    "outer": {"batch": 256, "learning_rate": 0.01, "steps": 300},
+    "outer": {"batch": 256, "learning_rate": 0.01, "steps": 150},
 }
 """Settings by group, as in a recipe's YAML."""
 
