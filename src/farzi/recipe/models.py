@@ -131,6 +131,10 @@ class SummarySettings(Settings):
         return self
 
 
+WITH_OPTIMIZER = ("beta1", "beta2", "weight_decay", "learning_rate")
+"""Inner settings that go with the optimizer: where another one is named, they fall away."""
+
+
 class InnerSettings(Settings):
     """The training of a student on the summary; its gradient is taken through the last steps run."""
 

@@ -7,6 +7,8 @@ docs/decisions/0011-language.md and 0012-cooled-windows.md for the figures behin
 from collections.abc import Mapping
 from typing import Any, cast
 
+from farzi.recipe.models import WITH_OPTIMIZER
+
 TEXT_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     # With a table of its own for the output a student learns in half the steps.
     "student": {"name": "transformer", "tied": False},
@@ -31,10 +33,6 @@ TEXT_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 """Settings by group, as in a recipe's YAML."""
 
 
-ADAMW = ("beta2", "weight_decay", "learning_rate")
-"""Which of them go with the optimizer."""
-
-
 def for_text(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a text by group, with `TEXT_DEFAULTS` for what they leave out.
 
@@ -43,8 +41,8 @@ def for_text(settings: Mapping[str, Any]) -> dict[str, Any]:
     defaults = {group: dict(values) for group, values in TEXT_DEFAULTS.items()}
     inner = defaults["inner"]
     if settings.get("inner", {}).get("optimizer", inner["optimizer"]) != inner["optimizer"]:
-        for name in ADAMW:
-            del inner[name]
+        for name in WITH_OPTIMIZER:
+            inner.pop(name, None)
     return _over(defaults, settings)
 
 

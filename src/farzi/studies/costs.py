@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from farzi.studies.findings import Chart, Curve, Findings, Line, Point, Table
+from farzi.studies.findings import Chart, Curve, Findings, Line, Point, Table, paragraph
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import FULL, distilled_row, full_row, key_of
@@ -80,7 +80,7 @@ def tell(rows: Sequence[Done]) -> Findings:
               (Curve("summary", tuple(points)),), log=True, level=100.0),
     ) if points else ()  # fmt: skip
     said = (_said(having(rows, **{"trained on": "summary"}), whole, main), counted(rows))
-    return Findings((Table(heads, tuple(lines), 2),), charts, " ".join(one for one in said if one))
+    return Findings((Table(heads, tuple(lines), 2),), charts, paragraph(said))
 
 
 def _said(summaries: Sequence[Done], whole: Done | None, main: str) -> str:

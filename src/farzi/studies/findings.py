@@ -108,3 +108,8 @@ class Findings:
 def listed(words: Sequence[str]) -> str:
     """Words as a sentence has them: "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def paragraph(sentences: Sequence[str]) -> str:
+    """Sentences one after the other; empty ones are left out."""
+    return " ".join(one for one in sentences if one)

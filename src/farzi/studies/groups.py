@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from farzi.studies.findings import Chart, Curve, Findings, Line, Point, Table
+from farzi.studies.findings import Chart, Curve, Findings, Line, Point, Table, paragraph
 from farzi.studies.headline import FARZI, methods
 from farzi.studies.measures import ByGroup, group_names
 from farzi.studies.rows import Done
@@ -30,7 +30,7 @@ def tell(rows: Sequence[Done]) -> Findings:
         ]
     said.append(counted(rows))
     charts = tuple(chart for _, chart in found if chart.curves)
-    return Findings(tuple(one for one, _ in found), charts, " ".join(one for one in said if one))
+    return Findings(tuple(one for one, _ in found), charts, paragraph(said))
 
 
 def _side(rows: Sequence[Done], what: str, bounds: tuple[int, ...]) -> tuple[Table, Chart]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from farzi.baselines import SUBSETS
-from farzi.studies.findings import Chart, Findings, listed
+from farzi.studies.findings import Chart, Findings, listed, paragraph
 from farzi.studies.measures import Measure, OnHeldOut
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
@@ -80,7 +80,7 @@ def tell(rows: Sequence[Done]) -> Findings:
     if ours and rivals:
         said += [_ahead(ours, rivals, name) for name in figures]
     said.append(counted(rows))
-    return Findings((shown,), charts, " ".join(one for one in said if one))
+    return Findings((shown,), charts, paragraph(said))
 
 
 def _share(done: Done, whole: Done, name: str) -> str:

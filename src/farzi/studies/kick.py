@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from farzi.recipe import InnerSettings, Recipe, StudentSettings
-from farzi.studies.findings import Chart, Curve, Findings, Point
+from farzi.studies.findings import Chart, Curve, Findings, Point, paragraph
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import full_row, key_of
@@ -124,7 +124,7 @@ def tell(rows: Sequence[Done]) -> Findings:
     )  # fmt: skip
     said.append(counted(rows))
     shown = tuple(tables) or (table(rows, ("trained on",), headline_figures(rows)),)
-    return Findings(shown, charts, " ".join(one for one in said if one))
+    return Findings(shown, charts, paragraph(said))
 
 
 def _value(done: Done) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from farzi.baselines import Random
 from farzi.recipe import Recipe
-from farzi.studies.findings import Chart, Findings
+from farzi.studies.findings import Chart, Findings, paragraph
 from farzi.studies.made import MadeLog
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
@@ -82,7 +82,7 @@ def tell(rows: Sequence[Done]) -> Findings:
         ]
     said.append(counted(rows))
     tables = tables or [table(rows, ("varied",), figures)]
-    return Findings(tuple(tables), tuple(charts), " ".join(one for one in said if one))
+    return Findings(tuple(tables), tuple(charts), paragraph(said))
 
 
 def _sentence(rows: Sequence[Done], name: str, what: str) -> str:

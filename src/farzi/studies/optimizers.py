@@ -6,7 +6,7 @@ validation events while it was learnt.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from farzi.studies.findings import Chart, Findings
+from farzi.studies.findings import Chart, Findings, paragraph
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import FULL, distilled_row, full_row, key_of
@@ -81,7 +81,7 @@ def tell(rows: Sequence[Done]) -> Findings:
             Chart("Best validation by rate", "inner learning rate", "share of full data, %", over, log=True),
         )  # fmt: skip
     said = (best_sentence(chosen, "optimizer", main, whole), counted(rows))
-    return Findings(tuple(tables), charts, " ".join(one for one in said if one))
+    return Findings(tuple(tables), charts, paragraph(said))
 
 
 OPTIMIZERS = Study(

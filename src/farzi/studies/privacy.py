@@ -16,7 +16,7 @@ from farzi.data import Dataset
 from farzi.recipe import Recipe
 from farzi.studies.attacks import attack, losses, overlaps
 from farzi.studies.bench import FIRST_SEED, Bench
-from farzi.studies.findings import Chart, Findings
+from farzi.studies.findings import Chart, Findings, paragraph
 from farzi.studies.measures import OnHeldOut
 from farzi.studies.members import Members
 from farzi.studies.rows import Done
@@ -115,7 +115,7 @@ def tell(rows: Sequence[Done]) -> Findings:
     ) if rows else ()  # fmt: skip
     said = [_sentence(done) for done in rows if not done.failure]
     said.append(counted(rows))
-    return Findings((shown,), charts, " ".join(one for one in said if one))
+    return Findings((shown,), charts, paragraph(said))
 
 
 def _sentence(done: Done) -> str:

@@ -16,7 +16,7 @@ from farzi.baselines import Random
 from farzi.evaluation import Interval, seed_interval
 from farzi.recipe import another
 from farzi.recipe.student import StudentName
-from farzi.studies.findings import Chart, Curve, Findings, Point
+from farzi.studies.findings import Chart, Curve, Findings, Point, paragraph
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import key_of
@@ -97,7 +97,7 @@ def tell(rows: Sequence[Done]) -> Findings:
                   curves, "dots")  # fmt: skip
     said = [_said(known, main, f"{name}: {what}", name) for name in SETS]
     said += [_chosen(known, main, what), counted(rows)]
-    return Findings((shown,), (chart,), " ".join(one for one in said if one))
+    return Findings((shown,), (chart,), paragraph(said))
 
 
 def _dot(done: Done, x: str, y: str, scale: float) -> Point:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from farzi.studies.findings import Chart, Findings
+from farzi.studies.findings import Chart, Findings, paragraph
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import FULL, distilled_row, full_row
@@ -45,7 +45,7 @@ def tell(rows: Sequence[Done]) -> Findings:
     level = level_of(whole, main)
     charts = (Chart("Quality", "sequences", unit(main), curves, log=True, level=level),) if curves else ()
     said = (best_sentence(sizes, "size", main, whole), counted(rows))
-    return Findings((shown,), charts, " ".join(one for one in said if one))
+    return Findings((shown,), charts, paragraph(said))
 
 
 SIZE = Study("size", "Is it better to have more synthetic sequences or longer ones?", grid, tell)

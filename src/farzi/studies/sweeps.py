@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from farzi.studies.findings import Chart, Findings
+from farzi.studies.findings import Chart, Findings, paragraph
 from farzi.studies.measures import Measure, OnHeldOut
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting
@@ -76,7 +76,7 @@ class Sweep:
         main = main_figure(rows)
         shown = table(rows, ("trained on", self.label), (*headline_figures(rows), *self.costs), whole)
         said = [best_sentence(swept, self.label, main, whole), counted(rows)]
-        return Findings((shown,), self.charts(swept, whole, main), " ".join(one for one in said if one))
+        return Findings((shown,), self.charts(swept, whole, main), paragraph(said))
 
     def charts(self, swept: Sequence[Done], whole: Done | None, main: str) -> tuple[Chart, ...]:
         """Quality over the setting with the full data's level, then the other figures."""

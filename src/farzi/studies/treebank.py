@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from farzi.baselines import Head, Random
-from farzi.studies.findings import Chart, Findings
+from farzi.studies.findings import Chart, Findings, paragraph
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import FULL, full_row, key_of
@@ -62,7 +62,7 @@ def tell(rows: Sequence[Done]) -> Findings:
         if name in ("perplexity", "accuracy", "HR@10", "HR@100")
     )
     said = (best_sentence(small, "which", main, whole), counted(rows))
-    return Findings((shown,), charts if small else (), " ".join(one for one in said if one))
+    return Findings((shown,), charts if small else (), paragraph(said))
 
 
 TREEBANK = Study(

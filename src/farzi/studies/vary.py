@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from farzi.recipe import Recipe
+from farzi.recipe.models import WITH_OPTIMIZER
 from farzi.recipe.student import renamed
-
-WITH_OPTIMIZER = ("beta1", "beta2", "weight_decay", "learning_rate")
-"""Settings that go with the inner optimizer, and fall away when another one is named."""
 
 
 def varied(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:

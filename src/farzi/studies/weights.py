@@ -6,7 +6,7 @@ the full-data training itself takes is part of the seconds in both cases, since 
 
 from collections.abc import Sequence
 
-from farzi.studies.findings import Chart, Findings
+from farzi.studies.findings import Chart, Findings, paragraph
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import FULL, distilled_row, full_row, key_of
@@ -60,7 +60,7 @@ def tell(rows: Sequence[Done]) -> Findings:
         if sentence:
             said.append(f"At equal {kind}: {sentence[0].lower()}{sentence[1:]}")
     said.append(counted(rows))
-    return Findings((shown,), charts, " ".join(one for one in said if one))
+    return Findings((shown,), charts, paragraph(said))
 
 
 WEIGHT_STARTS = Study(

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from farzi.distillation.loop import InnerLoop
+from farzi.distillation.objectives.following import Following
 from farzi.distillation.objectives.objective import Episode
 from farzi.distillation.runs import Point
-from farzi.distillation.students import Students
 from farzi.distillation.together import Group
 from farzi.distillation.weights import Theta
 from farzi.summary import Summary
@@ -78,7 +78,7 @@ def _apart(ours: Theta, theirs: Theta) -> Tensor:
     return total
 
 
-class GradientMatching:
+class GradientMatching(Following):
     """The distance between a student's gradients, on the summary and on real events, along its training.
 
     After each outer step the student is trained on the summary for as many steps as a window has. Unlike the
@@ -90,14 +90,6 @@ class GradientMatching:
     """
 
     figure = "gradient_distance"
-
-    def __init__(self, students: Students) -> None:
-        self.students = students
-
-    @property
-    def group(self) -> Group:
-        """See `Objective`."""
-        return self.students.lines[0].group
 
     def draw(self, step: int, summary: Summary, loop: InnerLoop) -> Episode:
         """See `Objective`."""
@@ -117,11 +109,3 @@ class GradientMatching:
             GradientDistance(line.group, left.theta, windows),
             put,
         )
-
-    def tensors(self) -> dict[str, Tensor]:
-        """See `Objective`."""
-        return self.students.tensors()
-
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """See `Objective`."""
-        self.students.restore(tensors)

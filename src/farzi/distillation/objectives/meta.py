@@ -2,17 +2,14 @@
 
 from functools import partial
 
-from torch import Tensor
-
 from farzi.distillation.loop import InnerLoop
+from farzi.distillation.objectives.following import Following
 from farzi.distillation.objectives.objective import Episode
 from farzi.distillation.runs import Point
-from farzi.distillation.students import Students
-from farzi.distillation.together import Group
 from farzi.summary import Summary
 
 
-class MetaMatching:
+class MetaMatching(Following):
     """The loss on real events after the last steps of a training: Farzi's own objective.
 
     A student in training is left where its turn finds it, ends its training, and the last steps of that are
@@ -23,14 +20,6 @@ class MetaMatching:
     """
 
     figure = "real_loss"
-
-    def __init__(self, students: Students) -> None:
-        self.students = students
-
-    @property
-    def group(self) -> Group:
-        """See `Objective`."""
-        return self.students.lines[0].group
 
     def draw(self, step: int, summary: Summary, loop: InnerLoop) -> Episode:
         """See `Objective`."""
@@ -54,11 +43,3 @@ class MetaMatching:
             partial(line.group.outer, windows=windows),
             put,
         )
-
-    def tensors(self) -> dict[str, Tensor]:
-        """See `Objective`."""
-        return self.students.tensors()
-
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """See `Objective`."""
-        self.students.restore(tensors)
