@@ -221,7 +221,7 @@ def train_on_summary(fresh: Any, summary: Summary, inner: InnerSettings, rate: f
         rate: times its learning rate.
         seed: of the order of the sequences, where a step reads some of them only.
     """
-    summary = Summary(summary.latents.to(fresh.device), summary.decoder.to(fresh.device), summary.temperature)
+    summary = summary.to(fresh.device)
     inner = inner.model_copy(update={"learning_rate": rate * inner.learning_rate})
     student = RecBole(copy.deepcopy(fresh))  # its dropout is off
     trained: Any = fit_to_summary(student, summary, inner, seed).student

@@ -31,7 +31,7 @@ from farzi.distillation import distill
 from farzi.errors import FarziError
 from farzi.recipe import DataSettings, Recipe, for_text
 from farzi.students.adapters import HuggingFace
-from farzi.summary import Folder, Summary
+from farzi.summary import Folder
 from farzi.training import fit_to_summary
 
 RATES = (1 / 3, 1.0, 3.0)  # times the recipe's: GPT-2 begins at other weights than Farzi's student
@@ -136,7 +136,7 @@ def train_on_summary(fresh: Any, folder: Folder, rate: float, seed: int) -> Hugg
         seed: of the order of the sequences, where a step reads some of them only.
     """
     stored, inner = folder.summary, folder.recipe.inner
-    summary = Summary(stored.latents.to(fresh.device), stored.decoder.to(fresh.device), stored.temperature)
+    summary = stored.to(fresh.device)
     inner = inner.model_copy(update={"learning_rate": rate * inner.learning_rate})
     student = HuggingFace(copy.deepcopy(fresh))
     return cast(HuggingFace, fit_to_summary(student, summary, inner, seed).student)

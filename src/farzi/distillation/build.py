@@ -1,5 +1,6 @@
 """From a recipe's settings to the values that they name."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ from farzi.distillation.window import Window
 from farzi.errors import FarziError
 from farzi.evaluation import kind_of
 from farzi.recipe import Recipe, StudentSettings, another
+from farzi.students import Student
 from farzi.summary import (
     FEEDS,
     FORMS,
@@ -27,6 +29,7 @@ from farzi.summary import (
     Size,
     Start,
     Summary,
+    Taught,
     Transitions,
     chosen_feed,
 )
@@ -36,8 +39,14 @@ STARTS: dict[str, Start] = {"transitions": Transitions(), "classes": Classes(), 
 """By the names that a recipe uses."""
 
 
-def first_summary(recipe: Recipe, dataset: Data) -> Summary:
+def first_summary(recipe: Recipe, dataset: Data, teacher: Callable[[], Student] | None = None) -> Summary:
     """What the outer loop starts from, in the form that is learnt.
+
+    Args:
+        recipe: the whole run.
+        dataset: the log.
+        teacher: gives a student trained on the full data, for a start that is taught by one; without it a
+            fresh one stands in, for a summary of the right size and with the wrong targets.
 
     Raises:
         FarziError: the log is too small for it.
@@ -48,11 +57,30 @@ def first_summary(recipe: Recipe, dataset: Data) -> Summary:
             "longer sequences or another --split are needed"
         )
     asked = recipe.summary
-    named = kind_of(dataset).start if asked.start == "auto" else asked.start
-    size = Size(asked.sequences, asked.length, asked.dim, len(dataset.vocabulary), asked.temperature)
-    start = STARTS[named](size, dataset.train, np.random.default_rng([recipe.seed, 0]))
+    size = Size(
+        asked.sequences,
+        asked.length,
+        asked.dim,
+        len(dataset.vocabulary),
+        asked.temperature,
+        own_targets=asked.targets == "own",
+    )
+    if named_start(recipe, dataset) == "taught":
+        make = Taught((teacher or (lambda: _student(recipe, dataset, recipe.student).student))())
+    else:
+        make = STARTS[named_start(recipe, dataset)]
+    start = make(size, dataset.train, np.random.default_rng([recipe.seed, 0]))
+    if size.own_targets and start.targets is None:
+        start = dataclasses.replace(start, targets=start.decoder.clone())
     form = form_of(recipe)
     return form.summary(form.parts(start), start.temperature)
+
+
+def named_start(recipe: Recipe, dataset: Data) -> str:
+    """What a recipe's summary starts from, one of `STARTS` or "taught"."""
+    if recipe.summary.start != "auto":
+        return recipe.summary.start
+    return "taught" if recipe.summary.targets == "own" else kind_of(dataset).start
 
 
 def form_of(recipe: Recipe) -> Form:

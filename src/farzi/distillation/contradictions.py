@@ -20,6 +20,13 @@ def refuse_contradictions(recipe: Recipe) -> None:
         )
     if recipe.summary.form == "table" and inner.soft_events == "factored":
         raise FarziError("--form table has no factors: leave --soft-events out")
+    if recipe.summary.start == "taught" and recipe.summary.targets == "events":
+        raise FarziError("--start taught is of targets: give --targets own as well")
+    if recipe.summary.targets == "own":
+        if recipe.summary.form == "table":
+            raise FarziError("--targets own is a second decoder, and --form table has none; leave one out")
+        if inner.soft_events == "whole":
+            raise FarziError("--targets own are made from factors: leave --soft-events out")
     if inner.gradient == "algorithm-1":
         _refuse_for_algorithm_1(recipe)
     if recipe.outer.objective == "trajectories" and (inner.students or inner.weights != "fresh"):

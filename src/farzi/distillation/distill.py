@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from farzi.data import Data, load_data
-from farzi.distillation.build import first_summary
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.progress import Progress
@@ -98,12 +97,11 @@ def distill(
 
 def _begin(recipe: Recipe, dataset: Data, progress: Progress, out: Path, unchecked: bool) -> Run:
     """A new run. Until there is one the first Ctrl-C or SIGTERM ends it all, and no folder is left behind."""
-    start = first_summary(recipe, dataset)
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)  # before the long training, in case it cannot be
     try:
         with _signals(_interrupt):
-            return Run.begin(recipe, dataset, progress, start, unchecked)
+            return Run.begin(recipe, dataset, progress, unchecked)
     except BaseException as error:
         if made:
             with suppress(OSError):

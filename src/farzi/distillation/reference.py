@@ -27,12 +27,14 @@ class Reference:
         seconds: what it took.
         trajectory: its weights at the first measurements, in their order.
         others: the trajectories of further trainings, each from its own first weights.
+        student: as trained; None where the training was in an earlier session.
     """
 
     figures: dict[str, float]
     seconds: float
     trajectory: list[Theta] = field(default_factory=list)
     others: list[list[Theta]] = field(default_factory=list)
+    student: Student | None = None
 
     @property
     def trajectories(self) -> list[list[Theta]]:
@@ -114,4 +116,5 @@ def train_reference(
         return kind.score(student, dataset.valid)
 
     fit = train_on_events(dataset.train, settings, len(dataset.vocabulary), length, seed, training, score)
-    return Reference(kind.evaluate(fit.student, dataset.valid).means(), fit.seconds, trajectory)
+    figures = kind.evaluate(fit.student, dataset.valid).means()
+    return Reference(figures, fit.seconds, trajectory, student=fit.student)

@@ -3,14 +3,15 @@
 import math
 import time
 from collections.abc import Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from farzi.data import Data, Text
 from farzi.data.fingerprint import fingerprint
-from farzi.distillation.build import form_of, outer_loop
+from farzi.distillation.build import first_summary, form_of, outer_loop
 from farzi.distillation.check import short_check
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.clipping import RunningClip, Smoothness
@@ -24,6 +25,7 @@ from farzi.evaluation import kind_of
 from farzi.files import finite_values
 from farzi.provenance import provenance
 from farzi.recipe import Recipe, differences, parse_recipe
+from farzi.students import Student
 from farzi.summary import Folder, Summary
 
 LOST = 10
@@ -55,18 +57,23 @@ class Run:
         self.started = time.monotonic()
 
     @classmethod
-    def begin(
-        cls, recipe: Recipe, dataset: Data, progress: Progress, start: Summary, unchecked: bool
-    ) -> Self:
+    def begin(cls, recipe: Recipe, dataset: Data, progress: Progress, unchecked: bool) -> Self:
         """A new run, with its start measured beside the full data.
 
         Raises:
-            FarziError: the metagradient is not precise, and `unchecked` does not allow that.
+            FarziError: the log is too small for the summary, or the metagradient is not precise, and
+                `unchecked` does not allow that.
         """
         started = time.monotonic()
-        several = "one student" if trainings(recipe) == 1 else f"{trainings(recipe)} students"
-        progress.message(f"training {several} on the full data, to measure against")
-        run = cls(recipe, dataset, progress, start, recipe_reference(recipe, dataset))
+
+        @cache
+        def full() -> Reference:
+            several = "one student" if trainings(recipe) == 1 else f"{trainings(recipe)} students"
+            progress.message(f"training {several} on the full data, to measure against")
+            return recipe_reference(recipe, dataset)
+
+        start = first_summary(recipe, dataset, lambda: cast(Student, full().student))
+        run = cls(recipe, dataset, progress, start, full())
         run.started = started
         run.precision = short_check(run.outer, unchecked, progress, recipe.inner.gradient)
         run.measure()
@@ -89,7 +96,7 @@ class Run:
         run = cls(recipe, dataset, progress, start, full)
         run.outer.restore(now, values["step"])
         run.best_score = values["best"]
-        run.best = Summary(best["latents"], best["decoder"], temperature)
+        run.best = Summary(**best, temperature=temperature)
         run.behind, run.lost, run.clip.mean = values["seconds"], values["lost"], values["clip_mean"]
         run.smoothness.norms.extend(values["norms"])
         run.smoothness.warned = values["warned"]
@@ -152,7 +159,7 @@ class Run:
     def checkpoint(self) -> Checkpoint:
         """The state, to go on from later."""
         tensors = {f"outer/{name}": value for name, value in self.outer.tensors().items()}
-        tensors |= {"best/latents": self.best.latents, "best/decoder": self.best.decoder}
+        tensors |= {f"best/{name}": part for name, part in self.best.parts.items()}
         for place, trajectory in zip(_places(), self.full.trajectories):
             for k, theta in enumerate(trajectory):
                 tensors |= {f"{place}/{k}/{name}": value for name, value in theta.items()}

@@ -104,10 +104,16 @@ class SummarySettings(Settings):
         description="width of the latents: the rank of the summary; a table has it at its start only",
     )
     temperature: float = Field(default=1.0, gt=0, description="softness of the events")
-    start: Literal["auto", "transitions", "classes", "random"] = Field(
+    start: Literal["auto", "transitions", "classes", "taught", "random"] = Field(
         default="auto",
         description="first values: factors of the log's transition matrix, real sequences of classes of "
-        "events, or random; auto takes transitions for logs, classes for texts",
+        "events, such sequences with what a full-data student expects as targets, or random; auto takes "
+        "taught for targets of their own, else transitions for logs, classes for texts",
+    )
+    targets: Literal["events", "own"] = Field(
+        default="events",
+        description="what is predicted: the events as they are read, or the same latents by a decoder of "
+        "their own, so that what is read can be sharp and what is predicted soft",
     )
     form: Literal["factors", "table", "tucker"] = Field(
         default="factors",

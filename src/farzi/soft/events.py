@@ -13,22 +13,32 @@ from farzi.soft.embedding import soft_embedding
 class SoftEvents:
     """Soft events X = softmax(D M), (B, L, V), as their factors.
 
+    What is predicted may have a decoder of its own: the targets are then softmax(D M′).
+
     Attributes:
         latents: D, (B, L, d), divided by the temperature already.
         decoder: M, (d, V); its column 0 is padding, which has no probability.
+        targets: M′, likewise; None where events are predicted as they are read.
     """
 
     latents: Tensor
     decoder: Tensor
+    targets: Tensor | None = None
 
     @property
     def factors(self) -> dict[str, Tensor]:
         """The factors by name, as `farzi.unroll` takes data; `SoftEvents(**factors)` is the way back."""
-        return {"latents": self.latents, "decoder": self.decoder}
+        own = {} if self.targets is None else {"targets": self.targets}
+        return {"latents": self.latents, "decoder": self.decoder, **own}
+
+    @property
+    def predicted(self) -> "SoftEvents":
+        """The soft events as they are predicted, to be embedded as any others."""
+        return self if self.targets is None else SoftEvents(self.latents, self.targets)
 
     def __getitem__(self, rows: Any) -> "SoftEvents":
         """Some of the sequences, as `X[rows]`."""
-        return SoftEvents(self.latents[rows], self.decoder)
+        return SoftEvents(self.latents[rows], self.decoder, self.targets)
 
     def embedded(self, table: Tensor) -> Tensor:
         """X E, (B, L, width), for a table E (V, width)."""

@@ -49,9 +49,12 @@ class Student(nn.Module):
     def embed_twice(self, events: Events) -> tuple[Tensor, Tensor]:
         """Soft events by the embedding table, as they are read, and by the output table, as targets.
 
-        Where the tables are tied both are one tensor (B, L, width); else both tables are gone through once.
+        Where the tables are tied, and what is predicted is what is read, both are one tensor (B, L, width);
+        where only the latter holds, both tables are gone through once.
         """
         inputs, outputs = self.embedding, self.output_table
+        if isinstance(events, SoftEvents) and events.targets is not None:
+            return events.embedded(inputs), events.predicted.embedded(outputs)
         if outputs is inputs:
             embedded = self.embed(events)
             return embedded, embedded

@@ -20,6 +20,7 @@ from farzi.summary.start import Start as Start
 from farzi.summary.storage import Folder as Folder
 from farzi.summary.storage import history_text as history_text
 from farzi.summary.summary import Summary as Summary
+from farzi.summary.taught import Taught as Taught
 from farzi.summary.transitions import Transitions as Transitions
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Start",
     "Summary",
     "Table",
+    "Taught",
     "Transitions",
     "Tucker",
     "Whole",

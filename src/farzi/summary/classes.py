@@ -50,18 +50,20 @@ class Classes:
 
     def __call__(self, size: Size, log: Sequences, rng: np.random.Generator) -> Summary:
         """See the class."""
+        of = self.sequences(size, log, rng)
+        latents, decoder = self.factors(self._softened(of), size.dim, rng)
+        latents = latents.reshape(size.sequences, size.length, size.dim)
+        return Summary(single(latents), single(of.lifted(decoder) * size.temperature), size.temperature)
+
+    def sequences(self, size: Size, log: Sequences, rng: np.random.Generator) -> "OfClasses":
+        """The classes, and real sequences of them."""
         asked = self.classes or round(2 * (size.sequences * size.length) ** 0.5)
         near = _adjacent(log, size.vocabulary)
         counts = np.bincount(log.items, minlength=size.vocabulary).astype(float)
         class_of = self._cluster(near, counts, min(asked, size.vocabulary - 1), rng)
         transitions = _between_classes(near, class_of)
         rows = class_of[self._representative(class_of, transitions, size, log, rng)]
-        latents, of_classes = self._factors(self._softened(rows, transitions), size.dim, rng)
-        decoder = of_classes[:, class_of]
-        decoder[-1] += 2.0 * _log_shares(class_of, counts)
-        decoder[:, 0] = 0.0
-        latents = latents.reshape(size.sequences, size.length, size.dim)
-        return Summary(single(latents), single(decoder * size.temperature), size.temperature)
+        return OfClasses(rows, class_of, _log_shares(class_of, counts), transitions)
 
     def _cluster(
         self, near: sparse.csr_matrix, counts: np.ndarray, classes: int, rng: np.random.Generator
@@ -114,21 +116,16 @@ class Classes:
             np.add.at(surplus, cells[chosen[place]], 1)
         return windows[chosen]
 
-    def _softened(self, rows: np.ndarray, transitions: np.ndarray) -> np.ndarray:
-        """Distributions over classes, (events, classes), of real sequences of classes, (sequences, length).
-
-        Args:
-            rows: the sequences.
-            transitions: how often one class follows another, (classes, classes).
-        """
-        classes = len(transitions)
-        smooth = transitions + (0.1 * transitions.mean() or 1.0)
-        expected = (smooth / smooth.sum(1, keepdims=True))[rows[:, :-1]]
-        soft = np.eye(classes)[rows]
+    def _softened(self, of: "OfClasses") -> np.ndarray:
+        """Distributions over classes, (events, classes), of real sequences of them."""
+        classes = len(of.transitions)
+        smooth = of.transitions + (0.1 * of.transitions.mean() or 1.0)
+        expected = (smooth / smooth.sum(1, keepdims=True))[of.rows[:, :-1]]
+        soft = np.eye(classes)[of.rows]
         soft[:, 1:] = (1 - self.smoothing) * soft[:, 1:] + self.smoothing * expected
         return soft.reshape(-1, classes)
 
-    def _factors(
+    def factors(
         self, wanted: np.ndarray, dim: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Latents (events, dim) and a decoder (dim, classes): softmax of their product ≈ wanted.
@@ -154,6 +151,40 @@ class Classes:
         # The outer loop moves all numbers alike; it goes faster where latents, which are only their own
         # event's, go relatively further than the decoder, which is everybody's.
         return 0.5 * latents.detach().numpy(), 2.0 * decoder.detach().numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class OfClasses:
+    """Real sequences of classes of events.
+
+    Attributes:
+        rows: class at each position, (sequences, length).
+        class_of: of each event, (V,); padding has that of the first event.
+        log_shares: log P(event | class), (V,); 0 for padding.
+        transitions: how often one class comes right after another, (classes, classes).
+    """
+
+    rows: np.ndarray
+    class_of: np.ndarray
+    log_shares: np.ndarray
+    transitions: np.ndarray
+
+    def lifted(self, decoder: np.ndarray) -> np.ndarray:
+        """A decoder over events, (dim, V), of one over classes whose last latent is 1 / 2 throughout."""
+        lifted = decoder[:, self.class_of]
+        lifted[-1] += 2.0 * self.log_shares
+        lifted[:, 0] = 0.0
+        return lifted
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """Real events at random of the classes, (sequences, length): each as often as it is its class's."""
+        order = np.argsort(self.class_of[1:], kind="stable") + 1
+        shares = np.exp(self.log_shares[order])
+        begins = np.searchsorted(self.class_of[order], np.arange(len(self.transitions) + 1))
+        upto = np.concatenate([[0.0], np.cumsum(shares)])
+        first, last = upto[begins[self.rows]], upto[begins[self.rows + 1]]
+        at = np.searchsorted(upto, first + rng.random(self.rows.shape) * (last - first), side="right") - 1
+        return order[at.clip(begins[self.rows], begins[self.rows + 1] - 1)]
 
 
 def _adjacent(log: Sequences, vocabulary: int) -> sparse.csr_matrix:

@@ -43,7 +43,7 @@ class Factored:
     """The factors of the soft events."""
 
     def __call__(self, summary: Summary) -> dict[str, Tensor]:
-        """D̃ / τ, (μ, ξ, d), and M, (d, V), by their names in `SoftEvents`."""
+        """D̃ / τ, (μ, ξ, d), and M, (d, V), and M′ if there is one, by their names in `SoftEvents`."""
         return summary.soft_events().factors
 
 
@@ -58,6 +58,8 @@ def chosen_feed(inner: InnerSettings, summary: Summary) -> tuple[str, str]:
     """
     if summary.is_table:
         return "whole", "a table has no factors"
+    if summary.targets is not None:
+        return "factored", "targets of their own are made from factors"
     if inner.soft_events != "auto":
         return inner.soft_events, "the recipe says so"
     size = summary.sequences * summary.length * summary.vocabulary * summary.latents.element_size()

@@ -39,12 +39,11 @@ class Factors:
 
     def parts(self, start: Summary) -> Parts:
         """See `Form`; exact."""
-        start = start.detach()
-        return {"latents": start.latents, "decoder": start.decoder}
+        return start.detach().parts
 
     def summary(self, parts: Parts, temperature: float) -> Summary:
         """See `Form`."""
-        return Summary(parts["latents"], parts["decoder"], temperature)
+        return Summary(**parts, temperature=temperature)
 
 
 @dataclass(frozen=True)
@@ -94,15 +93,14 @@ class Tucker:
         times = _directions(latents.transpose(0, 1).flatten(1), self.times)
         core = torch.einsum("utd,ua,tb->abd", latents, users, times) / (len(users) * len(times))
         parts = {"core": core, "users": users, "times": times}
-        return {
-            **{name: part.to(start.latents).contiguous() for name, part in parts.items()},
-            "decoder": start.decoder,
-        }
+        own = {name: part for name, part in start.parts.items() if name != "latents"}
+        return {**{name: part.to(start.latents).contiguous() for name, part in parts.items()}, **own}
 
     def summary(self, parts: Parts, temperature: float) -> Summary:
         """See `Form`."""
         rows = torch.einsum("ua,abd->ubd", parts["users"], parts["core"])
-        return Summary(torch.einsum("ubd,tb->utd", rows, parts["times"]), parts["decoder"], temperature)
+        latents = torch.einsum("ubd,tb->utd", rows, parts["times"])
+        return Summary(latents, parts["decoder"], temperature, parts.get("targets"))
 
 
 def _directions(rows: Tensor, rank: int | None) -> Tensor:

@@ -20,7 +20,7 @@ def top_events(
     Returns:
         For each sequence and position a list of {"index", "id", "name", "probability"}, the likeliest first.
     """
-    shown = Summary(summary.latents[:sequences], summary.decoder, summary.temperature)
+    shown = Summary(summary.latents[:sequences], summary.decoder, summary.temperature)  # as they are read
     events = shown.events()[..., 1:]  # padding is no event, even among others without weight
     probabilities, places = events.topk(min(top, summary.vocabulary - 1), dim=-1)
     ids = vocabulary.frame["id"].to_list()

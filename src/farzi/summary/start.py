@@ -23,6 +23,7 @@ class Size:
         dim: d, width of the latents.
         vocabulary: V, padding included.
         temperature: τ.
+        own_targets: whether what is predicted has a decoder of its own.
     """
 
     sequences: int
@@ -30,6 +31,7 @@ class Size:
     dim: int
     vocabulary: int
     temperature: float = 1.0
+    own_targets: bool = False
 
 
 class Start(Protocol):

@@ -1,6 +1,7 @@
 """A summary as a folder that someone else can use.
 
-    summary.safetensors   latents, decoder (of a table empty); the temperature in the header's metadata
+    summary.safetensors   latents, decoder (of a table empty), targets where events are predicted by a decoder
+                          of their own; the temperature in the header's metadata
     vocabulary.parquet    index, original id, readable name where known, count
     recipe.yaml           everything needed to repeat the run
     history.jsonl         one line an outer step that was measured
@@ -85,8 +86,9 @@ class Folder:
         write_text_atomic(path / "history.jsonl", history_text(self.history))
         write_text_atomic(path / "run.json", json.dumps(self.run, indent=2, allow_nan=False) + "\n")
         write_text_atomic(path / "README.md", card(self.summary, self.vocabulary, self.recipe, self.of_text))
-        tensors = {"latents": self.summary.latents, "decoder": self.summary.decoder}
-        write_tensors(path / TENSORS, FORMAT, tensors, {"temperature": repr(self.summary.temperature)})
+        write_tensors(
+            path / TENSORS, FORMAT, self.summary.parts, {"temperature": repr(self.summary.temperature)}
+        )
         summed = SUMMED
         if self.tokenizer is not None:
             write_text_atomic(path / TOKENIZER, self.tokenizer)
@@ -123,7 +125,7 @@ class Folder:
                 raise FarziError(f"{path / name}: damaged, or of another summary: not as in {SUMS}; {ADVICE}")
         tensors, words = read_tensors(path / TENSORS, FORMAT, ADVICE)
         return Folder(
-            Summary(tensors["latents"], tensors["decoder"], float(words["temperature"])),
+            Summary(**tensors, temperature=float(words["temperature"])),
             Vocabulary.load(path / "vocabulary.parquet"),
             load_recipe(path / "recipe.yaml"),
             [json.loads(line) for line in contents["history.jsonl"].splitlines()],

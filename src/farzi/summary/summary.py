@@ -1,5 +1,6 @@
 """The summary: a few synthetic sequences of soft events, in factors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,15 +16,21 @@ class Summary:
     Or a table, of no factors: X = softmax(D̃ / τ) where the latents are (μ, ξ, V) and the decoder, which would
     be the identity, is (0, V).
 
+    An event is read by what comes after it and predicted by what comes before. By default both meet the same
+    distribution. With a decoder of their own the targets are X′ = softmax(D̃ M′ / τ): what is read may then be
+    sharp and what is predicted soft, as what may follow is.
+
     Attributes:
         latents: D̃, (μ, ξ, d).
         decoder: M, (d, V); its column 0 is padding and never gets any weight. (0, V) of a table.
         temperature: τ.
+        targets: M′, (d, V), as the decoder; None where events are predicted as they are read.
     """
 
     latents: Tensor
     decoder: Tensor
     temperature: float = 1.0
+    targets: Tensor | None = None
 
     def __post_init__(self) -> None:
         shapes = self.latents.ndim == 3 and self.decoder.ndim == 2
@@ -31,6 +38,11 @@ class Summary:
             raise ValueError(
                 "latents must be (sequences, length, dim) and decoder (dim, V), or (0, V) of a table, got "
                 f"{tuple(self.latents.shape)} and {tuple(self.decoder.shape)}"
+            )
+        if self.targets is not None and (self.is_table or self.targets.shape != self.decoder.shape):
+            raise ValueError(
+                f"targets must be as the decoder of factors, got {tuple(self.targets.shape)} and "
+                f"{tuple(self.decoder.shape)}"
             )
         if not self.temperature > 0:
             raise ValueError(f"temperature must be positive, got {self.temperature}")
@@ -63,24 +75,35 @@ class Summary:
     @property
     def bytes(self) -> int:
         """What its numbers take when stored."""
-        return sum(part.numel() * part.element_size() for part in (self.latents, self.decoder))
+        return sum(part.numel() * part.element_size() for part in self.parts.values())
+
+    @property
+    def parts(self) -> dict[str, Tensor]:
+        """Its tensors by their names."""
+        own = {} if self.targets is None else {"targets": self.targets}
+        return {"latents": self.latents, "decoder": self.decoder, **own}
 
     def events(self) -> Tensor:
-        """The soft events X, (μ, ξ, V): distributions, nothing on padding. Differentiable in both factors."""
+        """The soft events X as they are read, (μ, ξ, V): distributions, nothing on padding.
+
+        Differentiable in both factors.
+        """
         logits = (self.latents if self.is_table else self.latents @ self.decoder) / self.temperature
         padding = torch.zeros_like(logits[0, 0])
         padding[0] = -torch.inf
         return torch.softmax(logits + padding, dim=-1)
 
     def soft_events(self) -> SoftEvents:
-        """The same in factors, D̃ / τ and M: what `events` makes is never held. Differentiable in both.
+        """The same in factors, D̃ / τ and M, M′ if there is one: what `events` makes is never held.
+
+        Differentiable in all.
 
         Raises:
             ValueError: a table has none.
         """
         if self.is_table:
             raise ValueError("a table has no factors; its soft events are made whole, by events()")
-        return SoftEvents(self.latents / self.temperature, self.decoder)
+        return SoftEvents(self.latents / self.temperature, self.decoder, self.targets)
 
     def reordered(self, order: Tensor) -> "Summary":
         """The same over other events: event i is this one's event `order[i]`; `order[0]` must be 0.
@@ -89,8 +112,17 @@ class Summary:
         """
         if self.is_table:
             return Summary(self.latents[..., order], self.decoder[:, order], self.temperature)
-        return Summary(self.latents, self.decoder[:, order], self.temperature)
+        targets = None if self.targets is None else self.targets[:, order]
+        return Summary(self.latents, self.decoder[:, order], self.temperature, targets)
 
     def detach(self) -> "Summary":
         """The same numbers without gradients."""
-        return Summary(self.latents.detach().clone(), self.decoder.detach().clone(), self.temperature)
+        return self._each(lambda part: part.detach().clone())
+
+    def to(self, device: torch.device | str) -> "Summary":
+        """The same on another device."""
+        return self._each(lambda part: part.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Summary":
+        parts = {name: change(part) for name, part in self.parts.items()}
+        return Summary(**parts, temperature=self.temperature)
