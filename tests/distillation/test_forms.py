@@ -111,3 +111,32 @@ def test_check_and_plan(tiny: Dataset, recipe: Recipe, name: str):
 def test_a_table_is_not_read_in_factors(recipe: Recipe):
     with pytest.raises(FarziError, match=r"^--form table has no factors: leave --soft-events out"):
         refuse_contradictions(formed(recipe, "table", soft_events="factored"))
+
+
+@pytest.mark.parametrize("name", ["factors", "tucker"])
+def test_targets_of_their_own_in_any_factors(tiny: Dataset, recipe: Recipe, name: str):
+    """The metagradient by all that is learnt is that of differences."""
+    recipe = formed(recipe, name, epsilon=1e-3)
+    recipe = recipe.model_copy(update={"summary": recipe.summary.model_copy(update={"targets": "own"})})
+    start = first_summary(recipe, tiny)
+    assert start.targets is not None
+    found = check_recipe(recipe, dataset=tiny, directions=1)
+    assert all(one.agrees for one in found.differences)
+    assert plan_run(recipe, tiny).feed == "factored"
+
+
+@pytest.mark.parametrize(
+    ("summary", "inner", "line"),
+    [
+        ({"targets": "own", "form": "table"}, {}, "--targets own is a second decoder, and --form table has"),
+        ({"targets": "own"}, {"soft_events": "whole"}, "--targets own are made from factors: leave"),
+        ({"start": "taught"}, {}, "--start taught is of targets: give --targets own as well"),
+    ],
+)
+def test_targets_go_with_factors(recipe: Recipe, summary: dict[str, str], inner: dict[str, str], line: str):
+    changed = {
+        "summary": recipe.summary.model_copy(update=summary),
+        "inner": recipe.inner.model_copy(update=inner),
+    }
+    with pytest.raises(FarziError, match=f"^{line}"):
+        refuse_contradictions(recipe.model_copy(update=changed))

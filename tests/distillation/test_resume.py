@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from farzi.data import Dataset
 from farzi.distillation import Progress, StepReport, checkpoint, distill
@@ -88,6 +89,20 @@ def test_a_stopped_run_reads_on_where_it_was(
             distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(step))
     distill(recipe, tmp_path / "cut", dataset=tiny)
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
+def test_a_stopped_run_that_was_taught_goes_on_without_its_teacher(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path
+):
+    recipe = change(change(recipe, "inner", batch=4), "summary", targets="own")
+    distill(recipe, tmp_path / "whole", dataset=tiny)
+    for step in (1, 6):
+        with pytest.raises(KeyboardInterrupt, match=f"^stopped after outer step {step}"):
+            distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(step))
+    found = distill(recipe, tmp_path / "cut", dataset=tiny).summary
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+    assert found.targets is not None
+    assert not torch.equal(found.targets, found.decoder)
 
 
 def test_two_runs_of_a_recipe_are_the_same(

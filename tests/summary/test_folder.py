@@ -110,6 +110,16 @@ def test_a_vocabulary_of_another_size_is_refused(tiny: Dataset, recipe: Recipe):
         Folder(summary, tiny.vocabulary, recipe)
 
 
+def test_targets_of_their_own_come_back(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    size = len(tiny.vocabulary)
+    stored = Summary(torch.randn(2, 3, 4), torch.randn(4, size), 0.5, torch.randn(4, size))
+    Folder(stored, tiny.vocabulary, recipe).save(tmp_path)
+    found = Folder.load(tmp_path).summary
+    assert found.temperature == 0.5
+    assert list(found.parts) == ["latents", "decoder", "targets"]
+    assert all(torch.equal(part, stored.parts[name]) for name, part in found.parts.items())
+
+
 def test_a_history_is_json_for_every_reader():
     with pytest.raises(ValueError, match="Out of range float values"):
         history_text([{"real_loss": float("nan")}])

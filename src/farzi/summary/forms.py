@@ -43,7 +43,7 @@ class Factors:
 
     def summary(self, parts: Parts, temperature: float) -> Summary:
         """See `Form`."""
-        return Summary(**parts, temperature=temperature)
+        return Summary(parts["latents"], parts["decoder"], temperature, parts.get("targets"))
 
 
 @dataclass(frozen=True)

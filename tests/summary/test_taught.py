@@ -1,0 +1,90 @@
+"""A start that is taught: a made-up language, and a teacher who knows what comes next in it."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import rel_entr
+from torch import Tensor
+
+from farzi.errors import FarziError
+from farzi.students import Student
+from farzi.summary import Classes, Size, Summary, Taught
+
+from .test_classes import CLASS_OF, CLASSES, LOG, VOCABULARY, nearest, shares
+
+LENGTH = 15
+
+
+class Knows(Student):
+    """After any word of a class it expects what a table of its own says, whatever came before.
+
+    Its hidden state is the class in one place of five, so that the logits are the table's rows.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.embedding = torch.nn.Parameter(torch.eye(CLASSES)[CLASS_OF])
+        self.says = torch.nn.Parameter(torch.randn(VOCABULARY, CLASSES, generator=generator))
+        self.length = LENGTH - 1
+
+    @property
+    def output_table(self) -> Tensor:
+        return self.says
+
+    def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
+        return vectors
+
+
+def begin(dim: int = 16, temperature: float = 0.5) -> Summary:
+    start = Taught(Knows(), Classes(CLASSES, candidates=2000))
+    return start(Size(20, LENGTH, dim, VOCABULARY, temperature, True), LOG, np.random.default_rng(0))
+
+
+def test_events_read_are_classes_and_events_predicted_what_the_teacher_expects():
+    found = begin()
+    read, distance = nearest(found)
+    assert distance.max() < 0.05
+    wanted = torch.softmax(Knows().says.detach().T[:, 1:], -1).double().numpy()[read[:, :-1]]
+    assert found.targets is not None
+    predicted = Summary(found.latents, found.targets, found.temperature).events()[:, 1:, 1:].double().numpy()
+    assert rel_entr(wanted, predicted).sum(-1).max() < 0.05
+
+
+def test_a_lower_rank_comes_near():
+    """Three latents for five rows of expectations."""
+    read, _ = nearest(begin())
+    found = begin(dim=5)
+    wanted = torch.softmax(Knows().says.detach().T[:, 1:], -1).double().numpy()[read[:, :-1]]
+    assert found.targets is not None
+    predicted = Summary(found.latents, found.targets, found.temperature).events()[:, 1:, 1:].double().numpy()
+    share = np.bincount(LOG.items, minlength=VOCABULARY)[1:] / len(LOG.items)
+    far = rel_entr(wanted, share).sum(-1).mean()
+    assert rel_entr(wanted, predicted).sum(-1).mean() < 0.5 * far
+
+
+def test_the_temperature_changes_nothing():
+    """The logits are those of the start, whatever they are divided by."""
+    one, other = begin(temperature=1.0), begin(temperature=0.1)
+    torch.testing.assert_close(one.events(), other.events())
+
+
+def test_draws_are_of_the_classes_and_as_common_as_in_them():
+    of = Classes(CLASSES, candidates=2000).sequences(
+        Size(20, LENGTH, 8, VOCABULARY), LOG, np.random.default_rng(0)
+    )
+    rng = np.random.default_rng(1)
+    drawn = np.stack([of.draw(rng) for _ in range(200)])
+    assert (of.class_of[drawn] == of.rows).all()
+    assert drawn.min() > 0
+    for one in range(CLASSES):
+        true = CLASS_OF[1 + np.flatnonzero(of.class_of[1:] == one)[0]]
+        met = np.bincount(drawn[:, of.rows == one].ravel(), minlength=VOCABULARY)
+        np.testing.assert_allclose(met / met.sum(), shares()[true], atol=0.02)
+
+
+def test_two_latents_are_too_few():
+    with pytest.raises(
+        FarziError, match=r"^a summary with targets of its own needs a dim of 3 at least, not 2$"
+    ):
+        begin(dim=2)

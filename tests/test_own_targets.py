@@ -1,0 +1,162 @@
+"""Targets by a decoder of their own, against the plain formula: the loss, and metagradients of trainings."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from farzi.recipe import InnerSettings, StudentSettings
+from farzi.soft import SoftEvents, embedding
+from farzi.students import Student
+from farzi.summary import FEEDS, Factored, Summary, chosen_feed
+from farzi.training import NextEvent, make_student
+from farzi.unroll import (
+    SGD,
+    Compiled,
+    Curvature,
+    Eager,
+    Execution,
+    ForwardOverReverse,
+    ReverseOverReverse,
+    interpreter,
+    unroll,
+)
+
+SEQUENCES, LENGTH, DIM, VOCABULARY = 6, 5, 3, 20
+STUDENTS = {
+    "tied": StudentSettings(hidden=6),
+    "untied": StudentSettings(name="transformer", hidden=6, tied=False),
+    "recurrent": StudentSettings(name="lstm", hidden=6, tied=False),
+}
+
+
+def parts() -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(4)
+    shapes = {
+        "latents": (SEQUENCES, LENGTH, DIM),
+        "decoder": (DIM, VOCABULARY),
+        "targets": (DIM, VOCABULARY),
+    }
+    return {name: torch.randn(*shape, generator=generator).double() for name, shape in shapes.items()}
+
+
+def student(name: str) -> Student:
+    return make_student(STUDENTS[name], VOCABULARY, LENGTH, 0).double()
+
+
+def plain_loss(student: Student, latents: Tensor, decoder: Tensor, targets: Tensor) -> Tensor:
+    """As one writes it down: what is read is softmax(D M / τ), what is predicted softmax(D M′ / τ)."""
+    read, predicted = (
+        torch.softmax((latents @ matrix / 0.7)[..., 1:], dim=-1) for matrix in (decoder, targets)
+    )
+    hidden = student.hidden(read[:, :-1] @ student.embedding[1:])
+    log_p = torch.log_softmax(hidden @ student.output_table[1:].T, dim=-1)
+    return -(predicted[:, 1:] * log_p).sum(-1).mean()
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_the_loss_is_the_formulas(name: str):
+    model = student(name)
+    found = NextEvent(model)(Summary(**parts(), temperature=0.7).soft_events())
+    torch.testing.assert_close(found, plain_loss(model, **parts()), rtol=1e-12, atol=0)
+
+
+EXECUTIONS: dict[str, Callable[[Curvature], Execution]] = {
+    "eager": Eager,
+    "graph": lambda curvature: Compiled(curvature, interpreter),
+}
+BATCHES = torch.tensor([[0, 3], [5, 1], [1, 1], [2, 4]])
+
+
+@pytest.mark.parametrize(
+    "curvature", [ReverseOverReverse(), ForwardOverReverse()], ids=["reverse", "forward"]
+)
+@pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("name", STUDENTS)
+def test_the_metagradient_is_autograds(
+    monkeypatch: pytest.MonkeyPatch, name: str, execution: str, curvature: Curvature
+):
+    monkeypatch.setattr(embedding, "CHUNK", 1)  # the rows of a step in three chunks
+    monkeypatch.setattr(embedding, "ROWS", 4)
+    model, rate = student(name), 0.5
+
+    def outer(theta: dict[str, Tensor]) -> Tensor:
+        return torch.stack([leaf.sin().sum() for leaf in theta.values()]).sum()
+
+    learnt = {part: value.requires_grad_() for part, value in parts().items()}
+    loss = NextEvent(model)
+    data = Factored()(Summary(**learnt, temperature=0.7))
+    end = unroll(
+        loss.at,
+        loss.parameters_of(model),
+        data,
+        SGD(rate),
+        BATCHES,
+        execution=EXECUTIONS[execution](curvature),
+    )
+    found = torch.autograd.grad(outer(end), list(learnt.values()))
+
+    class Plain(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.student = model
+
+        def forward(self, *values: Tensor) -> Tensor:
+            return plain_loss(self.student, *values)
+
+    theta: dict[str, Any] = {
+        part: value.detach().requires_grad_() for part, value in Plain().named_parameters()
+    }
+    again = [value.detach().clone().requires_grad_() for value in learnt.values()]
+    for rows in BATCHES:
+        value = functional_call(Plain(), theta, (again[0][rows], *again[1:]))
+        slopes = torch.autograd.grad(value, list(theta.values()), create_graph=True)
+        theta = {part: leaf - rate * slope for (part, leaf), slope in zip(theta.items(), slopes, strict=True)}
+    right = torch.autograd.grad(outer(theta), again)
+    for ours, theirs in zip(found, right, strict=True):
+        assert (ours - theirs).norm() <= 1e-12 * theirs.norm()
+
+
+def test_a_decoder_twice_is_one_decoder():
+    """With M′ = M nothing changes but the way: what is predicted is what is read."""
+    same = parts() | {"targets": parts()["decoder"]}
+    one = Summary(same["latents"], same["decoder"])
+    for name in STUDENTS:
+        model = NextEvent(student(name))
+        torch.testing.assert_close(model(Summary(**same, temperature=1.0).soft_events()), model(one.events()))
+
+
+def test_the_factors_come_with_their_targets():
+    soft = Summary(**parts(), temperature=1.0).soft_events()
+    again = SoftEvents(**soft.factors)[[4, 0]]
+    assert again.targets is soft.targets
+    assert torch.equal(again.predicted.decoder, parts()["targets"])
+
+
+def test_a_summary_keeps_its_targets():
+    found = Summary(**parts(), temperature=0.7)
+    assert list(found.parts) == ["latents", "decoder", "targets"]
+    assert found.bytes == 8 * (SEQUENCES * LENGTH * DIM + 2 * DIM * VOCABULARY)
+    order = torch.tensor([0, 7, 3, 2])
+    reordered = found.reordered(order)
+    assert reordered.targets is not None
+    assert torch.equal(reordered.targets, parts()["targets"][:, order])
+    for same in (found.detach(), found.to("cpu")):
+        assert same.temperature == 0.7
+        assert all(torch.equal(same.parts[name], value) for name, value in parts().items())
+    assert chosen_feed(InnerSettings(), found)[0] == "factored"
+    assert isinstance(FEEDS["factored"](found), dict)
+
+
+@pytest.mark.parametrize("shape", [(DIM, VOCABULARY - 1), (DIM + 1, VOCABULARY)])
+def test_targets_of_another_shape_are_refused(shape: tuple[int, int]):
+    with pytest.raises(ValueError, match="targets must be as the decoder"):
+        Summary(torch.zeros(SEQUENCES, LENGTH, DIM), torch.zeros(DIM, VOCABULARY), targets=torch.zeros(shape))
+
+
+def test_a_table_has_no_targets_of_its_own():
+    with pytest.raises(ValueError, match="targets must be as the decoder"):
+        Summary(torch.zeros(2, 3, 7), torch.zeros(0, 7), targets=torch.zeros(0, 7))
