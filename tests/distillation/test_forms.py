@@ -113,11 +113,12 @@ def test_a_table_is_not_read_in_factors(recipe: Recipe):
         refuse_contradictions(formed(recipe, "table", soft_events="factored"))
 
 
-@pytest.mark.parametrize("name", ["factors", "tucker"])
-def test_targets_of_their_own_in_any_factors(tiny: Dataset, recipe: Recipe, name: str):
+@pytest.mark.parametrize("form", ["factors", "tucker"])
+def test_targets_of_their_own_in_any_factors(tiny: Dataset, recipe: Recipe, form: str):
     """The metagradient by all that is learnt is that of differences."""
-    recipe = formed(recipe, name, epsilon=1e-3)
-    recipe = recipe.model_copy(update={"summary": recipe.summary.model_copy(update={"targets": "own"})})
+    summary = recipe.summary.model_copy(update={"targets": "own", "form": form})
+    inner = recipe.inner.model_copy(update={"epsilon": 1e-3})
+    recipe = recipe.model_copy(update={"summary": summary, "inner": inner})
     start = first_summary(recipe, tiny)
     assert start.targets is not None
     found = check_recipe(recipe, dataset=tiny, directions=1)
