@@ -86,6 +86,12 @@ def test_inspect_prints_sentences(place: Path):
     said = next(line for line in lines if line.startswith("reads: ")).removeprefix("reads: ").split()
     assert len(said) == 6
     assert set(said) <= set(sentences(300).split()) | {"<eos>", "<unk>"}
+    lines = read("inspect", place / "out", "--sequences", "2", "--targets").splitlines()
+    told = (
+        next(line for line in lines if line.startswith("to predict: ")).removeprefix("to predict: ").split()
+    )
+    assert len(told) == 6
+    assert told != said
 
 
 @pytest.mark.parametrize("on", ["summary", "full", *SUBSETS])

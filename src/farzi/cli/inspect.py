@@ -23,23 +23,29 @@ from farzi.cli.output import json_option, print_json, print_table
     metavar="N",
     help="events shown a position",
 )
+@click.option(
+    "--targets", is_flag=True, help="show what is predicted at each position, where it is not what is read"
+)
 @json_option
-def inspect(folder: str, sequences: int, top: int, as_json: bool) -> None:
+def inspect(folder: str, sequences: int, top: int, targets: bool, as_json: bool) -> None:
     """Show what the sequences of SUMMARY are made of: the likeliest events of each position, by name.
 
     Of a text the likeliest tokens of all positions are also shown in a line, as the sentence that they make.
+    Where a summary has targets of its own, these are what is read; `--targets` shows what is predicted there.
     """
     from farzi.summary import Folder, top_events
 
     found = Folder.load(folder)
-    rows = top_events(found.summary, found.vocabulary, sequences, top)
+    shown = found.summary.predicted if targets else found.summary
+    rows = top_events(shown, found.vocabulary, sequences, top)
     if as_json:
         print_json(rows)
         return
+    verb = "to predict" if targets else "reads"
     for number, row in enumerate(rows, start=1):
         click.echo(f"sequence {number} of {found.summary.sequences}")
         if found.of_text:
-            click.echo(f"reads: {' '.join(events[0]['name'] for events in row)}")
+            click.echo(f"{verb}: {' '.join(events[0]['name'] for events in row)}")
         print_table(
             ("position", "likeliest events"),
             [

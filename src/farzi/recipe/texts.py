@@ -1,7 +1,8 @@
 """What a text is distilled with where nothing is said.
 
-The defaults of the models are those of logs. Words need another student, and another inner training: see
-docs/decisions/0011-language.md and 0012-cooled-windows.md for the figures behind each of these.
+The defaults of the models are those of logs. Words need another student, another summary and another inner
+training: see docs/decisions/0011-language.md, 0012-cooled-windows.md and 0015-targets-of-their-own.md for the
+figures behind each of these.
 """
 
 from collections.abc import Mapping
@@ -12,23 +13,24 @@ from farzi.recipe.models import WITH_OPTIMIZER
 TEXT_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     # With a table of its own for the output a student learns in half the steps.
     "student": {"name": "transformer", "tied": False},
-    "summary": {"sequences": 200, "length": 30, "dim": 16},
-    # Without the decay a student learns the few sequences by heart. Without the cooldown two metagradients
-    # have nothing in common. A larger pool lets students see the summary change, which flatters it.
+    # What is read can then be sharp and what is predicted soft: nothing is left to be learnt by heart.
+    "summary": {"sequences": 200, "length": 30, "dim": 16, "targets": "own"},
+    # Without the cooldown two metagradients have nothing in common. A larger pool lets students see the
+    # summary change, which flatters it.
     "inner": {
         "optimizer": "adamw",
-        "weight_decay": 0.5,
+        "weight_decay": 0.15,
         "beta2": 0.99,
         "learning_rate": 0.02,
-        "cooldown": 0.15,
-        "steps": 200,
-        "batch": 25,
+        "cooldown": 0.1,
+        "steps": 400,
+        "batch": 10,
         "skip": 60,
         "window": 20,
         "pool": 2,
     },
     # At the rate that serves logs the summary moves with the noise first.
-    "outer": {"batch": 256, "learning_rate": 0.01, "steps": 150},
+    "outer": {"batch": 256, "learning_rate": 0.005, "steps": 150},
 }
 """Settings by group, as in a recipe's YAML."""
 
@@ -36,10 +38,13 @@ TEXT_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 def for_text(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a text by group, with `TEXT_DEFAULTS` for what they leave out.
 
-    Where they name another optimizer, what goes with AdamW is not among them.
+    Where they name another optimizer, what goes with AdamW is not among them; where the summary is a table,
+    targets of its own are not.
     """
     defaults = {group: dict(values) for group, values in TEXT_DEFAULTS.items()}
     inner = defaults["inner"]
+    if settings.get("summary", {}).get("form") == "table":
+        defaults["summary"].pop("targets")
     if settings.get("inner", {}).get("optimizer", inner["optimizer"]) != inner["optimizer"]:
         for name in WITH_OPTIMIZER:
             inner.pop(name, None)

@@ -6,13 +6,20 @@ from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import Sweep, distilled_row, full_row, key_of
 
 STARTS = ("transitions", "classes", "random")
+OWN = ("taught", "transitions")
+"""Starts of summaries whose targets have a decoder of their own."""
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """The full data, and a summary learnt from each start."""
+    """The full data, a summary learnt from each start, and those with targets of their own."""
     rows = [full_row(setting)]
     for name in STARTS:
-        rows.append(distilled_row(setting, key_of("start", name), {"start": name}, {"summary.start": name}))
+        changed = {"summary.start": name, "summary.targets": "events"}
+        rows.append(distilled_row(setting, key_of("start", name), {"start": name}, changed))
+    for name in OWN:
+        what = {"start": f"{name}, own targets"}
+        changed = {"summary.start": name, "summary.targets": "own"}
+        rows.append(distilled_row(setting, key_of("start", f"{name}-own"), what, changed))
     return rows
 
 

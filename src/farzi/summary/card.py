@@ -26,6 +26,7 @@ def card(summary: Summary, vocabulary: Vocabulary, recipe: Recipe, language: boo
     stored, logits = "as the logits of each", 'parts["latents"]'
     if not summary.is_table:
         stored, logits = f"in factors of rank {summary.dim}", 'parts["latents"] @ parts["decoder"]'
+    targets = "" if summary.targets is None else _TARGETS.format(temperature=summary.temperature)
     return f"""---
 {front}---
 
@@ -45,13 +46,21 @@ logits = {logits} / {summary.temperature}  # (sequences, length, V)
 logits[..., 0] = -torch.inf  # index 0 is padding
 events = logits.softmax(-1)
 ```
-
+{targets}
 Index i of an event is row i of `vocabulary.parquet`. With the package: `farzi train`, `farzi compare` and
 `farzi inspect` take this folder. `sha256sum -c SHA256SUMS` tells whether it is whole.
 
 The licence of the summary follows from that of the data it was learnt from; it is not stated here.
 """
 
+
+_TARGETS = """
+That is how events are read. As what is to be predicted there they have a decoder of their own:
+
+```python
+logits = parts["latents"] @ parts["targets"] / {temperature}
+```
+"""
 
 _LOG = (
     "items",

@@ -83,6 +83,11 @@ class Summary:
         own = {} if self.targets is None else {"targets": self.targets}
         return {"latents": self.latents, "decoder": self.decoder, **own}
 
+    @property
+    def predicted(self) -> "Summary":
+        """The events as they are predicted: M′ in the decoder's place; itself where there is none."""
+        return self if self.targets is None else Summary(self.latents, self.targets, self.temperature)
+
     def events(self) -> Tensor:
         """The soft events X as they are read, (μ, ξ, V): distributions, nothing on padding.
 
