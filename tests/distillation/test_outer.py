@@ -43,6 +43,7 @@ def made(
     rows: int | None = None,
     together: int = 1,
     cooldown: float = 0.0,
+    rate_range: float = 1.0,
 ) -> tuple[Outer, RecordingClip, Fresh]:
     start = Gaussian()(Size(6, 5, 4, 41, 0.5), tiny.train, np.random.default_rng(0))
     start = Summary(start.latents.to(dtype), start.decoder.to(dtype), start.temperature)
@@ -59,7 +60,7 @@ def made(
     runs = Pool(weights, STEPS, ahead, SKIP, pool) if pool else Anew(weights, STEPS, ahead, SKIP)
     clip = RecordingClip()
     students = Students([Line(several, runs)], tiny.train, BATCH, SEED)
-    loop = InnerLoop(window, feed or Whole(), rows, SEED, Eager(), Store())
+    loop = InnerLoop(window, feed or Whole(), rows, SEED, Eager(), Store(), rate_range)
     return Outer(start, Factors(), MetaMatching(students), loop, clip), clip, fresh
 
 
@@ -71,6 +72,7 @@ def by_autograd(
     age: int,
     schedule: list[list[int]] | None = None,
     cooldown: float = 0.0,
+    rate: float = 0.02,
 ) -> Tensor:
     """The metagradient of `age` fixed and `WINDOW` differentiated steps of Adam, written out as a loop.
 
@@ -97,7 +99,7 @@ def by_autograd(
             root = torch.where(square[name] > 0, square[name], 1.0).sqrt() * (square[name] > 0)
             step = mean[name] / (1 - 0.9**t) / (root / (1 - 0.999**t) ** 0.5 + 1e-5)
             falling = min(1.0, (age + WINDOW - (t - 1)) / cooldown) if cooldown else 1.0
-            after[name] = parameter - 0.02 * falling * step
+            after[name] = parameter - rate * falling * step
         theta = after
     bars = torch.autograd.grad(loss.at(theta, windows), [latents, decoder])
     return torch.cat([bar.reshape(-1) for bar in bars])
@@ -155,6 +157,29 @@ def test_each_window_ends_as_a_training_ends(tiny: Dataset, cooldown: float, row
     assert set(gone_on) == set(uncooled)
     for name in set(gone_on) - {"latents", "decoder", "adam/mean", "adam/square"}:
         torch.testing.assert_close(gone_on[name], uncooled[name], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("cooldown", [0, 3])
+@pytest.mark.parametrize("pool", [0, 1])
+def test_each_run_has_a_learning_rate_of_its_own(tiny: Dataset, pool: int, cooldown: float):
+    """Between a third and three times the window's, from its first step to its last."""
+    outer, clip, fresh = made(tiny, pool, torch.float64, cooldown=cooldown, rate_range=3)
+    factors, ahead = [], max(0, math.ceil(cooldown) - WINDOW)
+    for step in range(1 if pool else 3):
+        factors.append(3 ** np.random.default_rng([SEED, 6, step]).uniform(-1, 1))
+        before = outer.summary
+        outer.take_step(0.03)
+        rng = np.random.default_rng([SEED, 1, step])
+        if pool:
+            rng.integers(pool)
+        age = SKIP if pool else int(rng.integers(SKIP, STEPS - WINDOW - ahead + 1))
+        theta = {name: value.double() for name, value in fresh(rng).items()}
+        windows = torch.from_numpy(crops(tiny.train, 5, BATCH, rng))
+        rate = 0.02 * factors[-1]
+        expected = by_autograd(fresh.loss, theta, before, windows, age + ahead, cooldown=cooldown, rate=rate)
+        assert (clip.seen[-1] - expected).norm() / expected.norm() < 1e-11
+    assert all(1 / 3 < factor < 3 for factor in factors)
+    assert len(set(factors)) == len(factors)
 
 
 def test_windows_of_a_recipe():

@@ -157,6 +157,7 @@ def inner_loop(recipe: Recipe, start: Summary, objective: Objective) -> InnerLoo
         recipe.seed,
         EXECUTIONS[chosen_execution(recipe, student)[0]](),
         GRADIENTS[recipe.inner.gradient],
+        recipe.inner.rate_range,
     )
 
 

@@ -25,6 +25,7 @@ class InnerLoop:
         seed: of their order.
         execution: of the derivatives.
         memory: how the differentiated steps are kept for the reverse pass.
+        rate_range: each run's learning rate is drawn between so many times less and more than the window's.
     """
 
     window: Window
@@ -33,6 +34,17 @@ class InnerLoop:
     seed: int
     execution: Execution
     memory: Memory
+    rate_range: float = 1.0
+
+    def window_of(self, born: int) -> Window:
+        """The window of the run that began at that outer step, with the run's own learning rate.
+
+        Its logarithm is uniform.
+        """
+        if self.rate_range == 1:
+            return self.window
+        drawn = np.random.default_rng([self.seed, 6, born]).uniform(-1, 1)
+        return self.window.at(self.rate_range**drawn)
 
     def batches(self, summary: Summary, born: int, first: int, steps: int) -> Sequence[None] | Tensor:
         """The sequences that some steps read.

@@ -61,7 +61,7 @@ class Students:
         line = self.lines[int(rng.integers(len(self.lines))) if len(self.lines) > 1 else 0]
 
         def advance(theta: Theta, steps: int) -> Point:
-            return loop.begin(summary, line.group.inner, theta, step, loop.window.running, steps)
+            return loop.begin(summary, line.group.inner, theta, step, loop.window_of(step).running, steps)
 
         left = line.runs.take(advance, rng)
         length = line.group.loss.student.length + 1

@@ -1,7 +1,9 @@
 """Which inner steps an outer step differentiates, and at which learning rates."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import torch
 
 from farzi.recipe import InnerSettings
 from farzi.training import falling, make_optimizer
@@ -38,6 +40,12 @@ class Window:
         constant = make_optimizer(inner.model_copy(update={"cooldown": 0.0}))
         cooldown = inner.cooldown * inner.steps
         return cls(inner.window, constant, inner.learning_rate, cooldown, inner.steps)
+
+    def at(self, factor: float) -> "Window":
+        """The same at so many times the learning rate, which is then a tensor, so that all share a graph."""
+        rate = factor * self.rate
+        value = torch.tensor(rate, dtype=torch.float64)
+        return replace(self, rate=rate, optimizer=self.optimizer.with_hypers({"learning_rate": value}))
 
     @property
     def cools(self) -> bool:

@@ -148,6 +148,12 @@ class InnerSettings(Settings):
         default="adam", description="inner optimizer"
     )
     learning_rate: float = Field(default=0.02, gt=0, description="inner learning rate")
+    rate_range: float = Field(
+        default=1.0,
+        ge=1,
+        description="each inner run of a distillation has a learning rate of its own, drawn between so many "
+        "times less and more than that; a summary learnt so depends less on it",
+    )
     cooldown: float = Field(
         default=0.0,
         ge=0,

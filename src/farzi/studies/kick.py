@@ -19,6 +19,7 @@ from farzi.studies.vary import varied
 LEARNT: Mapping[str, Mapping[str, Any]] = {
     "one student": {},
     "three students": {"inner.students": ("gru4rec", "fmlprec")},
+    "rates drawn at random": {"inner.rate_range": 4.0},
 }
 """Ways to distil, some of which may make a summary less of a kick: what each changes in the recipe."""
 

@@ -97,7 +97,8 @@ class GradientMatching(Following):
         inner = line.group.inner
 
         def put(end: Point) -> None:
-            line.runs.put(loop.on(summary, inner, left, loop.window.running, loop.window.steps))
+            window = loop.window_of(left.born)
+            line.runs.put(loop.on(summary, inner, left, window.running, window.steps))
 
         return Episode(
             inner,

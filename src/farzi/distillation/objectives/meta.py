@@ -24,7 +24,7 @@ class MetaMatching(Following):
     def draw(self, step: int, summary: Summary, loop: InnerLoop) -> Episode:
         """See `Objective`."""
         line, left, windows = self.students.draw(step, summary, loop)
-        inner, window = line.group.inner, loop.window
+        inner, window = line.group.inner, loop.window_of(left.born)
         ending = window.ending(left.state.step)
         ahead = window.length - window.steps
         begin = loop.on(summary, inner, left, ending, ahead) if ahead else left

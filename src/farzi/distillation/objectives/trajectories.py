@@ -69,7 +69,7 @@ class TrajectoryMatching:
             self.group.joined(begins),
             None,
             step,
-            loop.window.running,
+            loop.window_of(step).running,
             loop.batches(summary, step, 0, loop.window.steps),
             TrajectoryDistance(self.group, begins, ends),
         )
