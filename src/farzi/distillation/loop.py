@@ -62,13 +62,13 @@ class InnerLoop:
         self, summary: Summary, inner: TreeLoss, theta: Theta, born: int, optimizer: Optimizer, steps: int
     ) -> Point:
         """Train new weights for some steps, nothing differentiated."""
-        return self._trained(summary, inner, theta, None, born, optimizer, steps)
+        return self.trained(summary, inner, theta, None, born, optimizer, steps)
 
     def on(self, summary: Summary, inner: TreeLoss, point: Point, optimizer: Optimizer, steps: int) -> Point:
         """The student of a point so many steps further, nothing differentiated."""
-        return self._trained(summary, inner, point.theta, point.state, point.born, optimizer, steps)
+        return self.trained(summary, inner, point.theta, point.state, point.born, optimizer, steps)
 
-    def _trained(
+    def trained(
         self,
         summary: Summary,
         inner: TreeLoss,
@@ -78,6 +78,7 @@ class InnerLoop:
         optimizer: Optimizer,
         steps: int,
     ) -> Point:
+        """Weights trained further from a state, or from none; what both of the above do."""
         batches = self.batches(summary, born, 0 if state is None else state.step, steps)
         data = self.feed(summary)
         end = train(inner, theta, data, optimizer, batches, state=state, execution=self.execution)

@@ -157,7 +157,7 @@ class _Still(InnerLoop):
 
     taken: list[int] = field(default_factory=list)
 
-    def _trained(
+    def trained(
         self,
         summary: Summary,
         inner: TreeLoss,
