@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from farzi.evaluation import METRICS
 from farzi.report import readme, study_of, study_page
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +34,8 @@ def test_a_results_table_shows_its_rows(page: Path):
     for cells in shown[2:]:
         for metric, cell in zip(metrics, cells[3:-1], strict=True):
             (row,) = (row for row in rows if row["trained_on"] == cells[0] and row["metric"] == metric)
-            assert cell.startswith(f"{row['mean']:.1f} ±{row['mean'] - row['low']:.1f}")
+            text = METRICS[metric].text
+            assert cell.startswith(f"{text(row['mean'])} ±{text(row['mean'] - row['low'])}")
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
