@@ -34,8 +34,9 @@ def test_a_results_table_shows_its_rows(page: Path):
     for cells in shown[2:]:
         for metric, cell in zip(metrics, cells[3:-1], strict=True):
             (row,) = (row for row in rows if row["trained_on"] == cells[0] and row["metric"] == metric)
-            text = METRICS[metric].text
-            assert cell.startswith(f"{text(row['mean'])} ±{text(row['mean'] - row['low'])}")
+            named = METRICS[metric]
+            mean, half = (value / named.scaled(1.0) for value in (row["mean"], row["mean"] - row["low"]))
+            assert cell.startswith(f"{named.text(mean)} ±{named.text(half)}")
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
