@@ -30,7 +30,7 @@ TEXT_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "pool": 2,
     },
     # At the rate that serves logs the summary moves with the noise first.
-    "outer": {"batch": 256, "learning_rate": 0.005, "steps": 150},
+    "outer": {"batch": 256, "learning_rate": 0.005, "steps": 100},
 }
 """Settings by group, as in a recipe's YAML."""
 

@@ -75,7 +75,7 @@ class Taught:
         """Mean hidden states at all positions but the last, (sequences, length - 1, width)."""
         total = torch.zeros(())
         for _ in range(self.draws):
-            events = torch.from_numpy(of.draw(rng)[:, :-1]).to(self._table().device)
+            events = torch.from_numpy(of.draw(rng)[:, :-1]).to(self.teacher.embedding.device)
             total = total + self.teacher.hidden(self.teacher.embed(events)).cpu()
         return total / self.draws
 
@@ -96,7 +96,7 @@ class Taught:
             told = hidden[of_sequence, (position - 1).clamp(min=0)] @ table.T
             adam.zero_grad()
             reading = _divergence(read, latent @ reads).mean()
-            telling = _divergence(told, latent @ tells)[position > 0].mean()  # the first is only read
+            telling = (_divergence(told, latent @ tells) * (position > 0)).mean()  # the first is only read
             (reading + telling).backward()
             adam.step()
         for part in parts:
