@@ -1,6 +1,5 @@
 """Targets by a decoder of their own, against the plain formula: the loss, and metagradients of trainings."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,15 +14,13 @@ from farzi.summary import FEEDS, Factored, Summary, chosen_feed
 from farzi.training import NextEvent, make_student
 from farzi.unroll import (
     SGD,
-    Compiled,
     Curvature,
-    Eager,
-    Execution,
     ForwardOverReverse,
     ReverseOverReverse,
-    interpreter,
     unroll,
 )
+
+from .test_soft import EXECUTIONS
 
 SEQUENCES, LENGTH, DIM, VOCABULARY = 6, 5, 3, 20
 STUDENTS = {
@@ -64,10 +61,6 @@ def test_the_loss_is_the_formulas(name: str):
     torch.testing.assert_close(found, plain_loss(model, **parts()), rtol=1e-12, atol=0)
 
 
-EXECUTIONS: dict[str, Callable[[Curvature], Execution]] = {
-    "eager": Eager,
-    "graph": lambda curvature: Compiled(curvature, interpreter),
-}
 BATCHES = torch.tensor([[0, 3], [5, 1], [1, 1], [2, 4]])
 
 

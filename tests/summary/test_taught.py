@@ -50,7 +50,7 @@ def test_events_read_are_classes_and_events_predicted_what_the_teacher_expects()
     assert distance.max() < 0.05
     wanted = torch.softmax(Knows().says.detach().T[:, 1:], -1).double().numpy()[read[:, :-1]]
     assert found.targets is not None
-    predicted = Summary(found.latents, found.targets, found.temperature).events()[:, 1:, 1:].double().numpy()
+    predicted = found.predicted.events()[:, 1:, 1:].double().numpy()
     assert rel_entr(wanted, predicted).sum(-1).max() < 0.05
 
 
@@ -60,7 +60,7 @@ def test_a_lower_rank_comes_near():
     found = begin(dim=5)
     wanted = torch.softmax(Knows().says.detach().T[:, 1:], -1).double().numpy()[read[:, :-1]]
     assert found.targets is not None
-    predicted = Summary(found.latents, found.targets, found.temperature).events()[:, 1:, 1:].double().numpy()
+    predicted = found.predicted.events()[:, 1:, 1:].double().numpy()
     share = np.bincount(LOG.items, minlength=VOCABULARY)[1:] / len(LOG.items)
     far = rel_entr(wanted, share).sum(-1).mean()
     assert rel_entr(wanted, predicted).sum(-1).mean() < 0.5 * far

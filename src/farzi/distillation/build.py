@@ -35,18 +35,26 @@ from farzi.summary import (
 )
 from farzi.training import NextEvent, make_student
 
-STARTS: dict[str, Start] = {"transitions": Transitions(), "classes": Classes(), "random": Gaussian()}
+Teacher = Callable[[], Student]
+"""Gives a student that was trained on the full data."""
+
+STARTS: Mapping[str, Callable[[Teacher], Start]] = {
+    "transitions": lambda teacher: Transitions(),
+    "classes": lambda teacher: Classes(),
+    "taught": lambda teacher: Taught(teacher()),
+    "random": lambda teacher: Gaussian(),
+}
 """By the names that a recipe uses."""
 
 
-def first_summary(recipe: Recipe, dataset: Data, teacher: Callable[[], Student] | None = None) -> Summary:
+def first_summary(recipe: Recipe, dataset: Data, teacher: Teacher | None = None) -> Summary:
     """What the outer loop starts from, in the form that is learnt.
 
     Args:
         recipe: the whole run.
         dataset: the log.
-        teacher: gives a student trained on the full data, for a start that is taught by one; without it a
-            fresh one stands in, for a summary of the right size and with the wrong targets.
+        teacher: for a start that is taught; without it a fresh student stands in, for a summary of the right
+            size and with the wrong targets.
 
     Raises:
         FarziError: the log is too small for it.
@@ -65,19 +73,17 @@ def first_summary(recipe: Recipe, dataset: Data, teacher: Callable[[], Student] 
         asked.temperature,
         own_targets=asked.targets == "own",
     )
-    if named_start(recipe, dataset) == "taught":
-        make = Taught((teacher or (lambda: _student(recipe, dataset, recipe.student).student))())
-    else:
-        make = STARTS[named_start(recipe, dataset)]
-    start = make(size, dataset.train, np.random.default_rng([recipe.seed, 0]))
+    make = STARTS[_named_start(recipe, dataset)]
+    teacher = teacher or (lambda: _student(recipe, dataset, recipe.student).student)
+    start = make(teacher)(size, dataset.train, np.random.default_rng([recipe.seed, 0]))
     if size.own_targets and start.targets is None:
         start = dataclasses.replace(start, targets=start.decoder.clone())
     form = form_of(recipe)
     return form.summary(form.parts(start), start.temperature)
 
 
-def named_start(recipe: Recipe, dataset: Data) -> str:
-    """What a recipe's summary starts from, one of `STARTS` or "taught"."""
+def _named_start(recipe: Recipe, dataset: Data) -> str:
+    """What a recipe's summary starts from, one of `STARTS`."""
     if recipe.summary.start != "auto":
         return recipe.summary.start
     return "taught" if recipe.summary.targets == "own" else kind_of(dataset).start
