@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,16 @@ import pytest
 import torch
 
 from farzi.data import Dataset, pad_left
-from farzi.distillation import Progress, StepReport, Validation, distill, train_reference, validate
+from farzi.distillation import (
+    Progress,
+    Reference,
+    References,
+    StepReport,
+    Validation,
+    distill,
+    train_reference,
+    validate,
+)
 from farzi.errors import FarziError
 from farzi.evaluation import evaluate
 from farzi.recipe import InnerSettings, OuterSettings, Recipe, StudentSettings, SummarySettings
@@ -228,6 +238,55 @@ def test_the_reference_keeps_weights_on_its_way(tiny: Dataset, recipe: Recipe):
     for kept, expected in zip(found.trajectory, measured):
         assert list(kept) == list(expected)
         assert all(torch.equal(kept[name], expected[name]) for name in kept)
+
+
+def test_runs_share_a_kept_reference(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    kept, heard = References(tmp_path), Heard()
+    own = change(recipe, "summary", targets="own", dim=4)
+    alone = distill(own, tmp_path / "alone", dataset=tiny)
+    for name, messages in (("first", 1), ("second", 2)):
+        before = len(heard.messages)
+        folder = distill(own, tmp_path / name, dataset=tiny, reference=kept, progress=heard)
+        assert len(heard.messages) - before == messages
+        assert folder.history == alone.history
+        assert torch.equal(folder.summary.latents, alone.summary.latents)
+    other = change(own, "summary", dim=5)
+    assert kept.path(other, tiny) == kept.path(own, tiny)
+    for changed in (
+        change(own, "student", hidden=6),
+        change(own, "summary", length=4),
+        change(own, "outer", seen="exclude"),
+    ):
+        assert kept.path(changed, tiny) != kept.path(own, tiny)
+    kept.path(own, tiny).write_bytes(kept.path(own, tiny).read_bytes()[:-1])
+    with pytest.raises(FarziError, match="trained again"):
+        distill(other, tmp_path / "other", dataset=tiny, reference=kept)
+
+
+def test_a_kept_reference_costs_as_much_as_one_that_is_trained(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    trained = train_reference(tiny, recipe.student, 5, 0, "keep", EventTraining(steps=2))
+    dear = replace(trained, seconds=1000.0, kept=True)
+
+    def reference(recipe: Recipe, dataset: Any) -> Reference:
+        return dear
+
+    assert distill(recipe, tmp_path, dataset=tiny, reference=reference).run["seconds"] > 1000
+
+
+def test_a_reference_is_written_with_its_trajectories(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    recipe = change(recipe, "outer", objective="trajectories", trajectories=2)
+    kept = References(tmp_path)
+    first, again = kept(recipe, tiny), kept(recipe, tiny)
+    assert (first.kept, again.kept) == (False, True)
+    assert (again.figures, again.seconds) == (first.figures, first.seconds)
+    assert len(again.trajectories) == 2
+    for one, other in zip(first.trajectories, again.trajectories, strict=True):
+        for theta, same in zip(one, other, strict=True):
+            assert all(torch.equal(theta[name], same[name]) for name in theta)
+    assert first.student is not None
+    assert again.student is not None
+    for value, same in zip(first.student.parameters(), again.student.parameters(), strict=True):
+        assert torch.equal(value, same)
 
 
 def test_a_validation_is_the_mean_of_fresh_students(tiny: Dataset, recipe: Recipe):

@@ -12,6 +12,7 @@ from farzi.data import Data, load_data
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.progress import Progress
+from farzi.distillation.reference import Reference, recipe_reference
 from farzi.distillation.state import Run, refuse_another
 from farzi.files import remove_leftovers, write_text_atomic
 from farzi.recipe import Recipe
@@ -26,6 +27,7 @@ def distill(
     restart: bool = False,
     unchecked: bool = False,
     progress: Progress | None = None,
+    reference: Callable[[Recipe, Data], Reference] = recipe_reference,
     checkpoint_seconds: float = 30.0,
 ) -> Folder:
     """Learn a summary and write its folder.
@@ -41,6 +43,7 @@ def distill(
         restart: begin anew even if `out` holds a run or a summary, which is then lost.
         unchecked: begin even where the metagradient is not precise enough (bfloat16, TF32), with a warning.
         progress: hears how the run goes.
+        reference: gives the full-data training that a new run begins with; `References` share one among runs.
         checkpoint_seconds: between two saves of the state.
 
     Returns:
@@ -69,7 +72,7 @@ def distill(
         progress.message(f"{out} holds this summary already; --restart learns it anew")
         return finished
     else:
-        run = _begin(recipe, dataset, progress, out, unchecked)
+        run = _begin(recipe, dataset, progress, out, unchecked, reference)
     remove_leftovers(out)
     with _stopping() as stop:
         if saved is None:
@@ -95,13 +98,20 @@ def distill(
     return folder
 
 
-def _begin(recipe: Recipe, dataset: Data, progress: Progress, out: Path, unchecked: bool) -> Run:
+def _begin(
+    recipe: Recipe,
+    dataset: Data,
+    progress: Progress,
+    out: Path,
+    unchecked: bool,
+    reference: Callable[[Recipe, Data], Reference],
+) -> Run:
     """A new run. Until there is one the first Ctrl-C or SIGTERM ends it all, and no folder is left behind."""
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)  # before the long training, in case it cannot be
     try:
         with _signals(_interrupt):
-            return Run.begin(recipe, dataset, progress, unchecked)
+            return Run.begin(recipe, dataset, progress, unchecked, reference)
     except BaseException as error:
         if made:
             with suppress(OSError):

@@ -1,14 +1,23 @@
 """One student trained on the full data: the summary's measure, and weights that inner runs may begin with."""
 
-from dataclasses import dataclass, field, replace
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from farzi.data import Data
+from farzi.data.fingerprint import fingerprint
 from farzi.distillation.weights import Theta
 from farzi.evaluation import Seen, kind_of
 from farzi.recipe import Recipe, StudentSettings
 from farzi.students import Student
+from farzi.tensorfile import read_tensors, write_tensors
 from farzi.training import EventTraining, NextEvent, make_student, train_on_events
 
 KEPT = 20
@@ -17,6 +26,8 @@ KEPT = 20
 TRAJECTORIES = 5
 """Full-data trainings whose trajectories are matched, where the recipe does not say."""
 
+FORMAT = "farzi-reference-1"
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -24,10 +35,11 @@ class Reference:
 
     Attributes:
         figures: its validation metrics.
-        seconds: what it took.
+        seconds: what it took, and the others.
         trajectory: its weights at the first measurements, in their order.
         others: the trajectories of further trainings, each from its own first weights.
-        student: as trained; None where the training was in an earlier session.
+        student: as trained; None where the training was in an earlier session of the run.
+        kept: whether it was trained for another run, and only read for this one.
     """
 
     figures: dict[str, float]
@@ -35,11 +47,48 @@ class Reference:
     trajectory: list[Theta] = field(default_factory=list)
     others: list[list[Theta]] = field(default_factory=list)
     student: Student | None = None
+    kept: bool = False
 
     @property
     def trajectories(self) -> list[list[Theta]]:
         """Of all trainings; none where none is kept."""
         return [self.trajectory, *self.others] if self.trajectory else []
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The trajectories' weights, under names by which `of_tensors` finds them."""
+        return {
+            f"{place}/{k}/{name}": value
+            for place, trajectory in zip(_places(), self.trajectories)
+            for k, theta in enumerate(trajectory)
+            for name, value in theta.items()
+        }
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Its figures and seconds, as JSON values."""
+        return {"figures": self.figures, "seconds": self.seconds}
+
+    @staticmethod
+    def of_tensors(tensors: dict[str, Tensor], values: dict[str, Any]) -> "Reference":
+        """What `tensors` and `values` were taken of, but for its student; there may be other tensors."""
+        found: list[list[Theta]] = []
+        for place in _places():
+            thetas: dict[str, Theta] = {}
+            for name, value in tensors.items():
+                if name.startswith(f"{place}/"):
+                    k, _, parameter = name.removeprefix(f"{place}/").partition("/")
+                    thetas.setdefault(k, {})[parameter] = value
+            if found and not thetas:
+                break
+            found.append(list(thetas.values()))
+        first, *others = found
+        return Reference(values["figures"], values["seconds"], first, others)
+
+
+def _places() -> Iterator[str]:
+    """What the names of the tensors of one trajectory after the other begin with."""
+    return (f"trajectory{k or ''}" for k in count())
 
 
 def trainings(recipe: Recipe) -> int:
@@ -77,7 +126,62 @@ def recipe_reference(recipe: Recipe, dataset: Data) -> Reference:
         )
         for seed in seeds
     ]
-    return replace(first, others=[one.trajectory for one in others])
+    seconds = first.seconds + sum(one.seconds for one in others)
+    return replace(first, seconds=seconds, others=[one.trajectory for one in others])
+
+
+@dataclass(frozen=True)
+class References:
+    """Full-data trainings that are kept, so that runs which measure against the same one share it.
+
+    A run that finds one counts its seconds as its own: how long it is does not depend on what was kept.
+
+    Attributes:
+        folder: where they are kept, a file each.
+    """
+
+    folder: Path
+
+    def __call__(self, recipe: Recipe, dataset: Data) -> Reference:
+        """The one of a recipe's run: read, or trained as `recipe_reference` does, and written.
+
+        Raises:
+            FarziError: its file is damaged.
+            OSError: it cannot be written.
+        """
+        path = self.path(recipe, dataset)
+        if path.exists():
+            tensors, words = read_tensors(path, FORMAT, "delete it, and it is trained again")
+            student = make_student(
+                recipe.student, len(dataset.vocabulary), recipe.summary.length, recipe.seed
+            )
+            own = NextEvent(student)
+            weights = {name: tensors[name] for name in own.parameters_of(student)}
+            found = Reference.of_tensors(tensors, json.loads(words["values"]))
+            return replace(found, student=own.put(weights), kept=True)
+        found = recipe_reference(recipe, dataset)
+        assert found.student is not None
+        weights = NextEvent(found.student).parameters_of(found.student)
+        write_tensors(path, FORMAT, weights | found.tensors, {"values": json.dumps(found.values)})
+        return found
+
+    def path(self, recipe: Recipe, dataset: Data) -> Path:
+        """Where it is kept: by all that it depends on, and not by what else the recipe says."""
+        told = {
+            "student": recipe.student.model_dump(mode="json"),
+            "length": recipe.summary.length,
+            "seed": recipe.seed,
+            "seen": recipe.outer.seen,
+            "training": asdict(EventTraining()),
+            "trajectories": [
+                trainings(recipe),
+                needs_trajectories(recipe),
+                recipe.outer.objective == "trajectories",
+            ],
+            "data": fingerprint(dataset),
+        }
+        words = json.dumps(told, sort_keys=True).encode()
+        return self.folder / f"full-{hashlib.sha256(words).hexdigest()[:16]}.safetensors"
 
 
 def train_reference(

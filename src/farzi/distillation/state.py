@@ -2,9 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import cache
-from itertools import count
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Self, cast
@@ -17,9 +16,8 @@ from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.clipping import RunningClip, Smoothness
 from farzi.distillation.outer import StepReport, cosine
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import Reference, recipe_reference, trainings
+from farzi.distillation.reference import Reference, trainings
 from farzi.distillation.validation import Validation, validate
-from farzi.distillation.weights import Theta
 from farzi.errors import FarziError
 from farzi.evaluation import kind_of
 from farzi.files import finite_values
@@ -57,8 +55,15 @@ class Run:
         self.started = time.monotonic()
 
     @classmethod
-    def begin(cls, recipe: Recipe, dataset: Data, progress: Progress, unchecked: bool) -> Self:
-        """A new run, with its start measured beside the full data.
+    def begin(
+        cls,
+        recipe: Recipe,
+        dataset: Data,
+        progress: Progress,
+        unchecked: bool,
+        reference: Callable[[Recipe, Data], Reference],
+    ) -> Self:
+        """A new run, with its start measured beside the full data, which `reference` gives the figures of.
 
         Raises:
             FarziError: the log is too small for the summary, or the metagradient is not precise, and
@@ -70,11 +75,15 @@ class Run:
         def full() -> Reference:
             several = "one student" if trainings(recipe) == 1 else f"{trainings(recipe)} students"
             progress.message(f"training {several} on the full data, to measure against")
-            return recipe_reference(recipe, dataset)
+            found = reference(recipe, dataset)
+            if found.kept:
+                progress.message("such a training was kept: its figures and its seconds count as this run's")
+            return found
 
         start = first_summary(recipe, dataset, lambda: cast(Student, full().student))
         run = cls(recipe, dataset, progress, start, full())
         run.started = started
+        run.behind = full().seconds if full().kept else 0.0
         run.precision = short_check(run.outer, unchecked, progress, recipe.inner.gradient)
         run.measure()
         return run
@@ -91,8 +100,7 @@ class Run:
         refuse_another(there, recipe, values["data"], dataset, out, "an unfinished run")
         now, best = saved.part("outer"), saved.part("best")
         start = form_of(recipe).summary(now, temperature)
-        first, *others = _trajectories(saved)
-        full = Reference(values["full"]["figures"], values["full"]["seconds"], first, others)
+        full = Reference.of_tensors(saved.tensors, values["full"])
         run = cls(recipe, dataset, progress, start, full)
         run.outer.restore(now, values["step"])
         run.best_score = values["best"]
@@ -160,9 +168,7 @@ class Run:
         """The state, to go on from later."""
         tensors = {f"outer/{name}": value for name, value in self.outer.tensors().items()}
         tensors |= {f"best/{name}": part for name, part in self.best.parts.items()}
-        for place, trajectory in zip(_places(), self.full.trajectories):
-            for k, theta in enumerate(trajectory):
-                tensors |= {f"{place}/{k}/{name}": value for name, value in theta.items()}
+        tensors |= self.full.tensors
         values = {
             "recipe": self.recipe.to_yaml(),
             "data": self.data,
@@ -176,7 +182,7 @@ class Run:
             "reports": [[report.loss, report.norm] for report in self.reports],
             "history": self.history,
             "precision": self.precision,
-            "full": {"figures": self.full.figures, "seconds": self.full.seconds},
+            "full": self.full.values,
         }
         return Checkpoint(tensors, values)
 
@@ -222,25 +228,6 @@ def refuse_another(
             f"{out} holds {what} of other data than {ours.data.file or ours.data.source} is now; "
             "choose another --out, or --restart"
         )
-
-
-def _places() -> Iterator[str]:
-    """What the names of the tensors of one trajectory after the other begin with."""
-    return (f"trajectory{k or ''}" for k in count())
-
-
-def _trajectories(saved: Checkpoint) -> list[list[Theta]]:
-    """Those that were saved; the first one is there even if it is empty."""
-    found = []
-    for place in _places():
-        thetas: dict[str, Theta] = {}
-        for name, value in saved.part(place).items():
-            k, _, parameter = name.partition("/")
-            thetas.setdefault(k, {})[parameter] = value
-        if found and not thetas:
-            return found
-        found.append(list(thetas.values()))
-    return found
 
 
 def _line(

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from farzi.data import Data, load_data
 from farzi.data.fingerprint import fingerprint
-from farzi.distillation import Progress, distill
+from farzi.distillation import Progress, References, distill
 from farzi.recipe import DataSettings, Recipe
 from farzi.summary import Folder
 
@@ -48,6 +48,7 @@ class Bench:
         self.cache = self.folder / CACHE if cache is None else Path(cache)
         self.progress = progress or Progress()
         self.doing = doing or (lambda what: None)
+        self._references = References(self.cache)
         self._kept: dict[Any, Any] = {}
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -74,18 +75,25 @@ class Bench:
             FarziError: as `farzi.distillation.distill`.
             KeyboardInterrupt: as there; the same call goes on.
         """
-        own = recipe.model_copy(update={"seed": recipe.seed + number})
+        own = _numbered(recipe, number)
         place = self.place(own, dataset)
         self.doing(f"summary {place.name}, from seed {own.seed}")
-        return distill(own, place, dataset=dataset, progress=self.progress)
+        return distill(own, place, dataset=dataset, progress=self.progress, reference=self._references)
 
     def has(self, recipe: Recipe, number: int, dataset: Data) -> bool:
         """Whether `summary` would find it finished."""
-        own = recipe.model_copy(update={"seed": recipe.seed + number})
-        return (self.place(own, dataset) / "SHA256SUMS").exists()
+        return (self.place(_numbered(recipe, number), dataset) / "SHA256SUMS").exists()
+
+    def reference(self, recipe: Recipe, number: int, dataset: Data) -> Path:
+        """Where the full-data training is kept that this summary is measured against, once it is done."""
+        return self._references.path(_numbered(recipe, number), dataset)
 
     def place(self, recipe: Recipe, dataset: Data) -> Path:
         """Where a recipe's summary is kept, whatever its data are called and wherever they lie."""
         told = recipe.model_dump(mode="json", exclude={"data": {"file"}})
         words = json.dumps([told, fingerprint(dataset)], sort_keys=True)
         return self.cache / hashlib.sha256(words.encode()).hexdigest()[:16]
+
+
+def _numbered(recipe: Recipe, number: int) -> Recipe:
+    return recipe.model_copy(update={"seed": recipe.seed + number})

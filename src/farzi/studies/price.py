@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from farzi.distillation import RunPlan, plan_run
 from farzi.errors import FarziError
@@ -35,8 +36,8 @@ class Price:
     Attributes:
         rows: how many.
         distillations: that have to be done; rows may share them.
-        trainings: on real events, those that choose learning rates and those that begin each distillation
-            included.
+        trainings: on real events, those that choose learning rates and those that distillations begin with
+            included; distillations may share them.
         seconds: of all of these, roughly: what students take on summaries, and to be tested, is not in it.
     """
 
@@ -62,14 +63,17 @@ def price(rows: Sequence[Row], bench: Bench, training: EventTraining | None = No
         real += [*demand.tuning, *(row.seeds * demand.real)]
         for ask in demand.distil:
             wanted |= dict.fromkeys((ask, number) for number in range(min(row.seeds, row.summaries)))
-    todo = [
-        ask
-        for ask, number in wanted
-        if not bench.has(ask.recipe, number, bench.data(ask.recipe.data, ask.source, number))
-    ]
-    seconds = sum(steps * _or_nothing(_step, ask, bench) for ask in [*real, *todo])
+    todo: list[Ask] = []
+    references: dict[Path, Ask] = {}
+    for ask, number in wanted:
+        dataset = bench.data(ask.recipe.data, ask.source, number)
+        if not bench.has(ask.recipe, number, dataset):
+            todo.append(ask)
+            references[bench.reference(ask.recipe, number, dataset)] = ask
+    real += [ask for path, ask in references.items() if not path.exists()]
+    seconds = sum(steps * _or_nothing(_step, ask, bench) for ask in real)
     seconds += sum(_or_nothing(_distilling, ask, bench) for ask in todo)
-    return Price(len(rows), len(todo), len(real) + len(todo), seconds)
+    return Price(len(rows), len(todo), len(real), seconds)
 
 
 def _or_nothing(seconds: Callable[[Ask, Bench], float], ask: Ask, bench: Bench) -> float:

@@ -1,4 +1,4 @@
-"""Penn Treebank at 1 % of its tokens, and at the recipe's own size."""
+"""Penn Treebank at the paper's sizes, of which one has 1 % of its tokens, and at the recipe's own."""
 
 from collections.abc import Sequence
 
@@ -21,17 +21,17 @@ from farzi.studies.telling import (
 from farzi.studies.trainings import Measured, OnReal, OnSummary
 from farzi.studies.vary import varied
 
-PERCENT = (200, 46)
-"""Sequences and their length: 9,200 tokens of the 929,589."""
+SEQUENCES = (10, 200)
+"""Of 50 tokens each they are 0.05 % and 1 % of the text's 929,589."""
 
 
 def grid(setting: Setting) -> Sequence[Row]:
     """The full text, and for each size a summary, random sentences and the longest ones."""
     rows = [full_row(setting)]
     own = setting.recipe.summary
-    for sequences, length in dict.fromkeys([PERCENT, (own.sequences, own.length)]):
-        recipe = varied(setting.recipe, {"summary.sequences": sequences, "summary.length": length})
-        size = f"{sequences} x {length}"
+    for sequences in dict.fromkeys([*SEQUENCES, own.sequences]):
+        recipe = varied(setting.recipe, {"summary.sequences": sequences})
+        size = f"{sequences} x {own.length}"
         works = {
             "summary": Measured(OnSummary(recipe)),
             "random": Measured(OnReal(recipe, Random(), effort=setting.effort)),
@@ -39,7 +39,7 @@ def grid(setting: Setting) -> Sequence[Row]:
         }
         for name, work in works.items():
             labels = {"trained on": name, "size": size, "which": f"{name} {size}"}
-            rows.append(setting.row(key_of(name, f"{sequences}x{length}"), labels, work))
+            rows.append(setting.row(key_of(name, f"{sequences}x{own.length}"), labels, work))
     return rows
 
 
@@ -67,7 +67,7 @@ def tell(rows: Sequence[Done]) -> Findings:
 
 TREEBANK = Study(
     "treebank",
-    "How well does a language model predict that was trained on 1 % as many tokens, synthetic ones?",
+    "How well does a language model predict that was trained on 1 % as many tokens, or on fewer or more?",
     grid,
     tell,
     source="ptb",
