@@ -13,8 +13,8 @@ from farzi.summary.classes import Classes, OfClasses
 from farzi.summary.start import Size, single
 from farzi.summary.summary import Summary
 
-BATCH = 2**24
-"""Numbers in the expectations of a step of the fit at most: 64 MiB."""
+CHUNK = 2**19
+"""Numbers in the expectations that are held at a time: 2 MiB, which stay in a core's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Taught:
         reading: share of the latents that are for what is read.
         draws: real events drawn at each position.
         fits: steps of the fit.
-        batch: positions in a step of it, fewer where V is large.
+        batch: positions in a step of it.
     """
 
     teacher: Student
@@ -80,36 +80,43 @@ class Taught:
         return total / self.draws
 
     def _fit(self, parts: list[Tensor], of: OfClasses, hidden: Tensor, rng: np.random.Generator) -> None:
-        """Fit latents, decoder and targets, in place, to the classes read and what `hidden` expects."""
-        latents, reads, tells = (part.requires_grad_() for part in parts)
-        table, class_of = self._table(), torch.from_numpy(of.class_of)
-        log_shares, rows = single(of.log_shares), torch.from_numpy(of.rows)
+        """Fit latents, decoder and targets, in place, to the classes read and what `hidden` expects.
+
+        The gradient of a divergence by its logits is what their softmax has in excess of what is wanted.
+        """
+        latents, reads, tells = parts
+        slopes = [torch.zeros_like(part) for part in parts]
+        for part, slope in zip(parts, slopes):
+            part.grad = slope
+        table, class_of = self._table()[1:], torch.from_numpy(of.class_of)[1:]  # padding aside
+        shares, rows = single(of.log_shares)[1:].exp(), torch.from_numpy(of.rows)
         adam = torch.optim.Adam(parts, lr=0.02)
-        batch = max(1, min(self.batch, BATCH // len(table)))
         sequences, length = rows.shape
+        chunk = max(1, CHUNK // len(table))
         for fit in range(self.fits):
             adam.param_groups[0]["lr"] = 0.02 * (1 - fit / self.fits) + 1e-3
-            of_sequence = torch.from_numpy(rng.integers(sequences, size=batch))
-            position = torch.from_numpy(rng.integers(length, size=batch))
-            latent = latents[of_sequence, position]
-            read = torch.where(class_of == rows[of_sequence, position, None], log_shares, -torch.inf)
-            told = hidden[of_sequence, (position - 1).clamp(min=0)] @ table.T
-            adam.zero_grad()
-            reading = _divergence(read, latent @ reads).mean()
-            telling = (_divergence(told, latent @ tells) * (position > 0)).mean()  # the first is only read
-            (reading + telling).backward()
+            adam.zero_grad(set_to_none=False)
+            of_sequences = torch.from_numpy(rng.integers(sequences, size=self.batch))
+            positions = torch.from_numpy(rng.integers(length, size=self.batch))
+            for at in zip(of_sequences.split(chunk), positions.split(chunk)):
+                follows = (at[1] > 0).unsqueeze(-1) / self.batch  # the first is only read
+                read = torch.where(class_of == rows[at].unsqueeze(-1), shares, 0.0)
+                told = torch.softmax(hidden[at[0], (at[1] - 1).clamp(min=0)] @ table.T, -1)
+                pulled = torch.zeros(len(at[0]), latents.shape[-1])
+                for decoder, slope, wanted, weight in (
+                    (reads, slopes[1], read, 1 / self.batch),
+                    (tells, slopes[2], told, follows),
+                ):
+                    excess = (torch.softmax(latents[at] @ decoder[:, 1:], -1) - wanted) * weight
+                    slope[:, 1:] += latents[at].T @ excess
+                    pulled += excess @ decoder[:, 1:].T
+                slopes[0].index_put_(at, pulled, accumulate=True)
             adam.step()
         for part in parts:
-            part.requires_grad_(False)
+            part.grad = None
 
     def _table(self) -> Tensor:
         return self.teacher.output_table.detach().cpu()
-
-
-def _divergence(wanted: Tensor, logits: Tensor) -> Tensor:
-    """KL divergence of softmax(logits) from softmax(wanted), padding aside, (n,), up to a constant."""
-    target = torch.softmax(wanted[:, 1:], -1)
-    return -(target * torch.log_softmax(logits[:, 1:], -1)).sum(-1)
 
 
 def _factors(hidden: Tensor, table: Tensor, counts: Tensor, rank: int) -> tuple[Tensor, Tensor]:
