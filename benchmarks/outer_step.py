@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from farzi.data import load_dataset
+from farzi.data import complete, load_dataset
 from farzi.distillation.build import first_summary, outer_loop
 from farzi.distillation.clipping import RunningClip
 from farzi.provenance import provenance
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    recipe = load_recipe(args.recipe)
+    recipe = complete(load_recipe(args.recipe))
     dataset = load_dataset(recipe.data)
     outer = outer_loop(
         recipe, dataset, first_summary(recipe, dataset), RunningClip(recipe.outer.clip), trajectories=[]

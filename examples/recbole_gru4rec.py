@@ -31,7 +31,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.model.sequential_recommender import GRU4Rec
 from recbole.trainer import Trainer
 
-from farzi.data import Dataset, Vocabulary, load_dataset
+from farzi.data import Dataset, Vocabulary, complete, load_dataset
 from farzi.distillation import distill
 from farzi.errors import FarziError
 from farzi.recipe import DataSettings, InnerSettings, OuterSettings, Recipe, StudentSettings, SummarySettings
@@ -107,7 +107,6 @@ def learnt(options: argparse.Namespace, out: Path) -> Folder:
     recipe = Recipe(
         seed=options.seed,
         data=DataSettings(source=options.data),
-        summary=SummarySettings(dim=16),
         outer=OuterSettings(minutes=options.minutes),
     )  # as in `make demo`: learnt with Farzi's SASRec, which is another model than RecBole's GRU4Rec
     if options.quick:
@@ -119,7 +118,7 @@ def learnt(options: argparse.Namespace, out: Path) -> Folder:
         }
         recipe = recipe.model_copy(update=small)
     print("learning a summary ...", flush=True)
-    return distill(recipe, out)
+    return distill(complete(recipe), out)
 
 
 def in_recboles_order(summary: Summary, vocabulary: Vocabulary, dataset: Any) -> Summary:

@@ -26,10 +26,10 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from farzi.data import TEXTS, Passages, Text, load_text
+from farzi.data import TEXTS, Passages, Text, complete, load_text
 from farzi.distillation import distill
 from farzi.errors import FarziError
-from farzi.recipe import DataSettings, Recipe, for_text
+from farzi.recipe import DataSettings, Recipe
 from farzi.students.adapters import HuggingFace
 from farzi.summary import Folder
 from farzi.training import fit_to_summary
@@ -97,7 +97,7 @@ def learnt(options: argparse.Namespace, out: Path) -> Folder:
         settings["inner"] = {"steps": 20, "batch": 5, "skip": 5, "window": 3, "pool": 2, "execution": "eager"}
         settings["outer"] = {"steps": 2, "batch": 16, "validate_every": 2, "validate_students": 1}
     print("learning a summary ...", flush=True)
-    return distill(Recipe.model_validate(for_text(settings)), out)
+    return distill(complete(Recipe.model_validate(settings)), out)
 
 
 # GPT-2

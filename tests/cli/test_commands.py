@@ -240,8 +240,8 @@ def test_inspect_names_the_likeliest_events(place: Path):
     text = read("inspect", place / "summary")
     assert "sequence 3 of 3" in text
     assert rows[0][0][0]["name"] in text
-    same = read("inspect", place / "summary", "--sequences", "2", "--top", "3", "--json", "--targets")
-    assert json.loads(same) == rows  # what is predicted is what is read
+    told = read("inspect", place / "summary", "--sequences", "2", "--top", "3", "--json", "--targets")
+    assert json.loads(told) != rows  # what is predicted is another thing than what is read
 
 
 @pytest.mark.parametrize("command", ["inspect", "compare"])

@@ -9,17 +9,19 @@ import pytest
 from click.testing import CliRunner
 
 from farzi.cli.options import ARGUMENTS, Given, GroupedCommand, RecipeOption, option_names, recipe_options
+from farzi.data import complete
 from farzi.errors import FarziError
 from farzi.recipe import (
+    LOG_DEFAULTS,
     TEXT_DEFAULTS,
     DataSettings,
     InnerSettings,
     OuterSettings,
     Recipe,
     StudentSettings,
-    for_text,
+    with_defaults,
 )
-from farzi.recipe.paths import fields
+from farzi.recipe.paths import fields, value_at
 
 GROUPS = ("", *(name for name in Recipe.model_fields if name != "seed"))
 
@@ -71,23 +73,33 @@ def test_a_shared_name_gets_its_group_and_a_unique_one_does_not():
     assert names["student", "name"] == "student"
 
 
-def test_help_and_default_are_the_models():
+def of_log(recipe: Recipe) -> Recipe:
+    """What a command makes of these settings of a log."""
+    return complete(recipe)
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value in (None, ()) else str(value)
+
+
+def test_the_help_is_the_models_and_the_default_what_a_command_takes():
     found = options()
+    log, text = with_defaults({}, LOG_DEFAULTS), with_defaults({}, TEXT_DEFAULTS)
+    of_log, of_text = Recipe.model_validate(log), Recipe.model_validate(text)
     for path, field in fields(Recipe):
         if path in ARGUMENTS:
             continue
         option = found[f"--{option_names()[path]}"]
         assert option.help == field.description
-        if field.default in (None, ()):
-            assert option.default_shown is None
-        elif isinstance(field.default, bool):
-            assert option.default_shown == ("yes" if field.default else "no")
-        else:
-            assert option.default_shown == str(field.default)
+        first, second = value_at(of_log, path), value_at(of_text, path)
+        both = _told(first) if first == second else f"{_told(first)}; of a text {_told(second)}"
+        assert (option.default_shown or "none") == both
 
 
 def test_without_options_the_recipe_is_the_default(parse: Callable[..., Recipe]):
-    assert parse() == Recipe()
+    assert parse() == of_log(Recipe())
 
 
 def test_options_set_what_they_name(parse: Callable[..., Recipe]):
@@ -95,12 +107,14 @@ def test_options_set_what_they_name(parse: Callable[..., Recipe]):
         *("--hidden", "64", "--inner-learning-rate", "1e-3", "--outer-learning-rate", "0.1"),
         *("--from", "copy.zip", "--skip-bad", "--seed", "7", "--split", "ratio", "--minutes", "2"),
     )
-    assert recipe == Recipe(
-        seed=7,
-        data=DataSettings(file="copy.zip", skip_bad=True, split="ratio"),
-        student=StudentSettings(hidden=64),
-        inner=InnerSettings(learning_rate=1e-3),
-        outer=OuterSettings(learning_rate=0.1, minutes=2),
+    assert recipe == of_log(
+        Recipe(
+            seed=7,
+            data=DataSettings(file="copy.zip", skip_bad=True, split="ratio"),
+            student=StudentSettings(hidden=64),
+            inner=InnerSettings(learning_rate=1e-3),
+            outer=OuterSettings(learning_rate=0.1, minutes=2),
+        )
     )
 
 
@@ -110,13 +124,15 @@ def test_an_option_wins_over_the_file_and_the_file_over_the_default(
     file = tmp_path / "r.yaml"
     file.write_text("student: {hidden: 48, layers: 2}\ndata: {skip_bad: true}\n")
     recipe = parse("--recipe", str(file), "--hidden", "16", "--no-skip-bad")
-    assert recipe == Recipe(student=StudentSettings(hidden=16, layers=2), data=DataSettings(skip_bad=False))
+    assert recipe == of_log(
+        Recipe(student=StudentSettings(hidden=16, layers=2), data=DataSettings(skip_bad=False))
+    )
     assert parse("--recipe", str(file)).data.skip_bad
 
 
 def test_an_option_set_to_its_default_still_wins_over_the_base(parse: Callable[..., Recipe]):
     base = Recipe(student=StudentSettings(hidden=48), seed=5)
-    assert parse("--hidden", "32", base=base) == Recipe(seed=5)
+    assert parse("--hidden", "32", base=base) == of_log(Recipe(seed=5))
 
 
 def test_a_list_is_given_with_commas(parse: Callable[..., Recipe]):
@@ -139,7 +155,9 @@ def test_another_student_does_without_what_the_former_had_for_itself(parse: Call
 def test_a_file_takes_the_place_of_the_base(parse: Callable[..., Recipe], tmp_path: Path):
     file = tmp_path / "r.yaml"
     file.write_text("seed: 1\n")
-    assert parse("--recipe", str(file), base=Recipe(student=StudentSettings(hidden=48))) == Recipe(seed=1)
+    assert parse("--recipe", str(file), base=Recipe(student=StudentSettings(hidden=48))) == of_log(
+        Recipe(seed=1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,7 +213,7 @@ def test_a_command_may_offer_some_groups_only():
 def test_a_text_has_defaults_of_its_own(tmp_path: Path):
     named = Given(None, {("data", "source"): "sotu"})
     recipe = named.recipe()
-    assert for_text({"data": {"source": "sotu"}}) == recipe.model_dump(exclude_unset=True)
+    assert with_defaults({"data": {"source": "sotu"}}, TEXT_DEFAULTS) == recipe.model_dump(exclude_unset=True)
     assert (recipe.student.name, recipe.student.tied) == ("transformer", False)
     assert recipe.inner.epsilon == Recipe().inner.epsilon  # what it does not name is that of logs
     (tmp_path / "log.csv").write_text("user,item,time\n")

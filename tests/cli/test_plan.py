@@ -27,7 +27,7 @@ def run(log: Path, *words: str) -> Result:
 
 
 def test_the_plan_of_a_recipe(log: Path):
-    result = run(log, "--json", "--memory", "1MB", "--pool", "0")
+    result = run(log, "--json", "--memory", "1MB", "--pool", "0", "--cooldown", "0", "--inner-batch", "3")
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
     rows = facts["strategies"]
@@ -50,8 +50,8 @@ def test_the_plan_as_a_table(log: Path):
 
 
 def test_the_plan_says_how_soft_events_are_read(log: Path):
-    whole = json.loads(run(log, "--json").stdout)
-    result = run(log, "--json", "--inner-batch", "2")
+    whole = json.loads(run(log, "--json", "--targets", "events").stdout)
+    result = run(log, "--json", "--targets", "events", "--inner-batch", "2")
     assert result.exit_code == 0, result.output
     few = json.loads(result.stdout)
     assert (whole["soft_events"], few["soft_events"]) == ("whole", "factored")

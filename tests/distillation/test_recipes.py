@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from farzi.data import complete
 from farzi.distillation.contradictions import refuse_contradictions
 from farzi.recipe import Recipe, differences, load_recipe
 
@@ -13,7 +14,7 @@ DISTILLERS = sorted((RECIPES / "distillers").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", DISTILLERS, ids=lambda path: path.stem)
 def test_a_recipe_can_be_used(path: Path):
-    recipe = load_recipe(path)
+    recipe = complete(load_recipe(path))
     refuse_contradictions(recipe)
     assert path.stem.startswith(f"ml-100k-{recipe.summary.sequences}x{recipe.summary.length}-")
 
@@ -27,7 +28,7 @@ def test_a_recipe_can_be_used(path: Path):
         ("rat-bptt", {"inner.pool", "inner.skip"}),
     ],
 )
-def test_other_distillers_differ_from_farzis_in_one_thing(name: str, settings: set[str]):
-    ours: Recipe = load_recipe(RECIPES / "ml-100k-50x20.yaml")
+def test_other_distillers_differ_from_the_papers_in_one_thing(name: str, settings: set[str]):
+    ours: Recipe = load_recipe(RECIPES / "distillers" / "ml-100k-50x20-events.yaml")
     theirs = load_recipe(RECIPES / "distillers" / f"ml-100k-50x20-{name}.yaml")
     assert {line.split(":")[0] for line in differences(ours, theirs)} == settings

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from farzi.data import complete
 from farzi.distillation import reference
 from farzi.evaluation import Effort
-from farzi.recipe import DataSettings, Recipe, for_text
+from farzi.recipe import DataSettings, Recipe
 from farzi.report import markdown
 from farzi.report.charts import plot_charts
 from farzi.studies import STUDIES, Bench, Done, Row, Setting, Study, base_recipe, limits, measure
@@ -162,7 +163,7 @@ def test_a_text_is_done_by_the_same_rows(tmp_path: Path, monkeypatch: pytest.Mon
         "inner": {"steps": 6, "window": 2, "skip": 1, "pool": 2, "batch": 3},
         "outer": {"steps": 2, "batch": 8, "validate_every": 2, "validate_students": 1},
     }
-    recipe = Recipe.model_validate(for_text(small))
+    recipe = complete(Recipe.model_validate(small))
     rows = {row.key: row for row in STUDIES["treebank"].grid(setting_of(recipe))}
     for key in ("summary-6x6", "random-6x6"):
         done = measure(rows[key], Bench(tmp_path / "out"), "c")

@@ -86,8 +86,9 @@ def test_draws_are_of_the_classes_and_as_common_as_in_them():
         np.testing.assert_allclose(met / met.sum(), shares()[true], atol=0.02)
 
 
-def test_two_latents_are_too_few():
+def test_of_two_latents_one_is_for_what_is_predicted_and_one_latent_is_too_few():
+    assert begin(dim=2).events().isfinite().all()
     with pytest.raises(
-        FarziError, match=r"^a summary with targets of its own needs a dim of 3 at least, not 2$"
+        FarziError, match=r"^a summary with targets of its own needs a dim of 2 at least, not 1$"
     ):
-        begin(dim=2)
+        begin(dim=1)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from farzi.errors import FarziError
-from farzi.recipe import Recipe, for_text, load_recipe
+from farzi.recipe import LOG_DEFAULTS, TEXT_DEFAULTS, Defaults, Recipe, load_recipe
 from farzi.recipe.paths import Keys, dotted, fields
 from farzi.recipe.student import renamed
 from farzi.recipe.wording import explain
@@ -45,12 +45,12 @@ class Given:
     def recipe(self, base: Recipe | None = None) -> Recipe:
         """`base` (by default the recipe file, or all defaults) with the values given.
 
-        What neither says has its default; for a text that is `TEXT_DEFAULTS`, where it has one there.
+        What neither says has its default: that of `LOG_DEFAULTS` or `TEXT_DEFAULTS`, where it has one there.
 
         Raises:
             FarziError: a mistake in the file, or a value that its setting does not allow; the line names it.
         """
-        from farzi.data import is_text  # here: --help need not wait for it
+        from farzi.data import complete  # here: --help need not wait for it
 
         if self.recipe_file is not None:
             base = load_recipe(self.recipe_file)
@@ -62,8 +62,7 @@ class Given:
             for name in path[:-1]:
                 group = group.setdefault(name, {})
             group[path[-1]] = value
-        recipe = _validated(settings)
-        return _validated(for_text(settings)) if is_text(recipe.data) else recipe
+        return complete(_validated(settings))
 
     def refuse(self, why: str, *parts: str) -> None:
         """Refuse values given for some groups, or for single settings by their dotted path.
@@ -139,7 +138,7 @@ class Commas(click.ParamType):
 
 
 class RecipeOption(click.Option):
-    """An option for one setting. It shows the model's default but has none, so that leaving it out shows."""
+    """An option for one setting. It shows the default but has none, so that leaving it out shows."""
 
     def __init__(
         self, declarations: Sequence[str], heading: str, default_shown: str | None, **settings: Any
@@ -186,14 +185,25 @@ def _option(path: Keys, field: FieldInfo, name: str) -> Callable[[Callable[..., 
         settings["type"], settings["metavar"] = _KINDS[kind]
         if path in _FILES:
             settings["metavar"] = "FILE"
-    default = None if field.default in (None, ()) else str(field.default)
-    if kind is bool:
-        default = "yes" if field.default else "no"
+    default = _default(path, field)
     group = _group(path)
     heading = _HEADINGS.get(group, group.capitalize())
     return click.option(
         flag, _variable(path), cls=RecipeOption, heading=heading, default_shown=default, **settings
     )
+
+
+def _default(path: Keys, field: FieldInfo) -> str | None:
+    """The default as the help shows it: of a log, and of a text where it has another one."""
+
+    def shown(defaults: Defaults) -> str | None:
+        value = defaults.get(_group(path), {}).get(path[-1], field.default)
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return None if value in (None, ()) else str(value)
+
+    log, text = shown(LOG_DEFAULTS), shown(TEXT_DEFAULTS)
+    return log if log == text else f"{log or 'none'}; of a text {text or 'none'}"
 
 
 def _kind(field: FieldInfo) -> Any:

@@ -5,7 +5,7 @@ from farzi.data.catalog import CATALOG, LOGS, TEXTS, NamedData, NamedText
 from farzi.data.dataset import Dataset, load_dataset, load_events, split_of
 from farzi.data.describe import describe
 from farzi.data.events import BadRow, Events
-from farzi.data.loading import Data, is_text, load_data, load_text
+from farzi.data.loading import Data, complete, is_text, load_data, load_text
 from farzi.data.reading import read_events, read_names
 from farzi.data.sequences import Holdout, Sequences
 from farzi.data.splits import GlobalTime, LeaveOneOut, Split, UserRatio
@@ -31,6 +31,7 @@ __all__ = [
     "Text",
     "UserRatio",
     "Vocabulary",
+    "complete",
     "crops",
     "describe",
     "is_text",

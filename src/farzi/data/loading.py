@@ -17,7 +17,7 @@ from farzi.data.text.text import Text, make_text
 from farzi.data.text.tokens import Tokenizer
 from farzi.data.text.words import Words, marks, spaces
 from farzi.errors import FarziError
-from farzi.recipe import DataSettings
+from farzi.recipe import LOG_DEFAULTS, TEXT_DEFAULTS, DataSettings, Recipe, with_defaults
 
 Data = Dataset | Text
 """A log or a text, ready for training and evaluation."""
@@ -35,6 +35,15 @@ OF_LOGS = (
     *("ties", "unseen", "skip_bad"),
 )
 """Settings that mean nothing for the other kind."""
+
+
+def complete(recipe: Recipe) -> Recipe:
+    """The recipe with `LOG_DEFAULTS` or `TEXT_DEFAULTS`, by its data, where it says nothing.
+
+    Commands do so with every recipe. A model in Python by itself has plain ones.
+    """
+    defaults = TEXT_DEFAULTS if is_text(recipe.data) else LOG_DEFAULTS
+    return Recipe.model_validate(with_defaults(recipe.model_dump(exclude_unset=True), defaults))
 
 
 def is_text(settings: DataSettings) -> bool:

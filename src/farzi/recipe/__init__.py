@@ -1,6 +1,7 @@
 """Everything needed to repeat a run, as validated values: the models, and their YAML file."""
 
 from farzi.recipe.compare import differences
+from farzi.recipe.defaults import LOG_DEFAULTS, TEXT_DEFAULTS, Defaults, with_defaults
 from farzi.recipe.loading import load_recipe, parse_recipe
 from farzi.recipe.models import (
     DataSettings,
@@ -10,11 +11,12 @@ from farzi.recipe.models import (
     SummarySettings,
 )
 from farzi.recipe.student import Settings, StudentSettings, another
-from farzi.recipe.texts import TEXT_DEFAULTS, for_text
 
 __all__ = [
+    "LOG_DEFAULTS",
     "TEXT_DEFAULTS",
     "DataSettings",
+    "Defaults",
     "InnerSettings",
     "OuterSettings",
     "Recipe",
@@ -23,7 +25,7 @@ __all__ = [
     "SummarySettings",
     "another",
     "differences",
-    "for_text",
     "load_recipe",
     "parse_recipe",
+    "with_defaults",
 ]

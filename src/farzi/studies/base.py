@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from farzi.data import is_text
-from farzi.recipe import DataSettings, Recipe, for_text
+from farzi.data import complete
+from farzi.recipe import DataSettings, Recipe
 
 SIZES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "ml-100k": {"outer": {"steps": 950, "batch": 256}},  # recipes/ml-100k-50x20.yaml
-    "ml-1m": {"summary": {"sequences": 100, "length": 50}, "outer": {"steps": 950, "batch": 256}},
-    "amazon-magazine": {"summary": {"sequences": 50, "length": 10}, "outer": {"batch": 256}},
+    "ml-1m": {"summary": {"sequences": 100, "length": 50}},
+    "amazon-magazine": {"summary": {"sequences": 50, "length": 10}},
     "ptb": {"data": {"vocabulary_size": 2000}, "inner": {"window": 20}, "outer": {"minutes": 30.0}},
 }
 """By the name of a data set; others have the defaults."""
@@ -24,8 +23,7 @@ def base_recipe(source: str, file: str | None = None) -> Recipe:
     """
     settings: dict[str, Any] = {name: dict(values) for name, values in SIZES.get(source, {}).items()}
     settings["data"] = {**settings.get("data", {}), "source": source, "file": file}
-    recipe = Recipe.model_validate(settings)
-    return Recipe.model_validate(for_text(settings)) if is_text(recipe.data) else recipe
+    return complete(Recipe.model_validate(settings))
 
 
 def with_file(recipe: Recipe, file: str | None) -> Recipe:

@@ -50,10 +50,10 @@ class Taught:
 
     def __call__(self, size: Size, log: Sequences, rng: np.random.Generator) -> Summary:
         """See the class. Raises FarziError where `size.dim` is too small."""
-        reading = max(1, round(self.reading * size.dim))
+        if size.dim < 2:
+            raise FarziError(f"a summary with targets of its own needs a dim of 2 at least, not {size.dim}")
+        reading = min(max(1, round(self.reading * size.dim)), size.dim - 2)
         rank = size.dim - reading - 1
-        if rank < 1:
-            raise FarziError(f"a summary with targets of its own needs a dim of 3 at least, not {size.dim}")
         asked = self.classes.classes or round(8 * (size.sequences * size.length) ** 0.5)
         of = replace(self.classes, classes=asked).sequences(size, log, rng)
         codes, decoder = self.classes.factors(np.eye(len(of.transitions)), reading + 1, rng)
