@@ -15,15 +15,15 @@ Defaults = Mapping[str, Mapping[str, Any]]
 
 LOG_DEFAULTS: Defaults = {
     # What is read can then be sharp and what is predicted soft: nothing is left to be learnt by heart.
-    "summary": {"dim": 16, "targets": "own"},
+    "summary": {"sequences": 100, "dim": 16, "targets": "own"},
     # Without the cooldown two metagradients have nothing in common. A larger pool lets students see the
     # summary change, which flatters it.
     "inner": {
         "optimizer": "adamw",
-        "weight_decay": 0.5,
+        "weight_decay": 0.3,
         "learning_rate": 0.02,
-        "cooldown": 0.2,
-        "steps": 120,
+        "cooldown": 0.15,
+        "steps": 200,
         "batch": 10,
         "skip": 10,
         "window": 20,
