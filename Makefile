@@ -11,11 +11,11 @@ help: ## list the targets
 	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.-]+):.*## /  make \1\t/' | expand -t 20
 
 demo: .venv ## distil movielens-small, compare it with its controls, show what was learnt
-	$(BIN)/farzi distill --minutes 4.5 --dim 16 --out runs/demo
+	$(BIN)/farzi distill --out runs/demo
 	$(BIN)/farzi compare runs/demo --no-equal-bytes
 	$(BIN)/farzi inspect runs/demo --sequences 3
 	@echo
-	@echo 'Next, MovieLens-100k (10 to 20 minutes):  $(BIN)/farzi distill --recipe recipes/ml-100k-50x20.yaml --out runs/ml-100k'
+	@echo 'Next, MovieLens-100k (3 to 6 minutes):  $(BIN)/farzi distill --recipe recipes/ml-100k-50x20.yaml --out runs/ml-100k'
 	@echo 'or your own log:                          $(BIN)/farzi distill events.csv --out runs/mine'
 
 test: .venv ## the tests, but for the long ones
