@@ -29,7 +29,7 @@ from farzi.studies.telling import (
 from farzi.studies.trainings import Measured, OnReal, OnSummary
 from farzi.studies.vary import varied
 
-FARZI = "farzi"
+FARZI, START = "farzi", "its start alone"
 
 EVENTS: Mapping[str, Any] = {
     "summary.dim": 8,
@@ -48,7 +48,7 @@ EVENTS: Mapping[str, Any] = {
 
 DISTILLERS: Mapping[str, Mapping[str, Any]] = {
     FARZI: {},
-    "its start alone": {"outer.steps": 1, "outer.minutes": None},
+    START: {"outer.steps": 1, "outer.minutes": None},
     "its targets, SGD inside": {"inner.optimizer": "sgd", "inner.learning_rate": 3.0},
     "events": EVENTS,
     "events, Algorithm 1": {**EVENTS, "inner.gradient": "algorithm-1"},
@@ -83,7 +83,7 @@ def grid(setting: Setting) -> Sequence[Row]:
 
 
 def tell(rows: Sequence[Done]) -> Findings:
-    """The table, bars of each figure, and whether Farzi is ahead beyond its interval."""
+    """The table, bars of each figure, and whether Farzi is ahead of the others and of its start."""
     whole, ours = first(rows, **{"trained on": FULL}), first(rows, **{"trained on": FARZI})
     figures = headline_figures(rows)
     shown = table(rows, ("trained on",), (*figures, "train seconds", "distil seconds"), whole)
@@ -96,9 +96,12 @@ def tell(rows: Sequence[Done]) -> Findings:
     if ours and whole:
         shares = [f"{name} {_share(ours, whole, name)}" for name in figures]
         said.append(f"Of the full data's figures the summary reaches {listed(shares)}.")
-    rivals = [done for done in others if done is not ours and not done.failure]
+    start = first(rows, **{"trained on": START})
+    rivals = [done for done in others if done is not ours and done is not start and not done.failure]
     if ours and rivals:
-        said += [_ahead(ours, rivals, name) for name in figures]
+        said += [_ahead(ours, rivals, name, "the best of the others, ") for name in figures]
+    if ours and start and not start.failure:
+        said += [_ahead(ours, [start], name) for name in figures]
     said.append(counted(rows))
     return Findings((shown,), charts, paragraph(said))
 
@@ -108,15 +111,15 @@ def _share(done: Done, whole: Done, name: str) -> str:
     return f"{mean:.0f} % ({low:.0f} to {high:.0f})"
 
 
-def _ahead(ours: Done, others: Sequence[Done], name: str) -> str:
-    """Whether our interval lies clear of the best of the others'."""
+def _ahead(ours: Done, others: Sequence[Done], name: str, called: str = "") -> str:
+    """Whether our interval lies clear of the best of the others', which is `called` so."""
     up = higher_is_better(name)
     best = max(others, key=lambda done: interval_of(done, name).mean * (1 if up else -1))
     mine, theirs = interval_of(ours, name), interval_of(best, name)
     clear = mine.low > theirs.high if up else mine.high < theirs.low
     behind = mine.high < theirs.low if up else mine.low > theirs.high
     word = "is ahead of" if clear else "is behind" if behind else "cannot be told from"
-    return f"In {name} it {word} the best of the others, {best.labels['trained on']} ({cell(best, name)})."
+    return f"In {name} it {word} {called}{best.labels['trained on']} ({cell(best, name)})."
 
 
 HEADLINE = Study(
