@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from farzi.recipe import InnerSettings, Recipe
+from farzi.recipe import Recipe
 from farzi.studies.algorithm import AlgorithmOne
 from farzi.studies.bench import Bench
 from farzi.studies.findings import Chart, Findings
@@ -74,15 +74,15 @@ def grid(setting: Setting) -> Sequence[Row]:
             skip = min(recipe.inner.skip, recipe.inner.steps - window)
             rows.append(_row(setting, "window", window, {"inner.window": window, "inner.skip": skip}))
     rows += [_row(setting, "epsilon", epsilon, {"inner.epsilon": epsilon}) for epsilon in EPSILONS]
-    if "gradient" in InnerSettings.model_fields:  # a recipe that can name Algorithm 1 is learnt with it
-        rows += [
-            _row(setting, "gradient", name, {"inner.gradient": name}) for name in ("exact", "algorithm-1")
-        ]
-    if recipe.inner.optimizer == "adam":
-        rows += [
-            setting.row(key_of("algorithm-1", steps), {"through": steps}, AlgorithmOne(recipe, steps))
-            for steps in THROUGH
-        ]
+    adam = {"inner.optimizer": "adam", "inner.learning_rate": recipe.inner.learning_rate}  # it runs no other
+    rows += [
+        _row(setting, "gradient", name, {**adam, "inner.gradient": name}) for name in ("exact", "algorithm-1")
+    ]
+    started = varied(recipe, {**adam, "summary.targets": "events"})  # there is no teacher to be asked
+    rows += [
+        setting.row(key_of("algorithm-1", steps), {"through": steps}, AlgorithmOne(started, steps))
+        for steps in THROUGH
+    ]
     return rows
 
 
