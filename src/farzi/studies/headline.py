@@ -49,8 +49,8 @@ EVENTS: Mapping[str, Any] = {
 DISTILLERS: Mapping[str, Mapping[str, Any]] = {
     FARZI: {},
     START: {"outer.steps": 1, "outer.minutes": None},
-    "its targets, SGD inside": {"inner.optimizer": "sgd", "inner.learning_rate": 3.0},
     "events": EVENTS,
+    "events, SGD inside": {**EVENTS, "inner.optimizer": "sgd", "inner.learning_rate": 3.0},
     "events, Algorithm 1": {**EVENTS, "inner.gradient": "algorithm-1"},
     "table": {**EVENTS, "summary.form": "table"},
     "tucker": {**EVENTS, "summary.form": "tucker", "summary.user_rank": 25, "summary.time_rank": 10},
@@ -60,7 +60,7 @@ DISTILLERS: Mapping[str, Mapping[str, Any]] = {
 }
 """Ways to learn synthetic sequences: what each changes in the recipe, by the names in the table.
 
-Only the first three ask a student of the full data; `its start alone` is what that one said, and one step.
+Only the first two ask a student of the full data; `its start alone` is what that one said, and one step.
 """
 
 
