@@ -50,7 +50,7 @@ DISTILLERS: Mapping[str, Mapping[str, Any]] = {
     FARZI: {},
     START: {"outer.steps": 1, "outer.minutes": None},
     "events": EVENTS,
-    "events, SGD inside": {**EVENTS, "inner.optimizer": "sgd", "inner.learning_rate": 3.0},
+    "events, SGD inside": {**EVENTS, "inner.optimizer": "sgd", "inner.learning_rate": 1.0},
     "events, Algorithm 1": {**EVENTS, "inner.gradient": "algorithm-1"},
     "table": {**EVENTS, "summary.form": "table"},
     "tucker": {**EVENTS, "summary.form": "tucker", "summary.user_rank": 25, "summary.time_rank": 10},
