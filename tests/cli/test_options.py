@@ -73,11 +73,6 @@ def test_a_shared_name_gets_its_group_and_a_unique_one_does_not():
     assert names["student", "name"] == "student"
 
 
-def of_log(recipe: Recipe) -> Recipe:
-    """What a command makes of these settings of a log."""
-    return complete(recipe)
-
-
 def _told(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -86,20 +81,21 @@ def _told(value: Any) -> str:
 
 def test_the_help_is_the_models_and_the_default_what_a_command_takes():
     found = options()
-    log, text = with_defaults({}, LOG_DEFAULTS), with_defaults({}, TEXT_DEFAULTS)
-    of_log, of_text = Recipe.model_validate(log), Recipe.model_validate(text)
+    log, text = (
+        Recipe.model_validate(with_defaults({}, defaults)) for defaults in (LOG_DEFAULTS, TEXT_DEFAULTS)
+    )
     for path, field in fields(Recipe):
         if path in ARGUMENTS:
             continue
         option = found[f"--{option_names()[path]}"]
         assert option.help == field.description
-        first, second = value_at(of_log, path), value_at(of_text, path)
+        first, second = value_at(log, path), value_at(text, path)
         both = _told(first) if first == second else f"{_told(first)}; of a text {_told(second)}"
         assert (option.default_shown or "none") == both
 
 
 def test_without_options_the_recipe_is_the_default(parse: Callable[..., Recipe]):
-    assert parse() == of_log(Recipe())
+    assert parse() == complete(Recipe())
 
 
 def test_options_set_what_they_name(parse: Callable[..., Recipe]):
@@ -107,7 +103,7 @@ def test_options_set_what_they_name(parse: Callable[..., Recipe]):
         *("--hidden", "64", "--inner-learning-rate", "1e-3", "--outer-learning-rate", "0.1"),
         *("--from", "copy.zip", "--skip-bad", "--seed", "7", "--split", "ratio", "--minutes", "2"),
     )
-    assert recipe == of_log(
+    assert recipe == complete(
         Recipe(
             seed=7,
             data=DataSettings(file="copy.zip", skip_bad=True, split="ratio"),
@@ -124,7 +120,7 @@ def test_an_option_wins_over_the_file_and_the_file_over_the_default(
     file = tmp_path / "r.yaml"
     file.write_text("student: {hidden: 48, layers: 2}\ndata: {skip_bad: true}\n")
     recipe = parse("--recipe", str(file), "--hidden", "16", "--no-skip-bad")
-    assert recipe == of_log(
+    assert recipe == complete(
         Recipe(student=StudentSettings(hidden=16, layers=2), data=DataSettings(skip_bad=False))
     )
     assert parse("--recipe", str(file)).data.skip_bad
@@ -132,7 +128,7 @@ def test_an_option_wins_over_the_file_and_the_file_over_the_default(
 
 def test_an_option_set_to_its_default_still_wins_over_the_base(parse: Callable[..., Recipe]):
     base = Recipe(student=StudentSettings(hidden=48), seed=5)
-    assert parse("--hidden", "32", base=base) == of_log(Recipe(seed=5))
+    assert parse("--hidden", "32", base=base) == complete(Recipe(seed=5))
 
 
 def test_a_list_is_given_with_commas(parse: Callable[..., Recipe]):
@@ -155,7 +151,7 @@ def test_another_student_does_without_what_the_former_had_for_itself(parse: Call
 def test_a_file_takes_the_place_of_the_base(parse: Callable[..., Recipe], tmp_path: Path):
     file = tmp_path / "r.yaml"
     file.write_text("seed: 1\n")
-    assert parse("--recipe", str(file), base=Recipe(student=StudentSettings(hidden=48))) == of_log(
+    assert parse("--recipe", str(file), base=Recipe(student=StudentSettings(hidden=48))) == complete(
         Recipe(seed=1)
     )
 
@@ -215,7 +211,7 @@ def test_a_text_has_defaults_of_its_own(tmp_path: Path):
     recipe = named.recipe()
     assert with_defaults({"data": {"source": "sotu"}}, TEXT_DEFAULTS) == recipe.model_dump(exclude_unset=True)
     assert (recipe.student.name, recipe.student.tied) == ("transformer", False)
-    assert recipe.inner.epsilon == Recipe().inner.epsilon  # what it does not name is that of logs
+    assert recipe.inner.epsilon == Recipe().inner.epsilon  # what it does not name is the model's
     (tmp_path / "log.csv").write_text("user,item,time\n")
     assert Given(None, {("data", "source"): str(tmp_path / "log.csv")}).recipe().student == StudentSettings()
     text = Given(None, {("data", "source"): str(tmp_path / "log.csv"), ("data", "tokens"): "bytes"})

@@ -131,6 +131,7 @@ def test_targets_of_their_own_in_any_factors(tiny: Dataset, recipe: Recipe, form
     [
         ({"targets": "own", "form": "table"}, {}, "--targets own is a second decoder, and --form table has"),
         ({"targets": "own"}, {"soft_events": "whole"}, "--targets own are made from factors: leave"),
+        ({"targets": "own", "dim": 1}, {}, "--targets own with a start that is taught needs --dim 2"),
         ({"start": "taught"}, {}, "--start taught is of targets: give --targets own as well"),
     ],
 )

@@ -7,6 +7,8 @@ import pytest
 from farzi.data import complete
 from farzi.distillation.contradictions import refuse_contradictions
 from farzi.recipe import Recipe, differences, load_recipe
+from farzi.studies.headline import EVENTS
+from farzi.studies.vary import varied
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 DISTILLERS = sorted((RECIPES / "distillers").glob("*.yaml"))
@@ -32,3 +34,10 @@ def test_other_distillers_differ_from_the_papers_in_one_thing(name: str, setting
     ours: Recipe = load_recipe(RECIPES / "distillers" / "ml-100k-50x20-events.yaml")
     theirs = load_recipe(RECIPES / "distillers" / f"ml-100k-50x20-{name}.yaml")
     assert {line.split(":")[0] for line in differences(ours, theirs)} == settings
+
+
+def test_the_papers_method_is_the_same_in_its_recipe_and_in_the_headline():
+    ours = complete(load_recipe(RECIPES / "ml-100k-50x20.yaml"))
+    theirs = complete(load_recipe(RECIPES / "distillers" / "ml-100k-50x20-events.yaml"))
+    changed = differences(varied(ours, EVENTS), theirs)
+    assert {line.split(":")[0] for line in changed} == {"outer.steps"}

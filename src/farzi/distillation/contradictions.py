@@ -25,8 +25,8 @@ def refuse_contradictions(recipe: Recipe) -> None:
     if recipe.summary.targets == "own":
         if recipe.summary.form == "table":
             raise FarziError("--targets own is a second decoder, and --form table has none; leave one out")
-        if recipe.summary.dim < 2:
-            raise FarziError("--targets own needs --dim 2 at least")
+        if recipe.summary.dim < 2 and recipe.summary.start in ("auto", "taught"):
+            raise FarziError("--targets own with a start that is taught needs --dim 2 at least")
         if inner.soft_events == "whole":
             raise FarziError("--targets own are made from factors: leave --soft-events out")
     if inner.gradient == "algorithm-1":

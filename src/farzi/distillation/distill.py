@@ -12,7 +12,7 @@ from farzi.data import Data, load_data
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import Reference, recipe_reference
+from farzi.distillation.reference import MakeReference, recipe_reference
 from farzi.distillation.state import Run, refuse_another
 from farzi.files import remove_leftovers, write_text_atomic
 from farzi.recipe import Recipe
@@ -27,7 +27,7 @@ def distill(
     restart: bool = False,
     unchecked: bool = False,
     progress: Progress | None = None,
-    reference: Callable[[Recipe, Data], Reference] = recipe_reference,
+    reference: MakeReference = recipe_reference,
     checkpoint_seconds: float = 30.0,
 ) -> Folder:
     """Learn a summary and write its folder.
@@ -104,7 +104,7 @@ def _begin(
     progress: Progress,
     out: Path,
     unchecked: bool,
-    reference: Callable[[Recipe, Data], Reference],
+    reference: MakeReference,
 ) -> Run:
     """A new run. Until there is one the first Ctrl-C or SIGTERM ends it all, and no folder is left behind."""
     made = not out.exists()

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -84,6 +84,10 @@ class Reference:
             found.append(list(thetas.values()))
         first, *others = found
         return Reference(values["figures"], values["seconds"], first, others)
+
+
+MakeReference = Callable[[Recipe, Data], Reference]
+"""Gives the full-data training of a recipe's run."""
 
 
 def _places() -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from statistics import fmean, median
@@ -16,7 +15,7 @@ from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.clipping import RunningClip, Smoothness
 from farzi.distillation.outer import StepReport, cosine
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import Reference, trainings
+from farzi.distillation.reference import MakeReference, Reference, trainings
 from farzi.distillation.validation import Validation, validate
 from farzi.errors import FarziError
 from farzi.evaluation import kind_of
@@ -61,7 +60,7 @@ class Run:
         dataset: Data,
         progress: Progress,
         unchecked: bool,
-        reference: Callable[[Recipe, Data], Reference],
+        reference: MakeReference,
     ) -> Self:
         """A new run, with its start measured beside the full data, which `reference` gives the figures of.
 

@@ -99,16 +99,17 @@ class Taught:
             of_sequences = torch.from_numpy(rng.integers(sequences, size=self.batch))
             positions = torch.from_numpy(rng.integers(length, size=self.batch))
             for at in zip(of_sequences.split(chunk), positions.split(chunk)):
+                latent = latents[at]
                 follows = (at[1] > 0).unsqueeze(-1) / self.batch  # the first is only read
                 read = torch.where(class_of == rows[at].unsqueeze(-1), shares, 0.0)
                 told = torch.softmax(hidden[at[0], (at[1] - 1).clamp(min=0)] @ table.T, -1)
-                pulled = torch.zeros(len(at[0]), latents.shape[-1])
+                pulled = torch.zeros_like(latent)
                 for decoder, slope, wanted, weight in (
                     (reads, slopes[1], read, 1 / self.batch),
                     (tells, slopes[2], told, follows),
                 ):
-                    excess = (torch.softmax(latents[at] @ decoder[:, 1:], -1) - wanted) * weight
-                    slope[:, 1:] += latents[at].T @ excess
+                    excess = (torch.softmax(latent @ decoder[:, 1:], -1) - wanted) * weight
+                    slope[:, 1:] += latent.T @ excess
                     pulled += excess @ decoder[:, 1:].T
                 slopes[0].index_put_(at, pulled, accumulate=True)
             adam.step()
