@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 
-def provenance() -> dict[str, Any]:
-    """What a figure must be printed with, as JSON values.
+def provenance(device: torch.device | str = "cpu") -> dict[str, Any]:
+    """What a figure must be printed with, as JSON values; `device` is where it was made.
 
     The commit is that of the checkout that this package runs from, with "-dirty" where the package's own
     files differ from it; None where it runs from an installed copy.
@@ -24,10 +24,15 @@ def provenance() -> dict[str, Any]:
         "farzi": version("farzi"),
         "commit": _commit(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+        "machine": _machine(torch.device(device)),
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
+
+
+def _machine(device: torch.device) -> str:
+    processor = f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    return f"{torch.cuda.get_device_name(device)}; {processor}" if device.type == "cuda" else processor
 
 
 def _commit() -> str | None:

@@ -41,8 +41,14 @@ class Trained:
     steps: int
 
 
-def make_student(settings: StudentSettings, vocabulary: int, window: int, seed: int) -> Student:
-    """A student with fresh random weights that depend on `seed` alone.
+def make_student(
+    settings: StudentSettings,
+    vocabulary: int,
+    window: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> Student:
+    """A student with fresh random weights that depend on `seed` alone, whatever the device.
 
     It takes one event less than a training window has: the last one is predicted, never read, so that its
     position would keep its first, random embedding, and meet it when the student is used.
@@ -52,10 +58,11 @@ def make_student(settings: StudentSettings, vocabulary: int, window: int, seed: 
         vocabulary: V, padding included.
         window: events in the sequences that it will be trained on, at least 2.
         seed: of its weights.
+        device: where they lie.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build_student(settings, vocabulary, window - 1)
+        return build_student(settings, vocabulary, window - 1).to(device)
 
 
 OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {
@@ -117,6 +124,11 @@ class NextEvent(nn.Module):
         super().__init__()
         self.student = student
 
+    @property
+    def device(self) -> torch.device:
+        """Where the student is."""
+        return self.student.output_table.device
+
     def forward(self, events: Events) -> Tensor:
         """Mean cross-entropy of the next event, nats."""
         if isinstance(events, Tensor) and not events.is_floating_point():
@@ -160,13 +172,14 @@ def train_on_summary(
     Where a step reads a few sequences only (`inner.batch`), which ones is drawn as `farzi.summary.Rows` says.
 
     Args:
-        summary: what to train on.
+        summary: what to train on; the student is where it is.
         settings: the architecture.
         inner: the training.
         seed: of the student's first weights, and of the order of the summary's sequences.
         steps: number of steps instead of `inner.steps`.
     """
-    student = make_student(settings, summary.vocabulary, summary.length, seed)
+    device = summary.latents.device
+    student = make_student(settings, summary.vocabulary, summary.length, seed, device)
     return fit_to_summary(student, summary, inner, seed, steps)
 
 
@@ -185,7 +198,7 @@ def fit_to_summary(
     start = time.perf_counter()
     loss = NextEvent(student)
     steps = inner.steps if steps is None else steps
-    schedule = Rows(summary.sequences, inner.batch, seed).batches(0, steps)
+    schedule = Rows(summary.sequences, inner.batch, seed, summary.latents.device).batches(0, steps)
     with torch.no_grad():
         data = FEEDS[chosen_feed(inner, summary)[0]](summary)
     end = train(loss.at, loss.parameters_of(student), data, make_optimizer(inner, steps), schedule)
@@ -223,6 +236,7 @@ def train_on_events(
     seed: int,
     training: EventTraining,
     score: Callable[[Student], float],
+    device: torch.device | str = "cpu",
 ) -> Trained:
     """Train a fresh student on real sequences until `score` gets no better.
 
@@ -234,19 +248,20 @@ def train_on_events(
         seed: of the first weights and of the windows drawn.
         training: step size, batch and patience.
         score: the figure of merit on validation data, higher is better.
+        device: where it is trained.
 
     Returns:
         The student at its best measurement; the seconds count all steps taken.
     """
     start = time.perf_counter()
-    student = make_student(settings, vocabulary, length, seed)
+    student = make_student(settings, vocabulary, length, seed, device)
     loss = NextEvent(student)
     optimizer = torch.optim.Adam(student.parameters(), lr=training.learning_rate)
     rng = np.random.default_rng(seed)
     batch = training.windows(log, length)
     best, best_state, since, step = -np.inf, copy.deepcopy(student.state_dict()), 0, 0
     while step < training.steps and since < training.patience:
-        windows = torch.from_numpy(crops(log, length, batch, rng))
+        windows = torch.from_numpy(crops(log, length, batch, rng)).to(device)
         optimizer.zero_grad()
         loss(windows).backward()
         optimizer.step()

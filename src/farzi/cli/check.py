@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from farzi.cli.options import Given, GroupedCommand, recipe_options
+from farzi.cli.options import Given, GroupedCommand, device_option, recipe_options
 from farzi.cli.output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -33,8 +33,11 @@ UNSOUND = 1
     metavar="N",
     help="random directions along which the run is differenced",
 )
+@device_option
 @json_option
-def check(source: str | None, given: Given, precision: str, directions: int, as_json: bool) -> None:
+def check(
+    source: str | None, given: Given, precision: str, directions: int, device: str, as_json: bool
+) -> None:
     """Check the metagradient of a recipe's first outer step: is it right, precise enough, and smooth?
 
     DATA as for farzi distill. Nothing is written. Exit status 0 where all is well, 1 where something should
@@ -49,7 +52,7 @@ def check(source: str | None, given: Given, precision: str, directions: int, as_
 
     with Shown() as progress:
         dtype = getattr(torch, precision)
-        found = check_recipe(recipe, dtype=dtype, directions=directions, progress=progress)
+        found = check_recipe(recipe, dtype=dtype, directions=directions, progress=progress, device=device)
     if as_json:
         print_json(_values(found))
     else:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from farzi.cli.options import Commas
+from farzi.cli.options import Commas, device_option
 from farzi.cli.output import json_option, print_json, seen_option
 from farzi.errors import FarziError
 
@@ -52,6 +52,7 @@ from farzi.errors import FarziError
     help="train these students instead, each beside its own training on the full data",
 )
 @seen_option("as in the summary's recipe")
+@device_option
 @json_option
 def compare(
     folder: str,
@@ -62,6 +63,7 @@ def compare(
     file: str | None,
     students: tuple[str, ...] | None,
     seen: Literal["keep", "exclude"] | None,
+    device: str,
     as_json: bool,
 ) -> None:
     """Train students on SUMMARY, on its whole log and on controls, and print how they do.
@@ -97,10 +99,11 @@ def compare(
     items = len(dataset.vocabulary) - 1
     effort = Effort(seeds=seeds, training=training, equal_bytes=equal_bytes, controls=controls)
     seen = found.recipe.outer.seen if seen is None else seen
+    summary = found.summary.to(device)
     if names:
         with Shown() as progress:
             compared = transfer(
-                found.summary,
+                summary,
                 dataset,
                 found.recipe,
                 names,
@@ -108,7 +111,7 @@ def compare(
                 seen=seen,
                 progress=progress.doing,
             )
-        rows = save_transfer(compared, found.recipe.student.name, folder, items)
+        rows = save_transfer(compared, found.recipe.student.name, folder, items, device)
         if as_json:
             print_json(rows)
         else:
@@ -116,7 +119,7 @@ def compare(
         return
     with Shown() as progress:
         comparison = run(
-            found.summary,
+            summary,
             dataset,
             found.recipe,
             effort=effort,
@@ -124,7 +127,7 @@ def compare(
             distilling=found.run.get("seconds"),
             progress=progress.doing,
         )
-    rows = save_report(comparison, folder, items, found.history)
+    rows = save_report(comparison, folder, items, found.history, device)
     if as_json:
         print_json(rows)
     else:

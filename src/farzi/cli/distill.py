@@ -2,7 +2,7 @@
 
 import click
 
-from farzi.cli.options import Given, GroupedCommand, recipe_options
+from farzi.cli.options import Given, GroupedCommand, device_option, recipe_options
 from farzi.cli.output import json_option, print_json
 
 
@@ -18,9 +18,10 @@ from farzi.cli.output import json_option, print_json
     is_flag=True,
     help="begin even where the metagradient's precision is not enough (bfloat16, TF32)",
 )
+@device_option
 @json_option
 def distill(
-    source: str | None, out: str, given: Given, restart: bool, unchecked: bool, as_json: bool
+    source: str | None, out: str, given: Given, restart: bool, unchecked: bool, device: str, as_json: bool
 ) -> None:
     """Learn a summary of DATA: a name (farzi data list), a file of events, a folder of texts, or a text file
     with --tokens; movielens-small if left out.
@@ -34,7 +35,7 @@ def distill(
     from farzi.evaluation import shares
 
     with Shown() as progress:
-        folder = run(recipe, out, restart=restart, unchecked=unchecked, progress=progress)
+        folder = run(recipe, out, restart=restart, unchecked=unchecked, progress=progress, device=device)
     best = [line for line in folder.history if line["best"]][-1]
     if as_json:
         print_json({"out": out, **folder.run, "best": best})

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from farzi.cli.options import Given, GroupedCommand, recipe_options
+from farzi.cli.options import Given, GroupedCommand, device_option, recipe_options
 from farzi.cli.output import json_option, print_json, print_table, seen_option
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     "[half of the window]",
 )
 @recipe_options("data")
+@device_option
 @json_option
 def evaluate(
     file: str,
@@ -40,6 +41,7 @@ def evaluate(
     seen: Literal["keep", "exclude"] | None,
     stride: int | None,
     given: Given,
+    device: str,
     as_json: bool,
 ) -> None:
     """Predict the held-out events of DATA, among the whole catalogue, with the student in the file STUDENT.
@@ -67,7 +69,7 @@ def evaluate(
         if stride > found.student.length:
             raise FarziError(f"--stride {stride} is longer than the student's {found.student.length} tokens")
         kind = Language(stride)
-    figures = kind.evaluate(found.student, holdout)
+    figures = kind.evaluate(found.student.to(device), holdout)
     metrics, window, items = figures.means(), found.student.length + 1, len(dataset.vocabulary) - 1
     if as_json:
         facts = {"student": file, "data": dataset.name, "on": on, **kind.facts(window)}

@@ -137,6 +137,39 @@ class Commas(click.ParamType):
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
+class Device(click.ParamType):
+    """Where tensors lie: the CPU, or a GPU that is there."""
+
+    name = "device"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The same name; torch is not loaded for the CPU's."""
+        if value == "cpu":
+            return value
+        import torch
+
+        kind, _, number = value.partition(":")
+        if kind != "cuda" or not (number.isdecimal() or value == kind):
+            self.fail(
+                f'"{value}" is no device; there are cpu, cuda, and cuda:N for one of several', param, ctx
+            )
+        if not torch.cuda.is_available():
+            self.fail(f"PyTorch {torch.__version__} finds no GPU on this machine", param, ctx)
+        if int(number or 0) >= torch.cuda.device_count():
+            self.fail(f"there are {torch.cuda.device_count()} GPUs, counted from 0", param, ctx)
+        return value
+
+
+device_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--device",
+    type=Device(),
+    default="cpu",
+    show_default=True,
+    metavar="NAME",
+    help="where it is computed: cpu, cuda, or cuda:N for one of several GPUs",
+)
+
+
 class RecipeOption(click.Option):
     """An option for one setting. It shows the default but has none, so that leaving it out shows."""
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from farzi.cli.options import Given
+from farzi.cli.options import Given, device_option
 from farzi.cli.output import print_table
 from farzi.errors import FarziError
 
@@ -44,6 +44,7 @@ OUTSIDE = 1
     "--row", "key", metavar="KEY", help="this row alone; if it is recorded, it is measured again and compared"
 )
 @click.option("--cache", metavar="FOLDER", help="where summaries are kept; studies may share it [OUT/cache]")
+@device_option
 @click.option("--dry-run", is_flag=True, help="say which rows are left and what they cost, and stop")
 @click.option("--restart", is_flag=True, help="begin anew; the rows in the folder are lost")
 @click.option("--readme", is_flag=True, help="write the README.md of the results, in --out FOLDER [results]")
@@ -60,6 +61,7 @@ def study(
     max_steps: int | None,
     key: str | None,
     cache: str | None,
+    device: str,
     dry_run: bool,
     restart: bool,
     readme: bool,
@@ -91,7 +93,7 @@ def study(
     wanted = Wanted(source, file, base, seeds, summaries, outer_steps, minutes, max_steps)
     setting = begin(asked, folder, wanted, restart)
     with Shown() as progress:
-        bench = Bench(folder, progress, progress.doing, cache)
+        bench = Bench(folder, progress, progress.doing, cache, device)
         if key is not None:
             _one(asked, setting, bench, row_named(asked, setting, key), restart)
         else:

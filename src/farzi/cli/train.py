@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from farzi.cli.options import Given, GroupedCommand, recipe_options
+from farzi.cli.options import Given, GroupedCommand, device_option, recipe_options
 from farzi.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
@@ -34,9 +34,16 @@ if TYPE_CHECKING:
     help="Adam's, on real events; if left out, the middle one of those that farzi compare tries",
 )
 @recipe_options("", "data", "student", "summary.sequences", "summary.length", "inner")
+@device_option
 @json_option
 def train(
-    folder: str | None, out: str, on: str, learning_rate: float | None, given: Given, as_json: bool
+    folder: str | None,
+    out: str,
+    on: str,
+    learning_rate: float | None,
+    given: Given,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Train a student from fresh random weights on SUMMARY, the folder of a summary.
 
@@ -62,9 +69,9 @@ def train(
     found = None if folder is None else Folder.load(folder)
     recipe = given.recipe(None if found is None else found.recipe)
     if on == "summary" and found is not None:
-        file, trained = _on_summary(found, recipe)
+        file, trained = _on_summary(found, recipe, device)
     else:
-        file, trained = _on_events(on, recipe, learning_rate, _log(folder, found, recipe))
+        file, trained = _on_events(on, recipe, learning_rate, _log(folder, found, recipe), device)
     file.save(out)
     if as_json:
         print_json({"out": out, "trained_on": on, "steps": trained.steps, "seconds": trained.seconds})
@@ -74,11 +81,11 @@ def train(
         )
 
 
-def _on_summary(folder: "Folder", recipe: "Recipe") -> tuple["StudentFile", "Trained"]:
+def _on_summary(folder: "Folder", recipe: "Recipe", device: str) -> tuple["StudentFile", "Trained"]:
     from farzi.students import StudentFile, checksum_of_ids
     from farzi.training import train_on_summary
 
-    trained = train_on_summary(folder.summary, recipe.student, recipe.inner, recipe.seed)
+    trained = train_on_summary(folder.summary.to(device), recipe.student, recipe.inner, recipe.seed)
     ids = checksum_of_ids(folder.vocabulary)
     return StudentFile(trained.student, recipe.student, folder.recipe.data, ids, "summary"), trained
 
@@ -94,7 +101,7 @@ def _log(path: str | None, folder: "Folder | None", recipe: "Recipe") -> "Data":
 
 
 def _on_events(
-    on: str, recipe: "Recipe", rate: float | None, dataset: "Data"
+    on: str, recipe: "Recipe", rate: float | None, dataset: "Data", device: str
 ) -> tuple["StudentFile", "Trained"]:
     import numpy as np
 
@@ -118,6 +125,7 @@ def _on_events(
         recipe.seed,
         training,
         lambda student: kind.score(student, dataset.valid),
+        device,
     )
     ids = checksum_of_ids(dataset.vocabulary)
     return StudentFile(trained.student, recipe.student, recipe.data, ids, on), trained

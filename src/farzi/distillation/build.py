@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import torch
 
 from farzi.data import Data
 from farzi.distillation.clipping import RunningClip
@@ -118,7 +119,7 @@ def outer_loop(
     Args:
         recipe: the whole run.
         dataset: the log.
-        start: the summary that it changes, in the recipe's form.
+        start: the summary that it changes, in the recipe's form; all is done where it is.
         clip: of the metagradient.
         trajectories: weights on the ways of full-data trainings, where they are needed
             (`farzi.distillation.reference`); else empty.
@@ -126,26 +127,34 @@ def outer_loop(
     Raises:
         FarziError: the trajectories are too short for the objective.
     """
-    objective = objective_of(recipe, dataset, trajectories)
+    objective = objective_of(recipe, dataset, trajectories, start.latents.device)
     return Outer(start, form_of(recipe), objective, inner_loop(recipe, start, objective), clip)
 
 
-def objective_of(recipe: Recipe, dataset: Data, trajectories: Trajectories) -> Objective:
-    """What a recipe's summary is learnt for; arguments and errors as for `outer_loop`."""
-    return OBJECTIVES[recipe.outer.objective](recipe, dataset, trajectories)
+def objective_of(
+    recipe: Recipe, dataset: Data, trajectories: Trajectories, device: torch.device | str = "cpu"
+) -> Objective:
+    """What a recipe's summary is learnt for, on a device; arguments and errors as for `outer_loop`."""
+    there = [
+        [{name: value.to(device) for name, value in theta.items()} for theta in trajectory]
+        for trajectory in trajectories
+    ]
+    return OBJECTIVES[recipe.outer.objective](recipe, dataset, there, device)
 
 
-def _trajectory_matching(recipe: Recipe, dataset: Data, trajectories: Trajectories) -> TrajectoryMatching:
+def _trajectory_matching(
+    recipe: Recipe, dataset: Data, trajectories: Trajectories, device: torch.device | str
+) -> TrajectoryMatching:
     ahead, shortest = recipe.outer.ahead or 1, min(map(len, trajectories), default=0)
     if shortest <= ahead:
         raise FarziError(
             f"--ahead {ahead}: a full-data training ended after {max(0, shortest - 1)} measurements; lower it"
         )
-    runs = group(_student(recipe, dataset, recipe.student), recipe.outer.runs)
+    runs = group(_student(recipe, dataset, recipe.student, device), recipe.outer.runs)
     return TrajectoryMatching(runs, trajectories, ahead, recipe.seed)
 
 
-OBJECTIVES: Mapping[str, Callable[[Recipe, Data, Trajectories], Objective]] = {
+OBJECTIVES: Mapping[str, Callable[[Recipe, Data, Trajectories, torch.device | str], Objective]] = {
     "meta": lambda *of: MetaMatching(_students(*of)),
     "gradients": lambda *of: GradientMatching(_students(*of)),
     "trajectories": _trajectory_matching,
@@ -167,25 +176,32 @@ def inner_loop(recipe: Recipe, start: Summary, objective: Objective) -> InnerLoo
     )
 
 
-def _students(recipe: Recipe, dataset: Data, trajectories: Trajectories) -> Students:
+def _students(
+    recipe: Recipe, dataset: Data, trajectories: Trajectories, device: torch.device | str
+) -> Students:
     """The students in training on the summary."""
     names = (recipe.student.name, *recipe.inner.students)
-    lines = [_line(recipe, dataset, name, trajectories) for name in names]
+    lines = [_line(recipe, dataset, name, trajectories, device) for name in names]
     return Students(lines, dataset.train, recipe.outer.batch, recipe.seed)
 
 
-def _line(recipe: Recipe, dataset: Data, name: str, trajectories: Trajectories) -> Line:
+def _line(
+    recipe: Recipe, dataset: Data, name: str, trajectories: Trajectories, device: torch.device | str
+) -> Line:
     """The inner runs of the student of that name, else as large as the recipe's."""
     settings = another(recipe.student, name)
-    loss = _student(recipe, dataset, settings)
+    loss = _student(recipe, dataset, settings, device)
     fresh = Fresh(loss, settings, len(dataset.vocabulary), recipe.summary.length)
     weights = WEIGHTS[recipe.inner.weights](fresh, trajectories)
     runs = group(loss, recipe.outer.runs)
     return Line(runs, _inner_runs(recipe, runs.weights(weights)))
 
 
-def _student(recipe: Recipe, dataset: Data, settings: StudentSettings) -> NextEvent:
-    return NextEvent(make_student(settings, len(dataset.vocabulary), recipe.summary.length, recipe.seed))
+def _student(
+    recipe: Recipe, dataset: Data, settings: StudentSettings, device: torch.device | str = "cpu"
+) -> NextEvent:
+    vocabulary, length = len(dataset.vocabulary), recipe.summary.length
+    return NextEvent(make_student(settings, vocabulary, length, recipe.seed, device))
 
 
 def _inner_runs(recipe: Recipe, weights: Weights) -> Runs:

@@ -27,6 +27,7 @@ def check_recipe(
     dtype: torch.dtype = torch.float32,
     directions: int = 3,
     progress: Progress | None = None,
+    device: torch.device | str = "cpu",
 ) -> Check:
     """Check the metagradient of a recipe's first outer step; nothing is written.
 
@@ -39,17 +40,18 @@ def check_recipe(
         dtype: the precision to try; distillation itself runs in float32.
         directions: see `farzi.unroll.check`.
         progress: hears what is being prepared.
+        device: where the step is done.
 
     Raises:
         FarziError: the recipe contradicts itself, or the log cannot be used.
     """
     refuse_contradictions(recipe)
     dataset = dataset or load_data(recipe.data)
-    start = first_summary(recipe, dataset)
+    start = first_summary(recipe, dataset).to(device)
     trajectories = []
     if needs_trajectories(recipe):
         (progress or Progress()).message("training on the full data, where inner runs begin")
-        trajectories = recipe_reference(recipe, dataset).trajectories
+        trajectories = recipe_reference(recipe, dataset, device).trajectories
     run = outer_loop(recipe, dataset, start, RunningClip(), trajectories).as_run()
     state: State | None = run["state"]
     run["state"] = state and State(state.step, tuple(slot.to(dtype) for slot in state.slots))

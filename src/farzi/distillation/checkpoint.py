@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from farzi.tensorfile import read_tensors, write_tensors
@@ -49,6 +50,10 @@ class Checkpoint:
             return None
         tensors, words = read_tensors(folder / NAME, FORMAT, "--restart begins the run anew")
         return Checkpoint(tensors, json.loads(words["values"]))
+
+    def to(self, device: torch.device | str) -> "Checkpoint":
+        """The same with its tensors on another device."""
+        return Checkpoint({name: value.to(device) for name, value in self.tensors.items()}, self.values)
 
     def part(self, name: str) -> dict[str, Tensor]:
         """The tensors whose names begin with `name/`, under what follows it."""

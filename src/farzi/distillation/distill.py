@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from farzi.data import Data, load_data
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.contradictions import refuse_contradictions
@@ -28,6 +30,7 @@ def distill(
     unchecked: bool = False,
     progress: Progress | None = None,
     reference: MakeReference = recipe_reference,
+    device: torch.device | str = "cpu",
     checkpoint_seconds: float = 30.0,
 ) -> Folder:
     """Learn a summary and write its folder.
@@ -44,10 +47,12 @@ def distill(
         unchecked: begin even where the metagradient is not precise enough (bfloat16, TF32), with a warning.
         progress: hears how the run goes.
         reference: gives the full-data training that a new run begins with; `References` share one among runs.
+        device: where all of it is done; a run may go on elsewhere than it began.
         checkpoint_seconds: between two saves of the state.
 
     Returns:
-        What now lies in the folder. A folder that holds this recipe's finished summary is returned as it is.
+        What now lies in the folder, on the CPU. A folder that holds this recipe's finished summary is
+        returned as it is.
 
     Raises:
         FarziError: the recipe contradicts itself, the log cannot be used, the first metagradient is not
@@ -63,7 +68,7 @@ def distill(
     # Where there is a checkpoint, a summary beside it is that of an earlier run, or not whole.
     saved = None if restart else Checkpoint.load(out)
     if saved is not None:
-        run = Run.resume(saved, recipe, dataset, progress, out)
+        run = Run.resume(saved.to(device), recipe, dataset, progress, out)
         progress.message(f"resuming {out} after outer step {run.outer.step}")
     elif not restart and (out / "summary.safetensors").exists():
         finished = Folder.load(out)
@@ -72,7 +77,7 @@ def distill(
         progress.message(f"{out} holds this summary already; --restart learns it anew")
         return finished
     else:
-        run = _begin(recipe, dataset, progress, out, unchecked, reference)
+        run = _begin(recipe, dataset, progress, out, unchecked, reference, device)
     remove_leftovers(out)
     with _stopping() as stop:
         if saved is None:
@@ -105,13 +110,14 @@ def _begin(
     out: Path,
     unchecked: bool,
     reference: MakeReference,
+    device: torch.device | str,
 ) -> Run:
     """A new run. Until there is one the first Ctrl-C or SIGTERM ends it all, and no folder is left behind."""
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)  # before the long training, in case it cannot be
     try:
         with _signals(_interrupt):
-            return Run.begin(recipe, dataset, progress, unchecked, reference)
+            return Run.begin(recipe, dataset, progress, unchecked, reference, device)
     except BaseException as error:
         if made:
             with suppress(OSError):

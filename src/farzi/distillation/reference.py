@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from farzi.data import Data
@@ -86,8 +87,8 @@ class Reference:
         return Reference(values["figures"], values["seconds"], first, others)
 
 
-MakeReference = Callable[[Recipe, Data], Reference]
-"""Gives the full-data training of a recipe's run."""
+MakeReference = Callable[[Recipe, Data, torch.device | str], Reference]
+"""Gives the full-data training of a recipe's run; where it is not there yet it is done on the device."""
 
 
 def _places() -> Iterator[str]:
@@ -105,7 +106,7 @@ def needs_trajectories(recipe: Recipe) -> bool:
     return recipe.outer.objective == "trajectories" or recipe.inner.weights != "fresh"
 
 
-def recipe_reference(recipe: Recipe, dataset: Data) -> Reference:
+def recipe_reference(recipe: Recipe, dataset: Data, device: torch.device | str = "cpu") -> Reference:
     """The full-data training of a recipe's run, and its further ones, with their trajectories if needed.
 
     Where trajectories are what is matched, they begin at the first weights of all.
@@ -127,6 +128,7 @@ def recipe_reference(recipe: Recipe, dataset: Data) -> Reference:
             EventTraining(),
             KEPT if needs_trajectories(recipe) else 0,
             recipe.outer.objective == "trajectories",
+            device,
         )
         for seed in seeds
     ]
@@ -146,7 +148,7 @@ class References:
 
     folder: Path
 
-    def __call__(self, recipe: Recipe, dataset: Data) -> Reference:
+    def __call__(self, recipe: Recipe, dataset: Data, device: torch.device | str = "cpu") -> Reference:
         """The one of a recipe's run: read, or trained as `recipe_reference` does, and written.
 
         Raises:
@@ -163,7 +165,7 @@ class References:
             weights = {name: tensors[name] for name in own.parameters_of(student)}
             found = Reference.of_tensors(tensors, json.loads(words["values"]))
             return replace(found, student=own.put(weights), kept=True)
-        found = recipe_reference(recipe, dataset)
+        found = recipe_reference(recipe, dataset, device)
         assert found.student is not None
         weights = NextEvent(found.student).parameters_of(found.student)
         write_tensors(path, FORMAT, weights | found.tensors, {"values": json.dumps(found.values)})
@@ -197,6 +199,7 @@ def train_reference(
     training: EventTraining,
     keep: int = 0,
     from_start: bool = False,
+    device: torch.device | str = "cpu",
 ) -> Reference:
     """Train on all training events until validation gets no better.
 
@@ -209,11 +212,12 @@ def train_reference(
         training: step size, batch and patience.
         keep: how many measurements' weights are kept as a trajectory.
         from_start: keep the first weights as well.
+        device: where they are trained.
     """
     kind = kind_of(dataset, seen)
     trajectory: list[Theta] = []
     if from_start:
-        student = make_student(settings, len(dataset.vocabulary), length, seed)
+        student = make_student(settings, len(dataset.vocabulary), length, seed, device)
         trajectory.append(NextEvent(student).parameters_of(student))
         keep += 1
 
@@ -223,6 +227,7 @@ def train_reference(
             trajectory.append({name: value.clone() for name, value in theta.items()})
         return kind.score(student, dataset.valid)
 
-    fit = train_on_events(dataset.train, settings, len(dataset.vocabulary), length, seed, training, score)
+    vocabulary = len(dataset.vocabulary)
+    fit = train_on_events(dataset.train, settings, vocabulary, length, seed, training, score, device)
     figures = kind.evaluate(fit.student, dataset.valid).means()
     return Reference(figures, fit.seconds, trajectory, student=fit.student)

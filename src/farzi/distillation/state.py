@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Self, cast
 
+import torch
+
 from farzi.data import Data, Text
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation.build import first_summary, form_of, outer_loop
@@ -61,6 +63,7 @@ class Run:
         progress: Progress,
         unchecked: bool,
         reference: MakeReference,
+        device: torch.device | str = "cpu",
     ) -> Self:
         """A new run, with its start measured beside the full data, which `reference` gives the figures of.
 
@@ -74,13 +77,13 @@ class Run:
         def full() -> Reference:
             several = "one student" if trainings(recipe) == 1 else f"{trainings(recipe)} students"
             progress.message(f"training {several} on the full data, to measure against")
-            found = reference(recipe, dataset)
+            found = reference(recipe, dataset, device)
             if found.kept:
                 progress.message("such a training was kept: its figures and its seconds count as this run's")
             return found
 
         start = first_summary(recipe, dataset, lambda: cast(Student, full().student))
-        run = cls(recipe, dataset, progress, start, full())
+        run = cls(recipe, dataset, progress, start.to(device), full())
         run.started = started
         run.behind = full().seconds if full().kept else 0.0
         run.precision = short_check(run.outer, unchecked, progress, recipe.inner.gradient)
@@ -89,7 +92,7 @@ class Run:
 
     @classmethod
     def resume(cls, saved: Checkpoint, recipe: Recipe, dataset: Data, progress: Progress, out: Path) -> Self:
-        """Go on from a state.
+        """Go on from a state, where its tensors are.
 
         Raises:
             FarziError: it is of another recipe or another log.
@@ -194,10 +197,12 @@ class Run:
             "data_sha256": self.data,
             "validation_full": self.full.figures,
             "precision": self.precision,
-            **provenance(),
+            **provenance(self.outer.summary.latents.device),
         }
         tokenizer = self.dataset.tokenizer if isinstance(self.dataset, Text) else None
-        return Folder(self.best, self.dataset.vocabulary, self.recipe, self.history, facts, tokenizer)
+        return Folder(
+            self.best.to("cpu"), self.dataset.vocabulary, self.recipe, self.history, facts, tokenizer
+        )
 
 
 def refuse_another(

@@ -64,8 +64,9 @@ class Students:
             return loop.begin(summary, line.group.inner, theta, step, loop.window_of(step).running, steps)
 
         left = line.runs.take(advance, rng)
-        length = line.group.loss.student.length + 1
-        return Drawn(line, left, torch.from_numpy(crops(self._log, length, self._batch, rng)))
+        loss = line.group.loss
+        windows = crops(self._log, loss.student.length + 1, self._batch, rng)
+        return Drawn(line, left, torch.from_numpy(windows).to(loss.device))
 
     def tensors(self) -> dict[str, Tensor]:
         """All that must be kept to go on later, in an order that `restore` needs kept."""

@@ -40,7 +40,8 @@ class Fresh:
     def __call__(self, rng: np.random.Generator) -> Theta:
         """See `Weights`."""
         seed = int(rng.integers(2**62))
-        return self.loss.parameters_of(make_student(self.settings, self.vocabulary, self.window, seed))
+        student = make_student(self.settings, self.vocabulary, self.window, seed, self.loss.device)
+        return self.loss.parameters_of(student)
 
 
 @dataclass(frozen=True, eq=False)

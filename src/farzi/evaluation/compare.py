@@ -124,7 +124,7 @@ def compare(
     """Train and test students on the full data, the summary and the controls.
 
     Args:
-        summary: the learnt sequences.
+        summary: the learnt sequences; all students are trained where they are.
         dataset: the log or the text they were learnt from.
         recipe: how they were learnt; its student and inner loop are used.
         effort: seeds and tuning.
@@ -134,7 +134,14 @@ def compare(
         progress: called with a word on what is being done.
     """
     trials = Trials(
-        dataset, recipe.student, summary.length, kind_of(dataset, seen), effort, first_seed, progress
+        dataset,
+        recipe.student,
+        summary.length,
+        kind_of(dataset, seen),
+        effort,
+        first_seed,
+        progress,
+        summary.latents.device,
     )
     full = trials.on_everything()
     measured = [full, trials.on_summary(summary, recipe.inner)]

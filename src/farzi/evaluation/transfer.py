@@ -55,7 +55,7 @@ def transfer(
     `trainings_of_others` that is best on the validation data, as the trainings on real events are tuned.
 
     Args:
-        summary: the learnt sequences.
+        summary: the learnt sequences; all students are trained where they are.
         dataset: the log or the text they were learnt from.
         recipe: how they were learnt.
         students: names of architectures.
@@ -85,6 +85,7 @@ def transfer(
             effort,
             first_seed,
             told,
+            summary.latents.device,
         )
         others = trainings_of_others(recipe.inner, summary.sequences)
         inner = recipe.inner if own else trials.best_inner(summary, others)

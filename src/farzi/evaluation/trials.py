@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 
 from farzi.baselines import Subset, bytes_per_event
 from farzi.data import Data, Sequences
@@ -79,6 +80,7 @@ class Trials:
         effort: seeds and tuning.
         first_seed: the students' seeds count up from here; a learning rate is chosen with the one before.
         progress: called with a word on what is being done.
+        device: where students are trained on real events; on a summary they are where that is.
     """
 
     dataset: Data
@@ -88,6 +90,7 @@ class Trials:
     effort: Effort
     first_seed: int
     progress: Callable[[str], None]
+    device: torch.device | str = "cpu"
 
     def on_everything(self) -> Measured:
         """Train on the whole log or text, at the best learning rate."""
@@ -140,7 +143,9 @@ class Trials:
     def _fit(self, log: Sequences, rate: float, seed: int) -> Trained:
         training = replace(self.effort.training, learning_rate=rate)
         vocabulary = len(self.dataset.vocabulary)
-        return train_on_events(log, self.student, vocabulary, self.length, seed, training, self._validate)
+        return train_on_events(
+            log, self.student, vocabulary, self.length, seed, training, self._validate, self.device
+        )
 
     def _validate(self, student: Student) -> float:
         return self.kind.score(student, self.dataset.valid)

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -115,7 +116,11 @@ def markdown_table(comparison: Comparison) -> str:
 
 
 def save_report(
-    comparison: Comparison, folder: str | Path, items: int, history: list[dict[str, Any]]
+    comparison: Comparison,
+    folder: str | Path,
+    items: int,
+    history: list[dict[str, Any]],
+    device: torch.device | str = "cpu",
 ) -> list[dict[str, Any]]:
     """Write all that a reader of the comparison needs beside the summary; return the rows of results.json.
 
@@ -127,11 +132,12 @@ def save_report(
         folder: the summary's.
         items: size of the catalogue that events were ranked in; tokens that one was predicted among.
         history: the lines of history.jsonl.
+        device: where it was measured.
 
     Raises:
         OSError: the disk is full or a file cannot be written.
     """
-    folder, origin = Path(folder), provenance()
+    folder, origin = Path(folder), provenance(device)
     facts = {
         **origin,
         **comparison.kind.facts(comparison.window),

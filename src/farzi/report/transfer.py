@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -43,7 +44,11 @@ def print_transfer(compared: Sequence[Comparison], learnt_with: str, items: int)
 
 
 def save_transfer(
-    compared: Sequence[Comparison], learnt_with: str, folder: str | Path, items: int
+    compared: Sequence[Comparison],
+    learnt_with: str,
+    folder: str | Path,
+    items: int,
+    device: torch.device | str = "cpu",
 ) -> list[dict[str, Any]]:
     """Write students.json, a row for each student, kind of training data and metric, and students.md.
 
@@ -52,6 +57,7 @@ def save_transfer(
         learnt_with: the student that the summary was learnt with.
         folder: the summary's.
         items: see `print_transfer`.
+        device: where it was measured.
 
     Returns:
         The rows. A figure that is not defined (x / 0) is None.
@@ -59,7 +65,7 @@ def save_transfer(
     Raises:
         OSError: the disk is full or a file cannot be written.
     """
-    folder, origin = Path(folder), provenance()
+    folder, origin = Path(folder), provenance(device)
     rows = finite_values(
         [{"learnt_with": learnt_with, **row} for comparison in compared for row in comparison.rows()]
     )

@@ -49,7 +49,7 @@ def attack(members: np.ndarray, others: np.ndarray) -> Attack:
 @torch.no_grad()
 def losses(student: Student, sequences: Sequences, batch: int = 256) -> np.ndarray:
     """Mean next-event loss of each sequence's last events, nats, (n,); 0 where there is only one."""
-    windows = torch.from_numpy(pad_left(sequences, student.length + 1))
+    windows = torch.from_numpy(pad_left(sequences, student.length + 1)).to(student.output_table.device)
     found = []
     for part in windows.split(batch):
         read = part[:, :-1]
@@ -57,11 +57,11 @@ def losses(student: Student, sequences: Sequences, batch: int = 256) -> np.ndarr
         one_by_one = [
             hard_next_event(hidden[k : k + 1], student.output_table, part[k : k + 1])
             if int((read[k] > 0).sum())
-            else torch.zeros(())
+            else hidden.new_zeros(())
             for k in range(len(part))
         ]
         found.append(torch.stack(one_by_one))
-    return torch.cat(found).double().numpy()
+    return torch.cat(found).double().cpu().numpy()
 
 
 def overlaps(events: Tensor, sequences: Sequences) -> np.ndarray:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from farzi.data import Data, load_data
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation import Progress, References, distill
@@ -35,6 +37,7 @@ class Bench:
         progress: hears distillations.
         doing: called with a word on what is being done.
         cache: where summaries are kept, if not in the study's folder: studies may share them.
+        device: where summaries are learnt and students trained.
     """
 
     def __init__(
@@ -43,11 +46,13 @@ class Bench:
         progress: Progress | None = None,
         doing: Callable[[str], None] | None = None,
         cache: str | Path | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.folder = Path(folder)
         self.cache = self.folder / CACHE if cache is None else Path(cache)
         self.progress = progress or Progress()
         self.doing = doing or (lambda what: None)
+        self.device = device
         self._references = References(self.cache)
         self._kept: dict[Any, Any] = {}
 
@@ -78,7 +83,14 @@ class Bench:
         own = _numbered(recipe, number)
         place = self.place(own, dataset)
         self.doing(f"summary {place.name}, from seed {own.seed}")
-        return distill(own, place, dataset=dataset, progress=self.progress, reference=self._references)
+        return distill(
+            own,
+            place,
+            dataset=dataset,
+            progress=self.progress,
+            reference=self._references,
+            device=self.device,
+        )
 
     def has(self, recipe: Recipe, number: int, dataset: Data) -> bool:
         """Whether `summary` would find it finished."""

@@ -81,7 +81,7 @@ def measure(row: Row, bench: Bench, command: str) -> Done:
         name: [_finite(one.get(name)) for one in found] for name in names
     }
     seconds = round(time.perf_counter() - begin, 1)
-    origin = {key: value for key, value in provenance().items() if key != "command"}
+    origin = {key: value for key, value in provenance(bench.device).items() if key != "command"}
     return Done(row.key, dict(row.labels), figures, seconds, command, origin, row.values(), failure)
 
 

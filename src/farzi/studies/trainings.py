@@ -63,11 +63,12 @@ class OnSummary:
         """See `Training`; the facts are of the distillation."""
         dataset = bench.data(self.recipe.data, self.source, repeat.summary)
         folder = bench.summary(self.recipe, repeat.summary, dataset)
+        summary = folder.summary.to(bench.device)
         student, inner = self.student or self.recipe.student, self.inner or self.recipe.inner
         if self.among:
-            trials = trials_of(dataset, student, self.recipe, Effort())
-            inner = bench.once((self, repeat.summary), lambda: trials.best_inner(folder.summary, self.among))
-        trained = train_on_summary(folder.summary, student, inner, FIRST_SEED + repeat.number)
+            trials = trials_of(bench, dataset, student, self.recipe, Effort())
+            inner = bench.once((self, repeat.summary), lambda: trials.best_inner(summary, self.among))
+        trained = train_on_summary(summary, student, inner, FIRST_SEED + repeat.number)
         facts = {**distilled_facts(folder), "learning rate": inner.learning_rate}
         return trained, facts
 
@@ -124,7 +125,7 @@ class OnReal:
         """See `Training`."""
         dataset = bench.data(self.recipe.data, self.source, repeat.summary)
         student = self.student or self.recipe.student
-        trials = trials_of(dataset, student, self.recipe, self.effort)
+        trials = trials_of(bench, dataset, student, self.recipe, self.effort)
         name = "full" if self.subset is None else type(self.subset).__name__.lower()
         key = (replace(self, source=None), "rate", self.source, repeat.summary if self.source else 0)
         rate = bench.once(key, lambda: trials.best_rate(name, lambda seed: self.pick(dataset, seed)))
@@ -137,6 +138,7 @@ class OnReal:
             seed,
             replace(self.effort.training, learning_rate=rate),
             lambda one: trials.kind.score(one, dataset.valid),
+            bench.device,
         )
         return trained, {"learning rate": rate, "training steps": float(trained.steps)}
 
@@ -154,10 +156,12 @@ class OnReal:
         return Demand(real=one, tuning=one * rates if rates > 1 else ())
 
 
-def trials_of(dataset: Data, student: StudentSettings, recipe: Recipe, effort: Effort) -> Trials:
+def trials_of(
+    bench: Bench, dataset: Data, student: StudentSettings, recipe: Recipe, effort: Effort
+) -> Trials:
     """The choosing of learning rates for a student, by the validation events."""
-    kind = kind_of(dataset, recipe.outer.seen)
-    return Trials(dataset, student, recipe.summary.length, kind, effort, FIRST_SEED, lambda what: None)
+    kind, length = kind_of(dataset, recipe.outer.seen), recipe.summary.length
+    return Trials(dataset, student, length, kind, effort, FIRST_SEED, lambda what: None, bench.device)
 
 
 @dataclass(frozen=True)

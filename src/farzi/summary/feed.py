@@ -84,11 +84,13 @@ class Rows:
         sequences: μ, how many there are.
         batch: how many a step reads; None, or as many as there are: all, in their own order.
         seed: of the orders.
+        device: where the indices lie.
     """
 
     sequences: int
     batch: int | None
     seed: int
+    device: torch.device | str = "cpu"
 
     def batches(self, first: int, steps: int) -> Sequence[None] | Tensor:
         """The schedule of some steps, for `farzi.unroll`.
@@ -107,7 +109,7 @@ class Rows:
         row = np.concatenate([np.zeros(0, np.int64), *(self._order(number) for number in orders)])
         begin -= orders.start * self.sequences
         chosen = row[begin : begin + steps * self.batch]
-        return torch.from_numpy(chosen.reshape(steps, self.batch))
+        return torch.from_numpy(chosen.reshape(steps, self.batch)).to(self.device)
 
     def _order(self, number: int) -> np.ndarray:
         return np.random.default_rng([self.seed, 3, number]).permutation(self.sequences)

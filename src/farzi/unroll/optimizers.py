@@ -78,6 +78,10 @@ class Optimizer:
         """The same optimizer with other values for the hyper-parameters in `values`."""
         return replace(self, **values)
 
+    def to(self, device: torch.device) -> Self:
+        """The same optimizer with its tensors on that device; gradients find their way back."""
+        return self.with_hypers({name: value.to(device) for name, value in self.hypers()})
+
 
 def _at(hyper: Hyper, step: Count) -> Hyper:
     """The value of a hyper-parameter at a step: an entry of a schedule (T,), or the one value for all."""

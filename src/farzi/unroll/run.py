@@ -101,7 +101,7 @@ def unroll_with_state(
     execution: Execution | None = None,
 ) -> Trained:
     """`unroll`, which also returns the optimizer's state at the end, to go on from. Arguments as there."""
-    layout, theta, state = _start(theta0, data, optimizer, batches, state)
+    layout, theta, state, optimizer = _start(theta0, data, optimizer, batches, state)
     hypers = dict(optimizer.hypers())
     execution = Eager() if execution is None else execution
 
@@ -153,7 +153,7 @@ def train(
 
     Arguments and errors as for `unroll`; the values are bit for bit the same.
     """
-    layout, theta, state = _start(theta0, data, optimizer, batches, state)
+    layout, theta, state, optimizer = _start(theta0, data, optimizer, batches, state)
     theta = theta.detach()
     leaves = [leaf.detach() for leaf in tree_leaves(data)]
     execution = Eager() if execution is None else execution
@@ -166,8 +166,8 @@ def train(
 
 def _start(
     theta0: Tree, data: Tree, optimizer: Optimizer, batches: Batches, state: State | None
-) -> tuple[Layout, Tensor, State]:
-    """The layout, the flat parameters and the first state of a run whose arguments fit together."""
+) -> tuple[Layout, Tensor, State, Optimizer]:
+    """The layout, flat parameters, first state and optimizer of a run whose arguments fit together."""
     if torch.is_inference_mode_enabled():
         raise RuntimeError(
             "training needs gradients, which torch.inference_mode() forbids; use torch.no_grad()"
@@ -184,7 +184,7 @@ def _start(
             f"{type(optimizer).__name__} on this theta0 wants {[tuple(slot.shape) for slot in first.slots]}"
         )
     optimizer.check_hypers(state.step + len(batches))
-    return layout, theta, state
+    return layout, theta, state, optimizer.to(theta.device)
 
 
 @dataclass(frozen=True)
