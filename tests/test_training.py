@@ -238,6 +238,14 @@ def test_the_best_weights_are_kept_and_patience_ends_it(tiny: Dataset):
     assert same(weights(fit.student), judge.seen[1])
 
 
+def test_each_measurement_is_heard(tiny: Dataset):
+    heard: list[tuple[int, float]] = []
+    training = EventTraining(every=2, batch=4, steps=5)
+    judge = Judge(1.0, 3.0, 2.0)
+    train_on_events(tiny.train, SETTINGS, 41, 5, 0, training, judge, heard=lambda *told: heard.append(told))
+    assert heard == [(2, 1.0), (4, 3.0), (5, 2.0)]
+
+
 def test_the_last_step_is_measured_though_it_falls_between_two_measurements(tiny: Dataset):
     judge = Judge(1.0, 2.0, 3.0)
     fit = trained(tiny.train, judge, steps=5, patience=2)

@@ -237,6 +237,7 @@ def train_on_events(
     training: EventTraining,
     score: Callable[[Student], float],
     device: torch.device | str = "cpu",
+    heard: Callable[[int, float], None] = lambda step, figure: None,
 ) -> Trained:
     """Train a fresh student on real sequences until `score` gets no better.
 
@@ -249,6 +250,7 @@ def train_on_events(
         training: step size, batch and patience.
         score: the figure of merit on validation data, higher is better.
         device: where it is trained.
+        heard: called after each measurement with the steps taken and the figure.
 
     Returns:
         The student at its best measurement; the seconds count all steps taken.
@@ -268,6 +270,7 @@ def train_on_events(
         step += 1
         if step % training.every == 0 or step == training.steps:
             figure = score(student)
+            heard(step, figure)
             since += 1
             if figure > best:
                 best, best_state, since = figure, copy.deepcopy(student.state_dict()), 0

@@ -3,9 +3,11 @@
 import io
 import math
 
+import pytest
 from rich.console import Console
 
-from farzi.cli.progress import Shown
+from farzi.cli import progress as module
+from farzi.cli.progress import SELDOM, Shown
 from farzi.distillation import StepReport, Validation
 
 RESULT = Validation({}, {"HR@10": 0.5, "nDCG@10": 0.456, "HR@100": 0.9, "MRR": 0.1})
@@ -52,3 +54,23 @@ def test_without_a_terminal_what_is_done_stays():
         progress.doing("one")
         progress.doing("two")
     assert stream.getvalue().splitlines() == ["one", "two"]
+
+
+def test_without_a_terminal_what_passes_is_told_seldom(monkeypatch: pytest.MonkeyPatch):
+    clock = 100.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock)
+    stream = io.StringIO()
+    with Shown(Console(file=stream, force_terminal=False)) as progress:
+        for name, wait in (("soon", SELDOM / 2), ("later", SELDOM), ("soon after", SELDOM / 2)):
+            clock += wait
+            progress.passing(name)
+    assert stream.getvalue().splitlines() == ["later"]
+
+
+def test_on_a_terminal_all_that_passes_is_shown():
+    stream = io.StringIO()
+    with Shown(Console(file=stream, force_terminal=True, color_system=None)) as progress:
+        progress.passing("step 50")
+        progress.passing("step 100")
+    assert "step 50" in stream.getvalue()
+    assert "step 100" in stream.getvalue()

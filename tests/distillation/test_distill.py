@@ -267,7 +267,7 @@ def test_a_kept_reference_costs_as_much_as_one_that_is_trained(tiny: Dataset, re
     trained = train_reference(tiny, recipe.student, 5, 0, "keep", EventTraining(steps=2))
     dear = replace(trained, seconds=1000.0, kept=True)
 
-    def reference(recipe: Recipe, dataset: Any, device: Any) -> Reference:
+    def reference(recipe: Recipe, dataset: Any, device: Any, progress: Any) -> Reference:
         return dear
 
     assert distill(recipe, tmp_path, dataset=tiny, reference=reference).run["seconds"] > 1000

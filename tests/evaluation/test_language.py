@@ -130,3 +130,9 @@ def test_data_of_the_other_kind_are_refused(tiny):
         Language().evaluate(student, tiny.valid)
     with pytest.raises(TypeError, match="as Language"):
         Recommendation().evaluate(student, held(5))
+
+
+def test_a_score_is_told_as_the_metric_that_it_is():
+    assert Language().told(1 / 123.46) == "perplexity 123.5"
+    assert Language().told(0.0) == "no finite perplexity"  # of a training that has diverged
+    assert Recommendation().told(0.0512) == "nDCG@10 5.12 %"

@@ -5,6 +5,7 @@ and the time left; where there is no terminal each validation is a line of its o
 """
 
 import sys
+import time
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,9 @@ from rich.table import Table
 
 from farzi.distillation import Progress, StepReport, Validation
 from farzi.evaluation import shares
+
+SELDOM = 60.0
+"""Seconds between two lines on what is passing, where there is no terminal."""
 
 
 class Shown(Progress):
@@ -28,6 +32,7 @@ class Shown(Progress):
         self._console = console or Console(file=sys.stderr, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._first: tuple[float, float] | None = None
+        self._passed = time.monotonic()
         self._figures = ""
         self._report: StepReport | None = None
 
@@ -55,6 +60,14 @@ class Shown(Progress):
             self._live.update(text, refresh=True)
         else:
             self.message(text)
+
+    def passing(self, text: str) -> None:
+        """A live line; where there is no terminal one of its own, now and then."""
+        if self._live.is_started:
+            self._live.update(text, refresh=True)
+        elif time.monotonic() - self._passed >= SELDOM:
+            self.message(text)
+            self._passed = time.monotonic()
 
     def step(self, number: int, fraction: float, seconds: float, report: StepReport) -> None:
         """Move the live line on."""

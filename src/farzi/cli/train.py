@@ -106,6 +106,7 @@ def _on_events(
     import numpy as np
 
     from farzi.baselines import SUBSETS
+    from farzi.cli.progress import Shown
     from farzi.evaluation import kind_of
     from farzi.students import StudentFile, checksum_of_ids
     from farzi.training import EventTraining, train_on_events
@@ -117,15 +118,17 @@ def _on_events(
         )
     training = EventTraining() if rate is None else replace(EventTraining(), learning_rate=rate)
     kind = kind_of(dataset, recipe.outer.seen)
-    trained = train_on_events(
-        log,
-        recipe.student,
-        len(dataset.vocabulary),
-        length,
-        recipe.seed,
-        training,
-        lambda student: kind.score(student, dataset.valid),
-        device,
-    )
+    with Shown() as progress:
+        trained = train_on_events(
+            log,
+            recipe.student,
+            len(dataset.vocabulary),
+            length,
+            recipe.seed,
+            training,
+            lambda student: kind.score(student, dataset.valid),
+            device,
+            lambda step, figure: progress.passing(f"step {step}, validation {kind.told(figure)}"),
+        )
     ids = checksum_of_ids(dataset.vocabulary)
     return StudentFile(trained.student, recipe.student, recipe.data, ids, on), trained

@@ -51,7 +51,7 @@ def check_recipe(
     trajectories = []
     if needs_trajectories(recipe):
         (progress or Progress()).message("training on the full data, where inner runs begin")
-        trajectories = recipe_reference(recipe, dataset, device).trajectories
+        trajectories = recipe_reference(recipe, dataset, device, progress).trajectories
     run = outer_loop(recipe, dataset, start, RunningClip(), trajectories).as_run()
     state: State | None = run["state"]
     run["state"] = state and State(state.step, tuple(slot.to(dtype) for slot in state.slots))

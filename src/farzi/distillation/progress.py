@@ -10,6 +10,9 @@ class Progress:
     def message(self, text: str) -> None:
         """One line worth telling: what is being prepared, that a run resumes."""
 
+    def passing(self, text: str) -> None:
+        """How far what is being prepared has come; the next one takes its place."""
+
     def warning(self, text: str) -> None:
         """One line that the user should act on."""
 

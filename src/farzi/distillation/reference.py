@@ -14,6 +14,7 @@ from torch import Tensor
 
 from farzi.data import Data
 from farzi.data.fingerprint import fingerprint
+from farzi.distillation.progress import Progress
 from farzi.distillation.weights import Theta
 from farzi.evaluation import Seen, kind_of
 from farzi.recipe import Recipe, StudentSettings
@@ -87,7 +88,7 @@ class Reference:
         return Reference(values["figures"], values["seconds"], first, others)
 
 
-MakeReference = Callable[[Recipe, Data, torch.device | str], Reference]
+MakeReference = Callable[[Recipe, Data, torch.device | str, Progress], Reference]
 """Gives the full-data training of a recipe's run; where it is not there yet it is done on the device."""
 
 
@@ -106,7 +107,9 @@ def needs_trajectories(recipe: Recipe) -> bool:
     return recipe.outer.objective == "trajectories" or recipe.inner.weights != "fresh"
 
 
-def recipe_reference(recipe: Recipe, dataset: Data, device: torch.device | str = "cpu") -> Reference:
+def recipe_reference(
+    recipe: Recipe, dataset: Data, device: torch.device | str = "cpu", progress: Progress | None = None
+) -> Reference:
     """The full-data training of a recipe's run, and its further ones, with their trajectories if needed.
 
     Where trajectories are what is matched, they begin at the first weights of all.
@@ -129,6 +132,7 @@ def recipe_reference(recipe: Recipe, dataset: Data, device: torch.device | str =
             KEPT if needs_trajectories(recipe) else 0,
             recipe.outer.objective == "trajectories",
             device,
+            progress,
         )
         for seed in seeds
     ]
@@ -148,7 +152,13 @@ class References:
 
     folder: Path
 
-    def __call__(self, recipe: Recipe, dataset: Data, device: torch.device | str = "cpu") -> Reference:
+    def __call__(
+        self,
+        recipe: Recipe,
+        dataset: Data,
+        device: torch.device | str = "cpu",
+        progress: Progress | None = None,
+    ) -> Reference:
         """The one of a recipe's run: read, or trained as `recipe_reference` does, and written.
 
         Raises:
@@ -165,7 +175,7 @@ class References:
             weights = {name: tensors[name] for name in own.parameters_of(student)}
             found = Reference.of_tensors(tensors, json.loads(words["values"]))
             return replace(found, student=own.put(weights), kept=True)
-        found = recipe_reference(recipe, dataset, device)
+        found = recipe_reference(recipe, dataset, device, progress)
         assert found.student is not None
         weights = NextEvent(found.student).parameters_of(found.student)
         write_tensors(path, FORMAT, weights | found.tensors, {"values": json.dumps(found.values)})
@@ -200,6 +210,7 @@ def train_reference(
     keep: int = 0,
     from_start: bool = False,
     device: torch.device | str = "cpu",
+    progress: Progress | None = None,
 ) -> Reference:
     """Train on all training events until validation gets no better.
 
@@ -213,6 +224,7 @@ def train_reference(
         keep: how many measurements' weights are kept as a trajectory.
         from_start: keep the first weights as well.
         device: where they are trained.
+        progress: hears how far it is.
     """
     kind = kind_of(dataset, seen)
     trajectory: list[Theta] = []
@@ -227,7 +239,10 @@ def train_reference(
             trajectory.append({name: value.clone() for name, value in theta.items()})
         return kind.score(student, dataset.valid)
 
+    def heard(step: int, figure: float) -> None:
+        (progress or Progress()).passing(f"full data: step {step}, {kind.told(figure)}")
+
     vocabulary = len(dataset.vocabulary)
-    fit = train_on_events(dataset.train, settings, vocabulary, length, seed, training, score, device)
+    fit = train_on_events(dataset.train, settings, vocabulary, length, seed, training, score, device, heard)
     figures = kind.evaluate(fit.student, dataset.valid).means()
     return Reference(figures, fit.seconds, trajectory, student=fit.student)

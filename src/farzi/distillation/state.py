@@ -77,7 +77,7 @@ class Run:
         def full() -> Reference:
             several = "one student" if trainings(recipe) == 1 else f"{trainings(recipe)} students"
             progress.message(f"training {several} on the full data, to measure against")
-            found = reference(recipe, dataset, device)
+            found = reference(recipe, dataset, device, progress)
             if found.kept:
                 progress.message("such a training was kept: its figures and its seconds count as this run's")
             return found

@@ -42,6 +42,10 @@ class Kind(Protocol):
         """The figure that early stopping and learning rates are decided by; higher is better."""
         ...
 
+    def told(self, score: float) -> str:
+        """A score for people, as the metric that it is."""
+        ...
+
     def statement(self, units: int, items: int, window: int) -> str:
         """What the figures are, for people: the end of "Test ..." or "Validation ...".
 
@@ -80,6 +84,10 @@ class Recommendation:
         """nDCG@10."""
         return self.evaluate(student, held).means()["nDCG@10"]
 
+    def told(self, score: float) -> str:
+        """See `Kind`."""
+        return f"nDCG@10 {100 * score:.2f} %"
+
     def statement(self, units: int, items: int, window: int) -> str:
         """See `Kind`."""
         seen = "kept in the ranking" if self.seen == "keep" else "left out of the ranking"
@@ -110,6 +118,10 @@ class Language:
     def score(self, student: Student, held: Held) -> float:
         """1 / perplexity, of `GLANCE` tokens evenly spread."""
         return 1 / read_text(student, _passages(held), tokens=GLANCE).means()["perplexity"]
+
+    def told(self, score: float) -> str:
+        """See `Kind`."""
+        return f"perplexity {1 / score:.1f}" if score > 0 else "no finite perplexity"
 
     def statement(self, units: int, items: int, window: int) -> str:
         """See `Kind`."""
