@@ -19,7 +19,7 @@ demo: .venv ## distil movielens-small, compare it with its controls, show what w
 	@echo 'or your own log:                          $(BIN)/farzi distill events.csv --out runs/mine'
 
 test: .venv ## the tests, but for the long ones
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 test-long: .venv ## the long tests
 	$(BIN)/python -m pytest -m long
