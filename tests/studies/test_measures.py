@@ -14,7 +14,7 @@ from farzi.students import build_student
 from farzi.studies.costs import break_even
 from farzi.studies.made import FOLLOWS, MadeLog
 from farzi.studies.measures import ByGroup, Gap, OnHeldOut, group_names, trained_on
-from farzi.studies.selection import kendall, rank_correlation
+from farzi.studies.selection import agreement, kendall, rank_correlation
 from farzi.studies.telling import best_sentence, cell, first, interval_of, level_of, share_of, table
 
 
@@ -105,6 +105,12 @@ def test_the_order_of_students_is_that_of_their_means(done):
     assert (tau, each.mean) == pytest.approx((1.0, 1.0))
     mixed = [done(f"s{k}", {}, a=[k, k], b=[k, -k]) for k in range(4)]
     assert rank_correlation(mixed, "a", "b")[1].mean == pytest.approx(0.0)
+
+
+def test_the_full_data_agrees_with_itself_as_far_as_its_repetitions_do(done):
+    rows = [done(f"s{k}", {}, a=[k, k, -k]) for k in range(4)]
+    assert agreement(rows, "a") == pytest.approx((1 - 1 - 1) / 3)
+    assert math.isnan(agreement([done(f"s{k}", {}, a=[k]) for k in range(4)], "a"))
 
 
 def test_a_share_of_the_full_data_has_both_intervals(done):

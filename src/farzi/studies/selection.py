@@ -5,8 +5,9 @@ is trained on the full data, on a summary learnt with the recipe's student, and 
 Kendall's tau (b) compares the orders.
 """
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -70,14 +71,32 @@ def rank_correlation(rows: Sequence[Done], one: str, other: str) -> tuple[float,
     whole = kendall(
         [interval_of(done, one).mean for done in rows], [interval_of(done, other).mean for done in rows]
     )
-    seeds = min((len(done.figures[name]) for done in rows for name in (one, other)), default=0)
-    taus = []
-    for k in range(seeds):
-        pairs = [(done.figures[one][k], done.figures[other][k]) for done in rows]
-        kept = [(a, b) for a, b in pairs if a is not None and b is not None]
-        taus.append(kendall([a for a, _ in kept], [b for _, b in kept]))
-    known = np.asarray([tau for tau in taus if not math.isnan(tau)])
+    seeds = _repetitions(rows, one, other)
+    known = np.asarray(_taus(rows, one, other, ((k, k) for k in range(seeds))))
     return whole, seed_interval(known) if len(known) else Interval(math.nan, math.nan, math.nan)
+
+
+def agreement(rows: Sequence[Done], figure: str) -> float:
+    """Mean tau of a figure with itself, over all pairs of two repetitions; nan where there is one only.
+
+    What no other figure can be expected to surpass in single trainings: the order is that uncertain itself.
+    """
+    taus = _taus(rows, figure, figure, itertools.combinations(range(_repetitions(rows, figure)), 2))
+    return float(np.mean(taus)) if taus else math.nan
+
+
+def _repetitions(rows: Sequence[Done], *figures: str) -> int:
+    return min((len(done.figures[name]) for done in rows for name in figures), default=0)
+
+
+def _taus(rows: Sequence[Done], one: str, other: str, pairs: Iterable[tuple[int, int]]) -> list[float]:
+    """Tau of one figure's repetition i with another's j, for pairs (i, j), where it is defined."""
+    taus = []
+    for i, j in pairs:
+        both = [(done.figures[one][i], done.figures[other][j]) for done in rows]
+        kept = [(a, b) for a, b in both if a is not None and b is not None]
+        taus.append(kendall([a for a, _ in kept], [b for _, b in kept]))
+    return [tau for tau in taus if not math.isnan(tau)]
 
 
 def tell(rows: Sequence[Done]) -> Findings:
@@ -96,7 +115,7 @@ def tell(rows: Sequence[Done]) -> Findings:
     chart = Chart(f"{what} of {len(known)} students", f"full data: {unit(what)}", f"small set: {unit(what)}",
                   curves, "dots")  # fmt: skip
     said = [_said(known, main, f"{name}: {what}", name) for name in SETS]
-    said += [_chosen(known, main, what), counted(rows)]
+    said += [_agreed(known, main), _chosen(known, main, what), counted(rows)]
     return Findings((shown,), (chart,), paragraph(said))
 
 
@@ -111,6 +130,13 @@ def _said(rows: Sequence[Done], one: str, other: str, name: str) -> str:
         f"Kendall's tau of the {name} with the full data over {len(rows)} students is {tau:.2f}; "
         f"of single trainings {mean:.2f} ({low:.2f} to {high:.2f})."
     )
+
+
+def _agreed(rows: Sequence[Done], main: str) -> str:
+    tau = agreement(rows, main)
+    if math.isnan(tau):
+        return ""
+    return f"Two single trainings on the full data itself agree on the order by {tau:.2f}."
 
 
 def _chosen(rows: Sequence[Done], main: str, what: str) -> str:
