@@ -24,6 +24,7 @@ from farzi.distillation.clipping import RunningClip
 from farzi.distillation.reference import train_reference
 from farzi.recipe import Recipe, StudentSettings
 from farzi.students import STUDENTS
+from farzi.studies.vary import varied
 from farzi.summary import Summary
 from farzi.training import EventTraining, NextEvent, make_student, train_on_events, train_on_summary
 from farzi.unroll import Adam, unroll
@@ -50,12 +51,6 @@ def watched() -> Iterator[None]:
         yield
 
 
-def changed(recipe: Recipe, **groups: dict[str, object]) -> Recipe:
-    return recipe.model_copy(
-        update={name: getattr(recipe, name).model_copy(update=values) for name, values in groups.items()}
-    )
-
-
 def everything(student: torch.nn.Module) -> set[torch.device]:
     return {value.device for value in [*student.parameters(), *student.buffers()]}
 
@@ -72,9 +67,9 @@ def test_trainings_stay_on_their_device(tiny: Dataset, recipe: Recipe, name: str
         train_on_events(tiny.train, settings, 41, 5, 0, training, lambda student: 0.0, META),
         train_on_summary(summary_of(recipe, tiny), settings, recipe.inner, 0),
         train_on_summary(
-            summary_of(changed(recipe, summary={"targets": "own", "start": "random"}), tiny),
+            summary_of(varied(recipe, {"summary.targets": "own", "summary.start": "random"}), tiny),
             settings,
-            recipe.inner.model_copy(update={"batch": 2, "cooldown": 0.5, "optimizer": "adamw"}),
+            varied(recipe, {"inner.batch": 2, "inner.cooldown": 0.5, "inner.optimizer": "adamw"}).inner,
             0,
         ),
     ]
@@ -82,24 +77,24 @@ def test_trainings_stay_on_their_device(tiny: Dataset, recipe: Recipe, name: str
         assert everything(one.student) == {META}
 
 
-CASES: dict[str, dict[str, dict[str, object]]] = {
+CASES: dict[str, dict[str, Any]] = {
     "whole": {},
-    "batches": {"inner": {"batch": 2}},
-    "cooldown": {"inner": {"cooldown": 0.5}},
-    "rates": {"inner": {"rate_range": 3.0}},
-    "own targets": {"summary": {"targets": "own", "start": "random"}, "inner": {"batch": 2}},
-    "several runs": {"outer": {"runs": 2}},
-    "several students": {"inner": {"students": ("gru4rec",)}},
-    "pretrained": {"inner": {"weights": "pretrained"}},
-    "mixed": {"inner": {"weights": "mixed"}},
-    "trajectories": {"outer": {"objective": "trajectories"}},
-    "gradients": {"outer": {"objective": "gradients"}},
+    "batches": {"inner.batch": 2},
+    "cooldown": {"inner.cooldown": 0.5},
+    "rates": {"inner.rate_range": 3.0},
+    "own targets": {"summary.targets": "own", "summary.start": "random", "inner.batch": 2},
+    "several runs": {"outer.runs": 2},
+    "several students": {"inner.students": ("gru4rec",)},
+    "pretrained": {"inner.weights": "pretrained"},
+    "mixed": {"inner.weights": "mixed"},
+    "trajectories": {"outer.objective": "trajectories"},
+    "gradients": {"outer.objective": "gradients"},
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_an_outer_step_stays_on_its_device(tiny: Dataset, recipe: Recipe, case: str):
-    recipe = changed(recipe, **CASES[case])
+    recipe = varied(recipe, CASES[case])
     weights = make_student(recipe.student, 41, 5, 0)
     theta = NextEvent(weights).parameters_of(weights)
     outer = outer_loop(recipe, tiny, summary_of(recipe, tiny), RunningClip(), [[theta, theta]])
@@ -158,7 +153,7 @@ def test_a_checkpoint_goes_to_another_device():
     assert there.values == {"step": 1}
 
 
-def test_a_student_is_the_same_on_every_device():
+def test_a_student_has_the_same_shapes_on_every_device():
     """First weights are drawn on the CPU; the meta device at least has their shapes."""
     settings = StudentSettings(hidden=8)
     here, there = make_student(settings, 41, 5, 3), make_student(settings, 41, 5, 3, META)

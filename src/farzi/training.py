@@ -124,11 +124,6 @@ class NextEvent(nn.Module):
         super().__init__()
         self.student = student
 
-    @property
-    def device(self) -> torch.device:
-        """Where the student is."""
-        return self.student.output_table.device
-
     def forward(self, events: Events) -> Tensor:
         """Mean cross-entropy of the next event, nats."""
         if isinstance(events, Tensor) and not events.is_floating_point():
@@ -178,8 +173,7 @@ def train_on_summary(
         seed: of the student's first weights, and of the order of the summary's sequences.
         steps: number of steps instead of `inner.steps`.
     """
-    device = summary.latents.device
-    student = make_student(settings, summary.vocabulary, summary.length, seed, device)
+    student = make_student(settings, summary.vocabulary, summary.length, seed, summary.device)
     return fit_to_summary(student, summary, inner, seed, steps)
 
 
@@ -198,7 +192,7 @@ def fit_to_summary(
     start = time.perf_counter()
     loss = NextEvent(student)
     steps = inner.steps if steps is None else steps
-    schedule = Rows(summary.sequences, inner.batch, seed, summary.latents.device).batches(0, steps)
+    schedule = Rows(summary.sequences, inner.batch, seed, summary.device).batches(0, steps)
     with torch.no_grad():
         data = FEEDS[chosen_feed(inner, summary)[0]](summary)
     end = train(loss.at, loss.parameters_of(student), data, make_optimizer(inner, steps), schedule)

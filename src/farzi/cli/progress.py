@@ -63,10 +63,8 @@ class Shown(Progress):
 
     def passing(self, text: str) -> None:
         """A live line; where there is no terminal one of its own, now and then."""
-        if self._live.is_started:
-            self._live.update(text, refresh=True)
-        elif time.monotonic() - self._passed >= SELDOM:
-            self.message(text)
+        if self._live.is_started or time.monotonic() - self._passed >= SELDOM:
+            self.doing(text)
             self._passed = time.monotonic()
 
     def step(self, number: int, fraction: float, seconds: float, report: StepReport) -> None:

@@ -127,7 +127,7 @@ def outer_loop(
     Raises:
         FarziError: the trajectories are too short for the objective.
     """
-    objective = objective_of(recipe, dataset, trajectories, start.latents.device)
+    objective = objective_of(recipe, dataset, trajectories, start.device)
     return Outer(start, form_of(recipe), objective, inner_loop(recipe, start, objective), clip)
 
 

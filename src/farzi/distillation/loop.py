@@ -56,7 +56,7 @@ class InnerLoop:
             steps: how many.
         """
         seed = int(np.random.default_rng([self.seed, 4, born]).integers(2**62))
-        return Rows(summary.sequences, self.rows, seed, summary.latents.device).batches(first, steps)
+        return Rows(summary.sequences, self.rows, seed, summary.device).batches(first, steps)
 
     def begin(
         self, summary: Summary, inner: TreeLoss, theta: Theta, born: int, optimizer: Optimizer, steps: int

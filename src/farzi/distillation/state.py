@@ -197,7 +197,7 @@ class Run:
             "data_sha256": self.data,
             "validation_full": self.full.figures,
             "precision": self.precision,
-            **provenance(self.outer.summary.latents.device),
+            **provenance(self.outer.summary.device),
         }
         tokenizer = self.dataset.tokenizer if isinstance(self.dataset, Text) else None
         return Folder(

@@ -64,9 +64,9 @@ class Students:
             return loop.begin(summary, line.group.inner, theta, step, loop.window_of(step).running, steps)
 
         left = line.runs.take(advance, rng)
-        loss = line.group.loss
-        windows = crops(self._log, loss.student.length + 1, self._batch, rng)
-        return Drawn(line, left, torch.from_numpy(windows).to(loss.device))
+        student = line.group.loss.student
+        windows = crops(self._log, student.length + 1, self._batch, rng)
+        return Drawn(line, left, torch.from_numpy(windows).to(student.device))
 
     def tensors(self) -> dict[str, Tensor]:
         """All that must be kept to go on later, in an order that `restore` needs kept."""

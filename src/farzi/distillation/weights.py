@@ -40,7 +40,8 @@ class Fresh:
     def __call__(self, rng: np.random.Generator) -> Theta:
         """See `Weights`."""
         seed = int(rng.integers(2**62))
-        student = make_student(self.settings, self.vocabulary, self.window, seed, self.loss.device)
+        device = self.loss.student.device
+        student = make_student(self.settings, self.vocabulary, self.window, seed, device)
         return self.loss.parameters_of(student)
 
 

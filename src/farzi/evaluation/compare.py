@@ -141,7 +141,7 @@ def compare(
         effort,
         first_seed,
         progress,
-        summary.latents.device,
+        summary.device,
     )
     full = trials.on_everything()
     measured = [full, trials.on_summary(summary, recipe.inner)]

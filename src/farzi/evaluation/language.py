@@ -138,7 +138,7 @@ def read_text(
 @torch.no_grad()
 def _predict(student: Student, read: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """−log p, nats, and whether the token scored highest, both float64 and (windows, stride)."""
-    device = student.embedding.device
+    device = student.device
     events = torch.from_numpy(np.ascontiguousarray(read)).to(device)
     wanted = torch.from_numpy(targets).to(device).unsqueeze(-1)
     hidden = student.hidden(student.embed(events), events > 0)[:, -targets.shape[1] :]

@@ -56,7 +56,7 @@ def evaluate(
 def _ranks(student: Student, holdout: Holdout, seen: Seen, batch: int) -> tuple[np.ndarray, np.ndarray]:
     """For each target its rank from 0 (inf: not ranked at all) and the number of other items ranked."""
     histories = torch.from_numpy(pad_left(holdout.histories, student.length))
-    device = student.embedding.device
+    device = student.device
     ranks, others = [], []
     for start in range(0, len(holdout), batch):
         users = np.arange(start, min(start + batch, len(holdout)))

@@ -85,7 +85,7 @@ def transfer(
             effort,
             first_seed,
             told,
-            summary.latents.device,
+            summary.device,
         )
         others = trainings_of_others(recipe.inner, summary.sequences)
         inner = recipe.inner if own else trials.best_inner(summary, others)

@@ -106,13 +106,13 @@ class Trials:
         if len(rates) == 1:
             return rates[0]
         self.progress(f"{name}: choosing a learning rate")
-        return max(rates, key=lambda rate: self._validate(self._fit(pick(seed), rate, seed).student))
+        return max(rates, key=lambda rate: self._validate(self.fit(pick(seed), rate, seed).student))
 
     def on_events(self, name: str, pick: Pick, rate: float) -> Measured:
         """Train on real sequences, and test."""
         trained = []
         for seed in self._seeds(name):
-            trained.append(self._fit(pick(seed), rate, seed))
+            trained.append(self.fit(pick(seed), rate, seed))
         chosen = pick(self.first_seed)
         size = len(chosen.items) * bytes_per_event(len(self.dataset.vocabulary))
         return self._measured(name, len(chosen), size, trained, rate)
@@ -140,7 +140,8 @@ class Trials:
             self.progress(f"{name}: training {k + 1} of {self.effort.seeds}")
             yield self.first_seed + k
 
-    def _fit(self, log: Sequences, rate: float, seed: int) -> Trained:
+    def fit(self, log: Sequences, rate: float, seed: int) -> Trained:
+        """Train on real sequences at a learning rate, by the validation events."""
         training = replace(self.effort.training, learning_rate=rate)
         vocabulary = len(self.dataset.vocabulary)
         return train_on_events(

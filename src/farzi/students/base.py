@@ -40,6 +40,11 @@ class Student(nn.Module):
         """The table (V, width) that scores events: tied to the embedding unless a student says otherwise."""
         return self.embedding
 
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return self.embedding.device
+
     def embed(self, events: Events) -> Tensor:
         """Embeddings (B, L, width) of indices (B, L) or of soft events."""
         if isinstance(events, Tensor) and not events.is_floating_point():
@@ -90,11 +95,10 @@ class Student(nn.Module):
         Returns:
             Indices (B, k), the likeliest first, and their scores (B, k); a score is −∞ where fewer are left.
         """
-        device = self.embedding.device
-        scores = self.next_scores(torch.from_numpy(pad_left(histories, self.length)).to(device))
+        scores = self.next_scores(torch.from_numpy(pad_left(histories, self.length)).to(self.device))
         if not seen:
             for row, history in zip(scores, histories, strict=True):
-                row[torch.as_tensor(np.asarray(history, np.int64), device=device)] = -torch.inf
+                row[torch.as_tensor(np.asarray(history, np.int64), device=self.device)] = -torch.inf
         found = scores.topk(k, dim=-1)
         return found.indices, found.values
 

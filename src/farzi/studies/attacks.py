@@ -49,7 +49,7 @@ def attack(members: np.ndarray, others: np.ndarray) -> Attack:
 @torch.no_grad()
 def losses(student: Student, sequences: Sequences, batch: int = 256) -> np.ndarray:
     """Mean next-event loss of each sequence's last events, nats, (n,); 0 where there is only one."""
-    windows = torch.from_numpy(pad_left(sequences, student.length + 1)).to(student.output_table.device)
+    windows = torch.from_numpy(pad_left(sequences, student.length + 1)).to(student.device)
     found = []
     for part in windows.split(batch):
         read = part[:, :-1]

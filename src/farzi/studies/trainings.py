@@ -15,7 +15,7 @@ from farzi.studies.bench import FIRST_SEED, Bench, Source
 from farzi.studies.measures import Measure, OnHeldOut
 from farzi.studies.study import Ask, Demand, Repeat
 from farzi.summary import Folder
-from farzi.training import Trained, train_on_events, train_on_summary
+from farzi.training import Trained, train_on_summary
 
 
 class Training(Protocol):
@@ -130,16 +130,7 @@ class OnReal:
         key = (replace(self, source=None), "rate", self.source, repeat.summary if self.source else 0)
         rate = bench.once(key, lambda: trials.best_rate(name, lambda seed: self.pick(dataset, seed)))
         seed = FIRST_SEED + repeat.number
-        trained = train_on_events(
-            self.pick(dataset, seed),
-            student,
-            len(dataset.vocabulary),
-            self.recipe.summary.length,
-            seed,
-            replace(self.effort.training, learning_rate=rate),
-            lambda one: trials.kind.score(one, dataset.valid),
-            bench.device,
-        )
+        trained = trials.fit(self.pick(dataset, seed), rate, seed)
         return trained, {"learning rate": rate, "training steps": float(trained.steps)}
 
     def pick(self, dataset: Data, seed: int) -> Sequences:

@@ -73,6 +73,11 @@ class Summary:
         return self.decoder.shape[1]
 
     @property
+    def device(self) -> torch.device:
+        """Where its tensors are."""
+        return self.latents.device
+
+    @property
     def bytes(self) -> int:
         """What its numbers take when stored."""
         return sum(part.numel() * part.element_size() for part in self.parts.values())

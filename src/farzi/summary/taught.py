@@ -75,7 +75,7 @@ class Taught:
         """Mean hidden states at all positions but the last, (sequences, length - 1, width)."""
         total = torch.zeros(())
         for _ in range(self.draws):
-            events = torch.from_numpy(of.draw(rng)[:, :-1]).to(self.teacher.embedding.device)
+            events = torch.from_numpy(of.draw(rng)[:, :-1]).to(self.teacher.device)
             total = total + self.teacher.hidden(self.teacher.embed(events)).cpu()
         return total / self.draws
 
