@@ -253,6 +253,12 @@ def test_the_last_step_is_measured_though_it_falls_between_two_measurements(tiny
     assert same(weights(fit.student), judge.seen[2])
 
 
+def test_another_batch_is_measured_after_as_many_windows():
+    training = EventTraining(learning_rate=0.1, batch=128, steps=5000, every=50, patience=3)
+    assert training.reading(20) == EventTraining(0.1, 20, steps=32000, every=320, patience=3)
+    assert training.reading(10**6) == EventTraining(0.1, 10**6, steps=1, every=1, patience=3)
+
+
 def test_without_any_figure_the_first_weights_are_kept(tiny: Dataset):
     fit = trained(tiny.train, Judge(*[float("nan")] * 3), steps=100, patience=3)
     assert fit.steps == 6

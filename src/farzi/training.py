@@ -9,7 +9,7 @@ import copy
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -216,6 +216,14 @@ class EventTraining:
     steps: int = 5000
     every: int = 50
     patience: int = 5
+
+    def reading(self, batch: int) -> "EventTraining":
+        """The same with another batch: measured after as many windows, and at most as many of them read."""
+
+        def steps(of: int) -> int:
+            return max(1, round(of * self.batch / batch))
+
+        return replace(self, batch=batch, steps=steps(self.steps), every=steps(self.every))
 
     def windows(self, log: Sequences, length: int) -> int:
         """The windows of a step: `batch`, but no more than the sequences have without overlap."""

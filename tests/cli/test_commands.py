@@ -114,6 +114,21 @@ def test_train_on_real_events(place: Path, tmp_path: Path, on: str):
     assert json.loads(read("evaluate", out, "--json"))["metrics"]
 
 
+def test_a_step_on_real_events_reads_as_many_windows_as_asked_for(place: Path, tmp_path: Path):
+    words = (
+        "train",
+        place / "summary",
+        "--on",
+        "head",
+        "--sequences",
+        "2",
+        "--out",
+        tmp_path / "s.safetensors",
+    )
+    steps = [json.loads(read(*words, "--json", "--batch", batch))["steps"] for batch in ("128", "64")]
+    assert [taken % every for taken, every in zip(steps, (50, 100), strict=True)] == [0, 0]
+
+
 def test_the_same_seed_trains_the_same_student(place: Path, student: Path, tmp_path: Path):
     for seed, same in (("0", True), ("1", False)):
         out = tmp_path / seed
@@ -127,6 +142,7 @@ def test_the_same_seed_trains_the_same_student(place: Path, student: Path, tmp_p
         (["--user", "u"], "--user has no effect on training on a summary"),
         (["--sequences", "3"], "--sequences has no effect on training on a summary"),
         (["--learning-rate", "1"], "on a summary it is --inner-learning-rate (farzi train --help)"),
+        (["--batch", "5"], "on a summary it is --inner-batch (farzi train --help)"),
         (["--on", "full", "--sequences", "3"], "--sequences has no effect on training on all of the log"),
         (["--on", "head", "--names", "f"], "--names has no effect on training on real events"),
         (["--on", "head", "--inner-steps", "3"], "--inner-steps has no effect on training on real events"),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from farzi.recipe import Recipe
     from farzi.students import StudentFile
     from farzi.summary import Folder
-    from farzi.training import Trained
+    from farzi.training import EventTraining, Trained
 
 
 @click.command(cls=GroupedCommand, short_help="Train a student on a summary or on real events.")
@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     metavar="X",
     help="Adam's, on real events; if left out, the middle one of those that farzi compare tries",
 )
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="windows that a step on real events reads; however many, the validation is measured after as many "
+    "of them  [128]",
+)
 @recipe_options("", "data", "student", "summary.sequences", "summary.length", "inner")
 @device_option
 @json_option
@@ -41,6 +48,7 @@ def train(
     out: str,
     on: str,
     learning_rate: float | None,
+    batch: int | None,
     given: Given,
     device: str,
     as_json: bool,
@@ -59,19 +67,25 @@ def train(
         given.refuse("has no effect on training on a summary", "data", "summary")
         if learning_rate is not None:
             raise click.UsageError("on a summary it is --inner-learning-rate", click.get_current_context())
+        if batch is not None:
+            raise click.UsageError("on a summary it is --inner-batch", click.get_current_context())
     else:
         given.refuse("has no effect on training on real events", "inner", "data.names")
     if on == "full":
         given.refuse("has no effect on training on all of the log", "summary.sequences")
 
     from farzi.summary import Folder
+    from farzi.training import EventTraining
 
     found = None if folder is None else Folder.load(folder)
     recipe = given.recipe(None if found is None else found.recipe)
     if on == "summary" and found is not None:
         file, trained = _on_summary(found, recipe, device)
     else:
-        file, trained = _on_events(on, recipe, learning_rate, _log(folder, found, recipe), device)
+        training = EventTraining()
+        training = training if batch is None else training.reading(batch)
+        training = training if learning_rate is None else replace(training, learning_rate=learning_rate)
+        file, trained = _on_events(on, recipe, training, _log(folder, found, recipe), device)
     file.save(out)
     if as_json:
         print_json({"out": out, "trained_on": on, "steps": trained.steps, "seconds": trained.seconds})
@@ -101,7 +115,7 @@ def _log(path: str | None, folder: "Folder | None", recipe: "Recipe") -> "Data":
 
 
 def _on_events(
-    on: str, recipe: "Recipe", rate: float | None, dataset: "Data", device: str
+    on: str, recipe: "Recipe", training: "EventTraining", dataset: "Data", device: str
 ) -> tuple["StudentFile", "Trained"]:
     import numpy as np
 
@@ -109,14 +123,13 @@ def _on_events(
     from farzi.cli.progress import Shown
     from farzi.evaluation import kind_of
     from farzi.students import StudentFile, checksum_of_ids
-    from farzi.training import EventTraining, train_on_events
+    from farzi.training import train_on_events
 
     length, log = recipe.summary.length, dataset.train
     if on != "full":
         log = SUBSETS[on](
             dataset.pieces, length, recipe.summary.sequences, np.random.default_rng(recipe.seed)
         )
-    training = EventTraining() if rate is None else replace(EventTraining(), learning_rate=rate)
     kind = kind_of(dataset, recipe.outer.seen)
     with Shown() as progress:
         trained = train_on_events(
