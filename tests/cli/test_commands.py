@@ -86,6 +86,8 @@ def test_another_recipe_does_not_go_over_a_summary(place: Path):
 def test_evaluate_ranks_with_the_student_on_its_own_log(student: Path):
     found = json.loads(read("evaluate", student, "--json"))
     assert found["data"].endswith("log.csv")
+    assert (found["trained_on"], found["architecture"]["name"]) == ("summary", "sasrec")
+    assert set(found) >= {"command", "commit", "date", "machine"}
     assert 0 <= found["metrics"]["nDCG@10"] <= 1
     assert found["metrics"]["HR@10"] == 1  # of eight items
     text = read("evaluate", student, "--on", "valid", "--seen", "exclude")

@@ -54,6 +54,7 @@ def evaluate(
     from farzi.cli.logs import recorded_log
     from farzi.evaluation import Language, kind_of, metric_of
     from farzi.files import finite_values
+    from farzi.provenance import provenance
     from farzi.students import StudentFile
 
     found = StudentFile.load(file)
@@ -72,8 +73,17 @@ def evaluate(
     figures = kind.evaluate(found.student.to(device), holdout)
     metrics, window, items = figures.means(), found.student.length + 1, len(dataset.vocabulary) - 1
     if as_json:
-        facts = {"student": file, "data": dataset.name, "on": on, **kind.facts(window)}
-        print_json({**facts, "metrics": finite_values(metrics)})
+        facts = {
+            **provenance(device),
+            "student": file,
+            "architecture": found.settings.model_dump(mode="json"),
+            "trained_on": found.trained_on,
+            "data": dataset.name,
+            "on": on,
+            **kind.facts(window),
+            "metrics": finite_values(metrics),
+        }
+        print_json(facts)
         return
     print_table(
         ("metric", "figure"),
