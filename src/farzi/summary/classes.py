@@ -55,40 +55,61 @@ class Classes:
         latents = latents.reshape(size.sequences, size.length, size.dim)
         return Summary(single(latents), single(of.lifted(decoder) * size.temperature), size.temperature)
 
-    def sequences(self, size: Size, log: Sequences, rng: np.random.Generator) -> "OfClasses":
-        """The classes, and real sequences of them."""
+    def sequences(
+        self, size: Size, log: Sequences, rng: np.random.Generator, points: np.ndarray | None = None
+    ) -> "OfClasses":
+        """The classes, and real sequences of them.
+
+        Args:
+            size: of the summary.
+            log: training sequences.
+            rng: for all draws.
+            points: where each event is, (V, width), for classes of events that are near each other; the company
+                that they keep if None.
+        """
         asked = self.classes or round(2 * (size.sequences * size.length) ** 0.5)
         near = _adjacent(log, size.vocabulary)
         counts = np.bincount(log.items, minlength=size.vocabulary).astype(float)
-        class_of = self._cluster(near, counts, min(asked, size.vocabulary - 1), rng)
+        if points is None:
+            points = self._company(near, counts, rng)
+        class_of = self._cluster(points, counts, min(asked, size.vocabulary - 1))
         transitions = _between_classes(near, class_of)
         rows = class_of[self._representative(class_of, transitions, size, log, rng)]
         return OfClasses(rows, class_of, _log_shares(class_of, counts), transitions)
 
-    def _cluster(
-        self, near: sparse.csr_matrix, counts: np.ndarray, classes: int, rng: np.random.Generator
-    ) -> np.ndarray:
-        """The class of each event, (V,), from 0 on; padding has that of the first event.
+    def _company(self, near: sparse.csr_matrix, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The square roots of P(next | event) and P(event before | event), (V, directions).
 
-        k-means of the square roots of P(next | event) and P(event before | event), whose distances are
-        Hellinger's. It begins with the commonest events, and counts each by the root of its count.
+        Their distances are Hellinger's.
         """
         company = sparse.csr_matrix(sparse.hstack([_shares_of_rows(near), _shares_of_rows(near.T)]))
         company.data = np.sqrt(company.data)
         rank = min(self.directions, len(counts) - 1)
-        if company.nnz == 0:  # which ARPACK does not take
-            return np.arange(len(counts)).clip(1) % classes
+        if company.nnz == 0:  # which ARPACK does not take; the company is the same, and classes must not be
+            return np.arange(len(counts), dtype=float)[:, None]
         weighted = company.multiply(np.sqrt(counts)[:, None]).tocsr()
         _, _, directions = cast(Any, svds(weighted, k=rank, v0=rng.standard_normal(len(counts))))
-        points = company[1:] @ directions.T
-        weights = np.sqrt(counts[1:])
+        return company @ directions.T
+
+    def _cluster(self, points: np.ndarray, counts: np.ndarray, classes: int) -> np.ndarray:
+        """The class of each event, (V,), from 0 on; padding has that of the first event.
+
+        k-means, which begins with the commonest events and counts each by the root of its count. A class that
+        nobody is in goes where an event is worst off.
+        """
+        points, weights = points[1:], np.sqrt(counts[1:])
         centres = points[np.argsort(-counts[1:], kind="stable")[:classes]]
         nearest = np.zeros(len(points), int)
         for _ in range(self.rounds):
-            nearest = ((centres**2).sum(1) - 2 * points @ centres.T).argmin(1)
+            apart = (centres**2).sum(1) - 2 * points @ centres.T
+            nearest = apart.argmin(1)
             total = np.bincount(nearest, weights, classes)[:, None]
             member = sparse.csr_matrix((weights, (nearest, np.arange(len(points)))), (classes, len(points)))
             centres = np.where(total > 0, member @ points / np.maximum(total, 1e-12), centres)
+            empty = np.flatnonzero(total == 0)
+            if len(empty):
+                lost = weights * (apart.min(1) + (points**2).sum(1))
+                centres[empty] = points[np.argsort(-lost, kind="stable")[: len(empty)]]
         return np.concatenate([nearest[:1], nearest])
 
     def _representative(

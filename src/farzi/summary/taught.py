@@ -21,7 +21,8 @@ CHUNK = 2**19
 class Taught:
     r"""Real sequences in which events stand as their classes, each to be followed by what a teacher expects.
 
-    What is read is P(event | class), as in `Classes`, and nothing else. What is predicted, by a decoder of
+    What is read is P(event | class), as in `Classes`, and nothing else; but classes are of events that the
+    teacher reads alike, whose embeddings are near each other. What is predicted, by a decoder of
     its own, are the expectations of a student that was trained on the full data (knowledge distillation,
     Hinton et al. 2015, arXiv 1503.02531). It is asked about real events drawn of the classes; the mean of its
     hidden states h over the draws stands for the geometric mean of its expectations softmax(h Eᵀ). A position
@@ -55,7 +56,8 @@ class Taught:
         reading = min(max(1, round(self.reading * size.dim)), size.dim - 2)
         rank = size.dim - reading - 1
         asked = self.classes.classes or round(8 * (size.sequences * size.length) ** 0.5)
-        of = replace(self.classes, classes=asked).sequences(size, log, rng)
+        near = self.teacher.embedding.detach().cpu().double().numpy()
+        of = replace(self.classes, classes=asked).sequences(size, log, rng, near)
         codes, decoder = self.classes.factors(np.eye(len(of.transitions)), reading + 1, rng)
         hidden = self._expected(of, rng)
         counts = np.bincount(log.items, minlength=size.vocabulary)
