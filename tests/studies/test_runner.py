@@ -1,13 +1,15 @@
 """Rows are done one by one, each once; what is there stays; a rerun is held against what is there."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from farzi.baselines import Random
 from farzi.errors import FarziError
-from farzi.recipe import Recipe
+from farzi.recipe import Recipe, StudentSettings
 from farzi.studies import (
     Bench,
     Done,
@@ -23,6 +25,8 @@ from farzi.studies import (
 )
 from farzi.studies.study import Study as StudyType
 from farzi.studies.study import same_values, values_of
+from farzi.studies.trainings import OnReal
+from farzi.studies.vary import varied
 
 
 def do(study: Study, setting: Setting, folder: Path, only: int | None = None) -> None:
@@ -95,6 +99,26 @@ def test_where_the_data_lie_changes_nothing(toy):
     there, here = (Recipe(data=data.model_copy(update={"file": file})) for file in ("a", "b"))
     rows = [study.values() for study in (toy.grid(Setting(there))[0], toy.grid(Setting(here))[0])]
     assert rows[0] == rows[1]
+
+
+def test_a_training_on_real_events_is_the_same_row_whatever_is_said_of_distillation():
+    def values(changed: Mapping[str, object], subset: Random | None = None) -> dict[str, object]:
+        return values_of(OnReal(varied(Recipe(), changed), subset))
+
+    distilling: Mapping[str, object] = {"inner.steps": 7, "outer.minutes": 3.0, "summary.dim": 5, "seed": 9}
+    for subset in (None, Random()):
+        assert values(distilling, subset) == values({}, subset)
+        for bears in (
+            {"student.hidden": 8},
+            {"summary.length": 7},
+            {"outer.seen": "exclude"},
+            {"data.min_user_events": 9},
+        ):
+            assert values(bears, subset) != values({}, subset)
+    assert values({"summary.sequences": 3}) == values({})
+    assert values({"summary.sequences": 3}, Random()) != values({}, Random())
+    other = StudentSettings(hidden=8)
+    assert values_of(OnReal(Recipe(), student=other)) == values_of(OnReal(Recipe(student=other)))
 
 
 def test_settings_that_came_later_leave_rows_as_they_are_while_they_have_their_default():

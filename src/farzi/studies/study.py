@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -62,6 +62,16 @@ class Work(Protocol):
     @property
     def demand(self) -> Demand:
         """What it takes."""
+        ...
+
+
+@runtime_checkable
+class Bearing(Protocol):
+    """A part of a row's work that holds more than what has a bearing on its figures."""
+
+    @property
+    def bearing(self) -> Mapping[str, Any]:
+        """What has, by name."""
         ...
 
 
@@ -147,7 +157,8 @@ class Study:
 def values_of(value: Any, brief: bool = False) -> Any:
     """A nested value as JSON: dataclasses with their kind, recipes as groups of settings.
 
-    Where a copy of the data lies is left out: it says nothing about what is in it.
+    Where a copy of the data lies is left out: it says nothing about what is in it. So is what has no bearing
+    on a row's figures (`Bearing`).
 
     Args:
         value: dataclasses, settings, sequences, mappings, numbers and words.
@@ -159,6 +170,8 @@ def values_of(value: Any, brief: bool = False) -> Any:
         if isinstance(value, Recipe | DataSettings):
             data.pop("file", None)
         return dumped
+    if isinstance(value, Bearing):
+        return {"kind": type(value).__name__} | values_of(value.bearing, brief)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         named = {
             one.name: values_of(getattr(value, one.name), brief)

@@ -1,6 +1,7 @@
 """What students are trained on, and the row's work that is made of it: as values."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -139,6 +140,21 @@ class OnReal:
             return dataset.train
         size = self.recipe.summary
         return self.subset(dataset.pieces, size.length, size.sequences, np.random.default_rng(seed))
+
+    @property
+    def bearing(self) -> Mapping[str, Any]:
+        """Nothing of what the recipe says of distillation: a row stays what it is when that changes."""
+        size = self.recipe.summary
+        return {
+            "data": self.recipe.data,
+            "student": self.student or self.recipe.student,
+            "length": size.length,
+            "sequences": None if self.subset is None else size.sequences,
+            "seen": self.recipe.outer.seen,
+            "subset": self.subset,
+            "effort": self.effort,
+            "source": self.source,
+        }
 
     @property
     def demand(self) -> Demand:

@@ -64,8 +64,8 @@ class Classes:
             size: of the summary.
             log: training sequences.
             rng: for all draws.
-            points: where each event is, (V, width), for classes of events that are near each other; the company
-                that they keep if None.
+            points: where each event is, (V, width), for classes of events that are near each other; if None,
+                the company that they keep.
         """
         asked = self.classes or round(2 * (size.sequences * size.length) ** 0.5)
         near = _adjacent(log, size.vocabulary)
