@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from farzi.data import Dataset
+from farzi.data import Data, Dataset, load_data
 from farzi.distillation import check_recipe, distill, plan_run
 from farzi.distillation.build import first_summary, form_of, outer_loop
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.contradictions import refuse_contradictions
 from farzi.errors import FarziError
-from farzi.recipe import InnerSettings, Recipe, SummarySettings
+from farzi.recipe import DataSettings, InnerSettings, Recipe, SummarySettings
 from farzi.summary import Folder, top_events
 from farzi.training import train_on_summary
 from farzi.unroll import Adam, unroll
@@ -126,13 +127,37 @@ def test_targets_of_their_own_in_any_factors(tiny: Dataset, recipe: Recipe, form
     assert plan_run(recipe, tiny).feed == "factored"
 
 
+def test_targets_are_taught_by_company_on_logs_and_by_what_is_read_alike_on_texts(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path
+):
+    rng = np.random.default_rng(0)
+    lines = (" ".join(rng.choice(["a", "b", "c", "d", "e"], size=9)) for _ in range(60))
+    (tmp_path / "corpus.txt").write_text("\n".join(lines))
+    text = load_data(DataSettings(source=str(tmp_path / "corpus.txt"), tokens="spaces"))
+
+    def begun(data: Data, start: str) -> torch.Tensor:
+        own = {"sequences": 4, "length": 5, "dim": 4, "targets": "own", "start": start}
+        settings = SummarySettings.model_validate(own)
+        return first_summary(recipe.model_copy(update={"summary": settings}), data).latents
+
+    for data, taught, other in ((tiny, "taught", "taught-alike"), (text, "taught-alike", "taught")):
+        assert torch.equal(begun(data, "auto"), begun(data, taught))
+        assert not torch.equal(begun(data, "auto"), begun(data, other))
+
+
 @pytest.mark.parametrize(
     ("summary", "inner", "line"),
     [
         ({"targets": "own", "form": "table"}, {}, "--targets own is a second decoder, and --form table has"),
         ({"targets": "own"}, {"soft_events": "whole"}, "--targets own are made from factors: leave"),
         ({"targets": "own", "dim": 1}, {}, "--targets own with a start that is taught needs --dim 2"),
+        (
+            {"targets": "own", "dim": 1, "start": "taught-alike"},
+            {},
+            "--targets own with a start that is taught",
+        ),
         ({"start": "taught"}, {}, "--start taught is of targets: give --targets own as well"),
+        ({"start": "taught-alike"}, {}, "--start taught-alike is of targets: give --targets own as well"),
     ],
 )
 def test_targets_go_with_factors(recipe: Recipe, summary: dict[str, str], inner: dict[str, str], line: str):

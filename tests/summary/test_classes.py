@@ -59,6 +59,14 @@ def nearest(summary: Summary) -> tuple[np.ndarray, np.ndarray]:
     return distance.argmin(-1), distance.min(-1)
 
 
+def test_no_class_is_left_empty_where_the_commonest_events_are_alike():
+    """k-means begins with the commonest words, which here are all of one class."""
+    counts = np.where(CLASS_OF == 2, 1000.0, 1.0)
+    found = Classes()._cluster(np.eye(CLASSES)[CLASS_OF], counts, CLASSES)
+    assert sorted(len(set(found[1:][CLASS_OF[1:] == one])) for one in range(CLASSES)) == [1] * CLASSES
+    assert len(set(found[1:])) == CLASSES
+
+
 def test_each_event_stands_as_the_words_of_a_true_class():
     _, distance = nearest(begin())
     assert distance.max() < 0.03

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from farzi.errors import FarziError
 from farzi.students import Student
-from farzi.summary import Classes, Size, Summary, Taught
+from farzi.summary import Classes, Size, Summary, Taught, TaughtAlike
 
 from .test_classes import CLASS_OF, CLASSES, LOG, VOCABULARY, nearest, shares
 
@@ -23,10 +23,10 @@ class Knows(Student):
     Its hidden state is the class in one place of five, so that the logits are the table's rows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, class_of: np.ndarray = CLASS_OF) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(0)
-        self.embedding = torch.nn.Parameter(torch.eye(CLASSES)[CLASS_OF])
+        self.embedding = torch.nn.Parameter(torch.eye(CLASSES)[class_of])
         self.says = torch.nn.Parameter(torch.randn(VOCABULARY, CLASSES, generator=generator))
         self.length = LENGTH - 1
 
@@ -52,6 +52,18 @@ def test_events_read_are_classes_and_events_predicted_what_the_teacher_expects()
     assert found.targets is not None
     predicted = found.predicted.events()[:, 1:, 1:].double().numpy()
     assert rel_entr(wanted, predicted).sum(-1).max() < 0.05
+
+
+def test_classes_are_of_events_that_keep_the_same_company_or_that_the_teacher_reads_alike():
+    """A teacher whose embeddings group words across the classes of the language."""
+    groups = np.arange(VOCABULARY) % CLASSES
+    of_group = np.where(np.arange(CLASSES)[:, None] == groups, np.bincount(LOG.items), 0)
+    of_group = of_group / of_group.sum(1, keepdims=True)
+    size, classes = Size(20, LENGTH, 16, VOCABULARY, 0.5, True), Classes(CLASSES, candidates=2000)
+    for start, wanted in ((Taught, shares()), (TaughtAlike, of_group)):
+        found = start(Knows(groups), classes)(size, LOG, np.random.default_rng(0))
+        events = found.events().double().numpy()
+        assert rel_entr(wanted, events[..., None, :]).sum(-1).min(-1).max() < 0.05
 
 
 def test_a_lower_rank_comes_near():

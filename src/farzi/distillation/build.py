@@ -31,6 +31,7 @@ from farzi.summary import (
     Start,
     Summary,
     Taught,
+    TaughtAlike,
     Transitions,
     chosen_feed,
 )
@@ -43,6 +44,7 @@ STARTS: Mapping[str, Callable[[Teacher], Start]] = {
     "transitions": lambda teacher: Transitions(),
     "classes": lambda teacher: Classes(),
     "taught": lambda teacher: Taught(teacher()),
+    "taught-alike": lambda teacher: TaughtAlike(teacher()),
     "random": lambda teacher: Gaussian(),
 }
 """By the names that a recipe uses."""
@@ -87,7 +89,8 @@ def _named_start(recipe: Recipe, dataset: Data) -> str:
     """What a recipe's summary starts from, one of `STARTS`."""
     if recipe.summary.start != "auto":
         return recipe.summary.start
-    return "taught" if recipe.summary.targets == "own" else kind_of(dataset).start
+    kind = kind_of(dataset)
+    return kind.taught if recipe.summary.targets == "own" else kind.start
 
 
 def form_of(recipe: Recipe) -> Form:

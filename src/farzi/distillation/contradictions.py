@@ -3,6 +3,9 @@
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
 
+TAUGHT = ("taught", "taught-alike")
+"""Starts that give targets."""
+
 
 def refuse_contradictions(recipe: Recipe) -> None:
     """Refuse settings that are each allowed, but not together.
@@ -20,12 +23,12 @@ def refuse_contradictions(recipe: Recipe) -> None:
         )
     if recipe.summary.form == "table" and inner.soft_events == "factored":
         raise FarziError("--form table has no factors: leave --soft-events out")
-    if recipe.summary.start == "taught" and recipe.summary.targets == "events":
-        raise FarziError("--start taught is of targets: give --targets own as well")
+    if recipe.summary.start in TAUGHT and recipe.summary.targets == "events":
+        raise FarziError(f"--start {recipe.summary.start} is of targets: give --targets own as well")
     if recipe.summary.targets == "own":
         if recipe.summary.form == "table":
             raise FarziError("--targets own is a second decoder, and --form table has none; leave one out")
-        if recipe.summary.dim < 2 and recipe.summary.start in ("auto", "taught"):
+        if recipe.summary.dim < 2 and recipe.summary.start in ("auto", *TAUGHT):
             raise FarziError("--targets own with a start that is taught needs --dim 2 at least")
         if inner.soft_events == "whole":
             raise FarziError("--targets own are made from factors: leave --soft-events out")

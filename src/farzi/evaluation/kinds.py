@@ -28,11 +28,13 @@ class Kind(Protocol):
         name: what a summary's `run.json` calls it.
         units: what figures are the mean over, in the plural.
         start: what a summary of such data starts from, where a recipe does not say.
+        taught: the same for one whose targets have a decoder of their own.
     """
 
     name: str
     units: str
     start: str
+    taught: str
 
     def evaluate(self, student: Student, held: Held) -> Figures:
         """Measure a student. Raises TypeError where `held` is of the other kind."""
@@ -73,6 +75,7 @@ class Recommendation:
     name = "recommendation"
     units = "users"
     start = "transitions"
+    taught = "taught"
 
     def evaluate(self, student: Student, held: Held) -> Figures:
         """See `Kind`."""
@@ -110,6 +113,7 @@ class Language:
     name = LANGUAGE
     units = "passages"
     start = "classes"
+    taught = "taught-alike"
 
     def evaluate(self, student: Student, held: Held) -> Figures:
         """See `Kind`."""

@@ -104,11 +104,12 @@ class SummarySettings(Settings):
         description="width of the latents: the rank of the summary; a table has it at its start only",
     )
     temperature: float = Field(default=1.0, gt=0, description="softness of the events")
-    start: Literal["auto", "transitions", "classes", "taught", "random"] = Field(
+    start: Literal["auto", "transitions", "classes", "taught", "taught-alike", "random"] = Field(
         default="auto",
         description="first values: factors of the log's transition matrix, real sequences of classes of "
-        "events, such sequences with what a full-data student expects as targets, or random; auto takes "
-        "taught for targets of their own, else transitions for logs, classes for texts",
+        "events, such sequences with what a full-data student expects as targets (taught-alike: of "
+        "classes that it reads alike), or random; where targets are their own auto takes taught for logs and "
+        "taught-alike for texts, else transitions and classes",
     )
     targets: Literal["events", "own"] = Field(
         default="events",

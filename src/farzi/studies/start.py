@@ -6,7 +6,7 @@ from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import Sweep, distilled_row, full_row, key_of
 
 STARTS = ("transitions", "classes", "random")
-OWN = ("taught", "transitions")
+OWN = ("taught", "taught-alike", "transitions")
 """Starts of summaries whose targets have a decoder of their own."""
 
 

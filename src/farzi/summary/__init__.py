@@ -21,6 +21,7 @@ from farzi.summary.storage import Folder as Folder
 from farzi.summary.storage import history_text as history_text
 from farzi.summary.summary import Summary as Summary
 from farzi.summary.taught import Taught as Taught
+from farzi.summary.taught import TaughtAlike as TaughtAlike
 from farzi.summary.transitions import Transitions as Transitions
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Summary",
     "Table",
     "Taught",
+    "TaughtAlike",
     "Transitions",
     "Tucker",
     "Whole",

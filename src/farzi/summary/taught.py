@@ -1,4 +1,4 @@
-"""A start whose targets are what a student of the full data expects: see `Taught`."""
+"""Starts whose targets are what a student of the full data expects: see `Taught` and `TaughtAlike`."""
 
 from dataclasses import dataclass, field, replace
 
@@ -21,8 +21,7 @@ CHUNK = 2**19
 class Taught:
     r"""Real sequences in which events stand as their classes, each to be followed by what a teacher expects.
 
-    What is read is P(event | class), as in `Classes`, and nothing else; but classes are of events that the
-    teacher reads alike, whose embeddings are near each other. What is predicted, by a decoder of
+    What is read is P(event | class), as in `Classes`, and nothing else. What is predicted, by a decoder of
     its own, are the expectations of a student that was trained on the full data (knowledge distillation,
     Hinton et al. 2015, arXiv 1503.02531). It is asked about real events drawn of the classes; the mean of its
     hidden states h over the draws stands for the geometric mean of its expectations softmax(h Eᵀ). A position
@@ -56,8 +55,7 @@ class Taught:
         reading = min(max(1, round(self.reading * size.dim)), size.dim - 2)
         rank = size.dim - reading - 1
         asked = self.classes.classes or round(8 * (size.sequences * size.length) ** 0.5)
-        near = self.teacher.embedding.detach().cpu().double().numpy()
-        of = replace(self.classes, classes=asked).sequences(size, log, rng, near)
+        of = replace(self.classes, classes=asked).sequences(size, log, rng, self._points())
         codes, decoder = self.classes.factors(np.eye(len(of.transitions)), reading + 1, rng)
         hidden = self._expected(of, rng)
         counts = np.bincount(log.items, minlength=size.vocabulary)
@@ -71,6 +69,10 @@ class Taught:
         tells[:, 0] = 0.0
         self._fit([latents, reads, tells], of, hidden, rng)
         return Summary(latents, reads * size.temperature, size.temperature, tells * size.temperature)
+
+    def _points(self) -> np.ndarray | None:
+        """Where events are of which those near each other are a class; None: by their company."""
+        return None
 
     @torch.no_grad()
     def _expected(self, of: OfClasses, rng: np.random.Generator) -> Tensor:
@@ -120,6 +122,19 @@ class Taught:
 
     def _table(self) -> Tensor:
         return self.teacher.output_table.detach().cpu()
+
+
+@dataclass(frozen=True, eq=False)
+class TaughtAlike(Taught):
+    """As `Taught`, with classes of events that the teacher reads alike: whose embeddings are near each other.
+
+    For large vocabularies, most of whose events are rare: the company that such ones are seen in is a handful
+    of others, and the teacher has made more of it. All of Penn Treebank in 400 x 50 trained a Transformer of
+    width 32 to perplexity 195 by company and to 183 so, MovieLens-100k a SASRec slightly worse.
+    """
+
+    def _points(self) -> np.ndarray | None:
+        return self.teacher.embedding.detach().cpu().double().numpy()
 
 
 def _factors(hidden: Tensor, table: Tensor, counts: Tensor, rank: int) -> tuple[Tensor, Tensor]:
