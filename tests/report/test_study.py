@@ -73,7 +73,8 @@ def test_the_readme_has_a_line_for_each_experiment(tmp_path: Path):
     append_row(tmp_path / "dimension", Done(row.key, row.labels, figures, 1.0, "c", {}, row.values()))
     (tmp_path / "begun").mkdir()
     save_setting(study, tmp_path / "begun", setting)  # no rows yet: no line
-    for name, page in (("compared", "comparison.md"), ("else", "report.md")):
+    others = (("compared", "comparison.md"), ("else", "report.md"), ("lone", "evaluation.json"))
+    for name, page in others:
         (tmp_path / name).mkdir()
         (tmp_path / name / page).write_text("x")
     (tmp_path / "compared" / "run.json").write_text('{"command": "farzi distill a"}')
@@ -84,7 +85,7 @@ def test_the_readme_has_a_line_for_each_experiment(tmp_path: Path):
     assert f"| [dimension](dimension/README.md) | {study.question} |" in text
     assert "begun" not in text
     assert "| [compared](compared/comparison.md) | `farzi distill a`, then `farzi compare b` |" in text
-    assert "- else: [report.md](else/report.md)" in text
+    assert "- else: [report.md](else/report.md)\n- lone: [evaluation.json](lone/evaluation.json)" in text
     assert len(read_rows(tmp_path / "dimension")) == 1
 
 

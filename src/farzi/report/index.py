@@ -44,8 +44,8 @@ def readme(folder: str | Path) -> str:
     if notes.is_file():
         parts.append(notes.read_text(encoding="utf-8").strip())
     places = sorted(path for path in folder.iterdir() if path.is_dir())
-    done = [(path, *found) for path in places if (found := study_of(path)) is not None]
-    done = [entry for entry in done if entry[2]]
+    begun = [(path, *found) for path in places if (found := study_of(path)) is not None]
+    done = [entry for entry in begun if entry[2]]
     for path, study, rows in done:
         if study.name == HEADLINE:
             parts += _headline(path, study, rows)
@@ -57,7 +57,7 @@ def readme(folder: str | Path) -> str:
         ]
         parts.append("\n".join(lines))
     parts += _comparisons(places)
-    parts += _others([path for path in places if path not in {entry[0] for entry in done}])
+    parts += _others([path for path in places if path not in {entry[0] for entry in begun}])
     return "\n\n".join(parts) + "\n"
 
 
@@ -98,6 +98,7 @@ def _others(places: list[Path]) -> list[str]:
     lines = []
     for path in places:
         pages = sorted(page for page in path.glob("*.md") if page.name != "comparison.md")
+        pages = pages or sorted(path.glob("*.json"))
         if pages and not (path / "comparison.md").is_file():
             links = ", ".join(f"[{page.name}]({path.name}/{page.name})" for page in pages)
             lines.append(f"- {path.name}: {links}")
