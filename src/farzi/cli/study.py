@@ -43,7 +43,11 @@ OUTSIDE = 1
 @click.option(
     "--row", "key", metavar="KEY", help="this row alone; if it is recorded, it is measured again and compared"
 )
-@click.option("--cache", metavar="FOLDER", help="where summaries are kept; studies may share it [OUT/cache]")
+@click.option(
+    "--cache",
+    metavar="FOLDER",
+    help="where summaries and trainings on real events are kept; studies may share it [OUT/cache]",
+)
 @device_option
 @click.option("--dry-run", is_flag=True, help="say which rows are left and what they cost, and stop")
 @click.option("--restart", is_flag=True, help="begin anew; the rows in the folder are lost")

@@ -1,8 +1,9 @@
-"""A checksum of a log or a text as it was split, so that a run is never mixed up with one on other data."""
+"""Checksums of a log or a text as it was split, so that a run is never mixed up with one on other data."""
 
 import hashlib
 
 from farzi.data.loading import Data
+from farzi.data.sequences import Sequences
 
 
 def fingerprint(dataset: Data) -> str:
@@ -11,6 +12,14 @@ def fingerprint(dataset: Data) -> str:
     for name in dataset.vocabulary.frame["id"]:
         digest.update(name.encode() + b"\0")
     for part in (dataset.train, *dataset.valid.parts, *dataset.test.parts):
-        digest.update(part.items.astype("<i8").tobytes())
-        digest.update(part.offsets.astype("<i8").tobytes())
+        digest.update(_bytes(part))
     return digest.hexdigest()
+
+
+def checksum(sequences: Sequences) -> str:
+    """SHA-256 over some sequences, in hexadecimal."""
+    return hashlib.sha256(_bytes(sequences)).hexdigest()
+
+
+def _bytes(part: Sequences) -> bytes:
+    return part.items.astype("<i8").tobytes() + part.offsets.astype("<i8").tobytes()

@@ -4,14 +4,16 @@ Training on real events is tuned by the validation events: when it ends, and its
 events are looked at once, after the last training of a kind.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from farzi.baselines import Subset, bytes_per_event
 from farzi.data import Data, Sequences
+from farzi.data.fingerprint import checksum, fingerprint
 from farzi.evaluation.kinds import Kind
 from farzi.evaluation.metrics import Figures, metric_of
 from farzi.recipe import InnerSettings, StudentSettings
@@ -21,6 +23,14 @@ from farzi.training import EventTraining, Trained, train_on_events, train_on_sum
 
 Pick = Callable[[int], Sequences]
 """The training sequences for a seed."""
+
+Keep = Callable[[Mapping[str, Any], Callable[[], Trained]], Trained]
+"""Gives a training on real events: the first argument is all that it depends on, the second does it."""
+
+
+def anew(told: Mapping[str, Any], train: Callable[[], Trained]) -> Trained:
+    """Keep nothing: each training is done."""
+    return train()
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,7 @@ class Trials:
         first_seed: the students' seeds count up from here; a learning rate is chosen with the one before.
         progress: called with a word on what is being done.
         device: where students are trained on real events; on a summary they are where that is.
+        keep: gives a training on real events that was done before.
     """
 
     dataset: Data
@@ -91,6 +102,7 @@ class Trials:
     first_seed: int
     progress: Callable[[str], None]
     device: torch.device | str = "cpu"
+    keep: Keep = anew
 
     def on_everything(self) -> Measured:
         """Train on the whole log or text, at the best learning rate."""
@@ -144,8 +156,21 @@ class Trials:
         """Train on real sequences at a learning rate, by the validation events."""
         training = replace(self.effort.training, learning_rate=rate)
         vocabulary = len(self.dataset.vocabulary)
-        return train_on_events(
-            log, self.student, vocabulary, self.length, seed, training, self._validate, self.device
+        told = {
+            "student": self.student.model_dump(mode="json"),
+            "length": self.length,
+            "seed": seed,
+            "training": asdict(training),
+            "judged": {"kind": self.kind.name, **self.kind.facts(self.length + 1)},
+            "sequences": checksum(log),
+            "data": fingerprint(self.dataset),
+            "device": str(self.device),
+        }
+        return self.keep(
+            told,
+            lambda: train_on_events(
+                log, self.student, vocabulary, self.length, seed, training, self._validate, self.device
+            ),
         )
 
     def _validate(self, student: Student) -> float:

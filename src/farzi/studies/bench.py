@@ -12,6 +12,7 @@ from farzi.data import Data, load_data
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation import Progress, References, distill
 from farzi.recipe import DataSettings, Recipe
+from farzi.studies.kept import Trainings
 from farzi.summary import Folder
 
 CACHE = "cache"
@@ -36,7 +37,8 @@ class Bench:
         folder: the study's.
         progress: hears distillations.
         doing: called with a word on what is being done.
-        cache: where summaries are kept, if not in the study's folder: studies may share them.
+        cache: where summaries and trainings on real events are kept, if not in the study's folder: studies
+            may share them.
         device: where summaries are learnt and students trained.
     """
 
@@ -53,6 +55,7 @@ class Bench:
         self.progress = progress or Progress()
         self.doing = doing or (lambda what: None)
         self.device = device
+        self.trainings = Trainings(self.cache)
         self._references = References(self.cache)
         self._kept: dict[Any, Any] = {}
 

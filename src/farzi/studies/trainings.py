@@ -168,7 +168,17 @@ def trials_of(
 ) -> Trials:
     """The choosing of learning rates for a student, by the validation events."""
     kind, length = kind_of(dataset, recipe.outer.seen), recipe.summary.length
-    return Trials(dataset, student, length, kind, effort, FIRST_SEED, lambda what: None, bench.device)
+    return Trials(
+        dataset,
+        student,
+        length,
+        kind,
+        effort,
+        FIRST_SEED,
+        lambda what: None,
+        bench.device,
+        bench.trainings,
+    )
 
 
 @dataclass(frozen=True)
