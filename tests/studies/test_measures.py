@@ -149,6 +149,7 @@ def test_the_best_row_is_told_with_those_within_its_interval(done):
     )
     costly = [done("a", {"x": 1}, perplexity=[90.0]), done("b", {"x": 2}, perplexity=[80.0])]
     assert best_sentence(costly, "x", "perplexity").startswith("Best perplexity is at x 2")
+    assert best_sentence(costly, "x", "perplexity", called="").startswith("Best perplexity is at 2")
     assert best_sentence(rows[:1], "d", "HR@10") == ""
     assert first(rows, d=4) is rows[1]
 

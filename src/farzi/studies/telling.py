@@ -147,10 +147,13 @@ def having(rows: Sequence[Done], **labels: Any) -> list[Done]:
     return [done for done in rows if all(done.labels.get(k) == v for k, v in labels.items())]
 
 
-def best_sentence(rows: Sequence[Done], label: str, figure: str, whole: Done | None = None) -> str:
+def best_sentence(
+    rows: Sequence[Done], label: str, figure: str, whole: Done | None = None, called: str | None = None
+) -> str:
     """Which row is best, which cannot be told from it, and which is worst; empty for fewer than two rows.
 
-    Two rows cannot be told from each other here where their 95 % intervals overlap.
+    Two rows cannot be told from each other here where their 95 % intervals overlap. The label stands in the
+    sentence by its name, or as it is `called`.
     """
     known = [done for done in rows if not math.isnan(interval_of(done, figure).mean)]
     if len(known) < 2:
@@ -167,7 +170,8 @@ def best_sentence(rows: Sequence[Done], label: str, figure: str, whole: Done | N
         and interval_of(done, figure).high >= own.low
     ]
     what = bare(figure)
-    said = f"Best {what} is at {label} {named(best, label)}, {cell(best, figure, whole)}; "
+    place = f"{label if called is None else called} {named(best, label)}".strip()
+    said = f"Best {what} is at {place}, {cell(best, figure, whole)}; "
     said += f"worst at {named(worst, label)}, {cell(worst, figure, whole)}."
     if len(tied) == len(known) - 1:
         said += " None lies outside the interval of the best."

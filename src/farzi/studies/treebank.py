@@ -61,7 +61,7 @@ def tell(rows: Sequence[Done]) -> Findings:
         for name in figures
         if name in ("perplexity", "accuracy", "HR@10", "HR@100")
     )
-    said = (best_sentence(small, "which", main, whole), counted(rows))
+    said = (best_sentence(small, "which", main, whole, called=""), counted(rows))
     return Findings((shown,), charts if small else (), paragraph(said))
 
 
