@@ -28,11 +28,6 @@ Keep = Callable[[Mapping[str, Any], Callable[[], Trained]], Trained]
 """Gives a training on real events: the first argument is all that it depends on, the second does it."""
 
 
-def anew(told: Mapping[str, Any], train: Callable[[], Trained]) -> Trained:
-    """Keep nothing: each training is done."""
-    return train()
-
-
 @dataclass(frozen=True)
 class Effort:
     """How much work goes into a comparison.
@@ -91,7 +86,7 @@ class Trials:
         first_seed: the students' seeds count up from here; a learning rate is chosen with the one before.
         progress: called with a word on what is being done.
         device: where students are trained on real events; on a summary they are where that is.
-        keep: gives a training on real events that was done before.
+        keep: gives a training on real events that was done before; None does each.
     """
 
     dataset: Data
@@ -102,7 +97,7 @@ class Trials:
     first_seed: int
     progress: Callable[[str], None]
     device: torch.device | str = "cpu"
-    keep: Keep = anew
+    keep: Keep | None = None
 
     def on_everything(self) -> Measured:
         """Train on the whole log or text, at the best learning rate."""
@@ -155,7 +150,15 @@ class Trials:
     def fit(self, log: Sequences, rate: float, seed: int) -> Trained:
         """Train on real sequences at a learning rate, by the validation events."""
         training = replace(self.effort.training, learning_rate=rate)
-        vocabulary = len(self.dataset.vocabulary)
+
+        def train() -> Trained:
+            vocabulary = len(self.dataset.vocabulary)
+            return train_on_events(
+                log, self.student, vocabulary, self.length, seed, training, self._validate, self.device
+            )
+
+        if self.keep is None:
+            return train()
         told = {
             "student": self.student.model_dump(mode="json"),
             "length": self.length,
@@ -166,12 +169,7 @@ class Trials:
             "data": fingerprint(self.dataset),
             "device": str(self.device),
         }
-        return self.keep(
-            told,
-            lambda: train_on_events(
-                log, self.student, vocabulary, self.length, seed, training, self._validate, self.device
-            ),
-        )
+        return self.keep(told, train)
 
     def _validate(self, student: Student) -> float:
         return self.kind.score(student, self.dataset.valid)
