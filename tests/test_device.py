@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from farzi.cli import app
 from farzi.data import Dataset
+from farzi.distillation import plan_run
 from farzi.distillation.build import first_summary, outer_loop
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.clipping import RunningClip
@@ -121,30 +122,48 @@ def test_tensors_as_hyper_parameters_follow_the_parameters():
     assert end.device == META
 
 
+class Judge:
+    """Measures students that have no numbers: notes where they are."""
+
+    def __init__(self) -> None:
+        self.seen: set[torch.device] = set()
+
+    def score(self, student: Any, held: Any) -> float:
+        self.seen.add(student.output_table.device)
+        return 0.0
+
+    def told(self, score: float) -> str:
+        return ""
+
+    def evaluate(self, student: Any, held: Any) -> Any:
+        self.score(student, held)
+        return self
+
+    def means(self) -> dict[str, float]:
+        return {}
+
+
 def test_the_full_data_training_is_on_its_device(
     tiny: Dataset, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ):
-    seen: list[torch.device] = []
-
-    class Judge:
-        def score(self, student: Any, held: Any) -> float:
-            seen.append(student.output_table.device)
-            return 0.0
-
-        def told(self, score: float) -> str:
-            return ""
-
-        def evaluate(self, student: Any, held: Any) -> Any:
-            return self
-
-        def means(self) -> dict[str, float]:
-            return {}
-
-    monkeypatch.setattr("farzi.distillation.reference.kind_of", lambda dataset, seen: Judge())
+    judge = Judge()
+    monkeypatch.setattr("farzi.distillation.reference.kind_of", lambda dataset, seen: judge)
     training = EventTraining(steps=2, every=1, batch=4)
     found = train_reference(tiny, recipe.student, 5, 0, "keep", training, 1, True, META)
-    assert set(seen) == {META}
+    assert judge.seen == {META}
     assert {value.device for theta in found.trajectory for value in theta.values()} == {META}
+
+
+@pytest.mark.parametrize("case", ["whole", "own targets"])
+def test_a_plan_is_measured_on_its_device(
+    tiny: Dataset, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, case: str
+):
+    judge = Judge()
+    monkeypatch.setattr("farzi.distillation.plan.kind_of", lambda dataset, seen: judge)
+    monkeypatch.setattr("farzi.distillation.runs.Pool.put", lambda pool, point: None)  # asks what is finite
+    planned = plan_run(varied(recipe, CASES[case]), tiny, device=META)
+    assert judge.seen == {META}
+    assert planned.seconds_real > 0
 
 
 def test_a_checkpoint_goes_to_another_device():

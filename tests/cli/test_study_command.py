@@ -87,6 +87,7 @@ def test_a_study_is_priced_done_and_gone_on_with(tmp_path, recipe_file, shift):
     run("toy", "--out", str(out))
     assert (out / "rows.jsonl").read_text() == before
     assert (out / "README.md").read_text() == page
+    assert run("toy", "--out", str(out), "--dry-run").stdout == f"toy: all 2 rows are there, in {out}\n"
 
 
 def test_a_recorded_row_is_measured_again_and_compared(tmp_path, recipe_file, shift):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from farzi.cli.options import Given, GroupedCommand, recipe_options
+from farzi.cli.options import Given, GroupedCommand, device_option, recipe_options
 from farzi.cli.output import json_option, print_facts, print_json, print_table
 from farzi.errors import FarziError
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     metavar="SIZE",
     help='also the fastest strategy whose record fits in so many bytes, as "200MiB"; may be repeated',
 )
+@device_option
 @json_option
-def plan(source: str | None, given: Given, sizes: tuple[str, ...], as_json: bool) -> None:
+def plan(source: str | None, given: Given, sizes: tuple[str, ...], device: str, as_json: bool) -> None:
     """Say what a distillation will take: bytes, model calls, FLOPs and seconds, by each memory strategy.
 
     A few steps are run to measure them; DATA as for farzi distill. Nothing is written.
@@ -39,7 +40,7 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], as_json: bool
     dataset = load_data(recipe.data)
     click.echo("measuring a few steps", err=True)
     try:
-        planned = plan_run(recipe, dataset, [*MEMORIES, *sizes] if sizes else None)
+        planned = plan_run(recipe, dataset, [*MEMORIES, *sizes] if sizes else None, device)
     except ValueError as error:
         if not str(error).startswith("memory="):
             raise

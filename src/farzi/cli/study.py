@@ -140,6 +140,8 @@ def _all(study: "Study", setting: "Setting", bench: "Bench", dry_run: bool, rest
             err=not dry_run,
         )
     if dry_run:
+        if not todo:
+            click.echo(f"{study.name}: all {len(rows)} rows are there, in {bench.folder}")
         for row in todo:
             click.echo(f"  {row.key}")
         return

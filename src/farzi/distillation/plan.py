@@ -1,8 +1,8 @@
 """What a distillation will take, from its recipe and its log, before it begins."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -24,6 +24,7 @@ from farzi.recipe import Recipe
 from farzi.summary import Summary, chosen_feed
 from farzi.training import EventTraining, NextEvent, make_student
 from farzi.unroll import Budget, Memory, Optimizer, Plan, State, plan
+from farzi.unroll.calibration import timed
 from farzi.unroll.execution import TreeLoss
 from farzi.unroll.plan import MEMORIES
 from farzi.unroll.trees import bytes_of, tree_leaves, with_leaves
@@ -78,7 +79,10 @@ class RunPlan:
 
 
 def plan_run(
-    recipe: Recipe, dataset: Data, memories: Sequence[Memory | Budget | str] | None = None
+    recipe: Recipe,
+    dataset: Data,
+    memories: Sequence[Memory | Budget | str] | None = None,
+    device: torch.device | str = "cpu",
 ) -> RunPlan:
     """Measure the parts of an outer step, and add them up. Nothing is written.
 
@@ -88,16 +92,19 @@ def plan_run(
         recipe: the whole run.
         dataset: its log.
         memories: strategies for the window, as for `farzi.unroll.plan`; that of the recipe is among them.
+        device: where it is to be distilled.
 
     Raises:
         FarziError: the recipe contradicts itself, or the log is too small.
         ValueError: nothing fits in the bytes given.
     """
     refuse_contradictions(recipe)
-    start = first_summary(recipe, dataset)
-    student = make_student(recipe.student, len(dataset.vocabulary), recipe.summary.length, recipe.seed)
+    start = first_summary(recipe, dataset).to(device)
+    student = make_student(
+        recipe.student, len(dataset.vocabulary), recipe.summary.length, recipe.seed, device
+    )
     weights = NextEvent(student).parameters_of(student)  # any will do
-    objective = objective_of(recipe, dataset, [[weights] * (1 + (recipe.outer.ahead or 1))])
+    objective = objective_of(recipe, dataset, [[weights] * (1 + (recipe.outer.ahead or 1))], device)
     runs = objective.group
     loss = runs.loss
     theta = runs.joined([weights] * runs.runs)
@@ -120,14 +127,12 @@ def plan_run(
     )
     rng = np.random.default_rng(recipe.seed)
     training = EventTraining()
-    windows = torch.from_numpy(
-        crops(
-            dataset.train, recipe.summary.length, training.windows(dataset.train, recipe.summary.length), rng
-        )
-    )
+    count = training.windows(dataset.train, recipe.summary.length)
+    windows = torch.from_numpy(crops(dataset.train, recipe.summary.length, count, rng)).to(device)
     kind = kind_of(dataset, recipe.outer.seen)
     train_step = (window.calibration.seconds_gradient + window.calibration.seconds_update) / recipe.outer.runs
-    measured = _seconds(lambda: kind.evaluate(student, dataset.valid), rounds=1)
+    seconds = partial(_seconds, device=start.device)
+    measured = seconds(lambda: kind.evaluate(student, dataset.valid), rounds=1)
     return RunPlan(
         window=window,
         used=loop.memory,
@@ -137,11 +142,11 @@ def plan_run(
         feed_because=feed_because,
         summary_bytes=bytes_of(tree_leaves(fed)),
         plain_steps=plain_steps,
-        seconds_real=_seconds(lambda: _outside(recipe, start, loop, episode, theta)),
+        seconds_real=seconds(lambda: _outside(recipe, start, loop, episode, theta)),
         outer_steps=recipe.outer.steps,
         validations=1 + -(-recipe.outer.steps // recipe.outer.validate_every),
         seconds_validation=recipe.outer.validate_students * (recipe.inner.steps * train_step + measured),
-        seconds_reference_step=_seconds(lambda: _gradient(lambda one: loss.at(one, windows), weights))
+        seconds_reference_step=seconds(lambda: _gradient(lambda one: loss.at(one, windows), weights))
         + measured / training.every,
         reference_steps=trainings(recipe) * training.steps,
     )
@@ -204,12 +209,7 @@ def _gradient(loss: Callable[[Theta], Tensor], theta: Theta) -> None:
     torch.autograd.grad(loss(leaves), list(leaves.values()))
 
 
-def _seconds(operation: Callable[[], Any], rounds: int = ROUNDS) -> float:
+def _seconds(operation: Callable[[], Any], device: torch.device, rounds: int = ROUNDS) -> float:
     """Of a call after the first; a median."""
     operation()
-    times = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        operation()
-        times.append(time.perf_counter() - begin)
-    return median(times)
+    return median(timed(operation, device) for _ in range(rounds))

@@ -106,4 +106,4 @@ def planned(ask: Ask, bench: Bench) -> RunPlan:
 
 def _measured(ask: Ask, bench: Bench) -> RunPlan:
     bench.doing("measuring a few steps")
-    return plan_run(ask.recipe, bench.data(ask.recipe.data, ask.source, 0))
+    return plan_run(ask.recipe, bench.data(ask.recipe.data, ask.source, 0), device=bench.device)

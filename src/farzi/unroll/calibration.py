@@ -79,16 +79,16 @@ class Bench:
 
     def measure(self, rounds: int, steps: int) -> Calibration:
         begin = time.perf_counter()
-        self._round(_timed)
+        self._round(timed)
         first = time.perf_counter() - begin
         held = Bytes(*self._round(added_bytes))
         times: list[list[float]] = []
         while len(times) < rounds or (
             len(times) < MOST_ROUNDS and sum(map(sum, times)) < LEAST_SECONDS
         ):  # fmt: skip
-            times.append(self._round(_timed))
+            times.append(self._round(timed))
         gradient, forward, update, pull_back, product, bare = map(statistics.median, zip(*times, strict=True))
-        gathering = _timed(lambda: self._gather(min(steps, MOST_ROUNDS)), self.theta.device)
+        gathering = timed(lambda: self._gather(min(steps, MOST_ROUNDS)), self.theta.device)
         flops_gradient, flops_product = self._flops()
         return Calibration(
             seconds_gradient=(gradient + forward) / 2,  # the same work
@@ -153,7 +153,7 @@ class Bench:
         )
 
 
-def _timed(operation: Callable[[], Any], device: torch.device) -> float:
+def timed(operation: Callable[[], Any], device: torch.device) -> float:
     """Seconds that a call takes until its result is there."""
     begin = time.perf_counter()
     operation()
