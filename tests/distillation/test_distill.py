@@ -1,7 +1,7 @@
 """Whole runs: what they learn, what they tell, what they refuse, and how they end."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from farzi.distillation import (
     train_reference,
     validate,
 )
+from farzi.distillation.build import first_summary
 from farzi.errors import FarziError
 from farzi.evaluation import evaluate
 from farzi.recipe import InnerSettings, OuterSettings, Recipe, StudentSettings, SummarySettings
+from farzi.students import Student
 from farzi.summary import Folder, Gaussian, Size, Summary
 from farzi.training import EventTraining, NextEvent, train_on_events, train_on_summary
 
@@ -283,10 +285,43 @@ def test_a_reference_is_written_with_its_trajectories(tiny: Dataset, recipe: Rec
     for one, other in zip(first.trajectories, again.trajectories, strict=True):
         for theta, same in zip(one, other, strict=True):
             assert all(torch.equal(theta[name], same[name]) for name in theta)
-    assert first.student is not None
-    assert again.student is not None
-    for value, same in zip(first.student.parameters(), again.student.parameters(), strict=True):
-        assert torch.equal(value, same)
+    assert same_weights(first.teachers, again.teachers)
+
+
+def same_weights(some: Sequence[Student], others: Sequence[Student]) -> bool:
+    return all(
+        type(one) is type(other)
+        and all(torch.equal(value, same) for value, same in zip(one.parameters(), other.parameters()))
+        for one, other in zip(some, others, strict=True)
+    )
+
+
+def test_a_summary_is_taught_by_further_students(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    alone = change(recipe, "summary", targets="own", start="taught")
+    taught = change(alone, "summary", teachers=("gru4rec", "sasrec"))
+    kept = References(tmp_path)
+    one, first, again = kept(alone, tiny), kept(taught, tiny), kept(taught, tiny)
+    assert [type(student).__name__ for student in first.teachers] == ["SASRec", "GRU4Rec", "SASRec"]
+    assert same_weights(one.teachers, first.teachers[:1])
+    assert not same_weights(first.teachers[:1], first.teachers[2:])
+    assert same_weights(first.teachers, again.teachers)
+    assert (first.figures, first.seconds > one.seconds) == (one.figures, True)
+    starts = [
+        first_summary(asked, tiny, lambda by=by: by.teachers) for asked, by in ((alone, one), (taught, first))
+    ]
+    assert not torch.equal(starts[0].latents, starts[1].latents)
+    heard = Heard()
+    short = change(taught, "outer", steps=1)
+    distill(short, tmp_path / "out", dataset=tiny, reference=kept, progress=heard)
+    assert heard.messages[0] == "training 3 students on the full data, to measure against"
+
+
+def test_teachers_go_with_a_start_that_is_taught(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    for changed in ({"targets": "events"}, {"targets": "own", "start": "classes"}):
+        with pytest.raises(FarziError, match=r"^--teachers give targets: --targets own and a start that is"):
+            distill(
+                change(recipe, "summary", **changed, teachers=("gru4rec",)), tmp_path / "out", dataset=tiny
+            )
 
 
 def test_a_validation_is_the_mean_of_fresh_students(tiny: Dataset, recipe: Recipe):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from farzi.errors import FarziError
 from farzi.students import Student
-from farzi.summary import Classes, Size, Summary, Taught, TaughtAlike
+from farzi.summary import Classes, Size, Summary, Taught, TaughtAlike, Teachers
 
 from .test_classes import CLASS_OF, CLASSES, LOG, VOCABULARY, nearest, shares
 
@@ -23,9 +23,9 @@ class Knows(Student):
     Its hidden state is the class in one place of five, so that the logits are the table's rows.
     """
 
-    def __init__(self, class_of: np.ndarray = CLASS_OF) -> None:
+    def __init__(self, class_of: np.ndarray = CLASS_OF, seed: int = 0) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(seed)
         self.embedding = torch.nn.Parameter(torch.eye(CLASSES)[class_of])
         self.says = torch.nn.Parameter(torch.randn(VOCABULARY, CLASSES, generator=generator))
         self.length = LENGTH - 1
@@ -40,7 +40,7 @@ class Knows(Student):
 
 @cache
 def begin(dim: int = 16, temperature: float = 0.5) -> Summary:
-    start = Taught(Knows(), Classes(CLASSES, candidates=2000))
+    start = Taught(Teachers((Knows(),)), Classes(CLASSES, candidates=2000))
     return start(Size(20, LENGTH, dim, VOCABULARY, temperature, True), LOG, np.random.default_rng(0))
 
 
@@ -61,9 +61,24 @@ def test_classes_are_of_events_that_keep_the_same_company_or_that_the_teacher_re
     of_group = of_group / of_group.sum(1, keepdims=True)
     size, classes = Size(20, LENGTH, 16, VOCABULARY, 0.5, True), Classes(CLASSES, candidates=2000)
     for start, wanted in ((Taught, shares()), (TaughtAlike, of_group)):
-        found = start(Knows(groups), classes)(size, LOG, np.random.default_rng(0))
+        found = start(Teachers((Knows(groups),)), classes)(size, LOG, np.random.default_rng(0))
         events = found.events().double().numpy()
         assert rel_entr(wanted, events[..., None, :]).sum(-1).min(-1).max() < 0.05
+
+
+def test_several_teachers_are_their_geometric_mean():
+    teachers = (Knows(), Knows(seed=1), Knows(seed=2))
+    of_all = Teachers(teachers)
+    events = torch.from_numpy(LOG.items[:30]).reshape(2, 15)
+    each = [one.hidden(one.embed(events)) @ one.output_table.T for one in teachers]
+    expected = torch.stack([torch.softmax(logits.double(), -1) for logits in each]).log().mean(0).exp()
+    found = torch.softmax((of_all.hidden(events) @ of_all.table.T).double(), -1)
+    torch.testing.assert_close(found, expected / expected.sum(-1, keepdim=True), rtol=1e-5, atol=1e-7)
+    assert not found.requires_grad
+    one = Teachers(teachers[:1])
+    torch.testing.assert_close(one.hidden(events) @ one.table.T, each[0].detach(), rtol=0, atol=0)
+    assert one.points.shape == (VOCABULARY, CLASSES)
+    assert of_all.points.shape == (VOCABULARY, 3 * CLASSES)
 
 
 def test_a_lower_rank_comes_near():

@@ -32,32 +32,33 @@ from farzi.summary import (
     Summary,
     Taught,
     TaughtAlike,
+    Teachers,
     Transitions,
     chosen_feed,
 )
 from farzi.training import NextEvent, make_student
 
-Teacher = Callable[[], Student]
-"""Gives a student that was trained on the full data."""
+AskTeachers = Callable[[], tuple[Student, ...]]
+"""Gives students that were trained on the full data."""
 
-STARTS: Mapping[str, Callable[[Teacher], Start]] = {
-    "transitions": lambda teacher: Transitions(),
-    "classes": lambda teacher: Classes(),
-    "taught": lambda teacher: Taught(teacher()),
-    "taught-alike": lambda teacher: TaughtAlike(teacher()),
-    "random": lambda teacher: Gaussian(),
+STARTS: Mapping[str, Callable[[AskTeachers], Start]] = {
+    "transitions": lambda ask: Transitions(),
+    "classes": lambda ask: Classes(),
+    "taught": lambda ask: Taught(Teachers(ask())),
+    "taught-alike": lambda ask: TaughtAlike(Teachers(ask())),
+    "random": lambda ask: Gaussian(),
 }
 """By the names that a recipe uses."""
 
 
-def first_summary(recipe: Recipe, dataset: Data, teacher: Teacher | None = None) -> Summary:
+def first_summary(recipe: Recipe, dataset: Data, teachers: AskTeachers | None = None) -> Summary:
     """What the outer loop starts from, in the form that is learnt.
 
     Args:
         recipe: the whole run.
         dataset: the log.
-        teacher: for a start that is taught; without it a fresh student stands in, for a summary of the right
-            size and with the wrong targets.
+        teachers: for a start that is taught; without them a fresh student stands in, for a summary of the
+            right size and with the wrong targets.
 
     Raises:
         FarziError: the log is too small for it.
@@ -77,8 +78,8 @@ def first_summary(recipe: Recipe, dataset: Data, teacher: Teacher | None = None)
         own_targets=asked.targets == "own",
     )
     make = STARTS[_named_start(recipe, dataset)]
-    teacher = teacher or (lambda: _student(recipe, dataset, recipe.student).student)
-    start = make(teacher)(size, dataset.train, np.random.default_rng([recipe.seed, 0]))
+    fresh = _student(recipe, dataset, recipe.student).student
+    start = make(teachers or (lambda: (fresh,)))(size, dataset.train, np.random.default_rng([recipe.seed, 0]))
     if size.own_targets and start.targets is None:
         start = dataclasses.replace(start, targets=start.decoder.clone())
     form = form_of(recipe)

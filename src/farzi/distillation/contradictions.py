@@ -1,10 +1,7 @@
 """Settings of a recipe that are each allowed, but not together."""
 
 from farzi.errors import FarziError
-from farzi.recipe import Recipe
-
-TAUGHT = ("taught", "taught-alike")
-"""Starts that give targets."""
+from farzi.recipe import TAUGHT, Recipe
 
 
 def refuse_contradictions(recipe: Recipe) -> None:
@@ -25,10 +22,12 @@ def refuse_contradictions(recipe: Recipe) -> None:
         raise FarziError("--form table has no factors: leave --soft-events out")
     if recipe.summary.start in TAUGHT and recipe.summary.targets == "events":
         raise FarziError(f"--start {recipe.summary.start} is of targets: give --targets own as well")
+    if recipe.summary.teachers and not recipe.summary.taught:
+        raise FarziError("--teachers give targets: --targets own and a start that is taught go with them")
     if recipe.summary.targets == "own":
         if recipe.summary.form == "table":
             raise FarziError("--targets own is a second decoder, and --form table has none; leave one out")
-        if recipe.summary.dim < 2 and recipe.summary.start in ("auto", *TAUGHT):
+        if recipe.summary.dim < 2 and recipe.summary.taught:
             raise FarziError("--targets own with a start that is taught needs --dim 2 at least")
         if inner.soft_events == "whole":
             raise FarziError("--targets own are made from factors: leave --soft-events out")

@@ -1,4 +1,4 @@
-"""One student trained on the full data: the summary's measure, and weights that inner runs may begin with."""
+"""Full-data trainings: a summary's measure, its teachers, and weights that inner runs may begin with."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from farzi.data.fingerprint import fingerprint
 from farzi.distillation.progress import Progress
 from farzi.distillation.weights import Theta
 from farzi.evaluation import Seen, kind_of
-from farzi.recipe import Recipe, StudentSettings
+from farzi.recipe import Recipe, StudentSettings, another
 from farzi.students import Student
 from farzi.tensorfile import read_tensors, write_tensors
 from farzi.training import EventTraining, NextEvent, make_student, train_on_events
@@ -28,7 +28,7 @@ KEPT = 20
 TRAJECTORIES = 5
 """Full-data trainings whose trajectories are matched, where the recipe does not say."""
 
-FORMAT = "farzi-reference-1"
+FORMAT = "farzi-reference-2"
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,11 @@ class Reference:
 
     Attributes:
         figures: its validation metrics.
-        seconds: what it took, and the others.
+        seconds: what it took, and all others.
         trajectory: its weights at the first measurements, in their order.
         others: the trajectories of further trainings, each from its own first weights.
-        student: as trained; None where the training was in an earlier session of the run.
+        teachers: the student of these figures as trained, then the recipe's further teachers; none where
+            the training was in an earlier session of the run.
         kept: whether it was trained for another run, and only read for this one.
     """
 
@@ -48,7 +49,7 @@ class Reference:
     seconds: float
     trajectory: list[Theta] = field(default_factory=list)
     others: list[list[Theta]] = field(default_factory=list)
-    student: Student | None = None
+    teachers: tuple[Student, ...] = ()
     kept: bool = False
 
     @property
@@ -73,7 +74,7 @@ class Reference:
 
     @staticmethod
     def of_tensors(tensors: dict[str, Tensor], values: dict[str, Any]) -> "Reference":
-        """What `tensors` and `values` were taken of, but for its student; there may be other tensors."""
+        """What `tensors` and `values` were taken of, but for its teachers; there may be other tensors."""
         found: list[list[Theta]] = []
         for place in _places():
             thetas: dict[str, Theta] = {}
@@ -99,6 +100,11 @@ def _places() -> Iterator[str]:
 
 def trainings(recipe: Recipe) -> int:
     """How many full-data trainings a recipe's run needs."""
+    return _matched(recipe) + len(recipe.summary.teachers)
+
+
+def _matched(recipe: Recipe) -> int:
+    """How many of them are of the recipe's student."""
     return (recipe.outer.trajectories or TRAJECTORIES) if recipe.outer.objective == "trajectories" else 1
 
 
@@ -110,34 +116,35 @@ def needs_trajectories(recipe: Recipe) -> bool:
 def recipe_reference(
     recipe: Recipe, dataset: Data, device: torch.device | str = "cpu", progress: Progress | None = None
 ) -> Reference:
-    """The full-data training of a recipe's run, and its further ones, with their trajectories if needed.
+    """The full-data training of a recipe's run, its further ones with their trajectories, and its teachers'.
 
     Where trajectories are what is matched, they begin at the first weights of all.
     """
-    seeds = [
-        recipe.seed,
-        *(
-            int(np.random.default_rng([recipe.seed, 5, k]).integers(2**62))
-            for k in range(1, trainings(recipe))
-        ),
-    ]
-    first, *others = [
-        train_reference(
-            dataset,
-            recipe.student,
-            recipe.summary.length,
-            seed,
-            recipe.outer.seen,
-            EventTraining(),
-            KEPT if needs_trajectories(recipe) else 0,
-            recipe.outer.objective == "trajectories",
-            device,
-            progress,
+
+    def train(student: StudentSettings, seed: int, keep: int, from_start: bool) -> Reference:
+        length, seen = recipe.summary.length, recipe.outer.seen
+        return train_reference(
+            dataset, student, length, seed, seen, EventTraining(), keep, from_start, device, progress
         )
-        for seed in seeds
-    ]
-    seconds = first.seconds + sum(one.seconds for one in others)
-    return replace(first, seconds=seconds, others=[one.trajectory for one in others])
+
+    def seed(*of: int) -> int:
+        return int(np.random.default_rng([recipe.seed, *of]).integers(2**62))
+
+    keep, from_start = KEPT if needs_trajectories(recipe) else 0, recipe.outer.objective == "trajectories"
+    seeds = [recipe.seed, *(seed(5, k) for k in range(1, _matched(recipe)))]
+    first, *others = [train(recipe.student, one, keep, from_start) for one in seeds]
+    further = [train(one, seed(6, k), 0, False) for k, one in enumerate(_further(recipe))]
+    return replace(
+        first,
+        seconds=first.seconds + sum(one.seconds for one in (*others, *further)),
+        others=[one.trajectory for one in others],
+        teachers=first.teachers + sum((one.teachers for one in further), ()),
+    )
+
+
+def _further(recipe: Recipe) -> list[StudentSettings]:
+    """The recipe's teachers beside its student."""
+    return [another(recipe.student, name) for name in recipe.summary.teachers]
 
 
 @dataclass(frozen=True)
@@ -168,16 +175,18 @@ class References:
         path = self.path(recipe, dataset)
         if path.exists():
             tensors, words = read_tensors(path, FORMAT, "delete it, and it is trained again")
-            student = make_student(
-                recipe.student, len(dataset.vocabulary), recipe.summary.length, recipe.seed
-            )
-            own = NextEvent(student)
-            weights = {name: tensors[name] for name in own.parameters_of(student)}
             found = Reference.of_tensors(tensors, json.loads(words["values"]))
-            return replace(found, student=own.put(weights), kept=True)
+            teachers = tuple(
+                _put(settings, tensors, f"teacher{k}/", dataset, recipe)
+                for k, settings in enumerate([recipe.student, *_further(recipe)])
+            )
+            return replace(found, teachers=teachers, kept=True)
         found = recipe_reference(recipe, dataset, device, progress)
-        assert found.student is not None
-        weights = NextEvent(found.student).parameters_of(found.student)
+        weights = {
+            f"teacher{k}/{name}": value
+            for k, student in enumerate(found.teachers)
+            for name, value in NextEvent(student).parameters_of(student).items()
+        }
         write_tensors(path, FORMAT, weights | found.tensors, {"values": json.dumps(found.values)})
         return found
 
@@ -185,6 +194,7 @@ class References:
         """Where it is kept: by all that it depends on, and not by what else the recipe says."""
         told = {
             "student": recipe.student.model_dump(mode="json"),
+            "teachers": recipe.summary.teachers,
             "length": recipe.summary.length,
             "seed": recipe.seed,
             "seen": recipe.outer.seen,
@@ -198,6 +208,15 @@ class References:
         }
         words = json.dumps(told, sort_keys=True).encode()
         return self.folder / f"full-{hashlib.sha256(words).hexdigest()[:16]}.safetensors"
+
+
+def _put(
+    settings: StudentSettings, tensors: dict[str, Tensor], place: str, dataset: Data, recipe: Recipe
+) -> Student:
+    """A student with the weights whose names begin with `place`."""
+    loss = NextEvent(make_student(settings, len(dataset.vocabulary), recipe.summary.length, recipe.seed))
+    names = loss.parameters_of(loss.student)
+    return loss.put({name: tensors[f"{place}{name}"] for name in names})
 
 
 def train_reference(
@@ -245,4 +264,4 @@ def train_reference(
     vocabulary = len(dataset.vocabulary)
     fit = train_on_events(dataset.train, settings, vocabulary, length, seed, training, score, device, heard)
     figures = kind.evaluate(fit.student, dataset.valid).means()
-    return Reference(figures, fit.seconds, trajectory, student=fit.student)
+    return Reference(figures, fit.seconds, trajectory, teachers=(fit.student,))

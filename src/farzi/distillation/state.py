@@ -5,7 +5,7 @@ import time
 from functools import cache
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import torch
 
@@ -24,7 +24,6 @@ from farzi.evaluation import kind_of
 from farzi.files import finite_values
 from farzi.provenance import provenance
 from farzi.recipe import Recipe, differences, parse_recipe
-from farzi.students import Student
 from farzi.summary import Folder, Summary
 
 LOST = 10
@@ -82,7 +81,7 @@ class Run:
                 progress.message("such a training was kept: its figures and its seconds count as this run's")
             return found
 
-        start = first_summary(recipe, dataset, lambda: cast(Student, full().student))
+        start = first_summary(recipe, dataset, lambda: full().teachers)
         run = cls(recipe, dataset, progress, start.to(device), full())
         run.started = started
         run.behind = full().seconds if full().kept else 0.0

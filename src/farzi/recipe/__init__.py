@@ -4,6 +4,7 @@ from farzi.recipe.compare import differences
 from farzi.recipe.defaults import LOG_DEFAULTS, TEXT_DEFAULTS, Defaults, with_defaults
 from farzi.recipe.loading import load_recipe, parse_recipe
 from farzi.recipe.models import (
+    TAUGHT,
     DataSettings,
     InnerSettings,
     OuterSettings,
@@ -14,6 +15,7 @@ from farzi.recipe.student import Settings, StudentSettings, another
 
 __all__ = [
     "LOG_DEFAULTS",
+    "TAUGHT",
     "TEXT_DEFAULTS",
     "DataSettings",
     "Defaults",

@@ -93,6 +93,10 @@ class DataSettings(Settings):
     )
 
 
+TAUGHT = ("taught", "taught-alike")
+"""Starts of summaries that give targets."""
+
+
 class SummarySettings(Settings):
     """The size of the summary and what it starts from."""
 
@@ -116,6 +120,11 @@ class SummarySettings(Settings):
         description="what is predicted: the events as they are read, or the same latents by a decoder of "
         "their own, so that what is read can be sharp and what is predicted soft",
     )
+    teachers: tuple[StudentName, ...] = Field(
+        default=(),
+        description="further full-data students, of the same size, whose expectations a start that is taught "
+        "takes the mean of with the student's; for a summary that has no favourite among students",
+    )
     form: Literal["factors", "table", "tucker"] = Field(
         default="factors",
         description="what is learnt: latents and decoder, a table of the logits of all events at all "
@@ -131,6 +140,11 @@ class SummarySettings(Settings):
         ge=1,
         description="rank over positions (tucker); as high as any latents need if left out",
     )
+
+    @property
+    def taught(self) -> bool:
+        """Whether the first targets are what full-data students expect."""
+        return self.targets == "own" and self.start in ("auto", *TAUGHT)
 
     @model_validator(mode="after")
     def _refuse_what_others_have(self) -> "SummarySettings":

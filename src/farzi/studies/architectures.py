@@ -13,7 +13,7 @@ from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import FULL, key_of
 from farzi.studies.telling import counted, first, headline_figures, main_figure, share_of, table
 from farzi.studies.trainings import Measured, OnReal, OnSummary
-from farzi.studies.vary import varied
+from farzi.studies.vary import learnt_with_all, varied
 
 STUDENTS: tuple[StudentName, ...] = ("sasrec", "gru4rec", "fmlprec")
 ALL = "all three"
@@ -29,7 +29,7 @@ def grid(setting: Setting) -> Sequence[Row]:
         rows.append(setting.row(key_of(FULL, name), {"learnt with": FULL, "student": name}, work))
     for learnt in (*STUDENTS, ALL):
         with_one = varied(setting.recipe, {"student.name": STUDENTS[0] if learnt == ALL else learnt})
-        recipe = varied(with_one, {"inner.students": STUDENTS[1:]}) if learnt == ALL else with_one
+        recipe = learnt_with_all(with_one, STUDENTS) if learnt == ALL else with_one
         for name in STUDENTS:
             known = (recipe.student.name, *recipe.inner.students)
             student = another(recipe.student, name)

@@ -1,7 +1,9 @@
 """Model selection: does a summary put students in the order that the full data puts them in?
 
 Each row is a student: an architecture, a width and a learning rate (as a multiple of each training's own). It
-is trained on the full data, on a summary learnt with the recipe's student, and on as many random sequences.
+is trained on the full data, on a summary learnt with the recipe's student, on one learnt with a student of
+each architecture and taught by all of them, and on as many random sequences. At a part of the learning rate
+a training has as many times the steps: on the full data between two measurements, as it ends by itself.
 Kendall's tau (b) compares the orders.
 """
 
@@ -14,45 +16,65 @@ from typing import Any
 import numpy as np
 
 from farzi.baselines import Random
-from farzi.evaluation import Interval, seed_interval
-from farzi.recipe import another
+from farzi.evaluation import Effort, Interval, seed_interval
+from farzi.recipe import InnerSettings, another
 from farzi.recipe.student import StudentName
-from farzi.studies.findings import Chart, Curve, Findings, Point, paragraph
+from farzi.studies.findings import Chart, Curve, Findings, Point, listed, paragraph
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import key_of
 from farzi.studies.telling import counted, interval_of, is_share, main_figure, table, unit
 from farzi.studies.trainings import Beside, Measured, OnReal, OnSummary
+from farzi.studies.vary import learnt_with_all
 
 STUDENTS: tuple[StudentName, ...] = ("sasrec", "gru4rec", "fmlprec")
 WIDTHS = (0.25, 0.5, 1.0)
 """Of the recipe's width."""
 FACTORS = (1 / 3, 1.0, 3.0)
 """Of the learning rate."""
-SETS = ("summary", "random")
+SETS = ("summary", "summary of all", "random")
 
 
 def grid(setting: Setting) -> Sequence[Row]:
     """27 students."""
-    recipe, effort = setting.recipe, setting.effort
+    recipe = setting.recipe
+    of_all = learnt_with_all(recipe, STUDENTS)
     rows = []
     for name in STUDENTS:
         for share in WIDTHS:
             width = max(2, round(share * recipe.student.hidden))
             student = another(recipe.student, name).model_copy(update={"hidden": width, "heads": None})
             for factor in FACTORS:
-                fixed = replace(effort, rates=(factor * effort.training.learning_rate,))
-                inner = recipe.inner.model_copy(update={"learning_rate": factor * recipe.inner.learning_rate})
+                fixed, inner = _effort(factor, setting.effort), _inner(factor, recipe.inner)
                 work = Beside(
                     (
                         ("full", Measured(OnReal(recipe, None, student, fixed))),
                         ("summary", Measured(OnSummary(recipe, student, inner))),
+                        ("summary of all", Measured(OnSummary(of_all, student, inner))),
                         ("random", Measured(OnReal(recipe, Random(), student, fixed))),
                     )
                 )
                 labels = {"student": name, "width": width, "rate": f"x {factor:.2g}"}
                 rows.append(setting.row(key_of(name, width, f"{factor:.2g}"), labels, work))
     return rows
+
+
+def _effort(factor: float, effort: Effort) -> Effort:
+    """Training on real events at so many times the learning rate."""
+    training, longer = effort.training, max(1.0, 1 / factor)
+    return replace(
+        effort,
+        rates=(factor * training.learning_rate,),
+        training=replace(
+            training, steps=round(longer * training.steps), every=round(longer * training.every)
+        ),
+    )
+
+
+def _inner(factor: float, inner: InnerSettings) -> InnerSettings:
+    """Training on a summary at so many times the learning rate."""
+    steps = round(max(1.0, 1 / factor) * inner.steps)
+    return inner.model_copy(update={"learning_rate": factor * inner.learning_rate, "steps": steps})
 
 
 def kendall(first: Sequence[float], second: Sequence[float]) -> float:
@@ -146,8 +168,8 @@ def _chosen(rows: Sequence[Done], main: str, what: str) -> str:
     words = []
     for name in SETS:
         chosen = max(rows, key=lambda done: up * interval_of(done, f"{name}: {what}").mean)
-        words.append(f"the {name} chooses has {100 * up * interval_of(chosen, main).mean / best:.0f} %")
-    return f"On the full data the student that {words[0]} of the best one's {what}, the one that {words[1]}."
+        words.append(f"the {name} {100 * up * interval_of(chosen, main).mean / best:.0f} %")
+    return f"Of the best {what} on the full data, the student has there that is chosen by {listed(words)}."
 
 
 SELECTION = Study(

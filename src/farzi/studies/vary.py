@@ -1,6 +1,6 @@
 """A recipe with some settings changed, by the names that a user writes: `inner.learning_rate`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from farzi.recipe import Recipe
@@ -34,3 +34,10 @@ def varied(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
             here = here.setdefault(group, {})
         here[last] = value
     return Recipe.model_validate(values)
+
+
+def learnt_with_all(recipe: Recipe, students: Sequence[str]) -> Recipe:
+    """The recipe for a summary of all these students: learnt with each, and where it is taught, by each."""
+    others = tuple(name for name in students if name != recipe.student.name)
+    teachers = others if recipe.summary.taught else ()
+    return varied(recipe, {"inner.students": others, "summary.teachers": teachers})

@@ -22,6 +22,7 @@ from farzi.summary.storage import history_text as history_text
 from farzi.summary.summary import Summary as Summary
 from farzi.summary.taught import Taught as Taught
 from farzi.summary.taught import TaughtAlike as TaughtAlike
+from farzi.summary.teachers import Teachers as Teachers
 from farzi.summary.transitions import Transitions as Transitions
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Table",
     "Taught",
     "TaughtAlike",
+    "Teachers",
     "Transitions",
     "Tucker",
     "Whole",

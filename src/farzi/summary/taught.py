@@ -8,10 +8,10 @@ from torch import Tensor
 
 from farzi.data import Sequences
 from farzi.errors import FarziError
-from farzi.students import Student
 from farzi.summary.classes import Classes, OfClasses
 from farzi.summary.start import Size, single
 from farzi.summary.summary import Summary
+from farzi.summary.teachers import Teachers
 
 CHUNK = 2**19
 """Numbers in the expectations that are held at a time: 2 MiB, which stay in a core's cache."""
@@ -19,13 +19,13 @@ CHUNK = 2**19
 
 @dataclass(frozen=True, eq=False)
 class Taught:
-    r"""Real sequences in which events stand as their classes, each to be followed by what a teacher expects.
+    r"""Real sequences in which events stand as their classes, each to be followed by what teachers expect.
 
     What is read is P(event | class), as in `Classes`, and nothing else. What is predicted, by a decoder of
-    its own, are the expectations of a student that was trained on the full data (knowledge distillation,
-    Hinton et al. 2015, arXiv 1503.02531). It is asked about real events drawn of the classes; the mean of its
-    hidden states h over the draws stands for the geometric mean of its expectations softmax(h Eᵀ). A position
-    so tells all that may come next: nothing that happened to be is there to be learnt by heart.
+    its own, are the expectations of students that were trained on the full data (knowledge distillation,
+    Hinton et al. 2015, arXiv 1503.02531). They are asked about real events drawn of the classes; the mean of
+    their hidden states h over the draws stands for the geometric mean of their expectations softmax(h Eᵀ).
+    A position so tells all that may come next: nothing that happened to be is there to be learnt by heart.
 
     First the latents are in three parts: as many as are left for what is predicted, those for what is read,
     and a constant. Then all of them are fitted together to both, by Kullback-Leibler divergence: on Penn
@@ -33,7 +33,7 @@ class Taught:
     before and 77 after (single runs).
 
     Attributes:
-        teacher: trained on the full data, on windows of the summary's length.
+        teachers: trained on the full data, on windows of the summary's length.
         classes: how events are put into classes; with no number named, there are 8 √events.
         reading: share of the latents that are for what is read.
         draws: real events drawn at each position.
@@ -41,7 +41,7 @@ class Taught:
         batch: positions in a step of it.
     """
 
-    teacher: Student
+    teachers: Teachers
     classes: Classes = field(default_factory=Classes)
     reading: float = 0.25
     draws: int = 32
@@ -59,7 +59,7 @@ class Taught:
         codes, decoder = self.classes.factors(np.eye(len(of.transitions)), reading + 1, rng)
         hidden = self._expected(of, rng)
         counts = np.bincount(log.items, minlength=size.vocabulary)
-        predicted, targets = _factors(hidden.flatten(0, 1), self._table(), single(counts), rank)
+        predicted, targets = _factors(hidden.flatten(0, 1), self.teachers.table, single(counts), rank)
         latents = torch.zeros(size.sequences, size.length, size.dim)
         latents[:, 1:, : predicted.shape[1]] = predicted.unflatten(0, hidden.shape[:2])
         latents[:, :, rank:] = single(codes)[torch.from_numpy(of.rows)]
@@ -74,13 +74,11 @@ class Taught:
         """Where events are of which those near each other are a class; None: by their company."""
         return None
 
-    @torch.no_grad()
     def _expected(self, of: OfClasses, rng: np.random.Generator) -> Tensor:
         """Mean hidden states at all positions but the last, (sequences, length - 1, width)."""
         total = torch.zeros(())
         for _ in range(self.draws):
-            events = torch.from_numpy(of.draw(rng)[:, :-1]).to(self.teacher.device)
-            total = total + self.teacher.hidden(self.teacher.embed(events)).cpu()
+            total = total + self.teachers.hidden(torch.from_numpy(of.draw(rng)[:, :-1]))
         return total / self.draws
 
     def _fit(self, parts: list[Tensor], of: OfClasses, hidden: Tensor, rng: np.random.Generator) -> None:
@@ -92,7 +90,7 @@ class Taught:
         slopes = [torch.zeros_like(part) for part in parts]
         for part, slope in zip(parts, slopes):
             part.grad = slope
-        table, class_of = self._table()[1:], torch.from_numpy(of.class_of)[1:]  # padding aside
+        table, class_of = self.teachers.table[1:], torch.from_numpy(of.class_of)[1:]  # padding aside
         shares, rows = single(of.log_shares)[1:].exp(), torch.from_numpy(of.rows)
         adam = torch.optim.Adam(parts, lr=0.02)
         sequences, length = rows.shape
@@ -120,21 +118,18 @@ class Taught:
         for part in parts:
             part.grad = None
 
-    def _table(self) -> Tensor:
-        return self.teacher.output_table.detach().cpu()
-
 
 @dataclass(frozen=True, eq=False)
 class TaughtAlike(Taught):
-    """As `Taught`, with classes of events that the teacher reads alike: whose embeddings are near each other.
+    """As `Taught`, with classes of events that the teachers read alike: whose embeddings are near each other.
 
     For large vocabularies, most of whose events are rare: the company that such ones are seen in is a handful
-    of others, and the teacher has made more of it. All of Penn Treebank in 400 x 50 trained a Transformer of
-    width 32 to perplexity 195 by company and to 183 so, MovieLens-100k a SASRec slightly worse.
+    of others, and the teachers have made more of it. All of Penn Treebank in 400 x 50 trained a Transformer
+    of width 32 to perplexity 195 by company and to 183 so, MovieLens-100k a SASRec slightly worse.
     """
 
     def _points(self) -> np.ndarray | None:
-        return self.teacher.embedding.detach().cpu().double().numpy()
+        return self.teachers.points.double().numpy()
 
 
 def _factors(hidden: Tensor, table: Tensor, counts: Tensor, rank: int) -> tuple[Tensor, Tensor]:
