@@ -316,6 +316,14 @@ def test_a_summary_is_taught_by_further_students(tiny: Dataset, recipe: Recipe, 
     assert heard.messages[0] == "training 3 students on the full data, to measure against"
 
 
+def test_a_start_is_made_of_so_many_classes(tiny: Dataset, recipe: Recipe):
+    few = change(recipe, "summary", targets="own", start="classes", classes=2)
+    events = first_summary(few, tiny).events().flatten(0, 1).double()
+    assert torch.linalg.matrix_rank(events - events.mean(0), atol=1e-2) <= 1
+    with pytest.raises(FarziError, match=r"^--classes 2: a start from transitions has none; leave it out$"):
+        first_summary(change(few, "summary", start="transitions"), tiny)
+
+
 def test_teachers_go_with_a_start_that_is_taught(tiny: Dataset, recipe: Recipe, tmp_path: Path):
     for changed in ({"targets": "events"}, {"targets": "own", "start": "classes"}):
         with pytest.raises(FarziError, match=r"^--teachers give targets: --targets own and a start that is"):

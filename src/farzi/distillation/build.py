@@ -41,14 +41,16 @@ from farzi.training import NextEvent, make_student
 AskTeachers = Callable[[], tuple[Student, ...]]
 """Gives students that were trained on the full data."""
 
-STARTS: Mapping[str, Callable[[AskTeachers], Start]] = {
-    "transitions": lambda ask: Transitions(),
-    "classes": lambda ask: Classes(),
-    "taught": lambda ask: Taught(Teachers(ask())),
-    "taught-alike": lambda ask: TaughtAlike(Teachers(ask())),
-    "random": lambda ask: Gaussian(),
+STARTS: Mapping[str, Callable[[AskTeachers, Classes], Start]] = {
+    "transitions": lambda ask, classes: Transitions(),
+    "classes": lambda ask, classes: classes,
+    "taught": lambda ask, classes: Taught(Teachers(ask()), classes),
+    "taught-alike": lambda ask, classes: TaughtAlike(Teachers(ask()), classes),
+    "random": lambda ask, classes: Gaussian(),
 }
 """By the names that a recipe uses."""
+
+CLASSLESS = ("transitions", "random")
 
 
 def first_summary(recipe: Recipe, dataset: Data, teachers: AskTeachers | None = None) -> Summary:
@@ -61,7 +63,7 @@ def first_summary(recipe: Recipe, dataset: Data, teachers: AskTeachers | None = 
             right size and with the wrong targets.
 
     Raises:
-        FarziError: the log is too small for it.
+        FarziError: the log is too small for it, or it has no classes to be so many.
     """
     if dataset.train.lengths.max() < 2:
         raise FarziError(
@@ -77,9 +79,12 @@ def first_summary(recipe: Recipe, dataset: Data, teachers: AskTeachers | None = 
         asked.temperature,
         own_targets=asked.targets == "own",
     )
-    make = STARTS[_named_start(recipe, dataset)]
+    named = _named_start(recipe, dataset)
+    if asked.classes is not None and named in CLASSLESS:
+        raise FarziError(f"--classes {asked.classes}: a start from {named} has none; leave it out")
     fresh = _student(recipe, dataset, recipe.student).student
-    start = make(teachers or (lambda: (fresh,)))(size, dataset.train, np.random.default_rng([recipe.seed, 0]))
+    make = STARTS[named](teachers or (lambda: (fresh,)), Classes(asked.classes))
+    start = make(size, dataset.train, np.random.default_rng([recipe.seed, 0]))
     if size.own_targets and start.targets is None:
         start = dataclasses.replace(start, targets=start.decoder.clone())
     form = form_of(recipe)

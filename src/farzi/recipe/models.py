@@ -115,6 +115,12 @@ class SummarySettings(Settings):
         "classes that it reads alike), or random; where targets are their own auto takes taught for logs and "
         "taught-alike for texts, else transitions and classes",
     )
+    classes: int | None = Field(
+        default=None,
+        ge=1,
+        description="classes of events that the start is made of (classes, taught, taught-alike): many tell "
+        "more, few are learnt from fewer events; 2 √events, where taught 8 √events, if left out",
+    )
     targets: Literal["events", "own"] = Field(
         default="events",
         description="what is predicted: the events as they are read, or the same latents by a decoder of "
