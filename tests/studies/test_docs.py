@@ -2,14 +2,22 @@
 
 from pathlib import Path
 
-from farzi.studies import STUDIES
+from farzi.studies import STUDIES, Setting
+from farzi.studies.base import base_recipe
 
 PAGE = Path(__file__).parents[2] / "docs" / "studies.md"
 
 
 def test_every_study_has_its_line():
-    lines = {
-        line.split("|")[1].strip(): line for line in PAGE.read_text().splitlines() if line.startswith("| `")
-    }
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in PAGE.read_text().splitlines()
+        if line.startswith("| `")
+    ]
+    told = {cells[0]: cells[1:4] for cells in lines}
     for study in STUDIES.values():
-        assert study.question in lines[f"`{study.name}`"]
+        rows = study.grid(Setting(base_recipe(study.source), study.seeds, study.summaries))
+        distilled = {
+            (ask, number) for row in rows for ask in row.work.demand.distil for number in range(row.summaries)
+        }
+        assert told[f"`{study.name}`"] == [study.question, str(len(rows)), str(len(distilled))]

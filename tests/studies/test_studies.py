@@ -15,9 +15,11 @@ from farzi.evaluation import Effort
 from farzi.recipe import DataSettings, Recipe
 from farzi.report import markdown
 from farzi.report.charts import plot_charts
-from farzi.studies import STUDIES, Bench, Done, Row, Setting, Study, base_recipe, limits, measure
+from farzi.studies import STUDIES, Bench, Done, Row, Setting, Study, base_recipe, limits, measure, price
 from farzi.studies.made import MadeLog
+from farzi.studies.price import planned
 from farzi.studies.study import same_values
+from farzi.studies.vary import varied
 from farzi.training import EventTraining
 
 QUICK = Effort(rates=(0.01,), training=EventTraining(steps=4, every=2))
@@ -141,6 +143,15 @@ def test_a_row_can_be_done(name: str, key: str, figures: tuple[str, ...], quick:
     assert done.failure == ""
     assert set(figures) <= set(done.figures)
     assert all(len(values) == 1 for values in done.figures.values())
+
+
+def test_a_summary_of_all_students_has_its_price(quick: Recipe, tmp_path: Path):
+    own = varied(quick, {"summary.targets": "own", "summary.classes": 4})
+    row = STUDIES["model-selection"].grid(setting_of(own))[0]
+    cost = price([row], Bench(tmp_path))
+    assert cost.distillations == len(row.work.demand.distil) == 2
+    assert cost.trainings == len(row.work.demand.real) + 1 + 3, "one teacher, and three"
+    assert all(planned(ask, Bench(tmp_path)).seconds_reference_step > 0 for ask in row.work.demand.distil)
 
 
 def test_a_made_log_is_done_under_its_own_data(

@@ -181,18 +181,21 @@ def _rehearsed(
 ) -> tuple[Episode, int]:
     """An episode of the recipe's own student, and the inner steps that a run takes undifferentiated.
 
-    The draws are the run's own; of a long run those of the first `REHEARSED` steps stand for all.
+    The draws are the run's own, and those after it where none of its own is that student's; of a long run
+    those of the first `REHEARSED` steps stand for all.
     """
     still = _Still(**{part.name: getattr(loop, part.name) for part in fields(loop)})
-    steps, found = min(outer_steps, REHEARSED), None
-    for step in range(steps):
+    steps, step, taken, found = min(outer_steps, REHEARSED), 0, 0, None
+    while step < steps or found is None:
         episode = objective.draw(step, summary, still)
-        if found is None or found.inner != objective.group.inner:
+        if found is None and episode.inner == objective.group.inner:
             found = episode
         age = (0 if episode.state is None else episode.state.step) + len(episode.batches)
         episode.put(Point(episode.theta, State(age, ()), episode.born))
-    assert found is not None
-    return found, round(sum(still.taken) * outer_steps / steps)
+        step += 1
+        if step == steps:
+            taken = sum(still.taken)
+    return found, round(taken * outer_steps / steps)
 
 
 def _outside(recipe: Recipe, start: Summary, loop: InnerLoop, episode: Episode, theta: Theta) -> None:
