@@ -11,6 +11,7 @@ import pytest
 
 from farzi.data import complete
 from farzi.distillation import reference
+from farzi.distillation.contradictions import refuse_contradictions
 from farzi.evaluation import Effort
 from farzi.recipe import DataSettings, Recipe
 from farzi.report import markdown
@@ -143,6 +144,19 @@ def test_a_row_can_be_done(name: str, key: str, figures: tuple[str, ...], quick:
     assert done.failure == ""
     assert set(figures) <= set(done.figures)
     assert all(len(values) == 1 for values in done.figures.values())
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
+def test_no_row_contradicts_itself(study: Study):
+    """Whatever recipe it varies: one that is taught by several, and of so many classes, too."""
+    base = base_recipe(study.source)
+    for changed in ({}, {"summary.teachers": ("gru4rec",), "summary.classes": 50}):
+        for row in study.grid(Setting(varied(base, changed))):
+            for ask in row.work.demand.distil:
+                refuse_contradictions(ask.recipe)
+                summary = ask.recipe.summary
+                of_classes = summary.taught or summary.start == "classes"
+                assert of_classes or summary.classes is None
 
 
 def test_a_summary_of_all_students_has_its_price(quick: Recipe, tmp_path: Path):

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from farzi.evaluation import Interval
 from farzi.evaluation.transfer import trainings_of_others
 from farzi.recipe import another
-from farzi.recipe.student import StudentName
 from farzi.studies.findings import Chart, Curve, Findings, Line, Point, Table, listed
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import FULL, key_of
 from farzi.studies.telling import counted, first, headline_figures, main_figure, share_of, table
 from farzi.studies.trainings import Measured, OnReal, OnSummary
-from farzi.studies.vary import learnt_with_all, varied
+from farzi.studies.vary import KINDS, learnt_with_all, varied
 
-STUDENTS: tuple[StudentName, ...] = ("sasrec", "gru4rec", "fmlprec")
 ALL = "all three"
 NOTHING = Interval(math.nan, math.nan, math.nan)
 
@@ -23,14 +21,14 @@ NOTHING = Interval(math.nan, math.nan, math.nan)
 def grid(setting: Setting) -> Sequence[Row]:
     """For each student its training on the full data and on the summaries learnt with each, and with all."""
     rows = []
-    for name in STUDENTS:
+    for name in KINDS:
         own = another(setting.recipe.student, name)
         work = Measured(OnReal(setting.recipe, student=own, effort=setting.effort))
         rows.append(setting.row(key_of(FULL, name), {"learnt with": FULL, "student": name}, work))
-    for learnt in (*STUDENTS, ALL):
-        with_one = varied(setting.recipe, {"student.name": STUDENTS[0] if learnt == ALL else learnt})
-        recipe = learnt_with_all(with_one, STUDENTS) if learnt == ALL else with_one
-        for name in STUDENTS:
+    for learnt in (*KINDS, ALL):
+        with_one = varied(setting.recipe, {"student.name": KINDS[0] if learnt == ALL else learnt})
+        recipe = learnt_with_all(with_one, KINDS) if learnt == ALL else with_one
+        for name in KINDS:
             known = (recipe.student.name, *recipe.inner.students)
             student = another(recipe.student, name)
             others = trainings_of_others(recipe.inner, recipe.summary.sequences)
@@ -47,9 +45,9 @@ def tell(rows: Sequence[Done]) -> Findings:
     """The 4 x 3 table of shares of the same student's figure on the full data, then all figures."""
     main = main_figure(rows)
     lines, curves, off, joint = [], [], [], []
-    for learnt in (*STUDENTS, ALL):
+    for learnt in (*KINDS, ALL):
         cells, points = [], []
-        for name in STUDENTS:
+        for name in KINDS:
             done = first(rows, **{"learnt with": learnt, "student": name})
             whole = first(rows, **{"learnt with": FULL, "student": name})
             share = NOTHING if done is None or whole is None else share_of(done, whole, main)
@@ -65,7 +63,7 @@ def tell(rows: Sequence[Done]) -> Findings:
         lines.append(Line((learnt, *cells)))
         if points:
             curves.append(Curve(f"learnt with {learnt}", tuple(points)))
-    heads = ("learnt with", *(f"{name} trained" for name in STUDENTS))
+    heads = ("learnt with", *(f"{name} trained" for name in KINDS))
     shares = Table(heads, tuple(lines), 1, f"{main} as a share of the same student's on the full data")
     whole_table = table(
         rows, ("learnt with", "student"), (*headline_figures(rows), "learning rate"), None, "All"

@@ -27,13 +27,13 @@ from farzi.studies.telling import (
     unit,
 )
 from farzi.studies.trainings import Measured, OnReal, OnSummary
-from farzi.studies.vary import varied
+from farzi.studies.vary import UNTAUGHT, varied
 
 FARZI, START = "farzi", "its start alone"
 
 EVENTS: Mapping[str, Any] = {
     "summary.dim": 8,
-    "summary.targets": "events",
+    **UNTAUGHT,
     "inner.optimizer": "adam",
     "inner.learning_rate": 0.02,
     "inner.cooldown": 0.0,

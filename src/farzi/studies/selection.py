@@ -18,16 +18,14 @@ import numpy as np
 from farzi.baselines import Random
 from farzi.evaluation import Effort, Interval, seed_interval
 from farzi.recipe import InnerSettings, another
-from farzi.recipe.student import StudentName
 from farzi.studies.findings import Chart, Curve, Findings, Point, listed, paragraph
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import key_of
 from farzi.studies.telling import counted, interval_of, is_share, main_figure, table, unit
 from farzi.studies.trainings import Beside, Measured, OnReal, OnSummary
-from farzi.studies.vary import learnt_with_all
+from farzi.studies.vary import KINDS, learnt_with_all
 
-STUDENTS: tuple[StudentName, ...] = ("sasrec", "gru4rec", "fmlprec")
 WIDTHS = (0.25, 0.5, 1.0)
 """Of the recipe's width."""
 FACTORS = (1 / 3, 1.0, 3.0)
@@ -38,9 +36,9 @@ SETS = ("summary", "summary of all", "random")
 def grid(setting: Setting) -> Sequence[Row]:
     """27 students."""
     recipe = setting.recipe
-    of_all = learnt_with_all(recipe, STUDENTS)
+    of_all = learnt_with_all(recipe, KINDS)
     rows = []
-    for name in STUDENTS:
+    for name in KINDS:
         for share in WIDTHS:
             width = max(2, round(share * recipe.student.hidden))
             student = another(recipe.student, name).model_copy(update={"hidden": width, "heads": None})

@@ -1,9 +1,12 @@
 """What a summary starts from, before and after it is learnt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from farzi.recipe import TAUGHT
+from farzi.recipe.student import StudentName
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import Sweep, distilled_row, full_row, key_of
+from farzi.studies.vary import KINDS, UNTAUGHT
 
 STARTS = ("transitions", "classes", "random")
 OWN = ("taught", "taught-alike", "transitions")
@@ -11,16 +14,30 @@ OWN = ("taught", "taught-alike", "transitions")
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """The full data, a summary learnt from each start, and those with targets of their own."""
+    """The full data, a summary learnt from each start, those with targets of their own, and more teachers."""
     rows = [full_row(setting)]
     for name in STARTS:
-        changed = {"summary.start": name, "summary.targets": "events"}
+        changed = {**UNTAUGHT, "summary.start": name}
         rows.append(distilled_row(setting, key_of("start", name), {"start": name}, changed))
     for name in OWN:
         what = {"start": f"{name}, own targets"}
-        changed = {"summary.start": name, "summary.targets": "own"}
+        classes = setting.recipe.summary.classes if name in TAUGHT else None
+        changed = {"summary.start": name, "summary.targets": "own", "summary.teachers": ()}
+        changed["summary.classes"] = classes
         rows.append(distilled_row(setting, key_of("start", f"{name}-own"), what, changed))
+    for many, teachers in _teachers(setting.recipe.student.name).items():
+        what = {"start": f"taught by {many}"}
+        changed = {"summary.start": "auto", "summary.targets": "own", "summary.teachers": teachers}
+        rows.append(distilled_row(setting, key_of("taught-by", many.replace(" ", "-")), what, changed))
     return rows
+
+
+def _teachers(student: StudentName) -> Mapping[str, tuple[StudentName, ...]]:
+    """Further teachers, by how many there are with the student."""
+    found: dict[str, tuple[StudentName, ...]] = {"three": (student, student)}
+    if student in KINDS:
+        found["three kinds"] = tuple(name for name in KINDS if name != student)
+    return found
 
 
 START = Study(

@@ -26,7 +26,7 @@ from farzi.studies.telling import (
     unit,
 )
 from farzi.studies.trainings import Measured, OnSummary
-from farzi.studies.vary import varied
+from farzi.studies.vary import UNTAUGHT, varied
 
 STEPS = (20, 50, 100, 200)
 WINDOWS = (1, 5, 10, 20, 40)
@@ -78,7 +78,7 @@ def grid(setting: Setting) -> Sequence[Row]:
     rows += [
         _row(setting, "gradient", name, {**adam, "inner.gradient": name}) for name in ("exact", "algorithm-1")
     ]
-    started = varied(recipe, {**adam, "summary.targets": "events"})  # there is no teacher to be asked
+    started = varied(recipe, {**adam, **UNTAUGHT})  # there is no teacher to be asked
     rows += [
         setting.row(key_of("algorithm-1", steps), {"through": steps}, AlgorithmOne(started, steps))
         for steps in THROUGH

@@ -5,7 +5,13 @@ from typing import Any
 
 from farzi.recipe import Recipe
 from farzi.recipe.models import WITH_OPTIMIZER
-from farzi.recipe.student import renamed
+from farzi.recipe.student import StudentName, renamed
+
+KINDS: tuple[StudentName, ...] = ("sasrec", "gru4rec", "fmlprec")
+"""Students of logs, one of each kind."""
+
+UNTAUGHT: Mapping[str, Any] = {"summary.targets": "events", "summary.teachers": (), "summary.classes": None}
+"""Settings of a summary whose events are what is predicted, whatever it was taught by before."""
 
 
 def varied(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
