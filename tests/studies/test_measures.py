@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import f_oneway
 
 from farzi.data import Dataset, Holdout
 from farzi.evaluation import evaluate
@@ -14,7 +15,7 @@ from farzi.students import build_student
 from farzi.studies.costs import break_even
 from farzi.studies.made import FOLLOWS, MadeLog
 from farzi.studies.measures import ByGroup, Gap, OnHeldOut, group_names, trained_on
-from farzi.studies.selection import agreement, kendall, rank_correlation
+from farzi.studies.selection import agreement, kendall, rank_correlation, reliability, tau_of
 from farzi.studies.telling import best_sentence, cell, first, interval_of, level_of, share_of, table
 
 
@@ -111,6 +112,20 @@ def test_the_full_data_agrees_with_itself_as_far_as_its_repetitions_do(done):
     rows = [done(f"s{k}", {}, a=[k, k, -k]) for k in range(4)]
     assert agreement(rows, "a") == pytest.approx((1 - 1 - 1) / 3)
     assert math.isnan(agreement([done(f"s{k}", {}, a=[k]) for k in range(4)], "a"))
+
+
+def test_reliability_is_one_less_the_share_of_noise_in_the_analysis_of_variance(done):
+    values = np.random.default_rng(0).normal(size=(6, 4)) + np.arange(6)[:, None]
+    rows = [done(f"s{k}", {}, a=list(one)) for k, one in enumerate(values)]
+    assert reliability(rows, "a") == pytest.approx(1 - 1 / f_oneway(*values).statistic)
+    same = [done(f"s{k}", {}, a=[0.0, 1.0 + k / 9]) for k in range(4)]
+    assert reliability(same, "a") == 0.0
+    assert math.isnan(reliability([done(f"s{k}", {}, a=[k]) for k in range(4)], "a"))
+
+
+def test_tau_of_a_correlation_is_that_of_normal_figures():
+    draws = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 20_000)
+    assert tau_of(0.8) == pytest.approx(kendall(*draws.T), abs=0.01)
 
 
 def test_a_share_of_the_full_data_has_both_intervals(done):

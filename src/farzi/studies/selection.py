@@ -18,11 +18,20 @@ import numpy as np
 from farzi.baselines import Random
 from farzi.evaluation import Effort, Interval, seed_interval
 from farzi.recipe import InnerSettings, another
-from farzi.studies.findings import Chart, Curve, Findings, Point, listed, paragraph
+from farzi.studies.findings import Chart, Curve, Findings, Line, Point, Table, listed, paragraph
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import key_of
-from farzi.studies.telling import counted, interval_of, is_share, main_figure, table, unit
+from farzi.studies.telling import (
+    counted,
+    figures_of,
+    headline_figures,
+    interval_of,
+    is_share,
+    main_figure,
+    table,
+    unit,
+)
 from farzi.studies.trainings import Beside, Measured, OnReal, OnSummary
 from farzi.studies.vary import KINDS, learnt_with_all
 
@@ -105,6 +114,26 @@ def agreement(rows: Sequence[Done], figure: str) -> float:
     return float(np.mean(taus)) if taus else math.nan
 
 
+def reliability(rows: Sequence[Done], figure: str) -> float:
+    """How far the means over repetitions would correlate with those of as many others (Pearson); nan where
+    there is one repetition only or one row.
+
+    The intraclass correlation ICC(1, k) of Shrout and Fleiss, Psychological Bulletin 86 (1979): students' own
+    variance as a share of that of their means, 0 where their means differ no more than by noise.
+    """
+    values = [figures_of(done, figure) for done in rows]
+    if len(values) < 2 or min(map(len, values)) < 2:
+        return math.nan
+    noise = float(np.mean([one.var(ddof=1) / len(one) for one in values]))
+    spread = float(np.var([one.mean() for one in values], ddof=1))
+    return max(0.0, 1 - noise / spread) if spread > 0 else math.nan
+
+
+def tau_of(correlation: float) -> float:
+    """Kendall's tau of two normal figures with a Pearson correlation (Greiner's relation): 2/π arcsin r."""
+    return 2 / math.pi * math.asin(correlation)
+
+
 def _repetitions(rows: Sequence[Done], *figures: str) -> int:
     return min((len(done.figures[name]) for done in rows for name in figures), default=0)
 
@@ -136,7 +165,20 @@ def tell(rows: Sequence[Done]) -> Findings:
                   curves, "dots")  # fmt: skip
     said = [_said(known, main, f"{name}: {what}", name) for name in SETS]
     said += [_agreed(known, main), _chosen(known, main, what), counted(rows)]
-    return Findings((shown,), (chart,), paragraph(said))
+    return Findings((shown, _orders(known)), (chart,), paragraph(said))
+
+
+def _orders(rows: Sequence[Done]) -> Table:
+    """Each small set's tau with the full data by each figure, and what noise would leave of a perfect one."""
+    lines = []
+    for main in headline_figures(rows, "full: "):
+        what = main.removeprefix("full: ")
+        taus = [rank_correlation(rows, main, f"{name}: {what}")[0] for name in SETS]
+        means = reliability(rows, main)
+        ceilings = [tau_of(means), tau_of(math.sqrt(means))]
+        lines.append(Line((what, *("–" if math.isnan(tau) else f"{tau:.2f}" for tau in (*taus, *ceilings)))))
+    columns = ("by", *SETS, "as many trainings on the full data", "a set without fault")
+    return Table(columns, tuple(lines), title="Kendall's tau with the full data")
 
 
 def _dot(done: Done, x: str, y: str, scale: float) -> Point:
@@ -153,10 +195,15 @@ def _said(rows: Sequence[Done], one: str, other: str, name: str) -> str:
 
 
 def _agreed(rows: Sequence[Done], main: str) -> str:
-    tau = agreement(rows, main)
-    if math.isnan(tau):
+    single, means = agreement(rows, main), reliability(rows, main)
+    if math.isnan(single) or math.isnan(means):
         return ""
-    return f"Two single trainings on the full data itself agree on the order by {tau:.2f}."
+    many = _repetitions(rows, main)
+    return (
+        f"The order on the full data is uncertain itself: two single trainings there agree by {single:.2f}, "
+        f"the means of {many} and of {many} others would by {tau_of(means):.2f}, and a small set without any "
+        f"fault would reach {tau_of(math.sqrt(means)):.2f}."
+    )
 
 
 def _chosen(rows: Sequence[Done], main: str, what: str) -> str:
