@@ -76,7 +76,9 @@ def test_a_shared_name_gets_its_group_and_a_unique_one_does_not():
 def _told(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "none" if value in (None, ()) else str(value)
+    if isinstance(value, tuple):
+        return ",".join(value) or "none"
+    return "none" if value is None else str(value)
 
 
 def test_the_help_is_the_models_and_the_default_what_a_command_takes():
@@ -204,6 +206,17 @@ def test_a_command_may_offer_some_groups_only():
     assert "data__user" in names
     assert "student__hidden" not in names
     assert "seed" not in names
+
+
+def test_a_list_may_be_empty(parse: Callable[..., Recipe]):
+    assert parse("--teachers", "same, gru4rec").summary.teachers == ("same", "gru4rec")
+    assert parse("--teachers", "").summary.teachers == ()
+
+
+def test_teachers_are_a_default_of_starts_that_are_taught_only(parse: Callable[..., Recipe]):
+    assert parse().summary.teachers == parse("--start", "taught-alike").summary.teachers == ("same", "same")
+    for given in (("--start", "classes"), ("--targets", "events"), ("--form", "table")):
+        assert parse(*given).summary.teachers == ()
 
 
 def test_a_text_has_defaults_of_its_own(tmp_path: Path):

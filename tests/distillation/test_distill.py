@@ -298,7 +298,7 @@ def same_weights(some: Sequence[Student], others: Sequence[Student]) -> bool:
 
 def test_a_summary_is_taught_by_further_students(tiny: Dataset, recipe: Recipe, tmp_path: Path):
     alone = change(recipe, "summary", targets="own", start="taught")
-    taught = change(alone, "summary", teachers=("gru4rec", "sasrec"))
+    taught = change(alone, "summary", teachers=("gru4rec", "same"))
     kept = References(tmp_path)
     one, first, again = kept(alone, tiny), kept(taught, tiny), kept(taught, tiny)
     assert [type(student).__name__ for student in first.teachers] == ["SASRec", "GRU4Rec", "SASRec"]

@@ -128,13 +128,15 @@ def recipe_options(*parts: str) -> Callable[[Callable[..., Any]], Callable[..., 
 
 
 class Commas(click.ParamType):
-    """A list with commas in between; what its parts may be is the setting's business."""
+    """A list with commas in between, or nothing for none; what its parts may be is the setting's business."""
 
     name = "list"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """A tuple of words."""
-        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",")) if value.strip() else ()
 
 
 class Device(click.ParamType):
@@ -233,7 +235,9 @@ def _default(path: Keys, field: FieldInfo) -> str | None:
         value = defaults.get(_group(path), {}).get(path[-1], field.default)
         if isinstance(value, bool):
             return "yes" if value else "no"
-        return None if value in (None, ()) else str(value)
+        if isinstance(value, tuple):
+            return ",".join(value) or None
+        return None if value is None else str(value)
 
     log, text = shown(LOG_DEFAULTS), shown(TEXT_DEFAULTS)
     return log if log == text else f"{log or 'none'}; of a text {text or 'none'}"

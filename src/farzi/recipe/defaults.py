@@ -1,21 +1,22 @@
 """What a log or a text is distilled with where nothing is said.
 
 The defaults of the models are plain ones, of the paper's kind: they suit any optimizer, form and student. Far
-less work does as well with what docs/decisions/0011-language.md, 0012-cooled-windows.md and
-0015-targets-of-their-own.md found, with the figures behind each of these.
+less work does as well with what docs/decisions/0011-language.md, 0012-cooled-windows.md,
+0015-targets-of-their-own.md and 0016-several-teachers.md found, with the figures behind each of these.
 """
 
 from collections.abc import Mapping
 from typing import Any, cast
 
-from farzi.recipe.models import WITH_OPTIMIZER
+from farzi.recipe.models import TAUGHT, WITH_OPTIMIZER
 
 Defaults = Mapping[str, Mapping[str, Any]]
 """Settings by group, as in a recipe's YAML."""
 
 LOG_DEFAULTS: Defaults = {
-    # What is read can then be sharp and what is predicted soft: nothing is left to be learnt by heart.
-    "summary": {"sequences": 100, "dim": 16, "targets": "own"},
+    # What is read can then be sharp and what is predicted soft: nothing is left to be learnt by heart. What
+    # one training expects has its own noise in it, what three expect has less.
+    "summary": {"sequences": 100, "dim": 16, "targets": "own", "teachers": ("same", "same")},
     # Without the cooldown two metagradients have nothing in common. A larger pool lets students see the
     # summary change, which flatters it.
     "inner": {
@@ -57,16 +58,23 @@ def with_defaults(settings: Mapping[str, Any], defaults: Defaults) -> dict[str, 
     """Settings by group, with `LOG_DEFAULTS` or `TEXT_DEFAULTS` for what they leave out.
 
     Where they name another optimizer, what goes with AdamW is not among them; where the summary is a table,
-    targets of its own are not.
+    targets of its own are not, and where its start is not taught, teachers are not.
     """
     below = {group: dict(values) for group, values in defaults.items()}
-    inner = below["inner"]
-    if settings.get("summary", {}).get("form") == "table":
+    inner, summary = below["inner"], settings.get("summary", {})
+    if summary.get("form") == "table":
         below["summary"].pop("targets")
+    if not _taught(_over(below["summary"], summary)):
+        below["summary"].pop("teachers", None)
     if settings.get("inner", {}).get("optimizer", inner["optimizer"]) != inner["optimizer"]:
         for name in WITH_OPTIMIZER:
             inner.pop(name, None)
     return _over(below, settings)
+
+
+def _taught(summary: Mapping[str, Any]) -> bool:
+    """As `SummarySettings.taught`, of settings that are not complete."""
+    return summary.get("targets") == "own" and summary.get("start", "auto") in ("auto", *TAUGHT)
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from farzi.files import write_text_atomic
 from farzi.recipe.dialect import dump
-from farzi.recipe.student import Settings, StudentName, StudentSettings, refuse_what_others_have
+from farzi.recipe.student import Settings, StudentName, StudentSettings, TeacherName, refuse_what_others_have
 
 
 class DataSettings(Settings):
@@ -126,10 +126,11 @@ class SummarySettings(Settings):
         description="what is predicted: the events as they are read, or the same latents by a decoder of "
         "their own, so that what is read can be sharp and what is predicted soft",
     )
-    teachers: tuple[StudentName, ...] = Field(
+    teachers: tuple[TeacherName, ...] = Field(
         default=(),
         description="further full-data students, of the same size, whose expectations a start that is taught "
-        "takes the mean of with the student's; for a summary that has no favourite among students",
+        "takes the mean of with the student's: same for another training of the student itself, others for "
+        "a summary that has no favourite among them; '' for none",
     )
     form: Literal["factors", "table", "tucker"] = Field(
         default="factors",

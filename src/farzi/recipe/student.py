@@ -14,6 +14,9 @@ class Settings(BaseModel):
 
 StudentName = Literal["sasrec", "gru4rec", "fmlprec", "transformer", "gru", "lstm"]
 
+TeacherName = Literal["same", "sasrec", "gru4rec", "fmlprec", "transformer", "gru", "lstm"]
+"""A student's name, or `same`: of the recipe's own student, whichever that is."""
+
 OWN: Mapping[str, tuple[str, ...]] = {"heads": ("sasrec", "transformer")}
 """Settings that only some students have, and which ones; None, the default, leaves them to the student."""
 
@@ -53,7 +56,11 @@ def renamed(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def another(settings: StudentSettings, name: str) -> StudentSettings:
-    """A student of that name, else of the same settings; raises pydantic.ValidationError if there is none."""
-    if name == settings.name:
+    """A student of that name, or the `same` one; else of the same settings.
+
+    Raises:
+        pydantic.ValidationError: it cannot have them.
+    """
+    if name in (settings.name, "same"):
         return settings
     return StudentSettings.model_validate(renamed(settings.model_dump(), name))
