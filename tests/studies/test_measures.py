@@ -146,6 +146,8 @@ def test_cells_read_as_people_expect(done):
     assert cell(row, "distil seconds") == "301"
     assert cell(row, "norm") == "0.0123"
     assert cell(row, "missing") == "–"
+    same = done("b", {}, **{"validation": [0.1, 0.1, 0.1]})
+    assert cell(same, "validation", whole) == "10.0"
     shown = table([whole, row], ("d",), ("HR@10", "missing", "norm"), whole)
     assert shown.columns == ("d", "HR@10", "norm")
     assert shown.lines[0].cells == ("–", "22.0 ±25.4", "–")

@@ -56,9 +56,9 @@ def cell(done: Done, name: str, whole: Done | None = None) -> str:
     if math.isnan(mean):
         return "–"
     text = number(name, mean)
-    if len(figures_of(done, name)) > 1 and mean != low:
+    if np.ptp(figures_of(done, name)) > 0:
         text += f" ±{number(name, mean - low)}"
-    if whole is None or whole is done:
+    if whole is None or whole is done or name not in whole.figures:
         return text
     return f"{text} ({metric_of(bare(name)).ratio(share_of(done, whole, name).mean)})"
 
