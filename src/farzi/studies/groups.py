@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from farzi.studies.findings import Chart, Curve, Findings, Line, Point, Table, paragraph
-from farzi.studies.headline import FARZI, methods
+from farzi.studies.headline import FARZI, START, methods
 from farzi.studies.measures import ByGroup, group_names
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
@@ -11,6 +13,7 @@ from farzi.studies.sweeps import FULL
 from farzi.studies.telling import cell, counted, figures_of, first, interval_of, share_of
 
 MEASURE = ByGroup()
+DRAWN = (FULL, FARZI, "random", "head")
 
 
 def grid(setting: Setting) -> Sequence[Row]:
@@ -33,6 +36,18 @@ def tell(rows: Sequence[Done]) -> Findings:
     return Findings(tuple(one for one, _ in found), charts, paragraph(said))
 
 
+def drawn(rows: Sequence[Done]) -> list[Done]:
+    """The rows that a picture has room for: `DRAWN`, and the best of the other ways by groups of users."""
+    others = [done for done in rows if done.labels["trained on"] not in (*DRAWN, START) and not done.failure]
+    names = [_figure("user", name) for name in group_names(MEASURE.users)]
+
+    def level(done: Done) -> float:
+        return float(np.mean([interval_of(done, name).mean for name in names if name in done.figures]))
+
+    best = [max(others, key=level)] if others else []
+    return [done for done in rows if done.labels["trained on"] in DRAWN or done in best]
+
+
 def _side(rows: Sequence[Done], what: str, bounds: tuple[int, ...]) -> tuple[Table, Chart]:
     names = [
         name for name in group_names(bounds) if any(_figure(what, name) in done.figures for done in rows)
@@ -45,7 +60,7 @@ def _side(rows: Sequence[Done], what: str, bounds: tuple[int, ...]) -> tuple[Tab
         Curve(str(done.labels["trained on"]), tuple(
             Point(name, *(100 * value for value in interval_of(done, _figure(what, name))))
             for name in names if len(figures_of(done, _figure(what, name)))))
-        for done in rows
+        for done in drawn(rows)
     )  # fmt: skip
     title = f"{MEASURE.figure} by training events of the {what}"
     axis = f"{MEASURE.figure}, %"

@@ -121,7 +121,8 @@ def tell(rows: Sequence[Done]) -> Findings:
 def _sentence(done: Done) -> str:
     mean, low, high = (100 * value for value in interval_of(done, MEMBER))
     blind = 100 * interval_of(done, "share, blind at most").mean
-    told = "more than chance" if low > 50 and mean > blind else "no more than chance"
+    above = "more than chance" if low > 50 else "perhaps more than chance: the interval holds 50"
+    told = above if mean > blind else "no more than chance"
     words = (
         f"Trained on {done.labels['trained on']}, a student's loss puts a member above another user in "
         f"{mean:.1f} % of pairs ({low:.1f} to {high:.1f}; blind 50, at most {blind:.1f}): {told}"
