@@ -13,6 +13,7 @@ from farzi.evaluation import evaluate
 from farzi.recipe import StudentSettings
 from farzi.students import build_student
 from farzi.studies.costs import break_even
+from farzi.studies.groups import drawn
 from farzi.studies.made import FOLLOWS, MadeLog
 from farzi.studies.measures import ByGroup, Gap, OnHeldOut, group_names, trained_on
 from farzi.studies.selection import agreement, kendall, rank_correlation, reliability, tau_of
@@ -59,6 +60,21 @@ def test_groups_are_means_over_their_users(tiny, student):
             assert found.get(f"{what} {name}: HR@10", math.nan) == pytest.approx(
                 np.mean(mine) if mine else math.nan, nan_ok=True
             )
+
+
+def test_the_picture_of_groups_has_the_best_of_the_other_ways(done):
+    ways = {
+        "full": 0.5,
+        "random": 0.1,
+        "head": 0.2,
+        "farzi": 0.5,
+        "its start alone": 0.6,
+        "table": 0.3,
+        "tucker": 0.4,
+    }
+    rows = [done(name, {"trained on": name}, **{"user 0-9: HR@100": [hit]}) for name, hit in ways.items()]
+    assert [row.key for row in drawn(rows)] == ["full", "random", "head", "farzi", "tucker"]
+    assert [row.key for row in drawn(rows[:2])] == ["full", "random"]
 
 
 def test_groups_are_named_by_their_bounds():
