@@ -28,10 +28,10 @@ from farzi.studies.telling import (
 RATES: Mapping[str, tuple[float, ...]] = {
     "sgd": (0.3, 1.0, 3.0, 10.0),
     "momentum": (0.03, 0.1, 0.3, 1.0),
-    "adagrad": (0.03, 0.1, 0.3),
-    "rmsprop": (0.003, 0.01, 0.03),
-    "adam": (0.01, 0.02, 0.04),
-    "adamw": (0.01, 0.02, 0.04),
+    "adagrad": (0.01, 0.03, 0.1, 0.3),
+    "rmsprop": (0.001, 0.003, 0.01, 0.03),
+    "adam": (0.005, 0.01, 0.02, 0.04),
+    "adamw": (0.005, 0.01, 0.02, 0.04),
 }
 """Learning rates that are tried."""
 
