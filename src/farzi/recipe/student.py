@@ -14,7 +14,7 @@ class Settings(BaseModel):
 
 StudentName = Literal["sasrec", "gru4rec", "fmlprec", "transformer", "gru", "lstm"]
 
-TeacherName = Literal["same", "sasrec", "gru4rec", "fmlprec", "transformer", "gru", "lstm"]
+TeacherName = Literal["same", StudentName]
 """A student's name, or `same`: of the recipe's own student, whichever that is."""
 
 OWN: Mapping[str, tuple[str, ...]] = {"heads": ("sasrec", "transformer")}
