@@ -82,8 +82,8 @@ def first_summary(recipe: Recipe, dataset: Data, teachers: AskTeachers | None = 
     named = _named_start(recipe, dataset)
     if asked.classes is not None and named in CLASSLESS:
         raise FarziError(f"--classes {asked.classes}: a start from {named} has none; leave it out")
-    fresh = _student(recipe, dataset, recipe.student).student
-    make = STARTS[named](teachers or (lambda: (fresh,)), Classes(asked.classes))
+    ask = teachers or (lambda: (_student(recipe, dataset, recipe.student).student,))
+    make = STARTS[named](ask, Classes(asked.classes))
     start = make(size, dataset.train, np.random.default_rng([recipe.seed, 0]))
     if size.own_targets and start.targets is None:
         start = dataclasses.replace(start, targets=start.decoder.clone())

@@ -194,7 +194,7 @@ class References:
         """Where it is kept: by all that it depends on, and not by what else the recipe says."""
         told = {
             "student": recipe.student.model_dump(mode="json"),
-            "teachers": recipe.summary.teachers,
+            "teachers": [student.name for student in _further(recipe)],
             "length": recipe.summary.length,
             "seed": recipe.seed,
             "seen": recipe.outer.seen,

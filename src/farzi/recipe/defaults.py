@@ -8,7 +8,7 @@ less work does as well with what docs/decisions/0011-language.md, 0012-cooled-wi
 from collections.abc import Mapping
 from typing import Any, cast
 
-from farzi.recipe.models import TAUGHT, WITH_OPTIMIZER
+from farzi.recipe.models import WITH_OPTIMIZER, SummarySettings
 
 Defaults = Mapping[str, Mapping[str, Any]]
 """Settings by group, as in a recipe's YAML."""
@@ -64,17 +64,12 @@ def with_defaults(settings: Mapping[str, Any], defaults: Defaults) -> dict[str, 
     inner, summary = below["inner"], settings.get("summary", {})
     if summary.get("form") == "table":
         below["summary"].pop("targets")
-    if not _taught(_over(below["summary"], summary)):
+    if not SummarySettings.model_validate(_over(below["summary"], summary)).taught:
         below["summary"].pop("teachers", None)
     if settings.get("inner", {}).get("optimizer", inner["optimizer"]) != inner["optimizer"]:
         for name in WITH_OPTIMIZER:
             inner.pop(name, None)
     return _over(below, settings)
-
-
-def _taught(summary: Mapping[str, Any]) -> bool:
-    """As `SummarySettings.taught`, of settings that are not complete."""
-    return summary.get("targets") == "own" and summary.get("start", "auto") in ("auto", *TAUGHT)
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

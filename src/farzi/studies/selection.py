@@ -134,6 +134,12 @@ def tau_of(correlation: float) -> float:
     return 2 / math.pi * math.asin(correlation)
 
 
+def ceilings(rows: Sequence[Done], figure: str) -> tuple[float, float]:
+    """The taus that noise leaves to a figure's means: with as many others, and with what both estimate."""
+    means = reliability(rows, figure)
+    return tau_of(means), tau_of(math.sqrt(means))
+
+
 def _repetitions(rows: Sequence[Done], *figures: str) -> int:
     return min((len(done.figures[name]) for done in rows for name in figures), default=0)
 
@@ -174,9 +180,8 @@ def _orders(rows: Sequence[Done]) -> Table:
     for main in headline_figures(rows, "full: "):
         what = main.removeprefix("full: ")
         taus = [rank_correlation(rows, main, f"{name}: {what}")[0] for name in SETS]
-        means = reliability(rows, main)
-        ceilings = [tau_of(means), tau_of(math.sqrt(means))]
-        lines.append(Line((what, *("–" if math.isnan(tau) else f"{tau:.2f}" for tau in (*taus, *ceilings)))))
+        taus += ceilings(rows, main)
+        lines.append(Line((what, *("–" if math.isnan(tau) else f"{tau:.2f}" for tau in taus))))
     columns = ("by", *SETS, "as many trainings on the full data", "a set without fault")
     return Table(columns, tuple(lines), title="Kendall's tau with the full data")
 
@@ -195,14 +200,14 @@ def _said(rows: Sequence[Done], one: str, other: str, name: str) -> str:
 
 
 def _agreed(rows: Sequence[Done], main: str) -> str:
-    single, means = agreement(rows, main), reliability(rows, main)
-    if math.isnan(single) or math.isnan(means):
+    single, (others, perfect) = agreement(rows, main), ceilings(rows, main)
+    if math.isnan(single) or math.isnan(others):
         return ""
     many = _repetitions(rows, main)
     return (
         f"The order on the full data is uncertain itself: two single trainings there agree by {single:.2f}, "
-        f"the means of {many} and of {many} others would by {tau_of(means):.2f}, and a small set without any "
-        f"fault would reach {tau_of(math.sqrt(means)):.2f}."
+        f"the means of {many} and of {many} others would by {others:.2f}, and a small set without any "
+        f"fault would reach {perfect:.2f}."
     )
 
 
