@@ -16,7 +16,15 @@ from farzi.studies.costs import break_even
 from farzi.studies.groups import drawn
 from farzi.studies.made import FOLLOWS, MadeLog
 from farzi.studies.measures import ByGroup, Gap, OnHeldOut, group_names, trained_on
-from farzi.studies.selection import agreement, kendall, rank_correlation, reliability, tau_of
+from farzi.studies.orders import (
+    agreement,
+    alike,
+    kendall,
+    rank_correlation,
+    reliability,
+    tau_of,
+    told_apart,
+)
 from farzi.studies.telling import best_sentence, cell, first, interval_of, level_of, share_of, table
 
 
@@ -137,6 +145,20 @@ def test_reliability_is_one_less_the_share_of_noise_in_the_analysis_of_variance(
     same = [done(f"s{k}", {}, a=[0.0, 1.0 + k / 9]) for k in range(4)]
     assert reliability(same, "a") == 0.0
     assert math.isnan(reliability([done(f"s{k}", {}, a=[k]) for k in range(4)], "a"))
+
+
+def test_pairs_that_are_told_apart_are_those_whose_means_differ_beyond_noise(done):
+    noise = np.array([-0.1, 0.0, 0.1])
+    full, small = (0.0, 0.05, 1.0, 2.0), (0.0, 1.0, 5.0, 4.0)
+    rows = [
+        done(f"s{k}", {}, full=list(f + noise), small=list(s + noise))
+        for k, (f, s) in enumerate(zip(full, small, strict=True))
+    ]
+    pairs = told_apart(rows, "full")
+    assert pairs == [(2, 0), (3, 0), (2, 1), (3, 1), (3, 2)]  # 0 and 1 differ by half of their spread
+    assert alike(rows, pairs, "small") == 4
+    assert told_apart([done(f"s{k}", {}, full=[k]) for k in range(3)], "full") == []
+    assert told_apart([done(f"s{k}", {}, full=[k, k]) for k in (0, 0, 1)], "full") == [(2, 0), (2, 1)]
 
 
 def test_tau_of_a_correlation_is_that_of_normal_figures():

@@ -7,24 +7,20 @@ a training has as many times the steps: on the full data between two measurement
 Kendall's tau (b) compares the orders.
 """
 
-import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
 
 from farzi.baselines import Random
-from farzi.evaluation import Effort, Interval, seed_interval
+from farzi.evaluation import Effort
 from farzi.recipe import InnerSettings, another
 from farzi.studies.findings import Chart, Curve, Findings, Line, Point, Table, listed, paragraph
+from farzi.studies.orders import agreement, alike, ceilings, rank_correlation, repetitions, told_apart
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import key_of
 from farzi.studies.telling import (
     counted,
-    figures_of,
     headline_figures,
     interval_of,
     is_share,
@@ -35,15 +31,15 @@ from farzi.studies.telling import (
 from farzi.studies.trainings import Beside, Measured, OnReal, OnSummary
 from farzi.studies.vary import KINDS, learnt_with_all
 
-WIDTHS = (0.25, 0.5, 1.0)
-"""Of the recipe's width."""
+WIDTHS = (1 / 8, 1 / 4, 1 / 2, 1.0)
+"""Of the recipe's width: from too narrow to wide enough, as a grid has them."""
 FACTORS = (1 / 3, 1.0, 3.0)
 """Of the learning rate."""
 SETS = ("summary", "summary of all", "random")
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """27 students."""
+    """36 students."""
     recipe = setting.recipe
     of_all = learnt_with_all(recipe, KINDS)
     rows = []
@@ -84,76 +80,6 @@ def _inner(factor: float, inner: InnerSettings) -> InnerSettings:
     return inner.model_copy(update={"learning_rate": factor * inner.learning_rate, "steps": steps})
 
 
-def kendall(first: Sequence[float], second: Sequence[float]) -> float:
-    """Kendall's tau-b of two lists of figures; nan where one is constant."""
-    from scipy.stats import kendalltau  # here: it takes a second to load
-
-    found: Any = kendalltau(np.asarray(first), np.asarray(second))
-    return float(found.statistic)
-
-
-def rank_correlation(rows: Sequence[Done], one: str, other: str) -> tuple[float, Interval]:
-    """Tau of two figures over students: of their means, and its interval over repetitions.
-
-    A repetition's tau is that of single trainings, noise of both in it: it is below that of the means.
-    """
-    whole = kendall(
-        [interval_of(done, one).mean for done in rows], [interval_of(done, other).mean for done in rows]
-    )
-    seeds = _repetitions(rows, one, other)
-    known = np.asarray(_taus(rows, one, other, ((k, k) for k in range(seeds))))
-    return whole, seed_interval(known) if len(known) else Interval(math.nan, math.nan, math.nan)
-
-
-def agreement(rows: Sequence[Done], figure: str) -> float:
-    """Mean tau of a figure with itself, over all pairs of two repetitions; nan where there is one only.
-
-    What no other figure can be expected to surpass in single trainings: the order is that uncertain itself.
-    """
-    taus = _taus(rows, figure, figure, itertools.combinations(range(_repetitions(rows, figure)), 2))
-    return float(np.mean(taus)) if taus else math.nan
-
-
-def reliability(rows: Sequence[Done], figure: str) -> float:
-    """How far the means over repetitions would correlate with those of as many others (Pearson); nan where
-    there is one repetition only or one row.
-
-    The intraclass correlation ICC(1, k) of Shrout and Fleiss, Psychological Bulletin 86 (1979): students' own
-    variance as a share of that of their means, 0 where their means differ no more than by noise.
-    """
-    values = [figures_of(done, figure) for done in rows]
-    if len(values) < 2 or min(map(len, values)) < 2:
-        return math.nan
-    noise = float(np.mean([one.var(ddof=1) / len(one) for one in values]))
-    spread = float(np.var([one.mean() for one in values], ddof=1))
-    return max(0.0, 1 - noise / spread) if spread > 0 else math.nan
-
-
-def tau_of(correlation: float) -> float:
-    """Kendall's tau of two normal figures with a Pearson correlation (Greiner's relation): 2/π arcsin r."""
-    return 2 / math.pi * math.asin(correlation)
-
-
-def ceilings(rows: Sequence[Done], figure: str) -> tuple[float, float]:
-    """The taus that noise leaves to a figure's means: with as many others, and with what both estimate."""
-    means = reliability(rows, figure)
-    return tau_of(means), tau_of(math.sqrt(means))
-
-
-def _repetitions(rows: Sequence[Done], *figures: str) -> int:
-    return min((len(done.figures[name]) for done in rows for name in figures), default=0)
-
-
-def _taus(rows: Sequence[Done], one: str, other: str, pairs: Iterable[tuple[int, int]]) -> list[float]:
-    """Tau of one figure's repetition i with another's j, for pairs (i, j), where it is defined."""
-    taus = []
-    for i, j in pairs:
-        both = [(done.figures[one][i], done.figures[other][j]) for done in rows]
-        kept = [(a, b) for a, b in both if a is not None and b is not None]
-        taus.append(kendall([a for a, _ in kept], [b for _, b in kept]))
-    return [tau for tau in taus if not math.isnan(tau)]
-
-
 def tell(rows: Sequence[Done]) -> Findings:
     """The figures, a cloud of dots for each small set, and the taus."""
     main = main_figure(rows, "full: ")
@@ -170,8 +96,8 @@ def tell(rows: Sequence[Done]) -> Findings:
     chart = Chart(f"{what} of {len(known)} students", f"full data: {unit(what)}", f"small set: {unit(what)}",
                   curves, "dots")  # fmt: skip
     said = [_said(known, main, f"{name}: {what}", name) for name in SETS]
-    said += [_agreed(known, main), _chosen(known, main, what), counted(rows)]
-    return Findings((shown, _orders(known)), (chart,), paragraph(said))
+    said += [_agreed(known, main), _apart(known, main, what), _chosen(known, main, what), counted(rows)]
+    return Findings((shown, _orders(known), _pairs(known)), (chart,), paragraph(said))
 
 
 def _orders(rows: Sequence[Done]) -> Table:
@@ -184,6 +110,18 @@ def _orders(rows: Sequence[Done]) -> Table:
         lines.append(Line((what, *("–" if math.isnan(tau) else f"{tau:.2f}" for tau in taus))))
     columns = ("by", *SETS, "as many trainings on the full data", "a set without fault")
     return Table(columns, tuple(lines), title="Kendall's tau with the full data")
+
+
+def _pairs(rows: Sequence[Done]) -> Table:
+    """Of the pairs of students that the full data tells apart by each figure, those each set orders alike."""
+    lines = []
+    for main in headline_figures(rows, "full: "):
+        what, pairs = main.removeprefix("full: "), told_apart(rows, main)
+        kept = [alike(rows, pairs, f"{name}: {what}") for name in SETS]
+        told = [f"{many} ({100 * many / len(pairs):.0f} %)" if pairs else "–" for many in kept]
+        lines.append(Line((what, str(len(pairs)), *told)))
+    title = "Pairs of students that the full data tells apart (p < 0.05), and how many each set orders alike"
+    return Table(("by", "pairs", *SETS), tuple(lines), title=title)
 
 
 def _dot(done: Done, x: str, y: str, scale: float) -> Point:
@@ -203,11 +141,22 @@ def _agreed(rows: Sequence[Done], main: str) -> str:
     single, (others, perfect) = agreement(rows, main), ceilings(rows, main)
     if math.isnan(single) or math.isnan(others):
         return ""
-    many = _repetitions(rows, main)
+    many = repetitions(rows, main)
     return (
         f"The order on the full data is uncertain itself: two single trainings there agree by {single:.2f}, "
         f"the means of {many} and of {many} others would by {others:.2f}, and a small set without any "
         f"fault would reach {perfect:.2f}."
+    )
+
+
+def _apart(rows: Sequence[Done], main: str, what: str) -> str:
+    pairs = told_apart(rows, main)
+    if not pairs:
+        return ""
+    kept = [f"the {name} {100 * alike(rows, pairs, f'{name}: {what}') / len(pairs):.0f} %" for name in SETS]
+    return (
+        f"Of the {len(pairs)} pairs of students that the full data tells apart (Welch's test at 5 %), "
+        f"of {len(rows) * (len(rows) - 1) // 2}, the same order comes of {listed(kept)}."
     )
 
 
