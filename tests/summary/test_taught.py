@@ -1,6 +1,8 @@
 """A start that is taught: a made-up language, and a teacher who knows what comes next in it."""
 
+from dataclasses import dataclass
 from functools import cache
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from torch import Tensor
 from farzi.errors import FarziError
 from farzi.students import Student
 from farzi.summary import Classes, Size, Summary, Taught, TaughtAlike, Teachers
+from farzi.summary.classes import OfClasses
 
 from .test_classes import CLASS_OF, CLASSES, LOG, VOCABULARY, nearest, shares
 
@@ -64,6 +67,25 @@ def test_classes_are_of_events_that_keep_the_same_company_or_that_the_teacher_re
         found = start(Teachers((Knows(groups),)), classes)(size, LOG, np.random.default_rng(0))
         events = found.events().double().numpy()
         assert rel_entr(wanted, events[..., None, :]).sum(-1).min(-1).max() < 0.05
+
+
+@dataclass(frozen=True)
+class Counted(Classes):
+    """Says how many classes it was asked for."""
+
+    asked: ClassVar[list[int | None]] = []
+
+    def sequences(self, *args: Any) -> OfClasses:
+        self.asked.append(self.classes)
+        return super().sequences(*args)
+
+
+@pytest.mark.parametrize(("start", "many"), [(Taught, 8), (TaughtAlike, 32)])
+def test_classes_are_as_many_as_the_summary_has_room_for(start, many):
+    start(Teachers((Knows(),)), Counted())(
+        Size(2, 8, 4, VOCABULARY, 0.5, True), LOG, np.random.default_rng(0)
+    )
+    assert Counted.asked.pop() == many
 
 
 def test_several_teachers_are_their_geometric_mean():

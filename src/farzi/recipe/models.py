@@ -119,7 +119,8 @@ class SummarySettings(Settings):
         default=None,
         ge=1,
         description="classes of events that the start is made of (classes, taught, taught-alike): many tell "
-        "more, few are learnt from fewer events; 2 √events, where taught 8 √events, if left out",
+        "more, few are learnt from fewer events; if left out 2 √events, where taught half of the events, "
+        "where taught-alike 8 √events",
     )
     targets: Literal["events", "own"] = Field(
         default="events",

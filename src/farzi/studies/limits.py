@@ -1,4 +1,8 @@
-"""Breaking points, on made logs: heavy imbalance, long sequences, large vocabularies, few users."""
+"""Breaking points, on made logs: heavy imbalance, long sequences, large vocabularies, few users.
+
+What helps where a summary is too small for its log stands beside: one of four times as many sequences, in
+trainings of as many passes.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -32,7 +36,9 @@ VALUES: Mapping[str, tuple[float, ...]] = {
     "users": (20, 100, 500, 5000),
 }
 """What is varied of the made log."""
-SETS = ("full", "summary", "random")
+SETS = ("full", "summary", "larger summary", "random")
+TIMES = 4
+"""As many sequences, and steps of a training, has the larger summary."""
 
 
 def log_of(what: str, value: float) -> MadeLog:
@@ -44,9 +50,16 @@ def log_of(what: str, value: float) -> MadeLog:
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """A row for each made log: the full log, a summary and as many random sequences."""
+    """A row for each made log: the full log, two summaries, and as many random sequences as the first has."""
     rows = []
     recipe: Recipe = varied(setting.recipe, {"data.source": "made"})
+    larger = varied(
+        recipe,
+        {
+            "summary.sequences": TIMES * recipe.summary.sequences,
+            "inner.steps": TIMES * recipe.inner.steps,
+        },
+    )
     for what, values in VALUES.items():
         for value in values:
             log = log_of(what, value)
@@ -54,6 +67,7 @@ def grid(setting: Setting) -> Sequence[Row]:
                 (
                     ("full", Measured(OnReal(recipe, effort=setting.effort, source=log))),
                     ("summary", Measured(OnSummary(recipe, source=log))),
+                    ("larger summary", Measured(OnSummary(larger, source=log))),
                     ("random", Measured(OnReal(recipe, Random(), effort=setting.effort, source=log))),
                 )
             )
@@ -89,11 +103,17 @@ def _sentence(rows: Sequence[Done], name: str, what: str) -> str:
     """The share of the full log's figure at both ends."""
     words = []
     for done in (rows[0], rows[-1]):
-        share = share_of(done, done, f"summary: {what}", f"full: {what}").mean
+        kept, more = (_kept(done, one, what) for one in ("summary", "larger summary"))
         whole = interval_of(done, f"full: {what}").mean
         told = f"{100 * whole:.1f} %" if is_share(what) else f"{whole:.3g}"
-        words.append(f"{100 * share:.0f} % of the full log's {what} ({told}) at {done.labels[name]:g}")
-    return f"Over {name} the summary keeps {words[0]} and {words[1]}."
+        words.append(
+            f"{kept} of the full log's {what} ({told}) at {done.labels[name]:g}, a larger one {more}"
+        )
+    return f"Over {name} the summary keeps {words[0]}; and {words[1]}."
+
+
+def _kept(done: Done, name: str, what: str) -> str:
+    return f"{100 * share_of(done, done, f'{name}: {what}', f'full: {what}').mean:.0f} %"
 
 
 LIMITS = Study(
