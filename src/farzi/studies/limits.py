@@ -106,9 +106,8 @@ def _sentence(rows: Sequence[Done], name: str, what: str) -> str:
         kept, more = (_kept(done, one, what) for one in ("summary", "larger summary"))
         whole = interval_of(done, f"full: {what}").mean
         told = f"{100 * whole:.1f} %" if is_share(what) else f"{whole:.3g}"
-        words.append(
-            f"{kept} of the full log's {what} ({told}) at {done.labels[name]:g}, a larger one {more}"
-        )
+        kept_of = f"{kept} of the full log's {what} ({told})"
+        words.append(f"{kept_of} at {done.labels[name]:g}, one {TIMES} times as large {more}")
     return f"Over {name} the summary keeps {words[0]}; and {words[1]}."
 
 
