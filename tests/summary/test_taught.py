@@ -75,9 +75,9 @@ class Counted(Classes):
 
     asked: ClassVar[list[int | None]] = []
 
-    def sequences(self, *args: Any) -> OfClasses:
+    def sequences(self, *args: Any, **kwargs: Any) -> OfClasses:
         self.asked.append(self.classes)
-        return super().sequences(*args)
+        return super().sequences(*args, **kwargs)
 
 
 @pytest.mark.parametrize(("start", "many"), [(Taught, 8), (TaughtAlike, 32)])
