@@ -93,13 +93,11 @@ def told_apart(rows: Sequence[Done], figure: str, level: float = 0.05) -> list[t
     values = [figures_of(done, figure) for done in rows]
     if min(map(len, values), default=0) < 2:
         return []
-    moments = [(float(one.mean()), float(one.std(ddof=1)), len(one)) for one in values]
-    pairs = []
-    for i, j in itertools.combinations(range(len(rows)), 2):
-        found: Any = ttest_ind_from_stats(*moments[i], *moments[j], equal_var=False)
-        if found.pvalue < level:  # never of nan
-            pairs.append((i, j) if moments[i] > moments[j] else (j, i))
-    return pairs
+    moments = np.array([(one.mean(), one.std(ddof=1), len(one)) for one in values])
+    first, second = np.triu_indices(len(rows), 1)
+    found: Any = ttest_ind_from_stats(*moments[first].T, *moments[second].T, equal_var=False)
+    apart = zip(first[found.pvalue < level].tolist(), second[found.pvalue < level].tolist(), strict=True)
+    return [(i, j) if moments[i, 0] > moments[j, 0] else (j, i) for i, j in apart]  # nan is below no level
 
 
 def alike(rows: Sequence[Done], pairs: Sequence[tuple[int, int]], figure: str) -> int:
