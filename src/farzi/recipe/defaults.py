@@ -16,15 +16,15 @@ Defaults = Mapping[str, Mapping[str, Any]]
 LOG_DEFAULTS: Defaults = {
     # What is read can then be sharp and what is predicted soft: nothing is left to be learnt by heart. What
     # one training expects has its own noise in it, what three expect has less.
-    "summary": {"sequences": 100, "dim": 16, "targets": "own", "teachers": ("same", "same")},
+    "summary": {"sequences": 100, "dim": 32, "targets": "own", "teachers": ("same", "same")},
     # Without the cooldown two metagradients have nothing in common. A larger pool lets students see the
     # summary change, which flatters it.
     "inner": {
         "optimizer": "adamw",
-        "weight_decay": 0.3,
+        "weight_decay": 0.1,
         "learning_rate": 0.02,
         "cooldown": 0.15,
-        "steps": 200,
+        "steps": 400,
         "batch": 10,
         "skip": 10,
         "window": 20,

@@ -28,7 +28,7 @@ from farzi.studies.telling import (
 from farzi.studies.trainings import Measured, OnSummary
 from farzi.studies.vary import UNTAUGHT, varied
 
-STEPS = (20, 50, 100, 200)
+STEPS = (20, 50, 100, 200, 400)
 WINDOWS = (1, 5, 10, 20, 40)
 EPSILONS = (1e-8, 1e-6, 1e-5, 1e-4, 1e-3)
 THROUGH = (2, 5, 10, 20, 50)
