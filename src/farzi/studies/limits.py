@@ -37,16 +37,19 @@ VALUES: Mapping[str, tuple[float, ...]] = {
 }
 """What is varied of the made log."""
 SETS = ("full", "summary", "larger summary", "random")
+MOST_USERS = 1000
+"""Of a log with more items, up to which there are a tenth as many: 10,000 users of 100,000 take a core a day."""
 TIMES = 4
 """As many sequences, and steps of a training, has the larger summary."""
 
 
 def log_of(what: str, value: float) -> MadeLog:
-    """The log with one thing varied. Of more items there are more users, so that each is seen at all."""
+    """The log with one thing varied. Of more items there are more users, up to `MOST_USERS`."""
     if what == "imbalance":
         return replace(BASE, imbalance=float(value))
     log = replace(BASE, **{what: int(value)})
-    return replace(log, users=max(log.users, int(value) // 10)) if what == "items" else log
+    users = min(int(value) // 10, MOST_USERS)
+    return replace(log, users=max(log.users, users)) if what == "items" else log
 
 
 def grid(setting: Setting) -> Sequence[Row]:
