@@ -96,7 +96,8 @@ def tell(rows: Sequence[Done]) -> Findings:
     chart = Chart(f"{what} of {len(known)} students", f"full data: {unit(what)}", f"small set: {unit(what)}",
                   curves, "dots")  # fmt: skip
     said = [_said(known, main, f"{name}: {what}", name) for name in SETS]
-    said += [_agreed(known, main), _apart(known, main, what), _chosen(known, main, what), counted(rows)]
+    said += [_wider(known, main, what), _agreed(known, main), _apart(known, main, what)]
+    said += [_chosen(known, main, what), counted(rows)]
     return Findings((shown, _orders(known), _pairs(known)), (chart,), paragraph(said))
 
 
@@ -135,6 +136,17 @@ def _said(rows: Sequence[Done], one: str, other: str, name: str) -> str:
         f"Kendall's tau of the {name} with the full data over {len(rows)} students is {tau:.2f}; "
         f"of single trainings {mean:.2f} ({low:.2f} to {high:.2f})."
     )
+
+
+def _wider(rows: Sequence[Done], main: str, what: str) -> str:
+    """The taus without the narrowest students: a grid whose ends are plainly worse is an easy one."""
+    narrowest = min(done.labels["width"] for done in rows)
+    wider = [done for done in rows if done.labels["width"] > narrowest]
+    if len(wider) < 3:
+        return ""
+    taus = [(name, rank_correlation(wider, main, f"{name}: {what}")[0]) for name in SETS]
+    words = listed([f"{tau:.2f} of the {name}" for name, tau in taus])
+    return f"Without the narrowest students, over {len(wider)}, it is {words}."
 
 
 def _agreed(rows: Sequence[Done], main: str) -> str:
