@@ -111,6 +111,10 @@ def test_a_made_log_that_is_none_is_refused():
         MadeLog(length=3)
 
 
+def test_what_rounding_parts_is_a_tie():
+    assert kendall([0.1 + 0.2, 0.3, 1.0], [1.0, 2.0, 3.0]) == pytest.approx(2 / math.sqrt(6))
+
+
 def test_kendalls_tau_counts_pairs():
     first, second = [1.0, 2.0, 3.0, 4.0, 4.0], [1.0, 3.0, 2.0, 4.0, 5.0]
     agree = disagree = ties = 0

@@ -11,12 +11,15 @@ from farzi.evaluation import Interval, seed_interval
 from farzi.studies.rows import Done
 from farzi.studies.telling import figures_of, interval_of
 
+ROUNDED = 12
+"""Digits by which figures are ordered: the means of the same hits, summed in another order, differ beyond."""
+
 
 def kendall(first: Sequence[float], second: Sequence[float]) -> float:
-    """Kendall's tau-b of two lists of figures; nan where one is constant."""
+    """Kendall's tau-b of two lists of figures; nan where one is constant. What rounding parts is a tie."""
     from scipy.stats import kendalltau  # here: it takes a second to load
 
-    found: Any = kendalltau(np.asarray(first), np.asarray(second))
+    found: Any = kendalltau(np.round(first, ROUNDED), np.round(second, ROUNDED))
     return float(found.statistic)
 
 
@@ -102,5 +105,5 @@ def told_apart(rows: Sequence[Done], figure: str, level: float = 0.05) -> list[t
 
 def alike(rows: Sequence[Done], pairs: Sequence[tuple[int, int]], figure: str) -> int:
     """How many of the pairs of rows, the greater first, the means of another figure put in the same order."""
-    means = [interval_of(done, figure).mean for done in rows]
+    means = np.round([interval_of(done, figure).mean for done in rows], ROUNDED)
     return sum(means[i] > means[j] for i, j in pairs)
