@@ -38,7 +38,7 @@ VALUES: Mapping[str, tuple[float, ...]] = {
 """What is varied of the made log."""
 SETS = ("full", "summary", "larger summary", "random")
 MOST_USERS = 1000
-"""Of a log with more items, up to which there are a tenth as many: 10,000 of 100,000 take a core a day."""
+"""Of a log with more items, up to which there are a tenth as many: beyond, the vocabulary alone grows."""
 TIMES = 4
 """As many sequences, and steps of a training, has the larger summary."""
 
