@@ -15,7 +15,12 @@ ROUNDED = 12
 """Digits by which figures are ordered: the means of the same hits, summed in another order, differ beyond."""
 
 
-def kendall(first: Sequence[float], second: Sequence[float]) -> float:
+def means(rows: Sequence[Done], figure: str) -> np.ndarray:
+    """Of each row the mean of a figure, for ordering the rows by: what rounding parts is a tie, (rows,)."""
+    return np.round([interval_of(done, figure).mean for done in rows], ROUNDED)
+
+
+def kendall(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
     """Kendall's tau-b of two lists of figures; nan where one is constant. What rounding parts is a tie."""
     from scipy.stats import kendalltau  # here: it takes a second to load
 
@@ -28,9 +33,7 @@ def rank_correlation(rows: Sequence[Done], one: str, other: str) -> tuple[float,
 
     A repetition's tau is that of single trainings, noise of both in it: it is below that of the means.
     """
-    whole = kendall(
-        [interval_of(done, one).mean for done in rows], [interval_of(done, other).mean for done in rows]
-    )
+    whole = kendall(means(rows, one), means(rows, other))
     seeds = repetitions(rows, one, other)
     known = np.asarray(_taus(rows, one, other, ((k, k) for k in range(seeds))))
     return whole, seed_interval(known) if len(known) else Interval(math.nan, math.nan, math.nan)
@@ -67,8 +70,8 @@ def tau_of(correlation: float) -> float:
 
 def ceilings(rows: Sequence[Done], figure: str) -> tuple[float, float]:
     """The taus that noise leaves to a figure's means: with as many others, and with what both estimate."""
-    means = reliability(rows, figure)
-    return tau_of(means), tau_of(math.sqrt(means))
+    known = reliability(rows, figure)
+    return tau_of(known), tau_of(math.sqrt(known))
 
 
 def repetitions(rows: Sequence[Done], *figures: str) -> int:
@@ -105,5 +108,5 @@ def told_apart(rows: Sequence[Done], figure: str, level: float = 0.05) -> list[t
 
 def alike(rows: Sequence[Done], pairs: Sequence[tuple[int, int]], figure: str) -> int:
     """How many of the pairs of rows, the greater first, the means of another figure put in the same order."""
-    means = np.round([interval_of(done, figure).mean for done in rows], ROUNDED)
-    return sum(means[i] > means[j] for i, j in pairs)
+    by = means(rows, figure)
+    return sum(by[i] > by[j] for i, j in pairs)

@@ -11,11 +11,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from farzi.baselines import Random
 from farzi.evaluation import Effort
 from farzi.recipe import InnerSettings, another
 from farzi.studies.findings import Chart, Curve, Findings, Line, Point, Table, listed, paragraph
-from farzi.studies.orders import agreement, alike, ceilings, rank_correlation, repetitions, told_apart
+from farzi.studies.orders import (
+    agreement,
+    alike,
+    ceilings,
+    means,
+    rank_correlation,
+    repetitions,
+    told_apart,
+)
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import key_of
@@ -178,7 +188,7 @@ def _chosen(rows: Sequence[Done], main: str, what: str) -> str:
     best = max(up * interval_of(done, main).mean for done in rows)
     words = []
     for name in SETS:
-        chosen = max(rows, key=lambda done: up * interval_of(done, f"{name}: {what}").mean)
+        chosen = rows[int(np.nan_to_num(up * means(rows, f"{name}: {what}"), nan=-np.inf).argmax())]
         words.append(f"the {name} {100 * up * interval_of(chosen, main).mean / best:.0f} %")
     return f"Of the best {what} on the full data, the student has there that is chosen by {listed(words)}."
 
