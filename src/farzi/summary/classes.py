@@ -9,6 +9,7 @@ import torch
 from scipy.sparse.linalg import svds
 
 from farzi.data import Sequences
+from farzi.summary.fitting import add_gradient, chunks
 from farzi.summary.start import Size, real_windows, single
 from farzi.summary.summary import Summary
 
@@ -101,14 +102,13 @@ class Classes:
         centres = points[np.argsort(-counts[1:], kind="stable")[:classes]]
         nearest = np.zeros(len(points), int)
         for _ in range(self.rounds):
-            apart = (centres**2).sum(1) - 2 * points @ centres.T
-            nearest = apart.argmin(1)
+            nearest, apart = _nearest(points, centres)
             total = np.bincount(nearest, weights, classes)[:, None]
             member = sparse.csr_matrix((weights, (nearest, np.arange(len(points)))), (classes, len(points)))
             centres = np.where(total > 0, member @ points / np.maximum(total, 1e-12), centres)
             empty = np.flatnonzero(total == 0)
             if len(empty):
-                lost = weights * (apart.min(1) + (points**2).sum(1))
+                lost = weights * (apart + (points**2).sum(1))
                 centres[empty] = points[np.argsort(-lost, kind="stable")[: len(empty)]]
         return np.concatenate([nearest[:1], nearest])
 
@@ -125,16 +125,17 @@ class Classes:
         classes = len(transitions)
         shares = transitions.ravel() / max(transitions.sum(), 1) * (size.length - 1)  # of one window
         cells = class_of[windows[:, :-1]] * classes + class_of[windows[:, 1:]]  # (candidates, length - 1)
+        shares = shares[cells]
         weight = 1 / (size.sequences * shares + 0.5)
-        surplus = np.zeros(classes * classes)
+        taken = np.zeros(classes * classes)
         chosen = np.zeros(size.sequences, int)
         left = np.ones(len(windows), bool)
         for place in range(size.sequences):
-            surplus -= shares
-            cost = (weight * (2 * surplus + 1))[cells].sum(1)
+            surplus = taken[cells] - (place + 1) * shares
+            cost = (weight * (2 * surplus + 1)).sum(1)
             chosen[place] = np.where(left, cost, np.inf).argmin()
             left[chosen[place]] = False
-            np.add.at(surplus, cells[chosen[place]], 1)
+            np.add.at(taken, cells[chosen[place]], 1)
         return windows[chosen]
 
     def _softened(self, of: "OfClasses") -> np.ndarray:
@@ -154,24 +155,26 @@ class Classes:
         The least mean Kullback-Leibler divergence that Adam finds. The last latent is 1 / 2 throughout.
         """
         target = single(wanted)
-        decoder = single(rng.standard_normal((dim, target.shape[1])))
+        events, classes = target.shape
+        decoder = single(rng.standard_normal((dim, classes)))
         latents = decoder.T[target.argmax(1)].clone()
         latents[:, -1] = 1.0
-        latents.requires_grad_()
-        decoder.requires_grad_()
+        latents_bar, decoder_bar = torch.empty_like(latents), torch.empty_like(decoder)
+        latents.grad, decoder.grad = latents_bar, decoder_bar
         adam = torch.optim.Adam([latents, decoder], lr=0.05)
         for fit in range(self.fits):
             adam.param_groups[0]["lr"] = 0.05 * (1 - fit / self.fits) + 1e-3
-            adam.zero_grad()
-            loss = -(target * torch.log_softmax(latents @ decoder, -1)).sum(-1).mean()
-            loss = loss + 1e-4 * (latents.square().sum(-1).mean() + decoder.square().sum(0).mean())
-            loss.backward()
-            assert latents.grad is not None
-            latents.grad[:, -1] = 0.0
+            # The mean divergence and 1e-4 of the mean square norms, times the number of events.
+            torch.mul(latents, 2e-4, out=latents_bar)
+            torch.mul(decoder, 2e-4 * events / classes, out=decoder_bar)
+            add_gradient(latents, decoder, latents_bar, decoder_bar, target.__getitem__)
+            latents_bar /= events
+            decoder_bar /= events
+            latents_bar[:, -1] = 0.0
             adam.step()
         # The outer loop moves all numbers alike; it goes faster where latents, which are only their own
         # event's, go relatively further than the decoder, which is everybody's.
-        return 0.5 * latents.detach().numpy(), 2.0 * decoder.detach().numpy()
+        return 0.5 * latents.numpy(), 2.0 * decoder.numpy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +209,20 @@ class OfClasses:
         first, last = upto[begins[self.rows]], upto[begins[self.rows + 1]]
         at = np.searchsorted(upto, first + rng.random(self.rows.shape) * (last - first), side="right") - 1
         return order[at.clip(begins[self.rows], begins[self.rows + 1] - 1)]
+
+
+def _nearest(points: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest centre of each point, and their squared distance less the point's own square.
+
+    In chunks: points x centres would be gigabytes for a hundred thousand events.
+    """
+    nearest, apart = np.zeros(len(points), int), np.zeros(len(points))
+    squares, twice = (centres**2).sum(1), 2 * centres.T
+    for rows in chunks(len(points), len(centres)):
+        distance = squares - points[rows] @ twice
+        nearest[rows] = distance.argmin(1)
+        apart[rows] = distance.min(1)
+    return nearest, apart
 
 
 def _adjacent(log: Sequences, vocabulary: int) -> sparse.csr_matrix:

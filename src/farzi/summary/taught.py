@@ -9,12 +9,10 @@ from torch import Tensor
 from farzi.data import Sequences
 from farzi.errors import FarziError
 from farzi.summary.classes import Classes, OfClasses
+from farzi.summary.fitting import add_gradient
 from farzi.summary.start import Size, single
 from farzi.summary.summary import Summary
 from farzi.summary.teachers import Teachers
-
-CHUNK = 2**19
-"""Numbers in the expectations that are held at a time: 2 MiB, which stay in a core's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,38 +84,34 @@ class Taught:
         return total / self.draws
 
     def _fit(self, parts: list[Tensor], of: OfClasses, hidden: Tensor, rng: np.random.Generator) -> None:
-        """Fit latents, decoder and targets, in place, to the classes read and what `hidden` expects.
-
-        The gradient of a divergence by its logits is what their softmax has in excess of what is wanted.
-        """
+        """Fit latents, decoder and targets, in place, to the classes read and what `hidden` expects."""
         latents, reads, tells = parts
         slopes = [torch.zeros_like(part) for part in parts]
         for part, slope in zip(parts, slopes):
             part.grad = slope
-        table, class_of = self.teachers.table[1:], torch.from_numpy(of.class_of)[1:]  # padding aside
-        shares, rows = single(of.log_shares)[1:].exp(), torch.from_numpy(of.rows)
+        table, rows = self.teachers.table[1:], torch.from_numpy(of.rows)  # padding aside
         adam = torch.optim.Adam(parts, lr=0.02)
         sequences, length = rows.shape
-        chunk = max(1, CHUNK // len(table))
         for fit in range(self.fits):
             adam.param_groups[0]["lr"] = 0.02 * (1 - fit / self.fits) + 1e-3
             adam.zero_grad(set_to_none=False)
             of_sequences = torch.from_numpy(rng.integers(sequences, size=self.batch))
             positions = torch.from_numpy(rng.integers(length, size=self.batch))
-            for at in zip(of_sequences.split(chunk), positions.split(chunk)):
-                latent = latents[at]
-                follows = (at[1] > 0).unsqueeze(-1) / self.batch  # the first is only read
-                read = torch.where(class_of == rows[at].unsqueeze(-1), shares, 0.0)
-                told = torch.softmax(hidden[at[0], (at[1] - 1).clamp(min=0)] @ table.T, -1)
-                pulled = torch.zeros_like(latent)
-                for decoder, slope, wanted, weight in (
-                    (reads, slopes[1], read, 1 / self.batch),
-                    (tells, slopes[2], told, follows),
-                ):
-                    excess = (torch.softmax(latent @ decoder[:, 1:], -1) - wanted) * weight
-                    slope[:, 1:] += latent.T @ excess
-                    pulled += excess @ decoder[:, 1:].T
-                slopes[0].index_put_(at, pulled, accumulate=True)
+            order = positions.argsort(descending=True)  # those that are only read, the first ones, are last
+            at = of_sequences[order], positions[order]
+            latent, told = latents[at], int((positions > 0).sum())
+            pulled = torch.zeros_like(latent)
+            add_gradient(latent, reads[:, 1:], pulled, slopes[1][:, 1:])
+            _take_off_classes(latent, reads[:, 1:], pulled, slopes[1][:, 1:], rows[at], of)
+            before = hidden[at[0][:told], at[1][:told] - 1]
+
+            def expected(some: slice, before: Tensor = before) -> Tensor:
+                return torch.softmax(before[some] @ table.T, -1)
+
+            add_gradient(latent[:told], tells[:, 1:], pulled[:told], slopes[2][:, 1:], expected)
+            slopes[0].index_put_(at, pulled, accumulate=True)
+            for slope in slopes:
+                slope /= self.batch
             adam.step()
         for part in parts:
             part.grad = None
@@ -138,6 +132,26 @@ class TaughtAlike(Taught):
 
     def _points(self) -> np.ndarray | None:
         return self.teachers.points.double().numpy()
+
+
+def _take_off_classes(
+    latents: Tensor, decoder: Tensor, latents_bar: Tensor, decoder_bar: Tensor, rows: Tensor, of: OfClasses
+) -> None:
+    """What `add_gradient` would have by P(event | class): of each row only the events of its class.
+
+    Args:
+        latents: z, (n, dim).
+        decoder: M, (dim, V - 1), padding aside.
+        latents_bar: (n, dim), taken off from.
+        decoder_bar: (dim, V - 1), taken off from.
+        rows: class of each row, (n,).
+        of: the classes.
+    """
+    class_of, shares = torch.from_numpy(of.class_of)[1:], single(of.log_shares)[1:].exp()
+    means = latents.new_zeros(len(of.transitions), len(decoder)).index_add_(0, class_of, (decoder * shares).T)
+    latents_bar -= means[rows]
+    totals = torch.zeros_like(means).index_add_(0, rows, latents)
+    decoder_bar -= totals[class_of].T * shares
 
 
 def _factors(hidden: Tensor, table: Tensor, counts: Tensor, rank: int) -> tuple[Tensor, Tensor]:
