@@ -1,5 +1,6 @@
 """Starts whose targets are what a student of the full data expects: see `Taught` and `TaughtAlike`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -55,7 +56,7 @@ class Taught:
         asked = self.classes.classes or self._many(size.sequences * size.length)
         of = replace(self.classes, classes=asked).sequences(size, log, rng, self._points())
         codes, decoder = self.classes.factors(np.eye(len(of.transitions)), reading + 1, rng)
-        hidden = self._expected(of, rng)
+        hidden = self._hidden(of, rng)
         counts = np.bincount(log.items, minlength=size.vocabulary)
         predicted, targets = _factors(hidden.flatten(0, 1), self.teachers.table, single(counts), rank)
         latents = torch.zeros(size.sequences, size.length, size.dim)
@@ -76,7 +77,7 @@ class Taught:
         """Where events are of which those near each other are a class; None: by their company."""
         return None
 
-    def _expected(self, of: OfClasses, rng: np.random.Generator) -> Tensor:
+    def _hidden(self, of: OfClasses, rng: np.random.Generator) -> Tensor:
         """Mean hidden states at all positions but the last, (sequences, length - 1, width)."""
         total = torch.zeros(())
         for _ in range(self.draws):
@@ -103,11 +104,7 @@ class Taught:
             pulled = torch.zeros_like(latent)
             add_gradient(latent, reads[:, 1:], pulled, slopes[1][:, 1:])
             _take_off_classes(latent, reads[:, 1:], pulled, slopes[1][:, 1:], rows[at], of)
-            before = hidden[at[0][:told], at[1][:told] - 1]
-
-            def expected(some: slice, before: Tensor = before) -> Tensor:
-                return torch.softmax(before[some] @ table.T, -1)
-
+            expected = _expected(hidden[at[0][:told], at[1][:told] - 1], table)
             add_gradient(latent[:told], tells[:, 1:], pulled[:told], slopes[2][:, 1:], expected)
             slopes[0].index_put_(at, pulled, accumulate=True)
             for slope in slopes:
@@ -132,6 +129,11 @@ class TaughtAlike(Taught):
 
     def _points(self) -> np.ndarray | None:
         return self.teachers.points.double().numpy()
+
+
+def _expected(hidden: Tensor, table: Tensor) -> Callable[[slice], Tensor]:
+    """What is expected after some of the hidden states (n, width): softmax(h Eᵀ)."""
+    return lambda rows: torch.softmax(hidden[rows] @ table.T, -1)
 
 
 def _take_off_classes(
