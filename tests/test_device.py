@@ -22,7 +22,7 @@ from farzi.distillation import plan_run
 from farzi.distillation.build import first_summary, outer_loop
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.clipping import RunningClip
-from farzi.distillation.reference import train_reference
+from farzi.distillation.reference import Training, train_reference
 from farzi.recipe import Recipe, StudentSettings
 from farzi.students import STUDENTS
 from farzi.studies.vary import varied
@@ -149,7 +149,7 @@ def test_the_full_data_training_is_on_its_device(
     judge = Judge()
     monkeypatch.setattr("farzi.distillation.reference.kind_of", lambda dataset, seen: judge)
     training = EventTraining(steps=2, every=1, batch=4)
-    found = train_reference(tiny, recipe.student, 5, 0, "keep", training, 1, True, META)
+    found = train_reference(Training(recipe.student, 5, 0, "keep", 1, True, training), tiny, META)
     assert judge.seen == {META}
     assert {value.device for theta in found.trajectory for value in theta.values()} == {META}
 

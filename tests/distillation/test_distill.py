@@ -16,6 +16,7 @@ from farzi.distillation import (
     Reference,
     References,
     StepReport,
+    Training,
     Validation,
     distill,
     train_reference,
@@ -226,9 +227,9 @@ def test_every_choice_of_the_recipe_runs(
 
 def test_the_reference_keeps_weights_on_its_way(tiny: Dataset, recipe: Recipe):
     training = EventTraining(steps=12, every=4)
-    found = train_reference(tiny, recipe.student, 5, 0, "keep", training, keep=2)
+    found = train_reference(Training(recipe.student, 5, seed=0, keep=2, events=training), tiny)
     assert len(found.trajectory) == 2
-    assert train_reference(tiny, recipe.student, 5, 0, "keep", training).trajectory == []
+    assert train_reference(Training(recipe.student, 5, seed=0, events=training), tiny).trajectory == []
     measured = []
 
     def score(student: Any) -> float:
@@ -248,38 +249,40 @@ def test_runs_share_a_kept_reference(tiny: Dataset, recipe: Recipe, tmp_path: Pa
     alone = distill(own, tmp_path / "alone", dataset=tiny)
     for name, messages in (("first", 1), ("second", 2)):
         before = len(heard.messages)
-        folder = distill(own, tmp_path / name, dataset=tiny, reference=kept, progress=heard)
+        folder = distill(own, tmp_path / name, dataset=tiny, references=kept, progress=heard)
         assert len(heard.messages) - before == messages
         assert folder.history == alone.history
         assert torch.equal(folder.summary.latents, alone.summary.latents)
     other = change(own, "summary", dim=5)
-    assert kept.path(other, tiny) == kept.path(own, tiny)
+    assert kept.paths(other, tiny) == kept.paths(own, tiny)
     for changed in (
         change(own, "student", hidden=6),
         change(own, "summary", length=4),
         change(own, "outer", seen="exclude"),
     ):
-        assert kept.path(changed, tiny) != kept.path(own, tiny)
-    kept.path(own, tiny).write_bytes(kept.path(own, tiny).read_bytes()[:-1])
+        assert not set(kept.paths(changed, tiny)) & set(kept.paths(own, tiny))
+    (path,) = kept.paths(own, tiny)
+    path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(FarziError, match="trained again"):
-        distill(other, tmp_path / "other", dataset=tiny, reference=kept)
+        distill(other, tmp_path / "other", dataset=tiny, references=kept)
 
 
 def test_a_kept_reference_costs_as_much_as_one_that_is_trained(tiny: Dataset, recipe: Recipe, tmp_path: Path):
-    trained = train_reference(tiny, recipe.student, 5, 0, "keep", EventTraining(steps=2))
-    dear = replace(trained, seconds=1000.0, kept=True)
+    class Dear(References):
+        def __call__(self, *run: Any) -> Reference:
+            found = super().__call__(*run)
+            return replace(found, before=1000.0 if found.before else 0.0)
 
-    def reference(recipe: Recipe, dataset: Any, device: Any, progress: Any) -> Reference:
-        return dear
-
-    assert distill(recipe, tmp_path, dataset=tiny, reference=reference).run["seconds"] > 1000
+    kept = Dear(tmp_path / "kept")
+    assert distill(recipe, tmp_path / "one", dataset=tiny, references=kept).run["seconds"] < 1000
+    assert distill(recipe, tmp_path / "two", dataset=tiny, references=kept).run["seconds"] > 1000
 
 
 def test_a_reference_is_written_with_its_trajectories(tiny: Dataset, recipe: Recipe, tmp_path: Path):
     recipe = change(recipe, "outer", objective="trajectories", trajectories=2)
     kept = References(tmp_path)
     first, again = kept(recipe, tiny), kept(recipe, tiny)
-    assert (first.kept, again.kept) == (False, True)
+    assert (first.before, again.before) == (0, first.seconds)
     assert (again.figures, again.seconds) == (first.figures, first.seconds)
     assert len(again.trajectories) == 2
     for one, other in zip(first.trajectories, again.trajectories, strict=True):
@@ -312,8 +315,36 @@ def test_a_summary_is_taught_by_further_students(tiny: Dataset, recipe: Recipe, 
     assert not torch.equal(starts[0].latents, starts[1].latents)
     heard = Heard()
     short = change(taught, "outer", steps=1)
-    distill(short, tmp_path / "out", dataset=tiny, reference=kept, progress=heard)
-    assert heard.messages[0] == "training 3 students on the full data, to measure against"
+    distill(short, tmp_path / "out", dataset=tiny, references=kept, progress=heard)
+    assert heard.messages == [
+        "training 3 students on the full data, to measure against",
+        "3 of 3 were trained before: their seconds count",
+    ]
+    assert len(set(kept.paths(taught, tiny))) == 3
+    assert kept.paths(alone, tiny) == kept.paths(taught, tiny)[:1]
+
+
+def test_a_run_stopped_among_its_full_data_trainings_goes_on_after_those_that_are_done(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path
+):
+    class Stopping(Heard):
+        def passing(self, text: str) -> None:
+            if text.startswith("full data, student 3 of 3"):
+                raise KeyboardInterrupt
+
+    taught = change(recipe, "summary", targets="own", start="taught", teachers=("gru4rec", "same"))
+    whole = distill(taught, tmp_path / "whole", dataset=tiny)
+    out, heard = tmp_path / "out", Heard()
+    stopped = r"^stopped before the first outer step; 2 of 3 full-data trainings are kept, the same command"
+    for restart in (False, True):  # nothing else is there that could be lost
+        with pytest.raises(KeyboardInterrupt, match=stopped):
+            distill(taught, out, dataset=tiny, restart=restart, progress=Stopping())
+    assert len(list((out / "trainings").iterdir())) == 2
+    folder = distill(taught, out, dataset=tiny, progress=heard)
+    assert heard.messages[1] == "2 of 3 were trained before: their seconds count"
+    assert torch.equal(folder.summary.latents, whole.summary.latents)
+    assert folder.history == whole.history
+    assert {path.name for path in out.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
 
 
 def test_a_start_is_made_of_so_many_classes(tiny: Dataset, recipe: Recipe):

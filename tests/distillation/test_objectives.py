@@ -20,7 +20,9 @@ from farzi.distillation import (
     Objective,
     Outer,
     Pool,
+    References,
     Students,
+    Training,
     TrajectoryMatching,
     Window,
     check_recipe,
@@ -32,13 +34,12 @@ from farzi.distillation.build import first_summary, outer_loop
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.objectives.gradients import _apart
-from farzi.distillation.reference import recipe_reference
 from farzi.distillation.together import Group, group
 from farzi.errors import FarziError
 from farzi.recipe import InnerSettings, OuterSettings, Recipe, StudentSettings
 from farzi.recipe.student import StudentName
 from farzi.summary import Factored, Factors, Feed, Gaussian, Size, Summary, Whole
-from farzi.training import EventTraining, NextEvent, make_student
+from farzi.training import NextEvent, make_student
 from farzi.unroll import Adam, Compiled, Eager, Execution, Store, interpreter
 
 from .test_outer import RecordingClip
@@ -291,7 +292,7 @@ def test_gradients_of_several_students_are_matched_in_turn(tiny: Dataset, recipe
 def test_the_distance_falls(tiny: Dataset, recipe: Recipe):
     for name in RECIPES:
         wanted = wanting(recipe, name, {"runs": 2}, pool=2, window=3)
-        trajectories = recipe_reference(wanted, tiny).trajectories
+        trajectories = References()(wanted, tiny).trajectories
         outer = outer_loop(wanted, tiny, first_summary(wanted, tiny), RunningClip(), trajectories)
         losses = [outer.take_step(0.03).loss for _ in range(60)]
         assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10]), name
@@ -299,17 +300,17 @@ def test_the_distance_falls(tiny: Dataset, recipe: Recipe):
 
 @pytest.mark.usefixtures("_short_reference")
 def test_trajectories_begin_at_the_first_weights_and_each_training_has_its_own(tiny: Dataset, recipe: Recipe):
-    found = recipe_reference(wanting(recipe, "trajectories"), tiny)
+    found = References()(wanting(recipe, "trajectories"), tiny)
     assert [len(one) for one in found.trajectories] == [3, 3]
     student = make_student(recipe.student, 41, 5, recipe.seed)
     for name, value in NextEvent(student).parameters_of(student).items():
-        assert torch.equal(found.trajectory[0][name], value)
-    kept = train_reference(tiny, recipe.student, 5, recipe.seed, "keep", EventTraining(steps=10, every=5), 2)
-    for one, other in zip(found.trajectory[1:], kept.trajectory, strict=True):
+        assert torch.equal(found.trajectories[0][0][name], value)
+    kept = train_reference(Training(recipe.student, 5, recipe.seed, keep=2), tiny)
+    for one, other in zip(found.trajectories[0][1:], kept.trajectory, strict=True):
         assert all(torch.equal(one[name], other[name]) for name in one)
     for one, other in pairwise(trajectory[0] for trajectory in found.trajectories):
         assert any(not torch.equal(one[name], other[name]) for name in one)
-    assert recipe_reference(recipe, tiny).trajectories == []
+    assert References()(recipe, tiny).trajectories == []
 
 
 @pytest.mark.usefixtures("_short_reference")

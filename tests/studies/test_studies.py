@@ -164,7 +164,9 @@ def test_a_summary_of_all_students_has_its_price(quick: Recipe, tmp_path: Path):
     row = STUDIES["model-selection"].grid(setting_of(own))[0]
     cost = price([row], Bench(tmp_path))
     assert cost.distillations == len(row.work.demand.distil) == 2
-    assert cost.trainings == len(row.work.demand.real) + 1 + 3, "one teacher, and three"
+    assert cost.trainings == len(row.work.demand.real) + 3, (
+        "three teachers, one of whom is all of the other's"
+    )
     assert all(planned(ask, Bench(tmp_path)).seconds_reference_step > 0 for ask in row.work.demand.distil)
 
 

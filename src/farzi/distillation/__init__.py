@@ -15,6 +15,7 @@ from farzi.distillation.plan import plan_run as plan_run
 from farzi.distillation.progress import Progress as Progress
 from farzi.distillation.reference import Reference as Reference
 from farzi.distillation.reference import References as References
+from farzi.distillation.reference import Training as Training
 from farzi.distillation.reference import train_reference as train_reference
 from farzi.distillation.runs import Anew as Anew
 from farzi.distillation.runs import Point as Point
@@ -51,6 +52,7 @@ __all__ = [
     "Runs",
     "StepReport",
     "Students",
+    "Training",
     "TrajectoryMatching",
     "Validation",
     "Weights",

@@ -12,7 +12,7 @@ from farzi.distillation.clipping import RunningClip
 from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.outer import Outer
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import needs_trajectories, recipe_reference
+from farzi.distillation.reference import References, needs_trajectories
 from farzi.errors import FarziError
 from farzi.files import finite_values
 from farzi.recipe import Recipe
@@ -51,7 +51,7 @@ def check_recipe(
     trajectories = []
     if needs_trajectories(recipe):
         (progress or Progress()).message("training on the full data, where inner runs begin")
-        trajectories = recipe_reference(recipe, dataset, device, progress).trajectories
+        trajectories = References()(recipe, dataset, device, progress).trajectories
     run = outer_loop(recipe, dataset, start, RunningClip(), trajectories).as_run()
     state: State | None = run["state"]
     run["state"] = state and State(state.step, tuple(slot.to(dtype) for slot in state.slots))

@@ -1,5 +1,6 @@
 """`distill`: from a recipe to a summary's folder, resumable at any moment."""
 
+import shutil
 import signal
 import threading
 import time
@@ -14,11 +15,14 @@ from farzi.data import Data, load_data
 from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import MakeReference, recipe_reference
+from farzi.distillation.reference import References, trainings
 from farzi.distillation.state import Run, refuse_another
 from farzi.files import remove_leftovers, write_text_atomic
 from farzi.recipe import Recipe
 from farzi.summary import Folder, history_text
+
+TRAININGS = "trainings"
+"""Where a run's folder keeps full-data trainings until its first state is saved."""
 
 
 def distill(
@@ -29,7 +33,7 @@ def distill(
     restart: bool = False,
     unchecked: bool = False,
     progress: Progress | None = None,
-    reference: MakeReference = recipe_reference,
+    references: References | None = None,
     device: torch.device | str = "cpu",
     checkpoint_seconds: float = 30.0,
 ) -> Folder:
@@ -46,7 +50,8 @@ def distill(
         restart: begin anew even if `out` holds a run or a summary, which is then lost.
         unchecked: begin even where the metagradient is not precise enough (bfloat16, TF32), with a warning.
         progress: hears how the run goes.
-        reference: gives the full-data training that a new run begins with; `References` share one among runs.
+        references: gives the full-data trainings that a new run begins with, and keeps them; if None, `out`
+            does until the run's first state is saved.
         device: where all of it is done; a run may go on elsewhere than it began.
         checkpoint_seconds: between two saves of the state.
 
@@ -58,8 +63,8 @@ def distill(
         FarziError: the recipe contradicts itself, the log cannot be used, the first metagradient is not
             precise enough, `out` holds a run of another recipe or log, one of its files is damaged, or the
             metagradient stays without a finite value.
-        KeyboardInterrupt: the run was interrupted; its text says whether a state is saved. Before the first
-            outer step none is, and it ends at once.
+        KeyboardInterrupt: the run was interrupted; its text says what is saved. Before the first outer step
+            that is the full-data trainings that are done, and it ends at once.
         OSError: the disk is full or `out` cannot be written; the state saved before is still there.
     """
     out, progress = Path(out), progress or Progress()
@@ -77,12 +82,14 @@ def distill(
         progress.message(f"{out} holds this summary already; --restart learns it anew")
         return finished
     else:
-        run = _begin(recipe, dataset, progress, out, unchecked, reference, device)
+        references = references or References(out / TRAININGS)
+        run = _begin(recipe, dataset, progress, out, unchecked, references, device)
     remove_leftovers(out)
     with _stopping() as stop:
         if saved is None:
             run.checkpoint().save(out)
             Folder.remove(out)
+        shutil.rmtree(out / TRAININGS, ignore_errors=True)
         last_save = time.monotonic()
         while not run.done:
             run.advance()
@@ -109,23 +116,25 @@ def _begin(
     progress: Progress,
     out: Path,
     unchecked: bool,
-    reference: MakeReference,
+    references: References,
     device: torch.device | str,
 ) -> Run:
-    """A new run. Until there is one the first Ctrl-C or SIGTERM ends it all, and no folder is left behind."""
+    """A new run. Until there is one the first Ctrl-C or SIGTERM ends it all; finished trainings stay."""
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)  # before the long training, in case it cannot be
     try:
         with _signals(_interrupt):
-            return Run.begin(recipe, dataset, progress, unchecked, reference, device)
+            return Run.begin(recipe, dataset, progress, unchecked, references, device)
     except BaseException as error:
         if made:
             with suppress(OSError):
                 out.rmdir()
         if isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt(
-                "stopped before the first outer step; nothing was saved, the same command begins anew"
-            ) from None
+            kept, number = references.kept(recipe, dataset), len(trainings(recipe))
+            saved = "nothing was saved, the same command begins anew"
+            if kept:
+                saved = f"{kept} of {number} full-data trainings are kept, the same command goes on there"
+            raise KeyboardInterrupt(f"stopped before the first outer step; {saved}") from None
         raise
 
 

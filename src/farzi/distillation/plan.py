@@ -148,7 +148,7 @@ def plan_run(
         seconds_validation=recipe.outer.validate_students * (recipe.inner.steps * train_step + measured),
         seconds_reference_step=seconds(lambda: _gradient(lambda one: loss.at(one, windows), weights))
         + measured / training.every,
-        reference_steps=trainings(recipe) * training.steps,
+        reference_steps=len(trainings(recipe)) * training.steps,
     )
 
 

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
-from itertools import count
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import count, takewhile, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -28,44 +28,73 @@ KEPT = 20
 TRAJECTORIES = 5
 """Full-data trainings whose trajectories are matched, where the recipe does not say."""
 
-FORMAT = "farzi-reference-2"
+FORMAT = "farzi-reference-3"
+
+
+@dataclass(frozen=True)
+class Training:
+    """A full-data training: all that it depends on, the data and the device aside.
+
+    Attributes:
+        student: the architecture.
+        length: events in a window.
+        seed: of the first weights and of the windows drawn.
+        seen: the treatment of seen items in the ranking, which says when it ends.
+        keep: how many measurements' weights are kept as a trajectory.
+        from_start: keep the first weights as well.
+        events: step size, batch and patience.
+    """
+
+    student: StudentSettings
+    length: int
+    seed: int
+    seen: Seen = "keep"
+    keep: int = 0
+    from_start: bool = False
+    events: EventTraining = field(default_factory=lambda: EventTraining())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a full-data training came to.
+
+    Attributes:
+        student: as trained.
+        figures: its validation metrics.
+        seconds: what it took.
+        trajectory: its weights at the first measurements, in their order.
+        kept: whether it was trained before, and only read now.
+    """
+
+    student: Student
+    figures: dict[str, float]
+    seconds: float
+    trajectory: list[Theta] = field(default_factory=list)
+    kept: bool = False
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A full-data training.
+    """The full-data trainings of a run.
 
     Attributes:
-        figures: its validation metrics.
-        seconds: what it took, and all others.
-        trajectory: its weights at the first measurements, in their order.
-        others: the trajectories of further trainings, each from its own first weights.
-        teachers: the student of these figures as trained, then the recipe's further teachers; none where
-            the training was in an earlier session of the run.
-        kept: whether it was trained for another run, and only read for this one.
+        figures: the validation metrics of the first one, of the recipe's student.
+        seconds: what all of them took.
+        trajectories: of each whose weights were kept.
+        teachers: the recipe's student, then its further teachers; none where a run goes on.
+        before: seconds of those that were not trained now but read.
     """
 
     figures: dict[str, float]
     seconds: float
-    trajectory: list[Theta] = field(default_factory=list)
-    others: list[list[Theta]] = field(default_factory=list)
+    trajectories: list[list[Theta]] = field(default_factory=list)
     teachers: tuple[Student, ...] = ()
-    kept: bool = False
-
-    @property
-    def trajectories(self) -> list[list[Theta]]:
-        """Of all trainings; none where none is kept."""
-        return [self.trajectory, *self.others] if self.trajectory else []
+    before: float = 0.0
 
     @property
     def tensors(self) -> dict[str, Tensor]:
         """The trajectories' weights, under names by which `of_tensors` finds them."""
-        return {
-            f"{place}/{k}/{name}": value
-            for place, trajectory in zip(_places(), self.trajectories)
-            for k, theta in enumerate(trajectory)
-            for name, value in theta.items()
-        }
+        return _named(self.trajectories)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -75,22 +104,31 @@ class Reference:
     @staticmethod
     def of_tensors(tensors: dict[str, Tensor], values: dict[str, Any]) -> "Reference":
         """What `tensors` and `values` were taken of, but for its teachers; there may be other tensors."""
-        found: list[list[Theta]] = []
-        for place in _places():
-            thetas: dict[str, Theta] = {}
-            for name, value in tensors.items():
-                if name.startswith(f"{place}/"):
-                    k, _, parameter = name.removeprefix(f"{place}/").partition("/")
-                    thetas.setdefault(k, {})[parameter] = value
-            if found and not thetas:
-                break
-            found.append(list(thetas.values()))
-        first, *others = found
-        return Reference(values["figures"], values["seconds"], first, others)
+        return Reference(values["figures"], values["seconds"], _trajectories(tensors))
 
 
-MakeReference = Callable[[Recipe, Data, torch.device | str, Progress], Reference]
-"""Gives the full-data training of a recipe's run; where it is not there yet it is done on the device."""
+def _named(trajectories: list[list[Theta]]) -> dict[str, Tensor]:
+    """All weights by trajectory, measurement and parameter."""
+    return {
+        f"{place}/{k}/{name}": value
+        for place, trajectory in zip(_places(), trajectories)
+        for k, theta in enumerate(trajectory)
+        for name, value in theta.items()
+    }
+
+
+def _trajectories(tensors: dict[str, Tensor]) -> list[list[Theta]]:
+    """What `_named` gave the names of, among other tensors."""
+    return list(takewhile(len, (_trajectory(tensors, place) for place in _places())))
+
+
+def _trajectory(tensors: dict[str, Tensor], place: str) -> list[Theta]:
+    thetas: dict[str, Theta] = {}
+    for name, value in tensors.items():
+        if name.startswith(f"{place}/"):
+            k, _, parameter = name.removeprefix(f"{place}/").partition("/")
+            thetas.setdefault(k, {})[parameter] = value
+    return list(thetas.values())
 
 
 def _places() -> Iterator[str]:
@@ -98,14 +136,25 @@ def _places() -> Iterator[str]:
     return (f"trajectory{k or ''}" for k in count())
 
 
-def trainings(recipe: Recipe) -> int:
-    """How many full-data trainings a recipe's run needs."""
-    return _matched(recipe) + len(recipe.summary.teachers)
+def trainings(recipe: Recipe) -> list[Training]:
+    """The full-data trainings of a recipe's run: of its student, then of its further teachers.
 
+    Where trajectories are what is matched there are several of its student, kept from the first weights on.
+    """
 
-def _matched(recipe: Recipe) -> int:
-    """How many of them are of the recipe's student."""
-    return (recipe.outer.trajectories or TRAJECTORIES) if recipe.outer.objective == "trajectories" else 1
+    def seed(*of: int) -> int:
+        return int(np.random.default_rng([recipe.seed, *of]).integers(2**62))
+
+    matched = recipe.outer.objective == "trajectories"
+    several = (recipe.outer.trajectories or TRAJECTORIES) if matched else 1
+    length, seen = recipe.summary.length, recipe.outer.seen
+    keep = KEPT if needs_trajectories(recipe) else 0
+    seeds = [recipe.seed, *(seed(5, k) for k in range(1, several))]
+    further = [another(recipe.student, name) for name in recipe.summary.teachers]
+    return [
+        *(Training(recipe.student, length, one, seen, keep, matched) for one in seeds),
+        *(Training(student, length, seed(6, k), seen) for k, student in enumerate(further)),
+    ]
 
 
 def needs_trajectories(recipe: Recipe) -> bool:
@@ -113,51 +162,17 @@ def needs_trajectories(recipe: Recipe) -> bool:
     return recipe.outer.objective == "trajectories" or recipe.inner.weights != "fresh"
 
 
-def recipe_reference(
-    recipe: Recipe, dataset: Data, device: torch.device | str = "cpu", progress: Progress | None = None
-) -> Reference:
-    """The full-data training of a recipe's run, its further ones with their trajectories, and its teachers'.
-
-    Where trajectories are what is matched, they begin at the first weights of all.
-    """
-
-    def train(student: StudentSettings, seed: int, keep: int, from_start: bool) -> Reference:
-        length, seen = recipe.summary.length, recipe.outer.seen
-        return train_reference(
-            dataset, student, length, seed, seen, EventTraining(), keep, from_start, device, progress
-        )
-
-    def seed(*of: int) -> int:
-        return int(np.random.default_rng([recipe.seed, *of]).integers(2**62))
-
-    keep, from_start = KEPT if needs_trajectories(recipe) else 0, recipe.outer.objective == "trajectories"
-    seeds = [recipe.seed, *(seed(5, k) for k in range(1, _matched(recipe)))]
-    first, *others = [train(recipe.student, one, keep, from_start) for one in seeds]
-    further = [train(one, seed(6, k), 0, False) for k, one in enumerate(_further(recipe))]
-    return replace(
-        first,
-        seconds=first.seconds + sum(one.seconds for one in (*others, *further)),
-        others=[one.trajectory for one in others],
-        teachers=first.teachers + sum((one.teachers for one in further), ()),
-    )
-
-
-def _further(recipe: Recipe) -> list[StudentSettings]:
-    """The recipe's teachers beside its student."""
-    return [another(recipe.student, name) for name in recipe.summary.teachers]
-
-
 @dataclass(frozen=True)
 class References:
-    """Full-data trainings that are kept, so that runs which measure against the same one share it.
+    """Full-data trainings that are kept, a file each: runs share them, and a stopped run goes on after them.
 
     A run that finds one counts its seconds as its own: how long it is does not depend on what was kept.
 
     Attributes:
-        folder: where they are kept, a file each.
+        folder: where they are kept; made with the first one. Nothing is kept where it is None.
     """
 
-    folder: Path
+    folder: Path | None = None
 
     def __call__(
         self,
@@ -166,91 +181,99 @@ class References:
         device: torch.device | str = "cpu",
         progress: Progress | None = None,
     ) -> Reference:
-        """The one of a recipe's run: read, or trained as `recipe_reference` does, and written.
+        """Those of a recipe's run, in the order of `trainings`: each read, or trained and written.
 
         Raises:
-            FarziError: its file is damaged.
-            OSError: it cannot be written.
+            FarziError: a file is damaged.
+            OSError: one cannot be written.
         """
-        path = self.path(recipe, dataset)
-        if path.exists():
-            tensors, words = read_tensors(path, FORMAT, "delete it, and it is trained again")
-            found = Reference.of_tensors(tensors, json.loads(words["values"]))
-            teachers = tuple(
-                _put(settings, tensors, f"teacher{k}/", dataset, recipe)
-                for k, settings in enumerate([recipe.student, *_further(recipe)])
+        wanted = trainings(recipe)
+        done: list[Outcome] = []
+        for number, (training, path) in enumerate(zip_longest(wanted, self.paths(recipe, dataset)), 1):
+            which = "full data" if len(wanted) == 1 else f"full data, student {number} of {len(wanted)}"
+            if path is not None and path.exists():
+                done.append(_read(path, training, len(dataset.vocabulary), device))
+                continue
+            done.append(train_reference(training, dataset, device, progress, which))
+            if path is not None:
+                _write(path, done[-1])
+        if before := [one.seconds for one in done if one.kept]:
+            seconds = (
+                "was trained before: its seconds"
+                if len(before) == 1
+                else "were trained before: their seconds"
             )
-            return replace(found, teachers=teachers, kept=True)
-        found = recipe_reference(recipe, dataset, device, progress)
-        weights = {
-            f"teacher{k}/{name}": value
-            for k, student in enumerate(found.teachers)
-            for name, value in NextEvent(student).parameters_of(student).items()
-        }
-        write_tensors(path, FORMAT, weights | found.tensors, {"values": json.dumps(found.values)})
-        return found
+            (progress or Progress()).message(f"{len(before)} of {len(done)} {seconds} count")
+        teachers = len(recipe.summary.teachers)
+        return Reference(
+            done[0].figures,
+            sum(one.seconds for one in done),
+            [one.trajectory for one in done if one.trajectory],
+            tuple(one.student for one in (done[0], *done[len(done) - teachers :])),
+            sum(before),
+        )
 
-    def path(self, recipe: Recipe, dataset: Data) -> Path:
-        """Where it is kept: by all that it depends on, and not by what else the recipe says."""
-        told = {
-            "student": recipe.student.model_dump(mode="json"),
-            "teachers": [student.name for student in _further(recipe)],
-            "length": recipe.summary.length,
-            "seed": recipe.seed,
-            "seen": recipe.outer.seen,
-            "training": asdict(EventTraining()),
-            "trajectories": [
-                trainings(recipe),
-                needs_trajectories(recipe),
-                recipe.outer.objective == "trajectories",
-            ],
-            "data": fingerprint(dataset),
-        }
-        words = json.dumps(told, sort_keys=True).encode()
-        return self.folder / f"full-{hashlib.sha256(words).hexdigest()[:16]}.safetensors"
+    def paths(self, recipe: Recipe, dataset: Data) -> list[Path]:
+        """Where they are kept, once they are done: by all that they depend on, whatever else the recipe says.
+
+        Empty where nothing is kept.
+        """
+        if self.folder is None:
+            return []
+        data = fingerprint(dataset)
+        told = [json.dumps([asdict(one), data], sort_keys=True, default=_told) for one in trainings(recipe)]
+        names = [hashlib.sha256(words.encode()).hexdigest()[:16] for words in told]
+        return [self.folder / f"full-{name}.safetensors" for name in names]
+
+    def kept(self, recipe: Recipe, dataset: Data) -> int:
+        """How many of a recipe's run are there."""
+        return sum(path.exists() for path in self.paths(recipe, dataset))
 
 
-def _put(
-    settings: StudentSettings, tensors: dict[str, Tensor], place: str, dataset: Data, recipe: Recipe
-) -> Student:
-    """A student with the weights whose names begin with `place`."""
-    loss = NextEvent(make_student(settings, len(dataset.vocabulary), recipe.summary.length, recipe.seed))
+def _told(settings: StudentSettings) -> dict[str, Any]:
+    return settings.model_dump(mode="json")
+
+
+def _write(path: Path, done: Outcome) -> None:
+    weights = NextEvent(done.student).parameters_of(done.student)
+    tensors = {f"student/{name}": value for name, value in weights.items()} | _named([done.trajectory])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = json.dumps({"figures": done.figures, "seconds": done.seconds})
+    write_tensors(path, FORMAT, tensors, {"values": values})
+
+
+def _read(path: Path, training: Training, vocabulary: int, device: torch.device | str) -> Outcome:
+    tensors, words = read_tensors(path, FORMAT, "delete it, and it is trained again")
+    loss = NextEvent(make_student(training.student, vocabulary, training.length, training.seed, device))
     names = loss.parameters_of(loss.student)
-    return loss.put({name: tensors[f"{place}{name}"] for name in names})
+    student = loss.put({name: tensors[f"student/{name}"].to(device) for name in names})
+    values, trajectory = json.loads(words["values"]), _trajectory(tensors, "trajectory")
+    return Outcome(student, values["figures"], values["seconds"], trajectory, kept=True)
 
 
 def train_reference(
+    training: Training,
     dataset: Data,
-    settings: StudentSettings,
-    length: int,
-    seed: int,
-    seen: Seen,
-    training: EventTraining,
-    keep: int = 0,
-    from_start: bool = False,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
-) -> Reference:
+    which: str = "full data",
+) -> Outcome:
     """Train on all training events until validation gets no better.
 
     Args:
+        training: what is trained.
         dataset: the log or the text.
-        settings: the architecture.
-        length: events in a window.
-        seed: of the first weights and of the windows drawn.
-        seen: the treatment of seen items in the ranking.
-        training: step size, batch and patience.
-        keep: how many measurements' weights are kept as a trajectory.
-        from_start: keep the first weights as well.
-        device: where they are trained.
+        device: where it is trained.
         progress: hears how far it is.
+        which: what it is called there.
     """
-    kind = kind_of(dataset, seen)
+    kind, vocabulary = kind_of(dataset, training.seen), len(dataset.vocabulary)
+    settings, length, seed = training.student, training.length, training.seed
     trajectory: list[Theta] = []
-    if from_start:
-        student = make_student(settings, len(dataset.vocabulary), length, seed, device)
+    if training.from_start:
+        student = make_student(settings, vocabulary, length, seed, device)
         trajectory.append(NextEvent(student).parameters_of(student))
-        keep += 1
+    keep = training.keep + len(trajectory)
 
     def score(student: Student) -> float:
         if len(trajectory) < keep:
@@ -259,9 +282,10 @@ def train_reference(
         return kind.score(student, dataset.valid)
 
     def heard(step: int, figure: float) -> None:
-        (progress or Progress()).passing(f"full data: step {step}, {kind.told(figure)}")
+        (progress or Progress()).passing(f"{which}: step {step}, {kind.told(figure)}")
 
-    vocabulary = len(dataset.vocabulary)
-    fit = train_on_events(dataset.train, settings, vocabulary, length, seed, training, score, device, heard)
+    fit = train_on_events(
+        dataset.train, settings, vocabulary, length, seed, training.events, score, device, heard
+    )
     figures = kind.evaluate(fit.student, dataset.valid).means()
-    return Reference(figures, fit.seconds, trajectory, teachers=(fit.student,))
+    return Outcome(fit.student, figures, fit.seconds, trajectory)

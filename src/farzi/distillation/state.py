@@ -17,7 +17,7 @@ from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.clipping import RunningClip, Smoothness
 from farzi.distillation.outer import StepReport, cosine
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import MakeReference, Reference, trainings
+from farzi.distillation.reference import Reference, References, trainings
 from farzi.distillation.validation import Validation, validate
 from farzi.errors import FarziError
 from farzi.evaluation import kind_of
@@ -61,10 +61,10 @@ class Run:
         dataset: Data,
         progress: Progress,
         unchecked: bool,
-        reference: MakeReference,
+        references: References,
         device: torch.device | str = "cpu",
     ) -> Self:
-        """A new run, with its start measured beside the full data, which `reference` gives the figures of.
+        """A new run, with its start measured beside the full data, which `references` give the figures of.
 
         Raises:
             FarziError: the log is too small for the summary, or the metagradient is not precise, and
@@ -74,17 +74,15 @@ class Run:
 
         @cache
         def full() -> Reference:
-            several = "one student" if trainings(recipe) == 1 else f"{trainings(recipe)} students"
+            number = len(trainings(recipe))
+            several = "one student" if number == 1 else f"{number} students"
             progress.message(f"training {several} on the full data, to measure against")
-            found = reference(recipe, dataset, device, progress)
-            if found.kept:
-                progress.message("such a training was kept: its figures and its seconds count as this run's")
-            return found
+            return references(recipe, dataset, device, progress)
 
         start = first_summary(recipe, dataset, lambda: full().teachers)
         run = cls(recipe, dataset, progress, start.to(device), full())
         run.started = started
-        run.behind = full().seconds if full().kept else 0.0
+        run.behind = full().before
         run.precision = short_check(run.outer, unchecked, progress, recipe.inner.gradient)
         run.measure()
         return run

@@ -91,7 +91,7 @@ class Bench:
             place,
             dataset=dataset,
             progress=self.progress,
-            reference=self._references,
+            references=self._references,
             device=self.device,
         )
 
@@ -99,9 +99,9 @@ class Bench:
         """Whether `summary` would find it finished."""
         return (self.place(_numbered(recipe, number), dataset) / "SHA256SUMS").exists()
 
-    def reference(self, recipe: Recipe, number: int, dataset: Data) -> Path:
-        """Where the full-data training is kept that this summary is measured against, once it is done."""
-        return self._references.path(_numbered(recipe, number), dataset)
+    def references(self, recipe: Recipe, number: int, dataset: Data) -> list[Path]:
+        """Where the full-data trainings are kept that this summary begins with, once they are done."""
+        return self._references.paths(_numbered(recipe, number), dataset)
 
     def place(self, recipe: Recipe, dataset: Data) -> Path:
         """Where a recipe's summary is kept, whatever its data are called and wherever they lie."""

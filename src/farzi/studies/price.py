@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farzi.distillation import RunPlan, plan_run
-from farzi.distillation.reference import trainings
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
 from farzi.studies.bench import Bench
@@ -67,13 +66,13 @@ def price(rows: Sequence[Row], bench: Bench, training: EventTraining | None = No
         for ask in demand.distil:
             wanted |= dict.fromkeys((ask, number) for number in range(min(row.seeds, row.summaries)))
     todo: list[Ask] = []
-    references: dict[Path, list[Ask]] = {}
+    references: dict[Path, Ask] = {}
     for ask, number in wanted:
         dataset = bench.data(ask.recipe.data, ask.source, number)
         if not bench.has(ask.recipe, number, dataset):
             todo.append(ask)
-            references[bench.reference(ask.recipe, number, dataset)] = [ask] * trainings(ask.recipe)
-    real += [ask for path, asks in references.items() if not path.exists() for ask in asks]
+            references |= dict.fromkeys(bench.references(ask.recipe, number, dataset), ask)
+    real += [ask for path, ask in references.items() if not path.exists()]
     seconds = sum(steps * _or_nothing(_step, ask, bench) for ask in real)
     seconds += sum(_or_nothing(_distilling, ask, bench) for ask in todo)
     return Price(len(rows), len(todo), len(real), seconds)
