@@ -318,7 +318,7 @@ def test_a_summary_is_taught_by_further_students(tiny: Dataset, recipe: Recipe, 
     distill(short, tmp_path / "out", dataset=tiny, references=kept, progress=heard)
     assert heard.messages == [
         "training 3 students on the full data, to measure against",
-        "3 of 3 were trained before: their seconds count",
+        "3 of these trained before; the seconds that took count",
     ]
     assert len(set(kept.paths(taught, tiny))) == 3
     assert kept.paths(alone, tiny) == kept.paths(taught, tiny)[:1]
@@ -341,7 +341,7 @@ def test_a_run_stopped_among_its_full_data_trainings_goes_on_after_those_that_ar
             distill(taught, out, dataset=tiny, restart=restart, progress=Stopping())
     assert len(list((out / "trainings").iterdir())) == 2
     folder = distill(taught, out, dataset=tiny, progress=heard)
-    assert heard.messages[1] == "2 of 3 were trained before: their seconds count"
+    assert heard.messages[1] == "2 of these trained before; the seconds that took count"
     assert torch.equal(folder.summary.latents, whole.summary.latents)
     assert folder.history == whole.history
     assert {path.name for path in out.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}

@@ -198,12 +198,8 @@ class References:
             if path is not None:
                 _write(path, done[-1])
         if before := [one.seconds for one in done if one.kept]:
-            seconds = (
-                "was trained before: its seconds"
-                if len(before) == 1
-                else "were trained before: their seconds"
-            )
-            (progress or Progress()).message(f"{len(before)} of {len(done)} {seconds} count")
+            told = f"{len(before)} of these trained before; the seconds that took count"
+            (progress or Progress()).message(told)
         teachers = len(recipe.summary.teachers)
         return Reference(
             done[0].figures,
