@@ -1,5 +1,6 @@
 """95 % intervals: over seeds for one training's figure, over users for the ratio of two."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -32,6 +33,23 @@ def seed_interval(figures: np.ndarray) -> Interval:
         len(figures) - 1, 0.5 + LEVEL / 2
     )  # scipy.stats.t has it too, but takes a second to load
     width = float(quantile * error)
+    return Interval(mean, mean - width, mean + width)
+
+
+def difference_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
+    """Mean of some seeds' figures less that of others', and Welch's t interval of it (Biometrika 34, 1947).
+
+    Args:
+        ours: (n,), n ≥ 2.
+        theirs: (m,), m ≥ 2, of other variance perhaps.
+    """
+    mean = float(np.mean(ours) - np.mean(theirs))
+    parts = [np.var(figures, ddof=1) / len(figures) for figures in (ours, theirs)]
+    error = math.fsum(parts) ** 0.5
+    if error == 0:
+        return Interval(mean, mean, mean)
+    freedom = error**4 / sum(part**2 / (len(figures) - 1) for part, figures in zip(parts, (ours, theirs)))
+    width = float(stdtrit(freedom, 0.5 + LEVEL / 2) * error)
     return Interval(mean, mean - width, mean + width)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from farzi.baselines import SUBSETS
+from farzi.evaluation import difference_interval
 from farzi.studies.findings import Chart, Findings, listed, paragraph
 from farzi.studies.measures import Measure, OnHeldOut
 from farzi.studies.rows import Done
@@ -17,11 +18,13 @@ from farzi.studies.telling import (
     cell,
     counted,
     curve,
+    figures_of,
     first,
     headline_figures,
     higher_is_better,
     interval_of,
     level_of,
+    number,
     share_of,
     table,
     unit,
@@ -102,6 +105,7 @@ def tell(rows: Sequence[Done]) -> Findings:
         said += [_ahead(ours, rivals, name, "the best of the others, ") for name in figures]
     if ours and start and not start.failure:
         said += [_ahead(ours, [start], name) for name in figures]
+        said.append("Differences are given with Welch's 95 % interval.")
     said.append(counted(rows))
     return Findings((shown,), charts, paragraph(said))
 
@@ -112,14 +116,18 @@ def _share(done: Done, whole: Done, name: str) -> str:
 
 
 def _ahead(ours: Done, others: Sequence[Done], name: str, called: str = "") -> str:
-    """Whether our interval lies clear of the best of the others', which is `called` so."""
-    up = higher_is_better(name)
-    best = max(others, key=lambda done: interval_of(done, name).mean * (1 if up else -1))
-    mine, theirs = interval_of(ours, name), interval_of(best, name)
-    clear = mine.low > theirs.high if up else mine.high < theirs.low
-    behind = mine.high < theirs.low if up else mine.low > theirs.high
+    """Whether the interval of our difference from the best of the others, `called` so, is clear of 0."""
+    sign = 1 if higher_is_better(name) else -1
+    best = max(others, key=lambda done: sign * interval_of(done, name).mean)
+    mine, theirs = figures_of(ours, name), figures_of(best, name)
+    told = f"{called}{best.labels['trained on']} ({cell(best, name)})"
+    if min(len(mine), len(theirs)) < 2:
+        return f"In {name} it is to be held against {told}."
+    mean, low, high = difference_interval(mine, theirs)
+    clear, behind = (low > 0, high < 0) if sign > 0 else (high < 0, low > 0)
     word = "is ahead of" if clear else "is behind" if behind else "cannot be told from"
-    return f"In {name} it {word} {called}{best.labels['trained on']} ({cell(best, name)})."
+    apart = f"{'−' if mean < 0 else '+'}{number(name, abs(mean))} ±{number(name, mean - low)}"
+    return f"In {name} it {word} {told}: {apart}."
 
 
 HEADLINE = Study(
