@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from farzi.errors import FarziError
-from farzi.recipe import Recipe
 from farzi.report import markdown, plot_charts, readme, save_study, study_page
 from farzi.studies import (
     STUDIES,
@@ -63,24 +62,6 @@ def test_a_page_names_its_picture_only_where_there_is_one(tmp_path: Path):
     assert page.startswith("# x\n\nWhich?\n\n| d |")
     assert "figure.png" not in page
     assert page == study_page(study, [])
-
-
-@pytest.mark.parametrize(
-    ("seeds", "summaries", "said"),
-    [
-        (1, 1, ""),
-        (5, 1, "Intervals (95 %) are over 5 students a row, on one summary where that is learnt: "),
-        (5, 3, "Intervals (95 %) are over 5 students a row, on 3 summaries where these are learnt."),
-    ],
-)
-def test_a_page_says_what_its_intervals_are_over(seeds: int, summaries: int, said: str):
-    row = STUDIES["dimension"].grid(Setting(Recipe(), seeds, summaries))[0]
-    page = study_page(
-        Study("x", "Which?", lambda setting: (), lambda rows: Findings((), (), "")),
-        [Done(row.key, row.labels, {}, 1.0, "c", {}, row.values())],
-    )
-    assert said in page
-    assert ("Intervals" in page) is bool(said)
 
 
 def test_the_readme_has_a_line_for_each_experiment(tmp_path: Path):

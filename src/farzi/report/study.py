@@ -52,7 +52,7 @@ def study_page(study: Study, rows: Sequence[Done]) -> str:
         if one.title:
             parts.append(f"**{one.title}**")
         parts.append(markdown(one))
-    parts += [findings.conclusion, evaluation_line(rows), interval_line(rows), origin_line(rows)]
+    parts += [findings.conclusion, evaluation_line(rows), origin_line(rows)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -84,24 +84,6 @@ def evaluation_line(rows: Sequence[Done]) -> str:
         split = f"held-out events (split: {data['split']})"
         how = f"{split} are ranked among all items, seen ones {seen}, ties lost"
     return f"Data: {data['source']}; {how}. Students start from fresh random weights."
-
-
-def interval_line(rows: Sequence[Done]) -> str:
-    """What intervals are over, and what is not in them; empty where the rows do not say or have none."""
-    seeds = {done.values["seeds"] for done in rows if "seeds" in done.values}
-    summaries = {done.values["summaries"] for done in rows if "summaries" in done.values}
-    if max(seeds, default=1) < 2:
-        return ""
-    students = f"Intervals (95 %) are over {_range(seeds)} students a row"
-    if max(summaries, default=1) > 1:
-        return f"{students}, on {_range(summaries)} summaries where these are learnt."
-    aside = "by how much another one differs, from another seed or on another machine, is not in them"
-    return f"{students}, on one summary where that is learnt: {aside}."
-
-
-def _range(numbers: set[int]) -> str:
-    low, high = min(numbers), max(numbers)
-    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _recipes(value: Any) -> Iterator[dict[str, Any]]:

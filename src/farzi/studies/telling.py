@@ -191,7 +191,7 @@ def named(done: Done, label: str) -> str:
 
 
 def counted(rows: Sequence[Done]) -> str:
-    """How many repetitions stand behind the figures, as a sentence; empty where there are none."""
+    """How many repetitions stand behind the figures and their intervals; empty where there are none."""
     measured = [done for done in rows if done.figures]
     seeds = [max(len(values) for values in done.figures.values()) for done in measured]
     summaries = [done.values.get("summaries", 1) for done in measured]
@@ -202,10 +202,13 @@ def counted(rows: Sequence[Done]) -> str:
         few, many = min(values), max(values)
         return f"{few} {what}{'s' * (few != 1)}" if few == many else f"{few} to {many} {what}s"
 
-    return (
+    said = (
         f"Means of {span(seeds, 'student')} a row, on {span(summaries, 'distillation')}, ± 95 % interval "
         "over the students; test events."
     )
+    if max(summaries) > 1 or max(seeds) == 1:
+        return said
+    return f"{said} How another distillation differs, from another seed or machine, is not in the intervals."
 
 
 def main_figure(rows: Sequence[Done], prefix: str = "") -> str:

@@ -1,8 +1,11 @@
-"""What the headline says of who is ahead."""
+"""What a study's page says of who is ahead, and of its intervals."""
+
+from dataclasses import replace
 
 import pytest
 
 from farzi.studies import STUDIES, Done
+from farzi.studies.telling import counted
 
 
 def row(name: str, *figures: float) -> Done:
@@ -26,3 +29,15 @@ def test_who_is_ahead_is_told_by_the_interval_of_the_difference(theirs: tuple[fl
         row("table", *theirs),
     ]
     assert f"In HR@10 {said}" in STUDIES["headline"].tell(rows).conclusion
+
+
+@pytest.mark.parametrize(
+    ("seeds", "summaries", "silent"),
+    [(5, 1, False), (5, 3, True), (1, 1, True)],
+    ids=["one", "three", "single"],
+)
+def test_intervals_say_what_is_not_in_them(seeds: int, summaries: int, silent: bool):
+    done = replace(row("full", *[0.1] * seeds), values={"summaries": summaries})
+    said = counted([done])
+    assert said.startswith(f"Means of {seeds} student")
+    assert ("How another distillation differs" not in said) is silent
