@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from farzi.data import Dataset, pad_left
+from farzi.data import Dataset, Holdout, pad_left
 from farzi.distillation import (
     Progress,
     Reference,
@@ -139,6 +139,41 @@ def test_the_best_summary_is_the_one_kept(tiny: Dataset, recipe: Recipe, tmp_pat
     assert scores[folder.history.index(best)] == max(scores)
     again = validate(folder.summary, tiny, recipe, folder.run["validation_full"])
     assert again.figures == best["validation"]
+
+
+def scored(score: float, noise: np.ndarray) -> Validation:
+    """A validation of that score, to which each unit adds its noise less the mean noise."""
+    relative = {"HR@100": score}
+    return Validation(relative, relative, score - (noise - noise.mean()) / (len(noise) - 1))
+
+
+def test_a_summary_takes_the_starts_place_where_it_is_clear_of_it(
+    tiny: Dataset, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rng = np.random.default_rng(0)
+    noise, more = rng.normal(size=(2, 400))  # standard errors of 0.05
+    told = [
+        scored(1.0, 0 * noise),
+        scored(1.04, noise),  # better by less than the standard error
+        scored(1.08, noise),  # by more
+        scored(1.07, 0 * noise),  # clear of the start, but not the best
+    ]
+    monkeypatch.setattr("farzi.distillation.state.validate", lambda *of: told.pop(0))
+    folder = distill(recipe, tmp_path, dataset=tiny)
+    assert [line["best"] for line in folder.history] == [True, False, True, False]
+    assert scored(1.04, noise + more).clear_of(scored(1.0, noise + 0.5 * more))  # what they share is no doubt
+
+
+def test_the_score_without_a_user_is_that_of_the_other_users(tiny: Dataset, recipe: Recipe):
+    summary = Gaussian()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
+    full = {name: 0.5 for name in METRICS}
+    result = validate(summary, tiny, recipe, full)
+    assert result.without.shape == (len(tiny.valid),)
+    for user in (0, 7, len(tiny.valid) - 1):
+        others = np.delete(np.arange(len(tiny.valid)), user)
+        held = Holdout(tiny.valid.histories.select(others), tiny.valid.targets.select(others))
+        fewer = validate(summary, replace(tiny, valid=held), recipe, full)
+        assert result.without[user] == pytest.approx(fewer.score)
 
 
 def test_minutes_end_a_run(tiny: Dataset, recipe: Recipe, tmp_path: Path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from farzi.evaluation import difference_interval, intervals, paired_ratio, seed_interval
+from farzi.evaluation import difference_interval, intervals, jackknife_error, paired_ratio, seed_interval
 
 
 def test_the_seed_interval_is_students():
@@ -26,6 +26,20 @@ def test_the_interval_of_a_difference_is_welchs():
     assert mean == pytest.approx(ours.mean() - theirs.mean())
     assert (low, high) == pytest.approx((expected.low, expected.high))
     assert difference_interval(np.full(3, 2.0), np.full(2, 0.5)) == (1.5, 1.5, 1.5)
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error():
+    values = np.random.default_rng(0).exponential(size=50)
+    without = np.array([np.delete(values, k).mean() for k in range(50)])
+    assert jackknife_error(without) == pytest.approx(stats.sem(values))
+    assert jackknife_error(np.array([0.3])) == 0
+
+
+def test_the_jackknife_of_a_curved_figure_is_near_the_bootstraps():
+    values = np.random.default_rng(1).normal(4.0, 1.5, size=400)
+    without = np.array([np.exp(-np.delete(values, k).mean()) for k in range(400)])
+    drawn = stats.bootstrap((values,), lambda x, axis: np.exp(-x.mean(axis)), rng=0, n_resamples=4000)
+    assert jackknife_error(without) == pytest.approx(drawn.standard_error, rel=0.05)
 
 
 def hits(rng: np.random.Generator, seeds: int, chance: np.ndarray) -> np.ndarray:

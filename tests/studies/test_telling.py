@@ -31,6 +31,26 @@ def test_who_is_ahead_is_told_by_the_interval_of_the_difference(theirs: tuple[fl
     assert f"In HR@10 {said}" in STUDIES["headline"].tell(rows).conclusion
 
 
+def test_what_outer_steps_add_is_told_size_by_size():
+    figures = {
+        "5 x 10": ((0.10, 0.11, 0.12), (0.20, 0.21, 0.22)),
+        "10 x 10": ((0.20, 0.21, 0.22), (0.20, 0.22, 0.21)),
+        "10 x 20": ((0.20, 0.21, 0.22), (0.10, 0.11, 0.12)),
+        "25 x 20": ((0.20, 0.21, 0.22), (0.30, 0.31, 0.32)),
+    }
+    rows = [
+        replace(row(size, *values), labels={"size": size, "events": 1, "learnt": learnt})
+        for size, both in figures.items()
+        for learnt, values in zip(("its start alone", "outer steps"), both)
+    ]
+    said = STUDIES["outer-loop"].tell(rows).conclusion
+    assert said.startswith(
+        "In HR@10 outer steps add to the start at 5 x 10 (+10.0 ±2.3) and 25 x 20 (+10.0 ±2.3); "
+        "they cannot be told from the start at 10 x 10 (+0.0 ±2.3); "
+        "they take from the start at 10 x 20 (−10.0 ±2.3)."
+    )
+
+
 @pytest.mark.parametrize(
     ("seeds", "summaries", "silent"),
     [(5, 1, False), (5, 3, True), (1, 1, True)],

@@ -41,6 +41,9 @@ def distill(
         print_json({"out": out, **folder.run, "best": best})
         return
     reached = shares(best["relative_to_full"])
-    click.echo(f"{out} holds the summary of outer step {best['outer_step']}.")
+    why = ""
+    if best is folder.history[0] and len(folder.history) > 1:
+        why = ", its start: no later one was better beyond the validation's noise"
+    click.echo(f"{out} holds the summary of outer step {best['outer_step']}{why}.")
     click.echo(f"On the validation data its students reach, of the full data's figures: {reached}.")
     click.echo(f"Next: farzi compare {out}")

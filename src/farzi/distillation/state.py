@@ -8,6 +8,7 @@ from statistics import fmean, median
 from typing import Any, Self
 
 import torch
+from torch import Tensor
 
 from farzi.data import Data, Text
 from farzi.data.fingerprint import fingerprint
@@ -49,6 +50,7 @@ class Run:
         self.reports: list[StepReport] = []  # since the last measurement
         self.history: list[dict[str, Any]] = []
         self.precision: dict[str, Any] | None = None
+        self.first: Validation | None = None  # of the start
         self.best_score, self.best = -math.inf, start
         self.lost = 0
         self.behind = 0.0  # seconds of earlier sessions
@@ -102,6 +104,7 @@ class Run:
         full = Reference.of_tensors(saved.tensors, values["full"])
         run = cls(recipe, dataset, progress, start, full)
         run.outer.restore(now, values["step"])
+        run.first = _first(values["history"], saved.part("first"))
         run.best_score = values["best"]
         run.best = Summary(**best, temperature=temperature)
         run.behind, run.lost, run.clip.mean = values["seconds"], values["lost"], values["clip_mean"]
@@ -153,9 +156,15 @@ class Run:
         self.progress.step(self.outer.step, self.fraction, self.seconds, report)
 
     def measure(self) -> None:
-        """A validation: write it down, keep the summary if it is the best so far."""
+        """A validation: write it down, keep the summary if it is the best so far.
+
+        Of many validations that differ by chance the best one is the luckiest. Hence none takes the start's
+        place that is not clear of it.
+        """
         result = validate(self.outer.summary, self.dataset, self.recipe, self.full.figures)
-        best = result.score > self.best_score
+        best = result.score > self.best_score and (self.first is None or result.clear_of(self.first))
+        if not self.history:
+            self.first = result
         if best:
             self.best_score, self.best = result.score, self.outer.summary
         line = _line(self.outer.step, self.outer.objective.figure, self.reports, result, best)
@@ -168,6 +177,8 @@ class Run:
         tensors = {f"outer/{name}": value for name, value in self.outer.tensors().items()}
         tensors |= {f"best/{name}": part for name, part in self.best.parts.items()}
         tensors |= self.full.tensors
+        if self.first is not None:
+            tensors["first/without"] = torch.from_numpy(self.first.without)
         values = {
             "recipe": self.recipe.to_yaml(),
             "data": self.data,
@@ -229,6 +240,17 @@ def refuse_another(
             f"{out} holds {what} of other data than {ours.data.file or ours.data.source} is now; "
             "choose another --out, or --restart"
         )
+
+
+def _first(history: list[dict[str, Any]], kept: dict[str, Tensor]) -> Validation | None:
+    """The start's validation, of a state's history and tensors; states once had no tensors of it."""
+    if not kept:
+        return None
+    figures, relative = (
+        {name: math.nan if value is None else value for name, value in history[0][what].items()}
+        for what in ("validation", "relative_to_full")
+    )
+    return Validation(figures, relative, kept["without"].cpu().numpy())
 
 
 def _line(

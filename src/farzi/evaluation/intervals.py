@@ -53,6 +53,18 @@ def difference_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
     return Interval(mean, mean - width, mean + width)
 
 
+def jackknife_error(without: np.ndarray) -> float:
+    """Standard error of a statistic, from its values without each of n units; 0 for fewer than two.
+
+    √((n − 1)/n Σ (value − mean value)²) (Efron and Stein, The jackknife estimate of variance, 1981).
+
+    Args:
+        without: (n,).
+    """
+    n = len(without)
+    return float(((n - 1) / n * np.square(without - without.mean()).sum()) ** 0.5) if n > 1 else 0.0
+
+
 def _mean(means: np.ndarray) -> np.ndarray:
     return means
 

@@ -6,7 +6,7 @@ the figure; so a paired bootstrap over units works alike for all.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Metric:
         """A figure as people read it, without its unit."""
         return f"{100 * figure:.1f}"
 
-    def gain(self, ratio: float) -> float:
+    def gain(self, ratio: Number) -> Number:
         """How good a ratio to the full data's figure is: 1 as good, above 1 better."""
         return ratio
 
@@ -75,9 +75,10 @@ class Cost(Metric):
         """Three digits or more."""
         return f"{figure:.2f}" if figure < 10 else f"{figure:,.1f}" if figure < 1000 else f"{figure:,.0f}"
 
-    def gain(self, ratio: float) -> float:
+    def gain(self, ratio: Number) -> Number:
         """See `Metric`."""
-        return 1 / ratio if ratio else np.inf
+        with np.errstate(divide="ignore"):
+            return cast(Number, np.divide(1, ratio))
 
     def ratio(self, ratio: float | None) -> str:
         """See `Metric`."""

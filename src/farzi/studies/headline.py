@@ -8,23 +8,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from farzi.baselines import SUBSETS
-from farzi.evaluation import difference_interval
 from farzi.studies.findings import Chart, Findings, listed, paragraph
 from farzi.studies.measures import Measure, OnHeldOut
 from farzi.studies.rows import Done
 from farzi.studies.study import Row, Setting, Study
 from farzi.studies.sweeps import FULL, full_row, key_of
 from farzi.studies.telling import (
+    apart,
     cell,
     counted,
     curve,
-    figures_of,
     first,
     headline_figures,
     higher_is_better,
     interval_of,
     level_of,
-    number,
     share_of,
     table,
     unit,
@@ -119,15 +117,11 @@ def _ahead(ours: Done, others: Sequence[Done], name: str, called: str = "") -> s
     """Whether the interval of our difference from the best of the others, `called` so, is clear of 0."""
     sign = 1 if higher_is_better(name) else -1
     best = max(others, key=lambda done: sign * interval_of(done, name).mean)
-    mine, theirs = figures_of(ours, name), figures_of(best, name)
     told = f"{called}{best.labels['trained on']} ({cell(best, name)})"
-    if min(len(mine), len(theirs)) < 2:
+    difference = apart(ours, best, name)
+    if difference is None:
         return f"In {name} it is to be held against {told}."
-    mean, low, high = difference_interval(mine, theirs)
-    clear, behind = (low > 0, high < 0) if sign > 0 else (high < 0, low > 0)
-    word = "is ahead of" if clear else "is behind" if behind else "cannot be told from"
-    apart = f"{'−' if mean < 0 else '+'}{number(name, abs(mean))} ±{number(name, mean - low)}"
-    return f"In {name} it {word} {told}: {apart}."
+    return f"In {name} it {difference.verdict} {told}: {difference.text}."
 
 
 HEADLINE = Study(

@@ -8,6 +8,7 @@ from farzi.studies.headline import HEADLINE
 from farzi.studies.kick import KICK
 from farzi.studies.limits import LIMITS
 from farzi.studies.optimizers import ADAM_SGD, OPTIMIZERS
+from farzi.studies.outer_loop import OUTER_LOOP
 from farzi.studies.privacy import PRIVACY
 from farzi.studies.selection import SELECTION
 from farzi.studies.size import SIZE
@@ -29,6 +30,7 @@ STUDIES: dict[str, Study] = {
         UNROLLING,
         TEMPERATURE,
         SIZE,
+        OUTER_LOOP,
         START,
         WEIGHT_STARTS,
         ARCHITECTURES,

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from farzi.evaluation import METRICS, Interval, metric_of, seed_interval
+from farzi.evaluation import METRICS, Interval, difference_interval, metric_of, seed_interval
 from farzi.studies.findings import Curve, Line, Point, Table, listed
 from farzi.studies.rows import Done
 
@@ -180,9 +180,33 @@ def best_sentence(
     return said
 
 
+class Apart(NamedTuple):
+    """How far one row is from another in a figure.
+
+    Attributes:
+        verdict: what its distance from 0 says: "is ahead of", "is behind" or "cannot be told from".
+        text: the difference and its interval, as people read it.
+    """
+
+    verdict: str
+    text: str
+
+
+def apart(ours: Done, theirs: Done, figure: str) -> Apart | None:
+    """The difference of two rows' means with Welch's 95 % interval; None where one has but one repetition."""
+    mine, others = figures_of(ours, figure), figures_of(theirs, figure)
+    if min(len(mine), len(others)) < 2:
+        return None
+    mean, low, high = difference_interval(mine, others)
+    clear, behind = (low > 0, high < 0) if higher_is_better(figure) else (high < 0, low > 0)
+    verdict = "is ahead of" if clear else "is behind" if behind else "cannot be told from"
+    text = f"{'−' if mean < 0 else '+'}{number(figure, abs(mean))} ±{number(figure, mean - low)}"
+    return Apart(verdict, text)
+
+
 def higher_is_better(figure: str) -> bool:
     """Whether more of a figure is better."""
-    return metric_of(bare(figure)).gain(2.0) > 1 and not bare(figure).endswith("seconds")
+    return bool(metric_of(bare(figure)).gain(2.0) > 1) and not bare(figure).endswith("seconds")
 
 
 def named(done: Done, label: str) -> str:
