@@ -23,6 +23,7 @@ from farzi.distillation import (
     validate,
 )
 from farzi.distillation.build import first_summary
+from farzi.distillation.state import Run
 from farzi.errors import FarziError
 from farzi.evaluation import evaluate
 from farzi.recipe import InnerSettings, OuterSettings, Recipe, StudentSettings, SummarySettings
@@ -162,6 +163,14 @@ def test_a_summary_takes_the_starts_place_where_it_is_clear_of_it(
     folder = distill(recipe, tmp_path, dataset=tiny)
     assert [line["best"] for line in folder.history] == [True, False, True, False]
     assert scored(1.04, noise + more).clear_of(scored(1.0, noise + 0.5 * more))  # what they share is no doubt
+
+
+def test_a_run_that_goes_on_knows_its_start(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+    run = Run.begin(recipe, tiny, Progress(), False, References())
+    again = Run.resume(run.checkpoint(), recipe, tiny, Progress(), tmp_path)
+    assert run.first is not None
+    assert again.first == run.first
+    assert np.array_equal(again.first.without, run.first.without)
 
 
 def test_the_score_without_a_user_is_that_of_the_other_users(tiny: Dataset, recipe: Recipe):

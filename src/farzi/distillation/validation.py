@@ -54,11 +54,10 @@ def validate(summary: Summary, dataset: Data, recipe: Recipe, full: dict[str, fl
         full: the full data's figures by name.
     """
     kind = kind_of(dataset, recipe.outer.seen)
-    students = [
-        train_on_summary(summary, recipe.student, recipe.inner, seed=_seed(recipe.seed, k)).student
-        for k in range(recipe.outer.validate_students)
-    ]
-    measured = [kind.evaluate(student, dataset.valid) for student in students]
+    measured = []
+    for k in range(recipe.outer.validate_students):
+        student = train_on_summary(summary, recipe.student, recipe.inner, seed=_seed(recipe.seed, k)).student
+        measured.append(kind.evaluate(student, dataset.valid))
     means = [one.means() for one in measured]
     figures = {name: float(np.mean([one[name] for one in means])) for name in means[0]}
     relative = {name: figures[name] / full[name] if full[name] > 0 else math.nan for name in figures}
