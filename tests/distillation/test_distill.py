@@ -169,6 +169,7 @@ def test_a_run_that_goes_on_knows_its_start(tiny: Dataset, recipe: Recipe, tmp_p
     run = Run.begin(recipe, tiny, Progress(), False, References())
     again = Run.resume(run.checkpoint(), recipe, tiny, Progress(), tmp_path)
     assert run.first is not None
+    assert again.first is not None
     assert again.first == run.first
     assert np.array_equal(again.first.without, run.first.without)
 
