@@ -41,12 +41,11 @@ def plot_comparison(comparison: Comparison, history: list[dict[str, Any]], path:
     if lines and len(history) > 1:
         left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
         _draw_history(right, [line["outer_step"] for line in history], lines)
+        _legend(figure, right, "outside lower right")
     else:
         left = figure.subplots()
     _draw_bars(left, comparison)
-    figure.legend(
-        *left.get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=7.5, frameon=False
-    )
+    _legend(figure, left, "outside lower left")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     write_bytes_atomic(path, buffer.getvalue())
@@ -121,6 +120,11 @@ def _top(ratios: list[Interval]) -> float:
     return 112 * min(highest, 1.6 * tallest)
 
 
+def _legend(figure: Figure, axes: Axes, place: str) -> None:
+    """Below the axes, where no curve is."""
+    figure.legend(*axes.get_legend_handles_labels(), loc=place, ncols=3, fontsize=7.5, frameon=False)
+
+
 def _lines(history: list[dict[str, Any]]) -> dict[str, list[float]]:
     """The validations' shares of the full data, per cent, of those metrics where the full data has not 0."""
     names = headlines(history[0]["relative_to_full"]) if history else ()
@@ -139,5 +143,4 @@ def _draw_history(axes: Axes, steps: list[int], lines: dict[str, list[float]]) -
     axes.set_title("Validation figures while it was distilled", fontsize=9.5)
     axes.set_ylabel("% of the full data's figure")
     axes.set_xlabel("outer steps")
-    axes.legend(fontsize=7.5, frameon=False, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
