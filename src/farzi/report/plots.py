@@ -3,7 +3,7 @@
 import io
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -120,7 +120,7 @@ def _top(ratios: list[Interval]) -> float:
     return 112 * min(highest, 1.6 * tallest)
 
 
-def _legend(figure: Figure, axes: Axes, place: str) -> None:
+def _legend(figure: Figure, axes: Axes, place: Literal["outside lower left", "outside lower right"]) -> None:
     """Below the axes, where no curve is."""
     figure.legend(*axes.get_legend_handles_labels(), loc=place, ncols=3, fontsize=7.5, frameon=False)
 
