@@ -3,7 +3,7 @@
 import io
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -41,11 +41,12 @@ def plot_comparison(comparison: Comparison, history: list[dict[str, Any]], path:
     if lines and len(history) > 1:
         left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
         _draw_history(right, [line["outer_step"] for line in history], lines)
-        _legend(figure, right, "outside lower right")
     else:
         left = figure.subplots()
     _draw_bars(left, comparison)
-    _legend(figure, left, "outside lower left")
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=7.5, frameon=False
+    )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     write_bytes_atomic(path, buffer.getvalue())
@@ -120,11 +121,6 @@ def _top(ratios: list[Interval]) -> float:
     return 112 * min(highest, 1.6 * tallest)
 
 
-def _legend(figure: Figure, axes: Axes, place: Literal["outside lower left", "outside lower right"]) -> None:
-    """Below the axes, where no curve is."""
-    figure.legend(*axes.get_legend_handles_labels(), loc=place, ncols=3, fontsize=7.5, frameon=False)
-
-
 def _lines(history: list[dict[str, Any]]) -> dict[str, list[float]]:
     """The validations' shares of the full data, per cent, of those metrics where the full data has not 0."""
     names = headlines(history[0]["relative_to_full"]) if history else ()
@@ -143,4 +139,6 @@ def _draw_history(axes: Axes, steps: list[int], lines: dict[str, list[float]]) -
     axes.set_title("Validation figures while it was distilled", fontsize=9.5)
     axes.set_ylabel("% of the full data's figure")
     axes.set_xlabel("outer steps")
+    # below the axes, where it hides no curve
+    axes.legend(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
     axes.spines[["top", "right"]].set_visible(False)
