@@ -155,14 +155,14 @@ def test_a_summary_takes_the_starts_place_where_it_is_clear_of_it(
     noise, more = rng.normal(size=(2, 400))  # standard errors of 0.05
     told = [
         scored(1.0, 0 * noise),
-        scored(1.04, noise),  # better by less than the standard error
-        scored(1.08, noise),  # by more
-        scored(1.07, 0 * noise),  # clear of the start, but not the best
+        scored(1.08, noise),  # better by less than the interval's 0.1
+        scored(1.12, noise),  # by more
+        scored(1.11, 0 * noise),  # clear of the start, but not the best
     ]
     monkeypatch.setattr("farzi.distillation.state.validate", lambda *of: told.pop(0))
     folder = distill(recipe, tmp_path, dataset=tiny)
     assert [line["best"] for line in folder.history] == [True, False, True, False]
-    assert scored(1.04, noise + more).clear_of(scored(1.0, noise + 0.5 * more))  # what they share is no doubt
+    assert scored(1.08, noise + more).clear_of(scored(1.0, noise + 0.5 * more))  # what they share is no doubt
 
 
 def test_a_run_that_goes_on_knows_its_start(tiny: Dataset, recipe: Recipe, tmp_path: Path):
@@ -423,6 +423,11 @@ def test_a_validation_is_the_mean_of_fresh_students(tiny: Dataset, recipe: Recip
 def test_a_summary_is_judged_by_figures_that_count_many_hits():
     few, many = {"HR@10": 9.0, "nDCG@10": 9.0, "MRR": 9.0}, {"nDCG@100": 0.6, "HR@100": 0.4}
     assert Validation({}, few | many).score == 0.5
+
+
+def test_a_summary_of_a_text_is_judged_by_perplexity_and_accuracy():
+    relative = {"perplexity": 1.25, "accuracy": 0.9, "bits per byte": 9.0}
+    assert Validation({}, relative).score == pytest.approx((1 / 1.25 + 0.9) / 2)
 
 
 def test_a_figure_that_the_full_data_misses_is_left_out_of_the_score(tiny: Dataset, recipe: Recipe):

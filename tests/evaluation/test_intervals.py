@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from farzi.evaluation import difference_interval, intervals, jackknife_error, paired_ratio, seed_interval
+from farzi.evaluation import difference_interval, intervals, jackknife_interval, paired_ratio, seed_interval
 
 
 def test_the_seed_interval_is_students():
@@ -28,18 +28,19 @@ def test_the_interval_of_a_difference_is_welchs():
     assert difference_interval(np.full(3, 2.0), np.full(2, 0.5)) == (1.5, 1.5, 1.5)
 
 
-def test_the_jackknife_of_a_mean_is_its_standard_error():
+def test_the_jackknife_of_a_mean_is_students_interval():
     values = np.random.default_rng(0).exponential(size=50)
     without = np.array([np.delete(values, k).mean() for k in range(50)])
-    assert jackknife_error(without) == pytest.approx(stats.sem(values))
-    assert jackknife_error(np.array([0.3])) == 0
+    assert jackknife_interval(values.mean(), without) == pytest.approx(seed_interval(values))
+    assert jackknife_interval(0.3, np.array([0.3])) == (0.3, 0.3, 0.3)
 
 
 def test_the_jackknife_of_a_curved_figure_is_near_the_bootstraps():
     values = np.random.default_rng(1).normal(4.0, 1.5, size=400)
     without = np.array([np.exp(-np.delete(values, k).mean()) for k in range(400)])
     drawn = stats.bootstrap((values,), lambda x, axis: np.exp(-x.mean(axis)), rng=0, n_resamples=4000)
-    assert jackknife_error(without) == pytest.approx(drawn.standard_error, rel=0.05)
+    value, low, _ = jackknife_interval(np.exp(-values.mean()), without)
+    assert value - low == pytest.approx(1.96 * drawn.standard_error, rel=0.05)
 
 
 def hits(rng: np.random.Generator, seeds: int, chance: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from farzi.data import Data
-from farzi.evaluation import Figures, jackknife_error, kind_of, metric_of
+from farzi.evaluation import Figures, jackknife_interval, kind_of, metric_of
 from farzi.recipe import Recipe
 from farzi.summary import Summary
 from farzi.training import train_on_summary
@@ -34,12 +34,12 @@ class Validation:
         return float(np.mean(gains)) if gains else 0.0
 
     def clear_of(self, other: "Validation") -> bool:
-        """Whether its score is above another's by more than the standard error of the difference over units.
+        """Whether its score is above another's, and the 95 % interval of the difference clear of 0.
 
-        Both were measured on the same units, of which other ones might have been held out: the rule of one
-        standard error (Breiman et al., Classification and Regression Trees, 1984), by the jackknife.
+        Both were measured on the same units, of which other ones might have been held out.
         """
-        return self.score - other.score > jackknife_error(self.without - other.without)
+        apart = self.score - other.score
+        return jackknife_interval(apart, self.without - other.without).low > 0
 
 
 def validate(summary: Summary, dataset: Data, recipe: Recipe, full: dict[str, float]) -> Validation:

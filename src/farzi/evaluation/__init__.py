@@ -4,7 +4,7 @@ from farzi.evaluation.compare import Comparison as Comparison
 from farzi.evaluation.compare import compare as compare
 from farzi.evaluation.intervals import Interval as Interval
 from farzi.evaluation.intervals import difference_interval as difference_interval
-from farzi.evaluation.intervals import jackknife_error as jackknife_error
+from farzi.evaluation.intervals import jackknife_interval as jackknife_interval
 from farzi.evaluation.intervals import paired_ratio as paired_ratio
 from farzi.evaluation.intervals import seed_interval as seed_interval
 from farzi.evaluation.kinds import Kind as Kind
@@ -44,7 +44,7 @@ __all__ = [
     "difference_interval",
     "evaluate",
     "headlines",
-    "jackknife_error",
+    "jackknife_interval",
     "kib",
     "kind_of",
     "metric_of",

@@ -53,16 +53,22 @@ def difference_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
     return Interval(mean, mean - width, mean + width)
 
 
-def jackknife_error(without: np.ndarray) -> float:
-    """Standard error of a statistic, from its values without each of n units; 0 for fewer than two.
+def jackknife_interval(value: float, without: np.ndarray) -> Interval:
+    """A statistic of n units and Student's t interval of it by the jackknife; of no width for fewer than two.
 
-    √((n − 1)/n Σ (value − mean value)²) (Efron and Stein, The jackknife estimate of variance, 1981).
+    Its standard error is √((n − 1)/n Σ (value without one − their mean)²) (Tukey 1958; Efron and Stein, The
+    jackknife estimate of variance, 1981).
 
     Args:
-        without: (n,).
+        value: of all units.
+        without: those without each of them, (n,).
     """
     n = len(without)
-    return float(((n - 1) / n * np.square(without - without.mean()).sum()) ** 0.5) if n > 1 else 0.0
+    if n < 2:
+        return Interval(value, value, value)
+    error = ((n - 1) / n * np.square(without - without.mean()).sum()) ** 0.5
+    width = float(stdtrit(n - 1, 0.5 + LEVEL / 2) * error)
+    return Interval(value, value - width, value + width)
 
 
 def _mean(means: np.ndarray) -> np.ndarray:
