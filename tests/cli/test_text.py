@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from farzi.baselines import SUBSETS
 from farzi.cli import app
+from farzi.distillation import Validation
 
 
 def run(*words: str | Path) -> Result:
@@ -56,13 +57,21 @@ def test_a_summary_of_a_text_is_a_whole_folder(place: Path):
     for line in lines:
         assert set(line["validation"]) == {"perplexity", "accuracy", "bits per byte"}
         assert line["validation"]["perplexity"] > 1
+
+
+def test_of_a_text_both_figures_say_which_summary_is_best(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # so small a text has no summary that is clear of the start
+    monkeypatch.setattr(Validation, "clear_of", lambda self, other: True)
+    read("distill", place / "corpus.txt", "--out", tmp_path, "--recipe", place / "recipe.yaml")
+    lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     gains = [
         (1 / line["relative_to_full"]["perplexity"] + line["relative_to_full"]["accuracy"]) / 2
         for line in lines
     ]
-    best = [gain for gain, line in zip(gains, lines) if line["best"]]
-    assert best == sorted(best)
-    assert best[0] == gains[0]
+    best = max(line["outer_step"] for line in lines if line["best"])
+    assert best == lines[int(np.argmax(gains))]["outer_step"]
 
 
 def test_the_comparison_speaks_of_text(place: Path):
