@@ -15,7 +15,7 @@ demo: .venv ## distil movielens-small, compare it with its controls, show what w
 	$(BIN)/farzi compare runs/demo --no-equal-bytes
 	$(BIN)/farzi inspect runs/demo --sequences 3
 	@echo
-	@echo 'Next, MovieLens-100k (3 to 6 minutes):    $(BIN)/farzi distill --recipe recipes/ml-100k-50x20.yaml --out runs/ml-100k'
+	@echo 'Next, MovieLens-100k (3 to 6 minutes):    $(BIN)/farzi distill --recipe research/recipes/ml-100k-50x20.yaml --out runs/ml-100k'
 	@echo 'or your own log:                          $(BIN)/farzi distill events.csv --out runs/mine'
 
 test: .venv ## the tests, but for the long ones
@@ -54,4 +54,4 @@ constraints: ## pin the newest releases of every dependency in constraints.txt
 
 clean: ## remove the environment and caches; runs/ stays
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src research tests -name __pycache__ -type d -prune -exec rm -rf {} +

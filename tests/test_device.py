@@ -25,10 +25,10 @@ from farzi.distillation.clipping import RunningClip
 from farzi.distillation.reference import Training, train_reference
 from farzi.recipe import Recipe, StudentSettings
 from farzi.students import STUDENTS
-from farzi.studies.vary import varied
 from farzi.summary import Summary
 from farzi.training import EventTraining, NextEvent, make_student, train_on_events, train_on_summary
 from farzi.unroll import Adam, unroll
+from research.studies.vary import varied
 
 META, aten = torch.device("meta"), torch.ops.aten
 NAMES = list(STUDENTS)

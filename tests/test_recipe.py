@@ -1,7 +1,6 @@
 """Recipes: a round trip through YAML, and one exactly placed line for each mistake."""
 
 import string
-from pathlib import Path
 
 import pytest
 import yaml
@@ -204,15 +203,3 @@ def test_differences_name_each_setting_with_both_values():
         'data.user: null -> "u"',
         "inner.steps: 100 -> 50",
     ]
-
-
-RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_that_comes_with_the_project_is_what_its_name_says(path: Path):
-    recipe = load_recipe(path)
-    assert path.stem.startswith(recipe.data.source)
-    assert path.stem.endswith(f"-{recipe.summary.sequences}x{recipe.summary.length}")
-    assert recipe.inner.skip + recipe.inner.window <= recipe.inner.steps
-    assert recipe.data.file is None

@@ -125,7 +125,6 @@ def test_the_commands_stand_in_the_order_of_use():
         "evaluate",
         "compare",
         "inspect",
-        "study",
     ]
 
 

@@ -12,7 +12,6 @@ from farzi.cli.inspect import inspect
 from farzi.cli.mistakes import Commands
 from farzi.cli.output import warn_in_one_line
 from farzi.cli.plan import plan
-from farzi.cli.study import study
 from farzi.cli.train import train
 
 
@@ -26,7 +25,7 @@ def app() -> None:
     """Distil a log of event sequences into a few synthetic ones that train a recommender as well."""
 
 
-for _command in (data, plan, check, distill, train, evaluate, compare, inspect, study):
+for _command in (data, plan, check, distill, train, evaluate, compare, inspect):
     app.add_command(_command)
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import click
@@ -35,19 +36,24 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run a command line, `sys.argv` if none is given; leaves through `SystemExit`."""
-        extra["standalone_mode"] = False
-        try:
-            status = super().main(*args, **extra)
-        except click.exceptions.NoArgsIsHelpError as question:
-            click.echo(question.format_message())
-            status = 0
-        except (click.ClickException, click.Abort, FarziError, OSError) as error:
-            said = _line_and_status(error)
-            if said is None:
-                raise
-            line, status = said
-            click.echo(f"farzi: {' '.join(line.split())}", err=True)
-        sys.exit(status if isinstance(status, int) else 0)
+        run_command(super().main, *args, **extra)
+
+
+def run_command(main: Callable[..., Any], *args: Any, **extra: Any) -> NoReturn:
+    """Run `main` of a click command; an error becomes one line on stderr. Leaves through `SystemExit`."""
+    extra["standalone_mode"] = False
+    try:
+        status = main(*args, **extra)
+    except click.exceptions.NoArgsIsHelpError as question:
+        click.echo(question.format_message())
+        status = 0
+    except (click.ClickException, click.Abort, FarziError, OSError) as error:
+        said = _line_and_status(error)
+        if said is None:
+            raise
+        line, status = said
+        click.echo(f"farzi: {' '.join(line.split())}", err=True)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 def _line_and_status(error: Exception) -> tuple[str, int] | None:

@@ -1,0 +1,216 @@
+"""`python -m research`: the paper's experiments and the questions it left open, row by row."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from farzi.cli.allocator import keep_freed_memory
+from farzi.cli.mistakes import run_command
+from farzi.cli.options import Given, device_option
+from farzi.cli.output import print_table, warn_in_one_line
+from farzi.errors import FarziError
+
+if TYPE_CHECKING:
+    from research.studies import Bench, Row, Setting, Study
+
+OUTSIDE = 1
+"""Exit status of a rerun with a figure outside the recorded interval."""
+
+COMMAND, RESULTS = "python -m research", "research/results"
+
+
+class OneLineErrors(click.Command):
+    """A command whose errors are one line on stderr."""
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run a command line, `sys.argv` if none is given; leaves through `SystemExit`."""
+        run_command(super().main, *args, **extra)
+
+
+@click.command(
+    cls=OneLineErrors,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.argument("name", required=False)
+@click.option("--out", metavar="FOLDER", help=f"where it goes; what is there goes on [{RESULTS}/NAME]")
+@click.option(
+    "--data", "source", metavar="DATA", help="a named data set or a file, instead of the study's own"
+)
+@click.option("--from", "file", metavar="FILE", help="a copy of the data at hand")
+@click.option("--recipe", metavar="FILE", help="what the rows vary, instead of the defaults for the data")
+@click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="students a row")
+@click.option("--summaries", type=click.IntRange(min=1), metavar="N", help="distillations a row")
+@click.option("--outer-steps", type=click.IntRange(min=1), metavar="N", help="of each distillation")
+@click.option(
+    "--minutes-per-distillation",
+    "minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="X",
+    help="in the place of a number of outer steps",
+)
+@click.option(
+    "--max-steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="end trainings on real events after N steps: a quick look, unfair to these",
+)
+@click.option(
+    "--row", "key", metavar="KEY", help="this row alone; if it is recorded, it is measured again and compared"
+)
+@click.option(
+    "--cache",
+    metavar="FOLDER",
+    help="where summaries and trainings on real events are kept; studies may share it [OUT/cache]",
+)
+@device_option
+@click.option("--dry-run", is_flag=True, help="say which rows are left and what they cost, and stop")
+@click.option("--restart", is_flag=True, help="begin anew; the rows in the folder are lost")
+@click.option(
+    "--readme", is_flag=True, help=f"write the README.md of the results, in --out FOLDER [{RESULTS}]"
+)
+def study(
+    name: str | None,
+    out: str | None,
+    source: str | None,
+    file: str | None,
+    recipe: str | None,
+    seeds: int | None,
+    summaries: int | None,
+    outer_steps: int | None,
+    minutes: float | None,
+    max_steps: int | None,
+    key: str | None,
+    cache: str | None,
+    device: str,
+    dry_run: bool,
+    restart: bool,
+    readme: bool,
+) -> None:
+    """Do the study NAME: distil, train and measure row by row, and say what the rows tell.
+
+    Without NAME the studies are listed. Each row is in FOLDER/rows.jsonl before the next one begins;
+    Ctrl-C is safe: the same command goes on. What a study was begun with holds until --restart.
+    """
+    from farzi.recipe.wording import did_you_mean
+    from research.studies import STUDIES, Bench, Wanted, begin, row_named
+
+    if readme:
+        from research.report import save_readme
+
+        click.echo(f"{save_readme(out or RESULTS)} is written")
+        return
+    if name is None:
+        print_table(("study", "asks"), ((one.name, one.question) for one in STUDIES.values()))
+        return
+    if name not in STUDIES:
+        known = list(STUDIES)
+        raise FarziError(f"there is no study {name!r}; known: {', '.join(known)}{did_you_mean(name, known)}")
+    from farzi.cli.progress import Shown
+
+    asked = STUDIES[name]
+    folder = Path(out or default_folder(asked, source))
+    base = None if recipe is None else Given(recipe, {}).recipe()
+    wanted = Wanted(source, file, base, seeds, summaries, outer_steps, minutes, max_steps)
+    setting = begin(asked, folder, wanted, restart)
+    with Shown() as progress:
+        bench = Bench(folder, progress, progress.doing, cache, device)
+        if key is not None:
+            _one(asked, setting, bench, row_named(asked, setting, key), restart)
+        else:
+            _all(asked, setting, bench, dry_run, restart)
+
+
+def default_folder(study: "Study", source: str | None) -> str:
+    """`research/results/NAME`, and for other data than the study's own `research/results/NAME-DATA`."""
+    words = (
+        [study.name] if source in (None, study.source) else [study.name, Path(source).name.partition(".")[0]]
+    )
+    return f"{RESULTS}/{'-'.join(words)}"
+
+
+def command_of(study: "Study", setting: "Setting", folder: Path, key: str) -> str:
+    """What reruns a row; a copy of the data at hand is FILE in it."""
+    words = [COMMAND, study.name]
+    source = setting.recipe.data.source
+    if source != study.source:
+        words += ["--data", source]
+    if folder.as_posix() != default_folder(study, source):
+        words += ["--out", folder.as_posix()]
+    if setting.recipe.data.file is not None:
+        words += ["--from FILE"]
+    return " ".join([*words, "--row", key])
+
+
+def _all(study: "Study", setting: "Setting", bench: "Bench", dry_run: bool, restart: bool) -> None:
+    from research.report import print_findings, save_study
+    from research.studies import append_row, current, left, measure, price, read_rows, save_setting
+
+    rows = list(study.grid(setting))
+    todo = left(rows, {} if restart else read_rows(bench.folder))
+    if todo:
+        click.echo(f"{study.name}: {len(todo)} of {len(rows)} rows left", err=not dry_run)
+        cost = price(todo, bench, setting.effort.training)
+        click.echo(
+            f"{cost.distillations} distillations, {cost.trainings} trainings on real events; some "
+            f"{_time(cost.seconds)} at this machine's speed now, trainings on summaries and tests aside",
+            err=not dry_run,
+        )
+    if dry_run:
+        if not todo:
+            click.echo(f"{study.name}: all {len(rows)} rows are there, in {bench.folder}")
+        for row in todo:
+            click.echo(f"  {row.key}")
+        return
+    save_setting(study, bench.folder, setting, restart)
+    for row in todo:
+        done = measure(row, bench, command_of(study, setting, bench.folder, row.key))
+        append_row(bench.folder, done)
+        save_study(study, bench.folder, current(rows, read_rows(bench.folder)))
+    found = current(rows, read_rows(bench.folder))
+    print_findings(study.tell(found))
+    click.echo(f"{save_study(study, bench.folder, found)} holds the table, the picture and the conclusion")
+
+
+def _one(study: "Study", setting: "Setting", bench: "Bench", row: "Row", restart: bool) -> None:
+    from research.report import save_study
+    from research.studies import append_row, current, left, measure, read_rows, rerun, save_setting
+
+    found = {} if restart else read_rows(bench.folder)
+    if left([row], found):
+        save_setting(study, bench.folder, setting, restart)
+        append_row(bench.folder, measure(row, bench, command_of(study, setting, bench.folder, row.key)))
+        save_study(study, bench.folder, current(list(study.grid(setting)), read_rows(bench.folder)))
+        click.echo(f"{row.key} is recorded in {bench.folder}")
+        return
+    compared = rerun(row, found[row.key], bench)
+    print_table(
+        ("figure", "now", "recorded interval", "within"),
+        (
+            (one.figure, f"{one.mean:.4g}", f"{one.low:.4g} to {one.high:.4g}", "yes" if one.within else "NO")
+            for one in compared
+        ),
+        ("now",),
+    )
+    outside = [one.figure for one in compared if not one.within]
+    if outside:
+        click.echo(f"{row.key} does not fall within its recorded interval: {', '.join(outside)}")
+        click.get_current_context().exit(OUTSIDE)
+    click.echo(f"{row.key} falls within its recorded interval")
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def main() -> None:
+    """The entry point of `python -m research`."""
+    keep_freed_memory()
+    warn_in_one_line()
+    study.main(prog_name=COMMAND)
+
+
+if __name__ == "__main__":
+    main()

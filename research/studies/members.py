@@ -1,0 +1,46 @@
+"""Half of a log's users, so that the other half was never seen by what is learnt from the first."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from farzi.data import Data, Dataset, Holdout, Sequences
+from farzi.recipe import DataSettings
+from research.studies.bench import Bench
+
+
+@dataclass(frozen=True)
+class Members:
+    """The log of a random half of the users; another half in each repetition. The vocabulary stays whole.
+
+    Attributes:
+        settings: of the whole log.
+        others: take the other half instead.
+    """
+
+    settings: DataSettings
+    others: bool = False
+
+    def __call__(self, bench: Bench, repeat: int) -> Data:
+        """The log of that half. Raises TypeError for a text, which has no users."""
+        whole = bench.data(self.settings)
+        if not isinstance(whole, Dataset):
+            raise TypeError("a text has no users")
+        names = whole.train.users or tuple(str(user) for user in range(len(whole.train)))
+        order = np.random.default_rng([repeat, 7]).permutation(len(names))
+        half = len(names) // 2
+        chosen = order[half : 2 * half] if self.others else order[:half]  # as many of either
+        return of_users(whole, {names[int(user)] for user in chosen})
+
+
+def of_users(log: Dataset, users: set[str]) -> Dataset:
+    """The part of a log that is these users'."""
+
+    def part(sequences: Sequences) -> Sequences:
+        names = sequences.users or tuple(str(user) for user in range(len(sequences)))
+        return sequences.select([place for place, name in enumerate(names) if name in users])
+
+    def held(both: Holdout) -> Holdout:
+        return Holdout(part(both.histories), part(both.targets))
+
+    return Dataset(log.name, log.vocabulary, part(log.train), held(log.valid), held(log.test), {})

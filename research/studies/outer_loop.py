@@ -1,0 +1,90 @@
+"""What outer steps add to the summary that they start from, over its size.
+
+A start that is taught knows what students of the full data expect, but of so many events only, each of one
+class. Where these are few, outer steps have much to mend; where they are many, little is left.
+"""
+
+from collections.abc import Sequence
+
+from research.studies.conclusions import (
+    apart,
+    counted,
+    curve,
+    first,
+    having,
+    headline_figures,
+    level_of,
+    table,
+    unit,
+)
+from research.studies.findings import Chart, Findings, listed, paragraph
+from research.studies.headline import DISTILLERS, START
+from research.studies.rows import Done
+from research.studies.study import Row, Setting, Study
+from research.studies.sweeps import FULL, distilled_row, full_row, key_of
+
+SIZES = ((5, 10), (10, 10), (10, 20), (25, 20))
+"""Sequences and their length."""
+
+STEPS = "outer steps"
+LEARNT = {START: DISTILLERS[START], STEPS: {}}
+"""How far a summary is learnt: what each changes in the recipe."""
+
+VERDICTS = {
+    "is ahead of": "add to the start",
+    "is behind": "take from the start",
+    "cannot be told from": "cannot be told from the start",
+}
+"""What is said of outer steps, by `Apart.verdict`."""
+
+
+def grid(setting: Setting) -> Sequence[Row]:
+    """The full data, and of each size the start alone and what outer steps make of it."""
+    rows = [full_row(setting)]
+    for sequences, length in SIZES:
+        size = f"{sequences} x {length}"
+        for learnt, settings in LEARNT.items():
+            labels = {"size": size, "events": sequences * length, "learnt": learnt}
+            settings = {**settings, "summary.sequences": sequences, "summary.length": length}
+            rows.append(distilled_row(setting, key_of(size, learnt), labels, settings))
+    return rows
+
+
+def tell(rows: Sequence[Done]) -> Findings:
+    """Each figure over the number of events, with and without outer steps, and where they differ."""
+    whole, names = first(rows, **{"trained on": FULL}), headline_figures(rows)
+    figures = (*names, "best at step", "outer steps", "distil seconds")
+    shown = table(rows, ("trained on", "size", "learnt"), figures, whole)
+    charts = tuple(
+        Chart(
+            name,
+            "events of the summary",
+            unit(name),
+            tuple(curve(having(rows, learnt=learnt), learnt, "events", name) for learnt in LEARNT),
+            log=True,
+            level=level_of(whole, name),
+        )
+        for name in names
+    )
+    said = [_sentence(rows, name) for name in names]
+    return Findings((shown,), charts, paragraph([*said, counted(rows)]))
+
+
+def _sentence(rows: Sequence[Done], name: str) -> str:
+    """At which sizes outer steps are ahead of their start in a figure, and at which not."""
+    found: dict[str, list[str]] = {}
+    for after in having(rows, learnt=STEPS):
+        before = first(rows, learnt=START, size=after.labels["size"])
+        difference = None if before is None else apart(after, before, name)
+        if difference is not None:
+            found.setdefault(difference.verdict, []).append(f"{after.labels['size']} ({difference.text})")
+    said = [f"{VERDICTS[verdict]} at {listed(sizes)}" for verdict, sizes in found.items()]
+    return f"In {name} outer steps {'; they '.join(said)}." if said else ""
+
+
+OUTER_LOOP = Study(
+    "outer-loop",
+    "What do outer steps add to the summary that they start from?",
+    grid,
+    tell,
+)

@@ -1,0 +1,144 @@
+"""What a summary gives away of users, beside random sequences and a student of the full data.
+
+The users are cut into halves: members, whose events everything is learnt from, and others, never seen.
+Nothing else tells the halves apart, so that whatever finds more members than chance would was given away. Two
+attacks: the loss of a student on a user's events, and the nearest real sequence to each synthetic one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from farzi.baselines import Random
+from farzi.data import Dataset
+from farzi.recipe import Recipe
+from research.studies.attacks import attack, losses, overlaps
+from research.studies.bench import FIRST_SEED, Bench
+from research.studies.conclusions import counted, curve, headline_figures, interval_of, table
+from research.studies.findings import Chart, Findings, paragraph
+from research.studies.measures import OnHeldOut
+from research.studies.members import Members
+from research.studies.rows import Done
+from research.studies.study import Demand, Repeat, Row, Setting, Study
+from research.studies.sweeps import FULL
+from research.studies.trainings import OnReal, OnSummary
+
+MEMBER = "share of members above others"
+CAUGHT = "share caught at 1 % false alarms"
+NEAREST = "share nearest a member"
+
+
+@dataclass(frozen=True)
+class GivenAway:
+    """Both attacks on what a student was trained on.
+
+    Attributes:
+        training: on the members' events, or on a summary of them.
+        members: the half.
+    """
+
+    training: OnSummary | OnReal
+    members: Members
+
+    def __call__(self, bench: Bench, repeat: Repeat) -> dict[str, float]:
+        """The student's test figures on the members, and what the attacks find."""
+        recipe: Recipe = self.training.recipe
+        trained, _ = self.training.fit(bench, repeat)
+        mine = _log(bench, self.members, repeat)
+        theirs = _log(bench, Members(self.members.settings, others=True), repeat)
+        scores = [-losses(trained.student, log.train) for log in (mine, theirs)]
+        found = attack(*scores)
+        figures = OnHeldOut()(trained.student, mine, recipe.outer.seen)
+        figures |= {MEMBER: found.auc, "share, blind at most": found.null, CAUGHT: found.caught}
+        events = self._events(bench, repeat, mine)
+        if events is None:
+            return figures
+        near, far = (overlaps(events, log.train).max(1) for log in (mine, theirs))
+        figures["share of overlap, members"] = float(near.mean())
+        figures["share of overlap, others"] = float(far.mean())
+        figures[NEAREST] = float(((near > far) + (near == far) / 2).mean())
+        return figures
+
+    def _events(self, bench: Bench, repeat: Repeat, log: Dataset) -> Tensor | None:
+        """What was trained on as soft events; None where it is everything."""
+        if isinstance(self.training, OnSummary):
+            with torch.no_grad():
+                return bench.summary(self.training.recipe, repeat.summary, log).summary.events()
+        if self.training.subset is None:
+            return None
+        picked = self.training.pick(log, FIRST_SEED + repeat.number)
+        full = [one for one in picked if len(one) == self.training.recipe.summary.length]
+        if not full:
+            return None
+        indices = torch.stack([torch.from_numpy(one) for one in full])
+        return torch.nn.functional.one_hot(indices, len(log.vocabulary)).float()
+
+    @property
+    def demand(self) -> Demand:
+        """The training's."""
+        return self.training.demand
+
+
+def _log(bench: Bench, members: Members, repeat: Repeat) -> Dataset:
+    log = bench.data(members.settings, members, repeat.summary)
+    if not isinstance(log, Dataset):
+        raise TypeError("a text has no users")
+    return log
+
+
+def grid(setting: Setting) -> Sequence[Row]:
+    """All the members' events, random sequences of theirs, and a summary."""
+    members = Members(setting.recipe.data)
+    trainings: dict[str, OnSummary | OnReal] = {
+        FULL: OnReal(setting.recipe, effort=setting.effort, source=members),
+        "random": OnReal(setting.recipe, Random(), effort=setting.effort, source=members),
+        "summary": OnSummary(setting.recipe, source=members),
+    }
+    return [
+        setting.row(name, {"trained on": name}, GivenAway(training, members))
+        for name, training in trainings.items()
+    ]
+
+
+def tell(rows: Sequence[Done]) -> Findings:
+    """The attacks side by side, each with its null."""
+    figures = (MEMBER, "share, blind at most", CAUGHT, NEAREST, "share of overlap, members",
+               "share of overlap, others")  # fmt: skip
+    shown = table(rows, ("trained on",), (*figures, *headline_figures(rows)))
+    charts = (
+        Chart("By a student's loss", "trained on", "members above others, %",
+              (curve(rows, "", "trained on", MEMBER),), "bars", level=50.0, level_name="blind"),
+        Chart("By the nearest real sequence", "trained on", "nearest is a member's, %",
+              (curve(rows, "", "trained on", NEAREST),), "bars", level=50.0, level_name="blind"),
+    ) if rows else ()  # fmt: skip
+    said = [_sentence(done) for done in rows if not done.failure]
+    said.append(counted(rows))
+    return Findings((shown,), charts, paragraph(said))
+
+
+def _sentence(done: Done) -> str:
+    mean, low, high = (100 * value for value in interval_of(done, MEMBER))
+    blind = 100 * interval_of(done, "share, blind at most").mean
+    above = "more than chance" if low > 50 else "perhaps more than chance: the interval holds 50"
+    told = above if mean > blind else "no more than chance"
+    words = (
+        f"Trained on {done.labels['trained on']}, a student's loss puts a member above another user in "
+        f"{mean:.1f} % of pairs ({low:.1f} to {high:.1f}; blind 50, at most {blind:.1f}): {told}"
+    )
+    near = interval_of(done, NEAREST)
+    if near.mean == near.mean:
+        words += (
+            f"; the nearest real sequence is a member's in {100 * near.mean:.0f} % of cases (blind: 50 %)"
+        )
+    return f"{words}."
+
+
+PRIVACY = Study(
+    "privacy",
+    "What does a summary give away of the users it was learnt from?",
+    grid,
+    tell,
+    summaries=3,
+)

@@ -1,0 +1,141 @@
+"""Inner steps, window, epsilon: what they do to quality, metagradient, time and memory; and Algorithm 1."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from farzi.recipe import Recipe
+from research.studies.algorithm import AlgorithmOne
+from research.studies.bench import Bench
+from research.studies.conclusions import (
+    best_sentence,
+    counted,
+    curve,
+    first,
+    having,
+    headline_figures,
+    interval_of,
+    level_of,
+    main_figure,
+    table,
+    unit,
+)
+from research.studies.findings import Chart, Findings
+from research.studies.price import planned
+from research.studies.rows import Done
+from research.studies.study import Ask, Demand, Repeat, Row, Setting, Study
+from research.studies.sweeps import FULL, full_row, key_of
+from research.studies.trainings import Measured, OnSummary
+from research.studies.vary import UNTAUGHT, varied
+
+STEPS = (20, 50, 100, 200, 400)
+WINDOWS = (1, 5, 10, 20, 40)
+EPSILONS = (1e-8, 1e-6, 1e-5, 1e-4, 1e-3)
+THROUGH = (2, 5, 10, 20, 50)
+"""Steps that Algorithm 1 is held against the exact metagradient through."""
+
+SWEEPS = ("T", "window", "epsilon", "gradient")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A student on a summary, and what an outer step of that summary takes.
+
+    Attributes:
+        student: the work.
+    """
+
+    student: Measured
+
+    def __call__(self, bench: Bench, repeat: Repeat) -> dict[str, float]:
+        """The student's figures, `step seconds` and `step MiB` (the window's tensors at most)."""
+        training = self.student.training
+        plan = planned(Ask(training.recipe, training.source), bench)
+        (window,) = (row for row in plan.window.rows if row.memory == plan.used)
+        costs = {"step seconds": plan.seconds_outer(window.seconds), "step MiB": window.peak_bytes / 2**20}
+        return {**self.student(bench, repeat), **costs}
+
+    @property
+    def demand(self) -> Demand:
+        """The student's."""
+        return self.student.demand
+
+
+def grid(setting: Setting) -> Sequence[Row]:
+    """One setting after the other varied; the rows of Algorithm 1 in seconds, at the end."""
+    recipe = setting.recipe
+    rows = [full_row(setting)]
+    for steps in STEPS:
+        if steps >= recipe.inner.window:
+            skip = min(recipe.inner.skip, steps - recipe.inner.window)
+            rows.append(_row(setting, "T", steps, {"inner.steps": steps, "inner.skip": skip}))
+    for window in WINDOWS:
+        if window <= recipe.inner.steps:
+            skip = min(recipe.inner.skip, recipe.inner.steps - window)
+            rows.append(_row(setting, "window", window, {"inner.window": window, "inner.skip": skip}))
+    rows += [_row(setting, "epsilon", epsilon, {"inner.epsilon": epsilon}) for epsilon in EPSILONS]
+    adam = {"inner.optimizer": "adam", "inner.learning_rate": recipe.inner.learning_rate}  # it runs no other
+    rows += [
+        _row(setting, "gradient", name, {**adam, "inner.gradient": name}) for name in ("exact", "algorithm-1")
+    ]
+    started = varied(recipe, {**adam, **UNTAUGHT})  # there is no teacher to be asked
+    rows += [
+        setting.row(key_of("algorithm-1", steps), {"through": steps}, AlgorithmOne(started, steps))
+        for steps in THROUGH
+    ]
+    return rows
+
+
+def _row(setting: Setting, label: str, value: object, settings: dict[str, object]) -> Row:
+    recipe: Recipe = varied(setting.recipe, settings)
+    work = Planned(Measured(OnSummary(recipe)))
+    return setting.row(key_of(label, value), {"trained on": "summary", "setting": label, label: value}, work)
+
+
+def tell(rows: Sequence[Done]) -> Findings:
+    """A table and a curve for each setting, and Algorithm 1's cosine."""
+    whole, main = first(rows, **{"trained on": FULL}), main_figure(rows)
+    tables, charts, said = [], [], []
+    costs = ("metagradient norm", "step seconds", "step MiB", "distil seconds")
+    for label in SWEEPS:
+        swept = having(rows, setting=label)
+        if not swept:
+            continue
+        shown = [*([whole] if whole and not tables else []), *swept]
+        tables.append(table(shown, ("trained on", label), (*headline_figures(rows), *costs), whole, label))
+        words = isinstance(swept[0].labels[label], str)
+        level = level_of(whole, main)
+        quality = curve(swept, "summary", label, main)
+        kind = "bars" if words else "lines"
+        charts.append(Chart(label, label, unit(main), (quality,), kind, not words, level))
+        said.append(best_sentence(swept, label, main, whole))
+    paper = [done for done in rows if "through" in done.labels]
+    if paper:
+        figures = ("cosine", "length ratio", "cosine in float64", "length ratio in float64")
+        tables.append(table(paper, ("through",), figures, None, "Algorithm 1 beside the exact metagradient"))
+        curves = tuple(curve(paper, name, "through", name) for name in ("cosine", "cosine in float64"))
+        charts.append(
+            Chart("Algorithm 1 and the exact metagradient", "steps through", "cosine", curves, log=True)
+        )
+        last = paper[-1]
+        said.append(
+            f"Through {last.labels['through']} steps Algorithm 1's metagradient has a cosine of "
+            f"{_cosine(last, 'cosine')} with the exact one ({_cosine(last, 'cosine in float64')} in float64)."
+        )
+    said.append(counted([done for done in rows if "through" not in done.labels]))
+    return Findings(
+        tuple(tables) or (table(rows, ("trained on",), ()),), tuple(charts), " ".join(filter(None, said))
+    )
+
+
+def _cosine(done: Done, name: str) -> str:
+    mean = interval_of(done, name).mean
+    return "no finite value" if math.isnan(mean) else f"{mean:.2f}"
+
+
+UNROLLING = Study(
+    "unrolling",
+    "How many inner steps, how many differentiated, with which epsilon; and is Algorithm 1 enough?",
+    grid,
+    tell,
+)

@@ -1,0 +1,71 @@
+"""Fresh or pretrained first weights of inner runs, at equal outer steps and at equal seconds.
+
+Inner runs that begin on the way of a full-data training see later students; outer steps cost the same. What
+the full-data training itself takes is part of the seconds in both cases, since every run is measured by it.
+"""
+
+from collections.abc import Sequence
+
+from research.studies.conclusions import (
+    best_sentence,
+    counted,
+    curve,
+    first,
+    having,
+    headline_figures,
+    level_of,
+    main_figure,
+    table,
+    unit,
+)
+from research.studies.findings import Chart, Findings, paragraph
+from research.studies.rows import Done
+from research.studies.study import Row, Setting, Study
+from research.studies.sweeps import FULL, distilled_row, full_row, key_of
+
+WEIGHTS = ("fresh", "pretrained", "mixed")
+MINUTES = 5.0
+"""Of a distillation at equal seconds, where the recipe counts in steps."""
+
+
+def grid(setting: Setting) -> Sequence[Row]:
+    """The full data, and each kind of first weights twice."""
+    outer = setting.recipe.outer
+    equal = {
+        "steps": {"outer.minutes": None},
+        "seconds": {"outer.minutes": outer.minutes or MINUTES},
+    }
+    rows = [full_row(setting)]
+    for what, settings in equal.items():
+        for name in WEIGHTS:
+            labels = {"equal": what, "weights": name}
+            rows.append(
+                distilled_row(setting, key_of(name, what), labels, {**settings, "inner.weights": name})
+            )
+    return rows
+
+
+def tell(rows: Sequence[Done]) -> Findings:
+    """Two bars for each kind of first weights."""
+    whole, main = first(rows, **{"trained on": FULL}), main_figure(rows)
+    figures = (*headline_figures(rows), "outer steps", "distil seconds")
+    shown = table(rows, ("trained on", "equal", "weights"), figures, whole)
+    kinds = [kind for kind in ("steps", "seconds") if having(rows, equal=kind)]
+    curves = tuple(curve(having(rows, equal=kind), f"equal {kind}", "weights", main) for kind in kinds)
+    level = level_of(whole, main)
+    charts = (Chart("Quality", "first weights", unit(main), curves, "bars", level=level),) if curves else ()
+    said = []
+    for kind in kinds:
+        sentence = best_sentence(having(rows, equal=kind), "weights", main, whole)
+        if sentence:
+            said.append(f"At equal {kind}: {sentence[0].lower()}{sentence[1:]}")
+    said.append(counted(rows))
+    return Findings((shown,), charts, paragraph(said))
+
+
+WEIGHT_STARTS = Study(
+    "weights",
+    "Should inner runs begin with fresh weights or on the way of a full-data training?",
+    grid,
+    tell,
+)
