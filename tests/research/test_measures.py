@@ -203,13 +203,8 @@ def test_the_best_row_is_told_with_those_within_its_interval(done):
         done("d-8", {"d": 8}, **{"HR@10": [0.48, 0.50, 0.51]}),
     ]
     sentence = best_sentence(rows, "d", "HR@10")
-    assert [word.strip(".,;") for word in sentence.split() if word[0].isdigit()] == [
-        "2",
-        "50.0",
-        "4",
-        "30.0",
-        "8",
-    ]
+    figures = [word.strip(".,;") for word in sentence.split() if word[0].isdigit()]
+    assert figures == ["2", "50.0", "4", "30.0", "8"]
     costly = [done("a", {"x": 1}, perplexity=[90.0]), done("b", {"x": 2}, perplexity=[80.0])]
     sentence = best_sentence(costly, "x", "perplexity")
     assert sentence.index("2, 80.0") < sentence.index("1, 90.0")
