@@ -21,7 +21,7 @@ from torch.func import functional_call
 
 from benchmarks.engine_step import SoftLoss
 from benchmarks.metagradient.memory import Meter
-from farzi.students import SASRec
+from farzi.models import SASRec
 from farzi.unroll import (
     Adam,
     Checkpoints,

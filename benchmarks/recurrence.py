@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from farzi.students import GRU4Rec, recurrent
-from farzi.students.recurrence import gru
+from farzi.models import GRU4Rec, recurrent
+from farzi.models.recurrence import gru
 from farzi.training import NextEvent
 from farzi.unroll import Adam, Compiled, Eager, Execution, inductor, interpreter, train, unroll
 

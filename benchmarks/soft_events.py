@@ -16,8 +16,8 @@ from rich.table import Table
 from torch import Tensor
 
 from farzi.recipe import StudentSettings
-from farzi.summary import Factored, Feed, Rows, Summary, Whole
-from farzi.training import NextEvent, make_student
+from farzi.summary import Factored, Feed, BatchSchedule, SummaryTensors, Whole
+from farzi.training import NextEvent, make_model
 from farzi.unroll import Adam, Compiled, Eager, Execution, interpreter, unroll
 from farzi.unroll.footprint import added_bytes
 
@@ -44,16 +44,16 @@ def outer_step(
     torch.manual_seed(0)
     latents = torch.randn(sequences, length, DIM, device=device).requires_grad_()
     decoder = torch.randn(DIM, vocabulary, device=device).requires_grad_()
-    student = make_student(StudentSettings(hidden=hidden, layers=layers), vocabulary, length, 0)
+    student = make_model(StudentSettings(hidden=hidden, layers=layers), vocabulary, length, 0)
     loss = NextEvent(student).to(device)
     theta = {name: value.to(device) for name, value in loss.parameters_of(student).items()}
     real = torch.randint(1, vocabulary, (REAL, length), device=device)
-    batches = Rows(sequences, batch, 0).batches(0, WINDOW)
+    batches = BatchSchedule(sequences, batch, 0).batches(0, WINDOW)
     if isinstance(batches, Tensor):
         batches = batches.to(device)
 
     def call() -> list[Tensor]:
-        data = feed(Summary(latents, decoder))
+        data = feed(SummaryTensors(latents, decoder))
         end = unroll(loss.at, theta, data, Adam(0.01, epsilon=1e-5), batches, execution=execution)
         found = torch.autograd.grad(loss.at(end, real), [latents, decoder])
         if device != "cpu":

@@ -35,8 +35,8 @@ from farzi.data import Dataset, Vocabulary, complete, load_dataset
 from farzi.distillation import distill
 from farzi.errors import FarziError
 from farzi.recipe import DataSettings, InnerSettings, OuterSettings, Recipe, StudentSettings, SummarySettings
-from farzi.students.adapters import RecBole
-from farzi.summary import Folder, Summary
+from farzi.models.adapters import RecBole
+from farzi.summary import Summary, SummaryTensors
 from farzi.training import fit_to_summary
 
 torch.autograd.set_detect_anomaly(False)  # RecBole turns that on for all of the process
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
             return compared(folder, log, options)
 
 
-def compared(folder: Folder, log: Dataset, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+def compared(folder: Summary, log: Dataset, options: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Train RecBole's model on the summary and on the log, in the current folder, and measure both."""
     write_inter(log, Path(NAME))
     config = recbole_config(log, folder.recipe.student.hidden, options)
@@ -97,10 +97,10 @@ def compared(folder: Folder, log: Dataset, options: argparse.Namespace) -> dict[
 # The summary
 
 
-def learnt(options: argparse.Namespace, out: Path) -> Folder:
+def learnt(options: argparse.Namespace, out: Path) -> Summary:
     """The summary in the folder that the options name, or one learnt now."""
     if options.summary is not None:
-        folder = Folder.load(options.summary)
+        folder = Summary.load(options.summary)
         if folder.of_text:
             raise FarziError(f"{options.summary}: a summary of a text; RecBole needs one of a log")
         return folder
@@ -121,7 +121,7 @@ def learnt(options: argparse.Namespace, out: Path) -> Folder:
     return distill(complete(recipe), out)
 
 
-def in_recboles_order(summary: Summary, vocabulary: Vocabulary, dataset: Any) -> Summary:
+def in_recboles_order(summary: SummaryTensors, vocabulary: Vocabulary, dataset: Any) -> SummaryTensors:
     """The same summary with RecBole's numbers: event i is RecBole's item i, and 0 is padding in both.
 
     Items of the summary that RecBole's data set does not have get no probability.
@@ -210,7 +210,7 @@ def train_on_log(fresh: Any, config: Any, train_data: Any, valid_data: Any) -> A
 # Farzi's inner loop on RecBole's model
 
 
-def train_on_summary(fresh: Any, summary: Summary, inner: InnerSettings, rate: float, seed: int) -> Any:
+def train_on_summary(fresh: Any, summary: SummaryTensors, inner: InnerSettings, rate: float, seed: int) -> Any:
     """A copy of a RecBole model, trained on a summary as `farzi.training.train_on_summary` trains a student.
 
     Args:

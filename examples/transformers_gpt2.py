@@ -30,8 +30,8 @@ from farzi.data import TEXTS, Passages, Text, complete, load_text
 from farzi.distillation import distill
 from farzi.errors import FarziError
 from farzi.recipe import DataSettings, Recipe
-from farzi.students.adapters import HuggingFace
-from farzi.summary import Folder
+from farzi.models.adapters import HuggingFace
+from farzi.summary import Summary
 from farzi.training import fit_to_summary
 
 RATES = (1 / 3, 1.0, 3.0)  # times the recipe's: GPT-2 begins at other weights than Farzi's student
@@ -82,10 +82,10 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
 # The summary
 
 
-def learnt(options: argparse.Namespace, out: Path) -> Folder:
+def learnt(options: argparse.Namespace, out: Path) -> Summary:
     """The summary in the folder that the options name, or one learnt now."""
     if options.summary is not None:
-        folder = Folder.load(options.summary)
+        folder = Summary.load(options.summary)
         if not folder.of_text:
             raise FarziError(f"{options.summary}: a summary of a log; GPT-2 needs one of a text")
         return folder
@@ -103,7 +103,7 @@ def learnt(options: argparse.Namespace, out: Path) -> Folder:
 # GPT-2
 
 
-def gpt2_config(folder: Folder, text: Text) -> Any:
+def gpt2_config(folder: Summary, text: Text) -> Any:
     """A GPT-2 of the size of the student that the summary was learnt with.
 
     It has one position less than the summary's sequences have tokens, for the last one is predicted, never
@@ -126,7 +126,7 @@ def gpt2_config(folder: Folder, text: Text) -> Any:
     )
 
 
-def train_on_summary(fresh: Any, folder: Folder, rate: float, seed: int) -> HuggingFace:
+def train_on_summary(fresh: Any, folder: Summary, rate: float, seed: int) -> HuggingFace:
     """A student made of a copy of a model, trained as `farzi.training.train_on_summary` trains one.
 
     Args:

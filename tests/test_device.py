@@ -24,9 +24,9 @@ from farzi.distillation.checkpoint import Checkpoint
 from farzi.distillation.clipping import RunningClip
 from farzi.distillation.reference import Training, train_reference
 from farzi.recipe import Recipe, StudentSettings
-from farzi.students import STUDENTS
-from farzi.summary import Summary
-from farzi.training import EventTraining, NextEvent, make_student, train_on_events, train_on_summary
+from farzi.models import STUDENTS
+from farzi.summary import SummaryTensors
+from farzi.training import EventTraining, NextEvent, make_model, train_on_events, train_on_summary
 from farzi.unroll import Adam, unroll
 from research.studies.vary import varied
 
@@ -56,7 +56,7 @@ def everything(student: torch.nn.Module) -> set[torch.device]:
     return {value.device for value in [*student.parameters(), *student.buffers()]}
 
 
-def summary_of(recipe: Recipe, tiny: Dataset) -> Summary:
+def summary_of(recipe: Recipe, tiny: Dataset) -> SummaryTensors:
     return first_summary(recipe, tiny).to(META)
 
 
@@ -96,7 +96,7 @@ CASES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_an_outer_step_stays_on_its_device(tiny: Dataset, recipe: Recipe, case: str):
     recipe = varied(recipe, CASES[case])
-    weights = make_student(recipe.student, 41, 5, 0)
+    weights = make_model(recipe.student, 41, 5, 0)
     theta = NextEvent(weights).parameters_of(weights)
     outer = outer_loop(recipe, tiny, summary_of(recipe, tiny), RunningClip(), [[theta, theta]])
     run = outer.as_run()
@@ -175,7 +175,7 @@ def test_a_checkpoint_goes_to_another_device():
 def test_a_student_has_the_same_shapes_on_every_device():
     """First weights are drawn on the CPU; the meta device at least has their shapes."""
     settings = StudentSettings(hidden=8)
-    here, there = make_student(settings, 41, 5, 3), make_student(settings, 41, 5, 3, META)
+    here, there = make_model(settings, 41, 5, 3), make_model(settings, 41, 5, 3, META)
     assert [value.shape for value in here.parameters()] == [value.shape for value in there.parameters()]
     assert everything(there) == {META}
 

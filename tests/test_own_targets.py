@@ -9,9 +9,9 @@ from torch.func import functional_call
 
 from farzi.recipe import InnerSettings, StudentSettings
 from farzi.soft import SoftEvents, embedding
-from farzi.students import Student
-from farzi.summary import FEEDS, Factored, Summary, chosen_feed
-from farzi.training import NextEvent, make_student
+from farzi.models import SequenceModel
+from farzi.summary import FEEDS, Factored, SummaryTensors, chosen_feed
+from farzi.training import NextEvent, make_model
 from farzi.unroll import (
     SGD,
     Curvature,
@@ -40,24 +40,24 @@ def parts() -> dict[str, Tensor]:
     return {name: torch.randn(*shape, generator=generator).double() for name, shape in shapes.items()}
 
 
-def student(name: str) -> Student:
-    return make_student(STUDENTS[name], VOCABULARY, LENGTH, 0).double()
+def student(name: str) -> SequenceModel:
+    return make_model(STUDENTS[name], VOCABULARY, LENGTH, 0).double()
 
 
-def plain_loss(student: Student, latents: Tensor, decoder: Tensor, targets: Tensor) -> Tensor:
+def plain_loss(student: SequenceModel, latents: Tensor, decoder: Tensor, targets: Tensor) -> Tensor:
     """As one writes it down: what is read is softmax(D M / τ), what is predicted softmax(D M′ / τ)."""
-    read, predicted = (
+    read, labels = (
         torch.softmax((latents @ matrix / 0.7)[..., 1:], dim=-1) for matrix in (decoder, targets)
     )
     hidden = student.hidden(read[:, :-1] @ student.embedding[1:])
     log_p = torch.log_softmax(hidden @ student.output_table[1:].T, dim=-1)
-    return -(predicted[:, 1:] * log_p).sum(-1).mean()
+    return -(labels[:, 1:] * log_p).sum(-1).mean()
 
 
 @pytest.mark.parametrize("name", STUDENTS)
 def test_the_loss_is_the_formulas(name: str):
     model = student(name)
-    found = NextEvent(model)(Summary(**parts(), temperature=0.7).soft_events())
+    found = NextEvent(model)(SummaryTensors(**parts(), temperature=0.7).soft_events())
     torch.testing.assert_close(found, plain_loss(model, **parts()), rtol=1e-12, atol=0)
 
 
@@ -82,7 +82,7 @@ def test_the_metagradient_is_autograds(
 
     learnt = {part: value.requires_grad_() for part, value in parts().items()}
     loss = NextEvent(model)
-    data = Factored()(Summary(**learnt, temperature=0.7))
+    data = Factored()(SummaryTensors(**learnt, temperature=0.7))
     end = unroll(
         loss.at,
         loss.parameters_of(model),
@@ -117,21 +117,21 @@ def test_the_metagradient_is_autograds(
 def test_a_decoder_twice_is_one_decoder():
     """With M′ = M nothing changes but the way: what is predicted is what is read."""
     same = parts() | {"targets": parts()["decoder"]}
-    one = Summary(same["latents"], same["decoder"])
+    one = SummaryTensors(same["latents"], same["decoder"])
     for name in STUDENTS:
         model = NextEvent(student(name))
-        torch.testing.assert_close(model(Summary(**same, temperature=1.0).soft_events()), model(one.events()))
+        torch.testing.assert_close(model(SummaryTensors(**same, temperature=1.0).soft_events()), model(one.events()))
 
 
 def test_the_factors_come_with_their_targets():
-    soft = Summary(**parts(), temperature=1.0).soft_events()
+    soft = SummaryTensors(**parts(), temperature=1.0).soft_events()
     again = SoftEvents(**soft.factors)[[4, 0]]
     assert again.targets is soft.targets
-    assert torch.equal(again.predicted.decoder, parts()["targets"])
+    assert torch.equal(again.labels.decoder, parts()["targets"])
 
 
 def test_a_summary_keeps_its_targets():
-    found = Summary(**parts(), temperature=0.7)
+    found = SummaryTensors(**parts(), temperature=0.7)
     assert list(found.parts) == ["latents", "decoder", "targets"]
     assert found.bytes == 8 * (SEQUENCES * LENGTH * DIM + 2 * DIM * VOCABULARY)
     order = torch.tensor([0, 7, 3, 2])
@@ -148,9 +148,9 @@ def test_a_summary_keeps_its_targets():
 @pytest.mark.parametrize("shape", [(DIM, VOCABULARY - 1), (DIM + 1, VOCABULARY)])
 def test_targets_of_another_shape_are_refused(shape: tuple[int, int]):
     with pytest.raises(ValueError, match="targets must be as the decoder"):
-        Summary(torch.zeros(SEQUENCES, LENGTH, DIM), torch.zeros(DIM, VOCABULARY), targets=torch.zeros(shape))
+        SummaryTensors(torch.zeros(SEQUENCES, LENGTH, DIM), torch.zeros(DIM, VOCABULARY), targets=torch.zeros(shape))
 
 
 def test_a_table_has_no_targets_of_its_own():
     with pytest.raises(ValueError, match="targets must be as the decoder"):
-        Summary(torch.zeros(2, 3, 7), torch.zeros(0, 7), targets=torch.zeros(0, 7))
+        SummaryTensors(torch.zeros(2, 3, 7), torch.zeros(0, 7), targets=torch.zeros(0, 7))

@@ -11,9 +11,9 @@ from torch.fx import GraphModule
 
 from farzi.recipe import StudentSettings
 from farzi.soft import SoftEvents, embedding, soft_embedding
-from farzi.students import SASRec, Student
-from farzi.summary import Factored, Feed, Summary, Whole
-from farzi.training import NextEvent, make_student
+from farzi.models import SASRec, SequenceModel
+from farzi.summary import Factored, Feed, SummaryTensors, Whole
+from farzi.training import NextEvent, make_model
 from farzi.unroll import (
     Adam,
     Compiled,
@@ -177,12 +177,12 @@ def test_no_more_probabilities_than_a_chunk_are_made() -> None:
         assert sum(len(latents[rows]) for rows in slices) == 1000
 
 
-def summary() -> Summary:
+def summary() -> SummaryTensors:
     generator = torch.Generator().manual_seed(2)
     latents, decoder = (
         torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((6, 5, 3), (3, 20))
     )
-    return Summary(latents, decoder, 0.7)
+    return SummaryTensors(latents, decoder, 0.7)
 
 
 class Untied(SASRec):
@@ -202,9 +202,9 @@ class Untied(SASRec):
         return super().hidden(vectors @ self.lift, real)
 
 
-def students() -> dict[str, Student]:
+def students() -> dict[str, SequenceModel]:
     torch.manual_seed(0)
-    return {"tied": make_student(StudentSettings(hidden=6), 20, 5, 0), "untied": Untied()}
+    return {"tied": make_model(StudentSettings(hidden=6), 20, 5, 0), "untied": Untied()}
 
 
 def test_soft_events_in_factors_are_the_summarys() -> None:
@@ -236,7 +236,7 @@ EXECUTIONS: dict[str, Callable[[Curvature], Execution]] = {
 
 
 def metagradient(
-    feed: Feed, student: Student, execution: Execution, batches: Any, runs: int = 1
+    feed: Feed, student: SequenceModel, execution: Execution, batches: Any, runs: int = 1
 ) -> tuple[list[Tensor], list[Tensor]]:
     """θT, and the derivatives of a function of it by latents and decoder."""
     latents, decoder = summary().latents.requires_grad_(), summary().decoder.requires_grad_()
@@ -245,7 +245,7 @@ def metagradient(
     if runs > 1:
         theta = stack([{name: (1 + 0.1 * k) * leaf for name, leaf in theta.items()} for k in range(runs)])
         at = stacked_loss(at)
-    data = feed(Summary(latents, decoder, 0.7))
+    data = feed(SummaryTensors(latents, decoder, 0.7))
     end = unroll(at, theta, data, Adam(0.05, epsilon=1e-5), batches, execution=execution)
     value = torch.stack([leaf.sin().sum() for leaf in end.values()]).sum()
     return [leaf.detach() for leaf in end.values()], list(torch.autograd.grad(value, [latents, decoder]))

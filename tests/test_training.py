@@ -11,13 +11,13 @@ from torch import Tensor
 from farzi.data import Dataset, Sequences, crops
 from farzi.losses import hard_next_event, soft_next_event
 from farzi.recipe import InnerSettings, Recipe, StudentSettings
-from farzi.students import Student
-from farzi.summary import Summary
+from farzi.models import SequenceModel
+from farzi.summary import SummaryTensors
 from farzi.training import (
     EventTraining,
     NextEvent,
     make_optimizer,
-    make_student,
+    make_model,
     train_on_events,
     train_on_summary,
 )
@@ -27,12 +27,12 @@ SETTINGS = StudentSettings(hidden=8)
 
 
 @pytest.fixture
-def summary() -> Summary:
+def summary() -> SummaryTensors:
     generator = torch.Generator().manual_seed(0)
-    return Summary(torch.randn(6, 5, 4, generator=generator), torch.randn(4, 41, generator=generator))
+    return SummaryTensors(torch.randn(6, 5, 4, generator=generator), torch.randn(4, 41, generator=generator))
 
 
-def weights(student: Student) -> dict[str, Tensor]:
+def weights(student: SequenceModel) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in student.named_parameters()}
 
 
@@ -42,13 +42,13 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 
 @pytest.mark.usefixtures("_generators_untouched")
 def test_a_seed_decides_the_first_weights():
-    first, again, second = (weights(make_student(SETTINGS, 41, 5, seed)) for seed in (1, 1, 2))
+    first, again, second = (weights(make_model(SETTINGS, 41, 5, seed)) for seed in (1, 1, 2))
     assert same(first, again)
     assert not torch.equal(first["embedding"], second["embedding"])
 
 
 @pytest.mark.usefixtures("_generators_untouched")
-def test_the_same_seed_gives_the_same_student(tiny: Dataset, summary: Summary, recipe: Recipe):
+def test_the_same_seed_gives_the_same_student(tiny: Dataset, summary: SummaryTensors, recipe: Recipe):
     def on_summary(seed: int) -> dict[str, Tensor]:
         return weights(train_on_summary(summary, SETTINGS, recipe.inner, seed).student)
 
@@ -74,14 +74,14 @@ OPTIMIZERS: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 2e-4)])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_on_a_summary_is_pytorchs_loop(
-    summary: Summary, name: str, dtype: torch.dtype, tolerance: float
+    summary: SummaryTensors, name: str, dtype: torch.dtype, tolerance: float
 ):
     inner = InnerSettings.model_validate(
         {"optimizer": name, "learning_rate": 0.02, "epsilon": 1e-5, "steps": 15}
     )
     events = summary.events().to(dtype)
-    student = make_student(SETTINGS, 41, 5, seed=7).to(dtype)
-    theirs = make_student(SETTINGS, 41, 5, seed=7).to(dtype)
+    student = make_model(SETTINGS, 41, 5, seed=7).to(dtype)
+    theirs = make_model(SETTINGS, 41, 5, seed=7).to(dtype)
 
     if dtype == torch.float32:
         ours = weights(train_on_summary(summary, SETTINGS, inner, seed=7).student)
@@ -127,9 +127,9 @@ def test_what_a_recipe_says_of_the_optimizer_is_what_it_does(settings: dict[str,
 
 
 @pytest.mark.parametrize("cooldown", [0.3, 0.5, 1.0])
-def test_the_learning_rate_cools_down_as_pytorchs_scheduler_makes_it(summary: Summary, cooldown: float):
+def test_the_learning_rate_cools_down_as_pytorchs_scheduler_makes_it(summary: SummaryTensors, cooldown: float):
     inner = InnerSettings(optimizer="adamw", learning_rate=0.02, steps=30, cooldown=cooldown)
-    student = make_student(SETTINGS, 41, 5, seed=7)
+    student = make_model(SETTINGS, 41, 5, seed=7)
     optimizer = torch.optim.AdamW(student.parameters(), lr=0.02, eps=1e-5)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, (12 - step) / (cooldown * 12))
@@ -145,8 +145,8 @@ def test_the_learning_rate_cools_down_as_pytorchs_scheduler_makes_it(summary: Su
         torch.testing.assert_close(ours[parameter], value, rtol=2e-4, atol=2e-4)
 
 
-def test_every_position_that_a_student_takes_is_trained(summary: Summary, tiny: Dataset, recipe: Recipe):
-    first = make_student(SETTINGS, 41, 5, seed=0)
+def test_every_position_that_a_student_takes_is_trained(summary: SummaryTensors, tiny: Dataset, recipe: Recipe):
+    first = make_model(SETTINGS, 41, 5, seed=0)
     assert first.length == 4  # the last of five events is predicted, never read
     training = EventTraining(steps=4, every=4)
     for fit in (
@@ -159,7 +159,7 @@ def test_every_position_that_a_student_takes_is_trained(summary: Summary, tiny: 
 
 
 @pytest.mark.parametrize("batch", [None, 4])
-def test_training_on_whole_and_on_factored_soft_events_is_the_same(summary: Summary, batch: int | None):
+def test_training_on_whole_and_on_factored_soft_events_is_the_same(summary: SummaryTensors, batch: int | None):
     found = []
     for soft_events in ("whole", "factored"):
         inner = InnerSettings.model_validate({"batch": batch, "soft_events": soft_events, "steps": 9})
@@ -168,10 +168,10 @@ def test_training_on_whole_and_on_factored_soft_events_is_the_same(summary: Summ
         torch.testing.assert_close(found[1][name], value, rtol=1e-4, atol=1e-5)
 
 
-def test_each_step_reads_the_sequences_that_the_seed_says(summary: Summary):
+def test_each_step_reads_the_sequences_that_the_seed_says(summary: SummaryTensors):
     inner = InnerSettings(batch=4, optimizer="sgd", steps=5, learning_rate=0.1)
     ours = weights(train_on_summary(summary, SETTINGS, inner, seed=7).student)
-    theirs = make_student(SETTINGS, 41, 5, seed=7)
+    theirs = make_model(SETTINGS, 41, 5, seed=7)
     optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1)
     orders = np.concatenate([np.random.default_rng([7, 3, k]).permutation(6) for k in range(4)])
     for rows in orders[:20].reshape(5, 4):
@@ -182,15 +182,15 @@ def test_each_step_reads_the_sequences_that_the_seed_says(summary: Summary):
         torch.testing.assert_close(ours[name], value, rtol=1e-4, atol=1e-6)
 
 
-def test_the_number_of_steps_is_the_recipes_or_the_one_asked_for(summary: Summary, recipe: Recipe):
+def test_the_number_of_steps_is_the_recipes_or_the_one_asked_for(summary: SummaryTensors, recipe: Recipe):
     assert train_on_summary(summary, SETTINGS, recipe.inner, 0).steps == recipe.inner.steps
     none = train_on_summary(summary, SETTINGS, recipe.inner, 0, steps=0)
     assert none.steps == 0
-    assert same(weights(none.student), weights(make_student(SETTINGS, 41, 5, 0)))
+    assert same(weights(none.student), weights(make_model(SETTINGS, 41, 5, 0)))
 
 
-def test_the_loss_is_that_of_soft_or_of_hard_events(summary: Summary, tiny: Dataset):
-    student = make_student(SETTINGS, 41, 5, seed=0)
+def test_the_loss_is_that_of_soft_or_of_hard_events(summary: SummaryTensors, tiny: Dataset):
+    student = make_model(SETTINGS, 41, 5, seed=0)
     loss, table = NextEvent(student), student.output_table
     soft = summary.events()
     read = student.hidden((soft @ student.embedding)[:, :-1])  # the last event is predicted, never read
@@ -201,17 +201,17 @@ def test_the_loss_is_that_of_soft_or_of_hard_events(summary: Summary, tiny: Data
     expected = hard_next_event(student.hidden(student.embed(read), read > 0), table, hard)
     torch.testing.assert_close(loss(hard), expected)
 
-    theta = loss.parameters_of(make_student(SETTINGS, 41, 5, seed=1))
+    theta = loss.parameters_of(make_model(SETTINGS, 41, 5, seed=1))
     torch.testing.assert_close(loss.at(theta, soft), NextEvent(loss.put(theta))(soft))
     batch = torch.tensor([1, 3])
     torch.testing.assert_close(loss.at(theta, soft, batch), loss.at(theta, soft[batch]))
 
 
 def test_putting_weights_leaves_the_first_student_alone():
-    loss = NextEvent(make_student(SETTINGS, 41, 5, seed=0))
+    loss = NextEvent(make_model(SETTINGS, 41, 5, seed=0))
     before = weights(loss.student)
-    put = loss.put(loss.parameters_of(make_student(SETTINGS, 41, 5, seed=1)))
-    assert same(weights(put), weights(make_student(SETTINGS, 41, 5, seed=1)))
+    put = loss.put(loss.parameters_of(make_model(SETTINGS, 41, 5, seed=1)))
+    assert same(weights(put), weights(make_model(SETTINGS, 41, 5, seed=1)))
     assert same(weights(loss.student), before)
 
 
@@ -221,7 +221,7 @@ class Judge:
     def __init__(self, *figures: float) -> None:
         self.figures, self.seen = list(figures), []
 
-    def __call__(self, student: Student) -> float:
+    def __call__(self, student: SequenceModel) -> float:
         self.seen.append(weights(student))
         return self.figures[len(self.seen) - 1]
 
@@ -262,17 +262,17 @@ def test_another_batch_is_measured_after_as_many_windows():
 def test_without_any_figure_the_first_weights_are_kept(tiny: Dataset):
     fit = trained(tiny.train, Judge(*[float("nan")] * 3), steps=100, patience=3)
     assert fit.steps == 6
-    assert same(weights(fit.student), weights(make_student(SETTINGS, 41, 5, 0)))
+    assert same(weights(fit.student), weights(make_model(SETTINGS, 41, 5, 0)))
 
 
 def test_training_on_events_learns_what_comes_next(tiny: Dataset):
     windows = torch.from_numpy(crops(tiny.train, 5, 200, np.random.default_rng(1)))
 
-    def minus_loss(student: Student) -> float:
+    def minus_loss(student: SequenceModel) -> float:
         with torch.no_grad():
             return -float(NextEvent(student)(windows))
 
     training = EventTraining(learning_rate=0.02, batch=32, steps=60, every=20)
     fit = train_on_events(tiny.train, SETTINGS, 41, 5, 0, training, minus_loss)
-    assert minus_loss(make_student(SETTINGS, 41, 5, 0)) == pytest.approx(-np.log(40), abs=0.2)
+    assert minus_loss(make_model(SETTINGS, 41, 5, 0)) == pytest.approx(-np.log(40), abs=0.2)
     assert minus_loss(fit.student) > -2.5

@@ -77,7 +77,7 @@ class Problem:
         """Soft events of low rank, a student's first weights, real sequences of popular and rare events."""
         import torch  # here: who reads the problem from its file may do without
 
-        from farzi.students import SASRec
+        from farzi.models import SASRec
 
         rng = np.random.default_rng(seed)
         logits = (

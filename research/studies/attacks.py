@@ -9,7 +9,7 @@ from torch import Tensor
 
 from farzi.data import Sequences, pad_left
 from farzi.losses import hard_next_event
-from farzi.students import Student
+from farzi.models import SequenceModel
 
 FALSE_ALARMS = 0.01
 """Share of users wrongly called members, at which the share rightly called is told."""
@@ -47,7 +47,7 @@ def attack(members: np.ndarray, others: np.ndarray) -> Attack:
 
 
 @torch.no_grad()
-def losses(student: Student, sequences: Sequences, batch: int = 256) -> np.ndarray:
+def losses(student: SequenceModel, sequences: Sequences, batch: int = 256) -> np.ndarray:
     """Mean next-event loss of each sequence's last events, nats, (n,); 0 where there is only one."""
     windows = torch.from_numpy(pad_left(sequences, student.length + 1)).to(student.device)
     found = []

@@ -12,7 +12,7 @@ from farzi.data import Data, load_data
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation import Progress, References, distill
 from farzi.recipe import DataSettings, Recipe
-from farzi.summary import Folder
+from farzi.summary import Summary
 from research.studies.kept import Trainings
 
 CACHE = "cache"
@@ -71,7 +71,7 @@ class Bench:
             return self.once(settings, lambda: load_data(settings))
         return self.once((source, repeat), lambda: source(self, repeat))
 
-    def summary(self, recipe: Recipe, number: int, dataset: Data) -> Folder:
+    def summary(self, recipe: Recipe, number: int, dataset: Data) -> Summary:
         """The summary of that number of a recipe: found, gone on with or distilled.
 
         Args:

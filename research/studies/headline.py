@@ -1,13 +1,13 @@
 """The headline table: a summary beside the full data, real sequences and every other way to make a small set.
 
-A way to pick real sequences is a line of `farzi.baselines.SUBSETS`, a way to learn synthetic ones a line of
+A way to pick real sequences is a line of `farzi.evaluation.controls.SUBSETS`, a way to learn synthetic ones a line of
 `DISTILLERS` (research/distillers.md). Outer steps cost unlike amounts: give all of them the same minutes.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from farzi.baselines import SUBSETS
+from farzi.evaluation.controls import SUBSETS
 from research.studies.conclusions import (
     apart,
     cell,

@@ -9,7 +9,7 @@ from typing import Any
 
 from farzi.recipe import StudentSettings
 from farzi.tensorfile import read_tensors, write_tensors
-from farzi.training import Trained, make_student
+from farzi.training import Trained, make_model
 
 FORMAT = "farzi-training-1"
 
@@ -37,7 +37,7 @@ class Trainings:
             tensors, kept = read_tensors(path, FORMAT, "delete it, and it is trained again")
             settings = StudentSettings.model_validate(told["student"])
             vocabulary = len(tensors["embedding"])
-            student = make_student(settings, vocabulary, told["length"], told["seed"], told["device"])
+            student = make_model(settings, vocabulary, told["length"], told["seed"], told["device"])
             student.load_state_dict(tensors)
             return Trained(student, float(kept["seconds"]), int(kept["steps"]))
         found = train()

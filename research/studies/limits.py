@@ -7,7 +7,7 @@ trainings of as many passes.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from farzi.baselines import Random
+from farzi.evaluation.controls import Random
 from farzi.recipe import Recipe
 from research.studies.conclusions import (
     counted,

@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 
 from farzi.data import Data, Dataset, Holdout, Passages
-from farzi.evaluation import Figures, Seen, evaluate, kind_of
-from farzi.students import Student
+from farzi.evaluation import Figures, Seen, evaluate, task_of
+from farzi.models import SequenceModel
 
 GLANCE = 50_000
 """Training tokens of a text that a student is measured on."""
@@ -17,7 +17,7 @@ GLANCE = 50_000
 class Measure(Protocol):
     """Gives figures of a student; a frozen dataclass."""
 
-    def __call__(self, student: Student, dataset: Data, seen: Seen) -> dict[str, float]:
+    def __call__(self, student: SequenceModel, dataset: Data, seen: Seen) -> dict[str, float]:
         """The figures by name."""
         ...
 
@@ -26,9 +26,9 @@ class Measure(Protocol):
 class OnHeldOut:
     """The test events or text."""
 
-    def __call__(self, student: Student, dataset: Data, seen: Seen) -> dict[str, float]:
+    def __call__(self, student: SequenceModel, dataset: Data, seen: Seen) -> dict[str, float]:
         """HR@k, nDCG@k, MRR and AUC of a log; perplexity, accuracy and bits per byte of a text."""
-        return kind_of(dataset, seen).evaluate(student, dataset.test).means()
+        return task_of(dataset, seen).evaluate(student, dataset.test).means()
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Gap:
     full data was trained on, and one of a summary was not, unless the summary gives them away.
     """
 
-    def __call__(self, student: Student, dataset: Data, seen: Seen) -> dict[str, float]:
+    def __call__(self, student: SequenceModel, dataset: Data, seen: Seen) -> dict[str, float]:
         """As `OnHeldOut`; the same on training events as `training: ...`; the difference as `gap: ...`."""
-        kind = kind_of(dataset, seen)
+        kind = task_of(dataset, seen)
         test = kind.evaluate(student, dataset.test).means()
         training = kind.evaluate(student, trained_on(dataset)).means()
         training.pop("bits per byte", None)  # how many bytes these tokens take is not known
@@ -81,7 +81,7 @@ class ByGroup:
     items: tuple[int, ...] = (1, 5, 20, 50, 100, 200)
     figure: str = "HR@100"
 
-    def __call__(self, student: Student, dataset: Data, seen: Seen) -> dict[str, float]:
+    def __call__(self, student: SequenceModel, dataset: Data, seen: Seen) -> dict[str, float]:
         """As `OnHeldOut`, and `user 10-19: HR@100`, `item 200+: HR@100`, ... of the groups with anyone in."""
         if not isinstance(dataset, Dataset):
             raise TypeError("a text has no users")

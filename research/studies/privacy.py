@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from farzi.baselines import Random
+from farzi.evaluation.controls import Random
 from farzi.data import Dataset
 from farzi.recipe import Recipe
 from research.studies.attacks import attack, losses, overlaps

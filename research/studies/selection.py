@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from farzi.baselines import Random
+from farzi.evaluation.controls import Random
 from farzi.evaluation import Effort
 from farzi.recipe import InnerSettings, another
 from research.studies.conclusions import (

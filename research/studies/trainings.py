@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from farzi.baselines import Subset
+from farzi.evaluation.controls import Subset
 from farzi.data import Data, Sequences
-from farzi.evaluation import Effort, Seen, kind_of, metric_of
+from farzi.evaluation import Effort, Seen, task_of, metric_of
 from farzi.evaluation.trials import Trials
 from farzi.recipe import InnerSettings, Recipe, StudentSettings
-from farzi.summary import Folder
+from farzi.summary import Summary
 from farzi.training import Trained, train_on_summary
 from research.studies.bench import FIRST_SEED, Bench, Source
 from research.studies.measures import Measure, OnHeldOut
@@ -79,7 +79,7 @@ class OnSummary:
         return Demand(distil=(Ask(self.recipe, self.source),))
 
 
-def distilled_facts(folder: Folder) -> dict[str, float]:
+def distilled_facts(folder: Summary) -> dict[str, float]:
     """Figures of a distillation: seconds, outer steps, size, norm of the metagradient, best validation."""
     norms = [line["metagradient_norm"]["median"] for line in folder.history if line["metagradient_norm"]]
     best = [line for line in folder.history if line["best"]]
@@ -167,7 +167,7 @@ def trials_of(
     bench: Bench, dataset: Data, student: StudentSettings, recipe: Recipe, effort: Effort
 ) -> Trials:
     """The choosing of learning rates for a student, by the validation events."""
-    kind, length = kind_of(dataset, recipe.outer.seen), recipe.summary.length
+    kind, length = task_of(dataset, recipe.outer.seen), recipe.summary.length
     return Trials(
         dataset,
         student,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from farzi.baselines import Head, Random
+from farzi.evaluation.controls import Head, Random
 from research.studies.conclusions import (
     best_sentence,
     counted,

@@ -6,11 +6,9 @@ training with early stopping.
 """
 
 import copy
-import dataclasses
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,12 +16,23 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from farzi.data import Sequences, crops
+from farzi.errors import FarziError
 from farzi.losses import hard_next_event, soft_next_event
-from farzi.recipe import InnerSettings, StudentSettings
+from farzi.models import SequenceModel, build_model
+from farzi.recipe import Inner, Teach
+from farzi.recipe.variants import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Momentum,
+    OptimizerVariant,
+    RMSprop,
+    StudentVariant,
+)
 from farzi.soft import Events, as_events
-from farzi.students import Student, build_student
-from farzi.summary import FEEDS, Rows, Summary, chosen_feed
-from farzi.unroll import SGD, Adagrad, Adam, AdamW, Momentum, Optimizer, RMSprop, train
+from farzi.summary import FEEDS, BatchSchedule, SummaryTensors, chosen_feed
+from farzi.unroll import Optimizer, train
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,25 +45,25 @@ class Trained:
         steps: optimizer steps taken.
     """
 
-    student: Student
+    student: SequenceModel
     seconds: float
     steps: int
 
 
-def make_student(
-    settings: StudentSettings,
+def make_model(
+    student: StudentVariant,
     vocabulary: int,
     window: int,
     seed: int,
     device: torch.device | str = "cpu",
-) -> Student:
+) -> SequenceModel:
     """A student with fresh random weights that depend on `seed` alone, whatever the device.
 
     It takes one event less than a training window has: the last one is predicted, never read, so that its
     position would keep its first, random embedding, and meet it when the student is used.
 
     Args:
-        settings: the architecture.
+        student: the architecture.
         vocabulary: V, padding included.
         window: events in the sequences that it will be trained on, at least 2.
         seed: of its weights.
@@ -62,42 +71,33 @@ def make_student(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build_student(settings, vocabulary, window - 1).to(device)
+        return build_model(student, vocabulary, window - 1).to(device)
 
 
-OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {
-    "adam": Adam,
-    "adamw": AdamW,
-    "sgd": SGD,
-    "momentum": Momentum,
-    "adagrad": Adagrad,
-    "rmsprop": RMSprop,
-}
-"""By the names that a recipe uses."""
+def make_optimizer(inner: Inner, steps: int | None = None) -> Optimizer:
+    """The inner optimizer as a value, with its rate decayed at the end where `inner.cooldown` says so.
 
-
-def make_optimizer(settings: InnerSettings, steps: int | None = None) -> Optimizer:
-    """The inner optimizer as a value: what the settings leave out, or it does not have, is left to it.
+    Step t of T has the rate α min(1, (T − t) / (cooldown T)), t from 0 on.
 
     Args:
-        settings: names it, and its hyper-parameters.
-        steps: of a whole training, if not `settings.steps`: the learning rate falls at their end.
+        inner: the training on the summary.
+        steps: T, if not `inner.steps`.
+
+    Raises:
+        FarziError: an optimizer from outside this package is none, or has no `learning_rate` to decay.
     """
-    kind = OPTIMIZERS[settings.optimizer]
-    has = {field.name for field in dataclasses.fields(cast(Any, kind))}
-    given = {name: getattr(settings, name) for name in ("beta1", "beta2", "epsilon", "weight_decay")}
-    kept = {name: value for name, value in given.items() if name in has and value is not None}
-    return kind(learning_rates(settings, settings.steps if steps is None else steps), **kept)
-
-
-def learning_rates(settings: InnerSettings, steps: int) -> float | Tensor:
-    """The inner learning rate, or where it falls at the end, that of each step, (steps,), float64.
-
-    Step t of T has α min(1, (T − t) / (cooldown T)), t from 0 on.
-    """
-    if settings.cooldown == 0:
-        return settings.learning_rate
-    return falling(settings.learning_rate, steps, settings.cooldown * steps, steps)
+    optimizer = inner.optimizer.build()
+    if not isinstance(optimizer, Optimizer):
+        raise FarziError(f"inner.optimizer.type {inner.optimizer.type}: is not a farzi.unroll.Optimizer")
+    if inner.cooldown == 0:
+        return optimizer
+    if not hasattr(optimizer, "learning_rate"):
+        raise FarziError(
+            f"inner.cooldown decays learning_rate, which {inner.optimizer.type} does not have; set it to 0"
+        )
+    steps = inner.steps if steps is None else steps
+    rates = falling(inner.optimizer.own["learning_rate"], steps, inner.cooldown * steps, steps)
+    return optimizer.with_hypers({"learning_rate": rates})
 
 
 def falling(rate: float, end: float, last: float, steps: int) -> Tensor:
@@ -120,7 +120,7 @@ class NextEvent(nn.Module):
     the one on real events.
     """
 
-    def __init__(self, student: Student) -> None:
+    def __init__(self, student: SequenceModel) -> None:
         super().__init__()
         self.student = student
 
@@ -133,7 +133,7 @@ class NextEvent(nn.Module):
         embedded, targets = self.student.embed_twice(events)
         return soft_next_event(self.student.hidden(embedded[:, :-1]), self.student.output_table, targets)
 
-    def parameters_of(self, student: Student) -> dict[str, Tensor]:
+    def parameters_of(self, student: SequenceModel) -> dict[str, Tensor]:
         """The parameters of a student of the same architecture, detached, under this module's names."""
         return {f"student.{name}": value.detach() for name, value in student.named_parameters()}
 
@@ -150,7 +150,7 @@ class NextEvent(nn.Module):
         events = as_events(data)
         return functional_call(self, theta, (events if batch is None else events[batch],))
 
-    def put(self, theta: dict[str, Tensor]) -> Student:
+    def put(self, theta: dict[str, Tensor]) -> SequenceModel:
         """A student of this architecture that holds the parameters `theta`."""
         student = copy.deepcopy(self.student)
         student.load_state_dict(
@@ -160,25 +160,25 @@ class NextEvent(nn.Module):
 
 
 def train_on_summary(
-    summary: Summary, settings: StudentSettings, inner: InnerSettings, seed: int, steps: int | None = None
+    summary: SummaryTensors, student: StudentVariant, inner: Inner, seed: int, steps: int | None = None
 ) -> Trained:
     """Train a fresh student on a summary, with the inner loop's optimizer and number of steps.
 
     Where a step reads a few sequences only (`inner.batch`), which ones is drawn as `farzi.summary.Rows` says.
 
     Args:
-        summary: what to train on; the student is where it is.
-        settings: the architecture.
+        summary: what to train on; the model is where it is.
+        student: the architecture.
         inner: the training.
         seed: of the student's first weights, and of the order of the summary's sequences.
         steps: number of steps instead of `inner.steps`.
     """
-    student = make_student(settings, summary.vocabulary, summary.length, seed, summary.device)
-    return fit_to_summary(student, summary, inner, seed, steps)
+    model = make_model(student, summary.vocabulary, summary.length, seed, summary.device)
+    return fit_to_summary(model, summary, inner, seed, steps)
 
 
 def fit_to_summary(
-    student: Student, summary: Summary, inner: InnerSettings, seed: int, steps: int | None = None
+    student: SequenceModel, summary: SummaryTensors, inner: Inner, seed: int, steps: int | None = None
 ) -> Trained:
     """Train a student of one's own on a summary, as `train_on_summary` trains a fresh one.
 
@@ -192,52 +192,54 @@ def fit_to_summary(
     start = time.perf_counter()
     loss = NextEvent(student)
     steps = inner.steps if steps is None else steps
-    schedule = Rows(summary.sequences, inner.batch, seed, summary.device).batches(0, steps)
+    schedule = BatchSchedule(summary.sequences, inner.batch, seed, summary.device).batches(0, steps)
     with torch.no_grad():
         data = FEEDS[chosen_feed(inner, summary)[0]](summary)
     end = train(loss.at, loss.parameters_of(student), data, make_optimizer(inner, steps), schedule)
     return Trained(loss.put(end.theta), time.perf_counter() - start, len(schedule))
 
 
-@dataclass(frozen=True)
-class EventTraining:
-    """Ordinary training on real events: Adam on random windows, stopped when validation gets no better.
+def windows_per_step(teach: Teach, log: Sequences, length: int) -> int:
+    """Windows in a step of training on real events: `teach.batch`, or as many as fit without overlap."""
+    return min(teach.batch, int((-(-log.lengths // length)).sum()))
 
-    Attributes:
-        learning_rate: Adam's.
-        batch: windows a step; as many as stand side by side in the sequences where these are fewer.
-        steps: at most so many steps.
-        every: steps between two measurements.
-        patience: measurements without a better one before it stops; the best weights are kept.
+
+def torch_optimizer(settings: OptimizerVariant, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """PyTorch's own optimizer, which needs no derivative through its steps and is faster.
+
+    Raises:
+        FarziError: a class from outside this package is no `torch.optim.Optimizer`.
     """
-
-    learning_rate: float = 3e-3
-    batch: int = 128
-    steps: int = 5000
-    every: int = 50
-    patience: int = 5
-
-    def reading(self, batch: int) -> "EventTraining":
-        """The same with another batch: measured after as many windows, and at most as many of them read."""
-
-        def steps(of: int) -> int:
-            return max(1, round(of * self.batch / batch))
-
-        return replace(self, batch=batch, steps=steps(self.steps), every=steps(self.every))
-
-    def windows(self, log: Sequences, length: int) -> int:
-        """The windows of a step: `batch`, but no more than the sequences have without overlap."""
-        return min(self.batch, int((-(-log.lengths // length)).sum()))
+    own = dict(settings.own)
+    rate = own.pop("learning_rate", None)
+    match settings:
+        case Adam() | AdamW():
+            kind = torch.optim.Adam if isinstance(settings, Adam) else torch.optim.AdamW
+            betas, epsilon = (own["beta1"], own["beta2"]), own["epsilon"]
+            return kind(parameters, lr=rate, betas=betas, eps=epsilon, weight_decay=own["weight_decay"])
+        case SGD() | Momentum():
+            return torch.optim.SGD(parameters, lr=rate, **own)
+        case Adagrad():
+            return torch.optim.Adagrad(parameters, lr=rate, eps=own.pop("epsilon"), **own)
+        case RMSprop():
+            return torch.optim.RMSprop(
+                parameters, lr=rate, alpha=own.pop("decay"), eps=own.pop("epsilon"), **own
+            )
+        case _:
+            optimizer = settings.build(parameters)
+            if not isinstance(optimizer, torch.optim.Optimizer):
+                raise FarziError(f"teach.optimizer.type {settings.type}: is not a torch.optim.Optimizer")
+            return optimizer
 
 
 def train_on_events(
     log: Sequences,
-    settings: StudentSettings,
+    student: StudentVariant,
     vocabulary: int,
     length: int,
     seed: int,
-    training: EventTraining,
-    score: Callable[[Student], float],
+    teach: Teach,
+    score: Callable[[SequenceModel], float],
     device: torch.device | str = "cpu",
     heard: Callable[[int, float], None] = lambda step, figure: None,
 ) -> Trained:
@@ -245,11 +247,11 @@ def train_on_events(
 
     Args:
         log: training sequences.
-        settings: the architecture.
+        student: the architecture.
         vocabulary: V, padding included.
         length: events in a window.
         seed: of the first weights and of the windows drawn.
-        training: step size, batch and patience.
+        teach: optimizer, batch and patience.
         score: the figure of merit on validation data, higher is better.
         device: where it is trained.
         heard: called after each measurement with the steps taken and the figure.
@@ -258,23 +260,23 @@ def train_on_events(
         The student at its best measurement; the seconds count all steps taken.
     """
     start = time.perf_counter()
-    student = make_student(settings, vocabulary, length, seed, device)
-    loss = NextEvent(student)
-    optimizer = torch.optim.Adam(student.parameters(), lr=training.learning_rate)
+    model = make_model(student, vocabulary, length, seed, device)
+    loss = NextEvent(model)
+    optimizer = torch_optimizer(teach.optimizer, model.parameters())
     rng = np.random.default_rng(seed)
-    batch = training.windows(log, length)
-    best, best_state, since, step = -np.inf, copy.deepcopy(student.state_dict()), 0, 0
-    while step < training.steps and since < training.patience:
+    batch = windows_per_step(teach, log, length)
+    best, best_state, since, step = -np.inf, copy.deepcopy(model.state_dict()), 0, 0
+    while step < teach.max_steps and since < teach.patience:
         windows = torch.from_numpy(crops(log, length, batch, rng)).to(device)
         optimizer.zero_grad()
         loss(windows).backward()
         optimizer.step()
         step += 1
-        if step % training.every == 0 or step == training.steps:
-            figure = score(student)
+        if step % teach.validate_every == 0 or step == teach.max_steps:
+            figure = score(model)
             heard(step, figure)
             since += 1
             if figure > best:
-                best, best_state, since = figure, copy.deepcopy(student.state_dict()), 0
-    student.load_state_dict(best_state)
-    return Trained(student, time.perf_counter() - start, step)
+                best, best_state, since = figure, copy.deepcopy(model.state_dict()), 0
+    model.load_state_dict(best_state)
+    return Trained(model, time.perf_counter() - start, step)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from farzi.baselines import SUBSETS
+from farzi.evaluation.controls import SUBSETS
 from farzi.cli import app
 
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from farzi.cli import app
-from farzi.students import STUDENTS, StudentFile
+from farzi.models import STUDENTS, StudentFile
 
 
 def run(*words: str | Path) -> str:

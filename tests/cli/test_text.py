@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from farzi.baselines import SUBSETS
+from farzi.evaluation.controls import SUBSETS
 from farzi.cli import app
 from farzi.distillation import Validation
 

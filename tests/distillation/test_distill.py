@@ -27,8 +27,8 @@ from farzi.distillation.state import Run
 from farzi.errors import FarziError
 from farzi.evaluation import evaluate
 from farzi.recipe import InnerSettings, OuterSettings, Recipe, StudentSettings, SummarySettings
-from farzi.students import Student
-from farzi.summary import Folder, Gaussian, Size, Summary
+from farzi.models import SequenceModel
+from farzi.summary import Summary, RandomInitializer, Size, SummaryTensors
 from farzi.training import EventTraining, NextEvent, train_on_events, train_on_summary
 
 JUDGED = ("nDCG@100", "HR@100")
@@ -85,13 +85,13 @@ def test_a_run_learns_what_comes_next(make_dataset: MakeDataset, tmp_path: Path)
     folder = distill(recipe, tmp_path, dataset=ring)
     windows = torch.from_numpy(pad_left(ring.test.histories, 6))
 
-    def real_loss(summary: Summary) -> float:
+    def real_loss(summary: SummaryTensors) -> float:
         """Of students that training and distillation have not met."""
         students = [train_on_summary(summary, recipe.student, recipe.inner, seed).student for seed in (7, 8)]
         with torch.no_grad():
             return float(np.mean([float(NextEvent(student)(windows)) for student in students]))
 
-    start = Gaussian()(Size(8, 6, 6, 21), ring.train, np.random.default_rng([0, 0]))
+    start = RandomInitializer()(Size(8, 6, 6, 21), ring.train, np.random.default_rng([0, 0]))
     assert real_loss(start) > 2.9  # ln 20 is 3.0
     assert real_loss(folder.summary) < 2.6
     losses = [line["real_loss"] for line in folder.history[1:]]
@@ -175,7 +175,7 @@ def test_a_run_that_goes_on_knows_its_start(tiny: Dataset, recipe: Recipe, tmp_p
 
 
 def test_the_score_without_a_user_is_that_of_the_other_users(tiny: Dataset, recipe: Recipe):
-    summary = Gaussian()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
+    summary = RandomInitializer()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
     full = {name: 0.5 for name in METRICS}
     result = validate(summary, tiny, recipe, full)
     assert result.without.shape == (len(tiny.valid),)
@@ -266,7 +266,7 @@ def test_every_choice_of_the_recipe_runs(
 ):
     recipe = change(change(recipe, "inner", optimizer=optimizer, window=6), "summary", start=start)
     folder = distill(change(recipe, "outer", steps=2, seen="exclude"), tmp_path, dataset=tiny)
-    assert Folder.load(tmp_path).recipe == folder.recipe
+    assert Summary.load(tmp_path).recipe == folder.recipe
     assert all(np.isfinite(line["real_loss"]) for line in folder.history[1:])
 
 
@@ -336,7 +336,7 @@ def test_a_reference_is_written_with_its_trajectories(tiny: Dataset, recipe: Rec
     assert same_weights(first.teachers, again.teachers)
 
 
-def same_weights(some: Sequence[Student], others: Sequence[Student]) -> bool:
+def same_weights(some: Sequence[SequenceModel], others: Sequence[SequenceModel]) -> bool:
     return all(
         type(one) is type(other)
         and all(torch.equal(value, same) for value, same in zip(one.parameters(), other.parameters()))
@@ -409,7 +409,7 @@ def test_teachers_go_with_a_start_that_is_taught(tiny: Dataset, recipe: Recipe, 
 
 
 def test_a_validation_is_the_mean_of_fresh_students(tiny: Dataset, recipe: Recipe):
-    summary = Gaussian()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
+    summary = RandomInitializer()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
     full = {name: 0.5 for name in METRICS}
     recipe = change(recipe, "outer", validate_students=2)
     result = validate(summary, tiny, recipe, full)
@@ -431,7 +431,7 @@ def test_a_summary_of_a_text_is_judged_by_perplexity_and_accuracy():
 
 
 def test_a_figure_that_the_full_data_misses_is_left_out_of_the_score(tiny: Dataset, recipe: Recipe):
-    summary = Gaussian()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
+    summary = RandomInitializer()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
     full = {name: float(name == "HR@100") for name in METRICS}
     result = validate(summary, tiny, recipe, full)
     assert np.isnan(result.relative["HR@10"])

@@ -13,7 +13,7 @@ from farzi.distillation.clipping import RunningClip
 from farzi.distillation.contradictions import refuse_contradictions
 from farzi.errors import FarziError
 from farzi.recipe import DataSettings, InnerSettings, Recipe, SummarySettings
-from farzi.summary import Folder, top_events
+from farzi.summary import Summary, top_events
 from farzi.training import train_on_summary
 from farzi.unroll import Adam, unroll
 
@@ -77,8 +77,8 @@ def test_a_stopped_run_ends_like_an_uninterrupted_one(
 def test_the_folder_of_a_table(tiny: Dataset, recipe: Recipe, tmp_path: Path):
     recipe = formed(recipe, "table")
     saved = distill(recipe, tmp_path, dataset=tiny).summary
-    found = Folder.load(tmp_path).summary
-    assert found.is_table
+    found = Summary.load(tmp_path).summary
+    assert found.is_full_logits
     assert found.latents.shape == (6, 5, 41)
     assert torch.equal(found.events(), saved.events())
     assert train_on_summary(found, recipe.student, recipe.inner, 0).steps == recipe.inner.steps
@@ -90,7 +90,7 @@ def test_the_folder_of_a_table(tiny: Dataset, recipe: Recipe, tmp_path: Path):
 
 def test_the_folder_of_tucker_factors_is_an_ordinary_one(tiny: Dataset, recipe: Recipe, tmp_path: Path):
     distill(formed(recipe, "tucker"), tmp_path, dataset=tiny)
-    found = Folder.load(tmp_path).summary
+    found = Summary.load(tmp_path).summary
     assert (found.latents.shape, found.decoder.shape) == ((6, 5, 4), (4, 41))
     unfolded = found.latents.transpose(0, 1).flatten(1)
     assert torch.linalg.matrix_rank(unfolded, rtol=1e-5) == 2

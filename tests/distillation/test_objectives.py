@@ -38,8 +38,8 @@ from farzi.distillation.together import Group, group
 from farzi.errors import FarziError
 from farzi.recipe import InnerSettings, OuterSettings, Recipe, StudentSettings
 from farzi.recipe.student import StudentName
-from farzi.summary import Factored, Factors, Feed, Gaussian, Size, Summary, Whole
-from farzi.training import NextEvent, make_student
+from farzi.summary import Factored, LowRank, Feed, RandomInitializer, Size, SummaryTensors, Whole
+from farzi.training import NextEvent, make_model
 from farzi.unroll import Adam, Compiled, Eager, Execution, Store, interpreter
 
 from .test_outer import RecordingClip
@@ -58,10 +58,10 @@ class World:
     """A summary, a student and its loss in float64, and an outer loop on them."""
 
     def __init__(self, tiny: Dataset, name: str, together: int, feed: Feed, rows: int | None) -> None:
-        start = Gaussian()(Size(6, 5, 4, 41, 0.5), tiny.train, np.random.default_rng(0))
-        self.start = Summary(start.latents.double(), start.decoder.double(), 0.5)
+        start = RandomInitializer()(Size(6, 5, 4, 41, 0.5), tiny.train, np.random.default_rng(0))
+        self.start = SummaryTensors(start.latents.double(), start.decoder.double(), 0.5)
         self.tiny, self.feed, self.rows = tiny, feed, rows
-        self.loss = NextEvent(make_student(STUDENTS[name], 41, 5, 0))
+        self.loss = NextEvent(make_model(STUDENTS[name], 41, 5, 0))
         self.fresh = Fresh(self.loss, STUDENTS[name], 41, 5)
         self.group: Group = group(self.loss, together)
         self.clip = RecordingClip()
@@ -72,7 +72,7 @@ class World:
     def outer(self, objective: Objective, execution: Execution) -> Outer:
         window = Window(WINDOW, Adam(0.02, epsilon=1e-5), 0.02, 0.0, STEPS)
         loop = InnerLoop(window, self.feed, self.rows, SEED, execution, Store())
-        return Outer(self.start, Factors(), objective, loop, self.clip)
+        return Outer(self.start, LowRank(), objective, loop, self.clip)
 
     def students(self, pool: int) -> Students:
         weights = self.group.weights(self.weights)
@@ -108,9 +108,9 @@ class World:
             theta = after
         return theta
 
-    def leaves(self, summary: Summary) -> tuple[Tensor, Tensor, Tensor]:
+    def leaves(self, summary: SummaryTensors) -> tuple[Tensor, Tensor, Tensor]:
         latents, decoder = summary.latents.clone().requires_grad_(), summary.decoder.clone().requires_grad_()
-        return latents, decoder, Summary(latents, decoder, 0.5).events()
+        return latents, decoder, SummaryTensors(latents, decoder, 0.5).events()
 
     def distance(self, ours: Theta, theirs: Theta) -> Tensor:
         """Of gradients, in a sum over layers; none of these students has a layer without a gradient."""
@@ -279,7 +279,7 @@ def test_gradients_of_several_students_are_matched_in_turn(tiny: Dataset, recipe
     outer = outer_loop(recipe, tiny, first_summary(recipe, tiny), RunningClip(), [])
     wanted = {
         frozenset(NextEvent(student).parameters_of(student))
-        for student in (make_student(StudentSettings(name=name, hidden=8), 41, 5, 0) for name in NAMES)
+        for student in (make_model(StudentSettings(name=name, hidden=8), 41, 5, 0) for name in NAMES)
     }
     met = set()
     for _ in range(10):
@@ -302,7 +302,7 @@ def test_the_distance_falls(tiny: Dataset, recipe: Recipe):
 def test_trajectories_begin_at_the_first_weights_and_each_training_has_its_own(tiny: Dataset, recipe: Recipe):
     found = References()(wanting(recipe, "trajectories"), tiny)
     assert [len(one) for one in found.trajectories] == [3, 3]
-    student = make_student(recipe.student, 41, 5, recipe.seed)
+    student = make_model(recipe.student, 41, 5, recipe.seed)
     for name, value in NextEvent(student).parameters_of(student).items():
         assert torch.equal(found.trajectories[0][0][name], value)
     kept = train_reference(Training(recipe.student, 5, recipe.seed, keep=2), tiny)

@@ -14,8 +14,8 @@ from farzi.distillation.outer import cosine
 from farzi.distillation.together import group
 from farzi.distillation.window import Window
 from farzi.recipe import InnerSettings, StudentSettings
-from farzi.summary import Factored, Factors, Feed, Gaussian, Size, Summary, Whole
-from farzi.training import NextEvent, make_optimizer, make_student
+from farzi.summary import Factored, LowRank, Feed, RandomInitializer, Size, SummaryTensors, Whole
+from farzi.training import NextEvent, make_optimizer, make_model
 from farzi.unroll import Adam, Eager, Store, unroll
 
 SETTINGS = StudentSettings(hidden=6)
@@ -45,9 +45,9 @@ def made(
     cooldown: float = 0.0,
     rate_range: float = 1.0,
 ) -> tuple[Outer, RecordingClip, Fresh]:
-    start = Gaussian()(Size(6, 5, 4, 41, 0.5), tiny.train, np.random.default_rng(0))
-    start = Summary(start.latents.to(dtype), start.decoder.to(dtype), start.temperature)
-    loss = NextEvent(make_student(SETTINGS, 41, 5, 0))
+    start = RandomInitializer()(Size(6, 5, 4, 41, 0.5), tiny.train, np.random.default_rng(0))
+    start = SummaryTensors(start.latents.to(dtype), start.decoder.to(dtype), start.temperature)
+    loss = NextEvent(make_model(SETTINGS, 41, 5, 0))
     fresh = Fresh(loss, SETTINGS, 41, 5)
 
     def one(rng: np.random.Generator) -> dict[str, Tensor]:
@@ -61,13 +61,13 @@ def made(
     clip = RecordingClip()
     students = Students([Line(several, runs)], tiny.train, BATCH, SEED)
     loop = InnerLoop(window, feed or Whole(), rows, SEED, Eager(), Store(), rate_range)
-    return Outer(start, Factors(), MetaMatching(students), loop, clip), clip, fresh
+    return Outer(start, LowRank(), MetaMatching(students), loop, clip), clip, fresh
 
 
 def by_autograd(
     loss: NextEvent,
     theta: dict[str, Tensor],
-    summary: Summary,
+    summary: SummaryTensors,
     windows: Tensor,
     age: int,
     schedule: list[list[int]] | None = None,
@@ -79,7 +79,7 @@ def by_autograd(
     The learning rate falls to 0 in the last `cooldown` of them all.
     """
     latents, decoder = summary.latents.clone().requires_grad_(), summary.decoder.clone().requires_grad_()
-    soft = Summary(latents, decoder, summary.temperature).events()
+    soft = SummaryTensors(latents, decoder, summary.temperature).events()
     mean = {name: torch.zeros_like(value) for name, value in theta.items()}
     square = {name: torch.zeros_like(value) for name, value in theta.items()}
     for t in range(1, age + WINDOW + 1):

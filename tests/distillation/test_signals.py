@@ -35,11 +35,11 @@ main()
 """
 COMMAND = "from farzi.cli import main; main()"
 
-Start = Callable[..., "subprocess.Popen[str]"]
+Initializer = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start() -> Iterator[Initializer]:
     """Starts Python processes; none outlives the test."""
     processes: list[subprocess.Popen[str]] = []
 
@@ -80,7 +80,7 @@ def wait_for_step(out: Path, step: int, process: "subprocess.Popen[str]") -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_signal_ends_the_command_with_one_line_and_a_checkpoint(
-    start: Start, long_recipe: Recipe, tmp_path: Path, number: signal.Signals
+    start: Initializer, long_recipe: Recipe, tmp_path: Path, number: signal.Signals
 ):
     long_recipe.save(tmp_path / "recipe.yaml")
     out = tmp_path / "out"
@@ -104,7 +104,7 @@ def test_a_signal_ends_the_command_with_one_line_and_a_checkpoint(
 @pytest.mark.parametrize("there", [False, True], ids=["new folder", "folder with a run"])
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_signal_before_the_first_step_ends_at_once_and_leaves_all_as_it_was(
-    start: Start, long_recipe: Recipe, tmp_path: Path, number: signal.Signals, there: bool
+    start: Initializer, long_recipe: Recipe, tmp_path: Path, number: signal.Signals, there: bool
 ):
     long_recipe.save(tmp_path / "recipe.yaml")
     out = tmp_path / "out"
@@ -128,7 +128,7 @@ def test_a_signal_before_the_first_step_ends_at_once_and_leaves_all_as_it_was(
 @pytest.mark.usefixtures("_short_reference")
 @pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_a_run_killed_at_any_moment_ends_like_an_uninterrupted_one(
-    start: Start, long_recipe: Recipe, tmp_path: Path, kills: int
+    start: Initializer, long_recipe: Recipe, tmp_path: Path, kills: int
 ):
     outer = long_recipe.outer.model_copy(update={"steps": 40, "validate_every": 7})
     recipe = long_recipe.model_copy(update={"outer": outer})

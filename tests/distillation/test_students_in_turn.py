@@ -13,7 +13,7 @@ from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.outer import Outer
 from farzi.errors import FarziError
 from farzi.recipe import InnerSettings, Recipe
-from farzi.summary import Folder
+from farzi.summary import Summary
 
 
 def with_students(recipe: Recipe, *names: str, **inner: object) -> Recipe:
@@ -72,7 +72,7 @@ def test_a_run_of_several_students_goes_on_as_if_it_had_not_been_cut(tiny: Datas
 def test_a_recipe_with_several_students_runs(tiny: Dataset, recipe: Recipe, tmp_path: Path):
     recipe = with_students(recipe, "gru4rec")
     distill(recipe, tmp_path, dataset=tiny)
-    assert Folder.load(tmp_path).recipe.inner.students == ("gru4rec",)
+    assert Summary.load(tmp_path).recipe.inner.students == ("gru4rec",)
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from farzi.baselines import bytes_per_event
+from farzi.evaluation.controls import bytes_per_event
 from farzi.data import Dataset
-from farzi.evaluation import Comparison, Effort, Recommendation, compare, seed_interval
+from farzi.evaluation import Comparison, Effort, RecommendationTask, compare, seed_interval
 from farzi.evaluation.compare import Measured
 from farzi.recipe import Recipe
-from farzi.summary import Size, Summary, Transitions
+from farzi.summary import Size, SummaryTensors, TransitionInitializer
 from farzi.training import EventTraining
 
 KEYS = [
@@ -35,12 +35,12 @@ EFFORT = Effort(seeds=2, rates=(1e-2,), training=EventTraining(steps=10, every=5
 
 
 @pytest.fixture(scope="module")
-def summary(tiny: Dataset) -> Summary:
-    return Transitions()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
+def summary(tiny: Dataset) -> SummaryTensors:
+    return TransitionInitializer()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
-def comparison(tiny: Dataset, summary: Summary, recipe: Recipe) -> Comparison:
+def comparison(tiny: Dataset, summary: SummaryTensors, recipe: Recipe) -> Comparison:
     return compare(summary, tiny, recipe, effort=EFFORT, distilling=60.0)
 
 
@@ -66,7 +66,7 @@ def test_figures_are_per_cent_over_seeds(comparison: Comparison):
 
 
 def test_controls_have_equal_sequences_or_equal_bytes(
-    comparison: Comparison, summary: Summary, tiny: Dataset
+    comparison: Comparison, summary: SummaryTensors, tiny: Dataset
 ):
     size = {entry.trained_on: (entry.sequences, entry.bytes) for entry in comparison.measured}
     assert bytes_per_event(41) == 2
@@ -86,7 +86,7 @@ def test_controls_have_equal_sequences_or_equal_bytes(
 
 @pytest.mark.usefixtures("_generators_untouched")
 def test_the_same_call_gives_the_same_figures(
-    tiny: Dataset, summary: Summary, recipe: Recipe, comparison: Comparison
+    tiny: Dataset, summary: SummaryTensors, recipe: Recipe, comparison: Comparison
 ):
     again = compare(summary, tiny, recipe, effort=EFFORT)
     for first, second in zip(comparison.measured, again.measured, strict=True):
@@ -95,7 +95,7 @@ def test_the_same_call_gives_the_same_figures(
     assert again.break_even is None
 
 
-def test_the_learning_rate_is_chosen_on_validation_events(tiny: Dataset, summary: Summary, recipe: Recipe):
+def test_the_learning_rate_is_chosen_on_validation_events(tiny: Dataset, summary: SummaryTensors, recipe: Recipe):
     said: list[str] = []
     training = EventTraining(steps=20, every=10)
     effort = Effort(seeds=1, rates=(1e-7, 2e-2), training=training)
@@ -105,13 +105,13 @@ def test_the_learning_rate_is_chosen_on_validation_events(tiny: Dataset, summary
     assert said[:3] == ["full: choosing a learning rate", "full: training 1 of 1", "summary: training 1 of 1"]
 
 
-def test_the_controls_at_equal_bytes_may_be_left_out(tiny: Dataset, summary: Summary, recipe: Recipe):
+def test_the_controls_at_equal_bytes_may_be_left_out(tiny: Dataset, summary: SummaryTensors, recipe: Recipe):
     effort = replace(EFFORT, equal_bytes=False)
     few = compare(summary, tiny, recipe, effort=effort)
     assert [entry.trained_on for entry in few.measured] == KINDS[:4]
 
 
-def test_other_controls_are_trained_where_asked_for(tiny: Dataset, summary: Summary, recipe: Recipe):
+def test_other_controls_are_trained_where_asked_for(tiny: Dataset, summary: SummaryTensors, recipe: Recipe):
     effort = replace(EFFORT, controls=("herding", "k-centre"))
     found = compare(summary, tiny, recipe, effort=effort)
     names = ["full", "summary", "herding", "k-centre", "herding, equal bytes", "k-centre, equal bytes"]
@@ -126,7 +126,7 @@ def made(full: float, summary: float, distilling: float | None) -> Comparison:
         return Measured(name, 1, 1, seconds, {"HR@10": np.zeros((2, 3))}, 0.1)
 
     return Comparison(
-        "sasrec", Recommendation(), 20, (entry("full", full), entry("summary", summary)), distilling
+        "sasrec", RecommendationTask(), 20, (entry("full", full), entry("summary", summary)), distilling
     )
 
 

@@ -9,16 +9,16 @@ from torch import Tensor, nn
 
 from farzi.data import Passages, Sequences
 from farzi.evaluation import Windows, metric_of, read_text
-from farzi.evaluation.kinds import Language, Recommendation
+from farzi.evaluation.tasks import LanguageTask, RecommendationTask
 from farzi.evaluation.language import PASSAGE
 from farzi.recipe import StudentSettings
-from farzi.students import Student
-from farzi.training import make_student
+from farzi.models import SequenceModel
+from farzi.training import make_model
 
 V, START = 12, 3
 
 
-class Bag(Student):
+class Bag(SequenceModel):
     """Reads the sum of all tokens that it sees, wherever they stand."""
 
     def __init__(self, length: int) -> None:
@@ -118,21 +118,21 @@ def test_a_student_that_knows_nothing_has_the_vocabularys_perplexity_and_no_hits
 
 
 def test_where_a_text_is_cut_into_batches_makes_no_difference():
-    student = make_student(StudentSettings(hidden=8), V, 8, 0)
+    student = make_model(StudentSettings(hidden=8), V, 8, 0)
     passages = held(60, 11)
     first = read_text(student, passages).means()
     assert read_text(student, passages, batch=2).means() == pytest.approx(first, rel=1e-6)
 
 
 def test_data_of_the_other_kind_are_refused(tiny):
-    student = make_student(StudentSettings(hidden=8), 41, 8, 0)
+    student = make_model(StudentSettings(hidden=8), 41, 8, 0)
     with pytest.raises(TypeError, match="as Recommendation"):
-        Language().evaluate(student, tiny.valid)
+        LanguageTask().evaluate(student, tiny.valid)
     with pytest.raises(TypeError, match="as Language"):
-        Recommendation().evaluate(student, held(5))
+        RecommendationTask().evaluate(student, held(5))
 
 
 def test_a_score_is_told_as_the_metric_that_it_is():
-    assert Language().told(1 / 123.46) == "perplexity 123.5"
-    assert Language().told(0.0) == "no finite perplexity"  # of a training that has diverged
-    assert Recommendation().told(0.0512) == "nDCG@10 5.12 %"
+    assert LanguageTask().told(1 / 123.46) == "perplexity 123.5"
+    assert LanguageTask().told(0.0) == "no finite perplexity"  # of a training that has diverged
+    assert RecommendationTask().told(0.0512) == "nDCG@10 5.12 %"

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from farzi.data import Dataset, Holdout, Sequences
 from farzi.evaluation import Figures, evaluate
 from farzi.recipe import StudentSettings
-from farzi.students import Student
-from farzi.training import make_student
+from farzi.models import SequenceModel
+from farzi.training import make_model
 
 ITEMS = 8
 AT = (1, 3, 5)
 Seen = Literal["keep", "exclude"]
 
 
-class Scores(Student):
+class Scores(SequenceModel):
     """Gives prepared scores, (users, V), whatever it sees."""
 
     def __init__(self, table: Tensor) -> None:
@@ -128,7 +128,7 @@ def test_means_are_over_users():
 
 
 def test_a_student_is_left_as_it_was(tiny: Dataset):
-    student = make_student(StudentSettings(hidden=4), 41, 5, seed=0)
+    student = make_model(StudentSettings(hidden=4), 41, 5, seed=0)
     before = {name: value.clone() for name, value in student.state_dict().items()}
     first, second = evaluate(student, tiny.test), evaluate(student, tiny.test, batch=7)
     for name, values in first.per_unit.items():

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from farzi.data import Dataset
-from farzi.evaluation import evaluate, kib, kind_of, percent, shares
+from farzi.evaluation import evaluate, kib, task_of, percent, shares
 from farzi.recipe import StudentSettings
-from farzi.training import make_student
+from farzi.training import make_model
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,8 @@ def test_a_size_is_in_kib(size: int, text: str):
 
 @pytest.mark.parametrize("seen", ["keep", "exclude"])
 def test_training_goes_by_ndcg_on_the_validation_events(tiny: Dataset, seen):
-    student = make_student(StudentSettings(hidden=8), 41, 5, 0)
+    student = make_model(StudentSettings(hidden=8), 41, 5, 0)
     assert (
-        kind_of(tiny, seen).score(student, tiny.valid)
+        task_of(tiny, seen).score(student, tiny.valid)
         == evaluate(student, tiny.valid, seen).means()["nDCG@10"]
     )

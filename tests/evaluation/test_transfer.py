@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from farzi.data import Dataset
-from farzi.evaluation import Comparison, Effort, evaluate, kind_of, transfer
+from farzi.evaluation import Comparison, Effort, evaluate, task_of, transfer
 from farzi.evaluation.transfer import trainings_of_others
 from farzi.recipe import InnerSettings, Recipe, StudentSettings
 from farzi.report import print_transfer, save_transfer
-from farzi.summary import Size, Summary, Transitions
+from farzi.summary import Size, SummaryTensors, TransitionInitializer
 from farzi.training import EventTraining, train_on_summary
 
 EFFORT = Effort(seeds=2, rates=(1e-2,), training=EventTraining(steps=10, every=5))
@@ -20,12 +20,12 @@ STUDENTS = ["sasrec", "gru4rec"]
 
 
 @pytest.fixture(scope="module")
-def summary(tiny: Dataset) -> Summary:
-    return Transitions()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
+def summary(tiny: Dataset) -> SummaryTensors:
+    return TransitionInitializer()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
-def compared(tiny: Dataset, summary: Summary, recipe: Recipe) -> list[Comparison]:
+def compared(tiny: Dataset, summary: SummaryTensors, recipe: Recipe) -> list[Comparison]:
     return transfer(summary, tiny, recipe, STUDENTS, effort=EFFORT)
 
 
@@ -37,7 +37,7 @@ def test_each_student_is_measured_on_the_same_three_kinds_of_data(compared: list
 
 
 def test_its_own_student_is_trained_as_the_recipe_says(
-    compared: list[Comparison], tiny: Dataset, summary: Summary, recipe: Recipe
+    compared: list[Comparison], tiny: Dataset, summary: SummaryTensors, recipe: Recipe
 ):
     trained = train_on_summary(summary, recipe.student, recipe.inner, seed=1001).student
     ours = compared[0].of("summary")
@@ -48,13 +48,13 @@ def test_its_own_student_is_trained_as_the_recipe_says(
 
 
 def test_another_student_gets_the_training_that_validates_best(
-    compared: list[Comparison], tiny: Dataset, summary: Summary, recipe: Recipe
+    compared: list[Comparison], tiny: Dataset, summary: SummaryTensors, recipe: Recipe
 ):
     student = StudentSettings(name="gru4rec", hidden=recipe.student.hidden)
     scores = []
     for inner in trainings_of_others(recipe.inner, summary.sequences):
         trained = train_on_summary(summary, student, inner, seed=999).student
-        scores.append((kind_of(tiny).score(trained, tiny.valid), inner))
+        scores.append((task_of(tiny).score(trained, tiny.valid), inner))
     best = max(scores, key=lambda scored: scored[0])[1]
     ours = compared[1].of("summary")
     assert ours.learning_rate == best.learning_rate

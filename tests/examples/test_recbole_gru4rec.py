@@ -16,8 +16,8 @@ from farzi.data import Dataset, Holdout, Sequences, Vocabulary, load_dataset
 from farzi.errors import FarziError
 from farzi.evaluation import evaluate
 from farzi.recipe import DataSettings, InnerSettings, Recipe
-from farzi.students.adapters import RecBole
-from farzi.summary import LANGUAGE, Folder, Summary
+from farzi.models.adapters import RecBole
+from farzi.summary import LANGUAGE, Summary, SummaryTensors
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -61,10 +61,10 @@ def recbole(log: Dataset, tmp_path: Path) -> Iterator[tuple[Any, Any, Any]]:
         yield config, dataset, example.data_preparation(config, dataset)
 
 
-def summary_of(log: Dataset) -> Summary:
+def summary_of(log: Dataset) -> SummaryTensors:
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(5, 7, 3, generator=generator)
-    return Summary(latents, 2 * torch.randn(3, len(log.vocabulary), generator=generator), 0.7)
+    return SummaryTensors(latents, 2 * torch.randn(3, len(log.vocabulary), generator=generator), 0.7)
 
 
 def test_it_runs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,11 +82,11 @@ def test_it_runs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_summary_at_hand(log: Dataset, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # paths that a recipe and a user give are relative to where they are
     recipe = Recipe(data=DataSettings(source=file.name), inner=InnerSettings(steps=5))
-    Folder(summary_of(log), log.vocabulary, recipe).save("mine")
+    Summary(summary_of(log), log.vocabulary, recipe).save("mine")
     results = example.main(["--summary", "mine", *OPTIONS])
     assert all(math.isfinite(value) for figures in results.values() for value in figures.values())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events.csv", "mine"]
-    Folder(summary_of(log), log.vocabulary, recipe, run={"kind": LANGUAGE}).save("mine")
+    Summary(summary_of(log), log.vocabulary, recipe, run={"kind": LANGUAGE}).save("mine")
     with pytest.raises(FarziError, match="a summary of a text"):
         example.main(["--summary", "mine"])
 
@@ -105,7 +105,7 @@ def test_events_are_recboles_items(log: Dataset, recbole: tuple[Any, Any, Any]) 
     assert not after[..., 0].any()
     fewer = Vocabulary(log.vocabulary.frame[:-1])
     with pytest.raises(FarziError, match="is not among the 39 items"):
-        example.in_recboles_order(Summary(summary.latents, summary.decoder[:, :-1]), fewer, dataset)
+        example.in_recboles_order(SummaryTensors(summary.latents, summary.decoder[:, :-1]), fewer, dataset)
 
 
 def test_recbole_holds_out_what_farzi_does(log: Dataset, recbole: tuple[Any, Any, Any]) -> None:

@@ -13,7 +13,7 @@ import torch
 from farzi.data import Text, load_text
 from farzi.errors import FarziError
 from farzi.recipe import DataSettings, InnerSettings, Recipe, StudentSettings
-from farzi.summary import LANGUAGE, Folder, Summary
+from farzi.summary import LANGUAGE, Summary, SummaryTensors
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -39,14 +39,14 @@ def text(file: Path) -> Text:
     return load_text(DataSettings(source=str(file), tokens="words"))
 
 
-def folder_of(text: Text, tied: bool) -> Folder:
+def folder_of(text: Text, tied: bool) -> Summary:
     generator = torch.Generator().manual_seed(0)
     size = len(text.vocabulary)
-    summary = Summary(
+    summary = SummaryTensors(
         torch.randn(6, 9, 3, generator=generator), 2 * torch.randn(3, size, generator=generator)
     )
     student = StudentSettings(name="transformer", hidden=8, heads=2, tied=tied)
-    return Folder(summary, text.vocabulary, Recipe(student=student, inner=InnerSettings(steps=10, batch=4)))
+    return Summary(summary, text.vocabulary, Recipe(student=student, inner=InnerSettings(steps=10, batch=4)))
 
 
 def test_it_runs(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,10 +64,10 @@ def test_a_summary_at_hand(text: Text, file: Path, tmp_path: Path) -> None:
     folder = folder_of(text, tied=False)
     data = DataSettings(source=str(file), tokens="words")
     recipe = folder.recipe.model_copy(update={"data": data})
-    Folder(folder.summary, text.vocabulary, recipe, run={"kind": LANGUAGE}).save(tmp_path / "mine")
+    Summary(folder.summary, text.vocabulary, recipe, run={"kind": LANGUAGE}).save(tmp_path / "mine")
     results = example.main(["--summary", str(tmp_path / "mine"), "--steps", "5", "--tokens", "500"])
     assert all(math.isfinite(value) for value in results.values())
-    Folder(folder.summary, text.vocabulary, recipe).save(tmp_path / "mine")
+    Summary(folder.summary, text.vocabulary, recipe).save(tmp_path / "mine")
     with pytest.raises(FarziError, match="a summary of a log"):
         example.main(["--summary", str(tmp_path / "mine")])
 

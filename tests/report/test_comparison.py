@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from farzi.evaluation import Comparison, Recommendation
+from farzi.evaluation import Comparison, RecommendationTask
 from farzi.evaluation.compare import Measured
 from farzi.report import print_comparison, save_results
 
@@ -24,7 +24,7 @@ def measured(name: str, level: float, seconds: float) -> Measured:
 @pytest.fixture
 def comparison() -> Comparison:
     kinds = measured("full", 0.4, 20.0), measured("summary", 0.3, 0.5), measured("random", 0.1, 1.0)
-    return Comparison("sasrec", Recommendation(), 20, kinds, distilling=117.0)
+    return Comparison("sasrec", RecommendationTask(), 20, kinds, distilling=117.0)
 
 
 def shown(comparison: Comparison) -> str:
@@ -44,7 +44,7 @@ def test_results_are_the_rows_of_the_comparison(comparison: Comparison, tmp_path
 
 def test_a_share_of_nothing_is_null(tmp_path: Path):
     nothing = Comparison(
-        "sasrec", Recommendation(), 20, (measured("full", 0.0, 2.0), measured("summary", 0.3, 0.5)), None
+        "sasrec", RecommendationTask(), 20, (measured("full", 0.0, 2.0), measured("summary", 0.3, 0.5)), None
     )
     rows = save_results(nothing, tmp_path / "results.json")
     assert {row["relative_to_full"] for row in rows} == {None}
@@ -68,12 +68,12 @@ def test_the_sentences_say_what_it_saves(comparison: Comparison):
 
 
 def test_an_unknown_cost_is_not_spoken_of(comparison: Comparison):
-    unknown = Comparison("sasrec", Recommendation("exclude"), 20, comparison.measured, None)
+    unknown = Comparison("sasrec", RecommendationTask("exclude"), 20, comparison.measured, None)
     assert "Distilling" not in shown(unknown)
     assert "left out of the ranking" in shown(unknown)
 
 
 def test_a_cost_that_is_never_paid_back_is_told():
     kinds = measured("full", 0.4, 2.0), measured("summary", 0.3, 2.5)
-    text = " ".join(shown(Comparison("sasrec", Recommendation(), 20, kinds, distilling=117.0)).split())
+    text = " ".join(shown(Comparison("sasrec", RecommendationTask(), 20, kinds, distilling=117.0)).split())
     assert "Distilling took 117 s, never paid for." in text

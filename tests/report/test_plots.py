@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from farzi.evaluation import Comparison, Measured, Recommendation
+from farzi.evaluation import Comparison, Measured, RecommendationTask
 from farzi.report.plots import _draw_bars, _lines, plot_comparison
 
 SHOWN = ("HR@10", "nDCG@10", "HR@100")
@@ -22,7 +22,7 @@ def made(**levels: float) -> Comparison:
         per_unit = {name: np.full((2, 30), level if name != "HR@100" else 0.4) for name in SHOWN}
         return Measured(kind, 1234, 20_480, 1.0, per_unit, 0.01)
 
-    return Comparison("sasrec", Recommendation(), 20, tuple(entry(kind) for kind in KINDS), None)
+    return Comparison("sasrec", RecommendationTask(), 20, tuple(entry(kind) for kind in KINDS), None)
 
 
 def drawn(comparison: Comparison) -> tuple[list[str], float]:

@@ -4,7 +4,7 @@ import torch
 
 from farzi.distillation.build import first_summary, outer_loop
 from farzi.distillation.clipping import RunningClip
-from farzi.summary import FEEDS, Summary
+from farzi.summary import FEEDS, SummaryTensors
 from farzi.unroll import Store
 from research.studies import Bench, varied
 from research.studies.algorithm import AlgorithmOne, metagradient
@@ -19,7 +19,7 @@ def test_the_exact_one_is_that_of_the_unrolled_loop(small, tmp_path):
     found = metagradient(run, Store(), torch.float64)
 
     data = {name: value.detach().double().requires_grad_() for name, value in run["data"].items()}
-    events = FEEDS["whole"](Summary(data["latents"], data["decoder"], start.temperature))
+    events = FEEDS["whole"](SummaryTensors(data["latents"], data["decoder"], start.temperature))
     theta = {name: value.detach().double().requires_grad_() for name, value in run["theta0"].items()}
     m = {name: torch.zeros_like(value) for name, value in theta.items()}
     v = {name: torch.zeros_like(value) for name, value in theta.items()}

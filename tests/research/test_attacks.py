@@ -7,7 +7,7 @@ import torch
 from farzi.data import Dataset, Sequences
 from farzi.losses import hard_next_event
 from farzi.recipe import DataSettings, StudentSettings
-from farzi.students import build_student
+from farzi.models import build_model
 from research.studies import Bench
 from research.studies.attacks import attack, losses, overlaps
 from research.studies.members import Members, of_users
@@ -38,7 +38,7 @@ def test_nobody_to_tell_apart_is_refused():
 
 
 def test_losses_are_those_of_each_sequence_alone():
-    student = build_student(StudentSettings(hidden=4), 9, 5)
+    student = build_model(StudentSettings(hidden=4), 9, 5)
     lists = [[1, 2, 3], [4, 5, 6, 7, 8, 1, 2, 3], [2, 2]]
     found = losses(student, Sequences.from_lists(lists))
     for one, loss in zip(lists, found, strict=True):

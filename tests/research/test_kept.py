@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from farzi.baselines import Random
+from farzi.evaluation.controls import Random
 from farzi.errors import FarziError
 from farzi.evaluation import Effort, trials
 from farzi.recipe import Recipe, StudentSettings

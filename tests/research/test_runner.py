@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from farzi.baselines import Random
+from farzi.evaluation.controls import Random
 from farzi.errors import FarziError
 from farzi.recipe import Recipe, StudentSettings
 from research.studies import (

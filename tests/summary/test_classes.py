@@ -5,7 +5,7 @@ import pytest
 from scipy.special import rel_entr
 
 from farzi.data import Sequences
-from farzi.summary import Classes, Size, Summary
+from farzi.summary import ClassInitializer, Size, SummaryTensors
 
 CLASSES, WORDS = 5, 8
 VOCABULARY = CLASSES * WORDS + 1
@@ -32,8 +32,8 @@ LOG = language()
 COUNTS = np.bincount(LOG.items, minlength=VOCABULARY)
 
 
-def begin(log: Sequences = LOG, start: Classes | None = None, sequences: int = 20, dim: int = 8) -> Summary:
-    start = start or Classes(CLASSES, smoothing=0, candidates=2000)
+def begin(log: Sequences = LOG, start: ClassInitializer | None = None, sequences: int = 20, dim: int = 8) -> SummaryTensors:
+    start = start or ClassInitializer(CLASSES, smoothing=0, candidates=2000)
     return start(Size(sequences, 15, dim, VOCABULARY, 0.5), log, np.random.default_rng(0))
 
 
@@ -52,7 +52,7 @@ def transitions() -> np.ndarray:
     return counts
 
 
-def nearest(summary: Summary) -> tuple[np.ndarray, np.ndarray]:
+def nearest(summary: SummaryTensors) -> tuple[np.ndarray, np.ndarray]:
     """The true class whose words each synthetic event is nearest to, and how far it is from them, nats."""
     events = summary.events().double().numpy()
     distance = rel_entr(shares(), events[..., None, :]).sum(-1)
@@ -62,7 +62,7 @@ def nearest(summary: Summary) -> tuple[np.ndarray, np.ndarray]:
 def test_no_class_is_left_empty_where_the_commonest_events_are_alike():
     """k-means begins with the commonest words, which here are all of one class."""
     counts = np.where(CLASS_OF == 2, 1000.0, 1.0)
-    found = Classes()._cluster(np.eye(CLASSES)[CLASS_OF], counts, CLASSES)
+    found = ClassInitializer()._cluster(np.eye(CLASSES)[CLASS_OF], counts, CLASSES)
     assert sorted(len(set(found[1:][CLASS_OF[1:] == one])) for one in range(CLASSES)) == [1] * CLASSES
     assert len(set(found[1:])) == CLASSES
 
@@ -82,7 +82,7 @@ def test_sequences_go_from_class_to_class_as_the_log_does():
 
 
 def test_smoothing_mixes_in_what_is_expected_after_the_class_before():
-    plain, smooth = begin(), begin(start=Classes(CLASSES, smoothing=0.4, candidates=2000))
+    plain, smooth = begin(), begin(start=ClassInitializer(CLASSES, smoothing=0.4, candidates=2000))
     classes, _ = nearest(plain)  # both stand on the same windows
     expected = transitions() / transitions().sum(1, keepdims=True) @ shares()
     mixed = 0.6 * shares()[classes[:, 1:]] + 0.4 * expected[classes[:, :-1]]
@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_summary():
 @pytest.mark.parametrize("rows", [[[1, 2, 3, 4, 1, 2], [3]], [[1], [2], [1]], [[1, 2], [3]]])
 @pytest.mark.parametrize("dim", [1, 2, VOCABULARY + 3])
 def test_a_log_with_next_to_nothing_gives_a_summary_all_the_same(rows: list[list[int]], dim: int):
-    summary = begin(Sequences.from_lists(rows), Classes(), sequences=4, dim=dim)
+    summary = begin(Sequences.from_lists(rows), ClassInitializer(), sequences=4, dim=dim)
     events = summary.events()
     assert summary.latents.shape == (4, 15, dim)
     np.testing.assert_allclose(events.sum(-1), 1, rtol=1e-5)
@@ -108,6 +108,6 @@ def test_a_log_with_next_to_nothing_gives_a_summary_all_the_same(rows: list[list
 
 def test_more_classes_than_events_are_one_each():
     summary = begin(
-        Sequences.from_lists([[1, 2, 3, 1, 2, 3, 1]]), Classes(1000, smoothing=0), sequences=2, dim=VOCABULARY
+        Sequences.from_lists([[1, 2, 3, 1, 2, 3, 1]]), ClassInitializer(1000, smoothing=0), sequences=2, dim=VOCABULARY
     )
     assert (summary.events().max(-1).values > 0.9).all()

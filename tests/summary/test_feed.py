@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from farzi.recipe import InnerSettings
-from farzi.summary import FEEDS, Factored, Rows, Summary, Whole, chosen_feed, feed
+from farzi.summary import FEEDS, Factored, BatchSchedule, SummaryTensors, Whole, chosen_feed, feed
 
 
-def schedule(rows: Rows, first: int, steps: int) -> Tensor:
+def schedule(rows: BatchSchedule, first: int, steps: int) -> Tensor:
     found = rows.batches(first, steps)
     assert isinstance(found, Tensor)
     assert found.dtype == torch.int64
@@ -19,7 +19,7 @@ def schedule(rows: Rows, first: int, steps: int) -> Tensor:
 
 @pytest.mark.parametrize(("sequences", "batch"), [(10, 3), (10, 5), (7, 6), (5, 1), (3, 2)])
 def test_each_sequence_is_read_equally_often(sequences: int, batch: int):
-    rows = Rows(sequences, batch, seed=4)
+    rows = BatchSchedule(sequences, batch, seed=4)
     row = schedule(rows, 0, 3 * sequences).flatten().tolist()
     for k in range(3 * batch):
         assert sorted(row[k * sequences : (k + 1) * sequences]) == list(range(sequences))
@@ -27,7 +27,7 @@ def test_each_sequence_is_read_equally_often(sequences: int, batch: int):
 
 
 def test_a_part_of_a_schedule_is_that_of_the_whole():
-    rows = Rows(7, 3, seed=1)
+    rows = BatchSchedule(7, 3, seed=1)
     whole = schedule(rows, 0, 40)
     for first, steps in ((0, 1), (1, 5), (6, 1), (7, 9), (33, 7), (5, 0)):
         part = schedule(rows, first, steps)
@@ -36,7 +36,7 @@ def test_a_part_of_a_schedule_is_that_of_the_whole():
 
 
 def test_orders_differ_from_one_to_the_next_and_by_the_seed():
-    first, again, other = (schedule(Rows(20, 10, seed), 0, 8) for seed in (1, 1, 2))
+    first, again, other = (schedule(BatchSchedule(20, 10, seed), 0, 8) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert not torch.equal(first[:2], first[2:4])
@@ -44,11 +44,11 @@ def test_orders_differ_from_one_to_the_next_and_by_the_seed():
 
 @pytest.mark.parametrize("batch", [None, 7, 100])
 def test_all_sequences_need_no_order(batch: int | None):
-    assert Rows(7, batch, seed=1).batches(3, 4) == [None] * 4
+    assert BatchSchedule(7, batch, seed=1).batches(3, 4) == [None] * 4
 
 
-def summary() -> Summary:
-    return Summary(torch.randn(6, 5, 3), torch.randn(3, 20), 0.5)
+def summary() -> SummaryTensors:
+    return SummaryTensors(torch.randn(6, 5, 3), torch.randn(3, 20), 0.5)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from farzi.summary.classes import OfClasses, _nearest
-from farzi.summary.fitting import CHUNK, ROWS, add_gradient, chunks
-from farzi.summary.taught import _take_off_classes
+from farzi.summary.initializers.classes import OfClasses, _nearest
+from farzi.summary.initializers.fitting import CHUNK, ROWS, add_gradient, chunks
+from farzi.summary.initializers.teacher import _take_off_classes
 
 ROWS_FITTED, DIM, WIDE = 3 * ROWS + 5, 4, 2 * CHUNK // ROWS  # several chunks, the last one not whole
 

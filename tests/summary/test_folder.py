@@ -18,7 +18,7 @@ from farzi.data import Dataset, Vocabulary
 from farzi.errors import FarziError
 from farzi.files import sha256
 from farzi.recipe import DataSettings, Recipe
-from farzi.summary import Folder, Size, Summary, Transitions, history_text
+from farzi.summary import Summary, Size, SummaryTensors, TransitionInitializer, history_text
 from farzi.tensorfile import write_tensors
 
 FILES = (
@@ -32,13 +32,13 @@ FILES = (
 HISTORY = [{"outer_step": 0, "real_loss": None, "best": True}, {"outer_step": 4, "real_loss": 0.1 + 0.2}]
 
 
-def made(dataset: Dataset, recipe: Recipe, seed: int = 0, temperature: float = 0.3) -> Folder:
+def made(dataset: Dataset, recipe: Recipe, seed: int = 0, temperature: float = 0.3) -> Summary:
     asked = recipe.summary
     size = Size(asked.sequences, asked.length, asked.dim, len(dataset.vocabulary), temperature)
-    summary = Transitions()(size, dataset.train, np.random.default_rng(seed))
+    summary = TransitionInitializer()(size, dataset.train, np.random.default_rng(seed))
     run = {"seconds": 1.5 + seed, "outer_steps": 4, "data_sha256": "0123"}
     history = [*HISTORY, {"outer_step": 8, "real_loss": float(seed)}]
-    return Folder(summary, dataset.vocabulary, recipe.model_copy(update={"seed": seed}), history, run)
+    return Summary(summary, dataset.vocabulary, recipe.model_copy(update={"seed": seed}), history, run)
 
 
 @pytest.fixture
@@ -56,14 +56,14 @@ def another(other: Dataset, recipe: Recipe, tmp_path: Path) -> Path:
 
 def refusal(path: Path) -> str:
     with pytest.raises(FarziError) as caught:
-        Folder.load(path)
+        Summary.load(path)
     line = str(caught.value)
     assert "\n" not in line
     return line
 
 
 def test_everything_comes_back_as_it_was(folder: Path, tiny: Dataset, recipe: Recipe):
-    before, after = made(tiny, recipe), Folder.load(folder)
+    before, after = made(tiny, recipe), Summary.load(folder)
     assert torch.equal(after.summary.latents, before.summary.latents)
     assert torch.equal(after.summary.decoder, before.summary.decoder)
     assert after.summary.latents.dtype == torch.float32
@@ -74,7 +74,7 @@ def test_everything_comes_back_as_it_was(folder: Path, tiny: Dataset, recipe: Re
 
 
 def test_saving_what_was_loaded_gives_the_same_bytes(folder: Path, tmp_path: Path):
-    Folder.load(folder).save(tmp_path / "again")
+    Summary.load(folder).save(tmp_path / "again")
     for name in (*FILES, "README.md"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
 
@@ -87,7 +87,7 @@ def test_saving_over_a_folder_replaces_it_and_its_results(folder: Path, other: D
         path.write_text("[]")
     (folder / "notes.txt").write_text("mine")
     made(other, recipe, seed=1).save(folder)
-    assert Folder.load(folder).recipe.seed == 1
+    assert Summary.load(folder).recipe.seed == 1
     assert not any(path.exists() for path in results)
     assert (folder / "notes.txt").read_text() == "mine"
 
@@ -105,16 +105,16 @@ def test_an_interrupted_save_leaves_no_summary(
 
 
 def test_a_vocabulary_of_another_size_is_refused(tiny: Dataset, recipe: Recipe):
-    summary = Summary(torch.zeros(1, 2, 1), torch.zeros(1, 7))
+    summary = SummaryTensors(torch.zeros(1, 2, 1), torch.zeros(1, 7))
     with pytest.raises(ValueError, match="vocabulary of 41 events for a summary of 7"):
-        Folder(summary, tiny.vocabulary, recipe)
+        Summary(summary, tiny.vocabulary, recipe)
 
 
 def test_targets_of_their_own_come_back(tiny: Dataset, recipe: Recipe, tmp_path: Path):
     size = len(tiny.vocabulary)
-    stored = Summary(torch.randn(2, 3, 4), torch.randn(4, size), 0.5, torch.randn(4, size))
-    Folder(stored, tiny.vocabulary, recipe).save(tmp_path)
-    found = Folder.load(tmp_path).summary
+    stored = SummaryTensors(torch.randn(2, 3, 4), torch.randn(4, size), 0.5, torch.randn(4, size))
+    Summary(stored, tiny.vocabulary, recipe).save(tmp_path)
+    found = Summary.load(tmp_path).summary
     assert found.temperature == 0.5
     assert list(found.parts) == ["latents", "decoder", "targets"]
     assert all(torch.equal(part, stored.parts[name]) for name, part in found.parts.items())
@@ -148,7 +148,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 def test_a_damaged_file_is_named(folder: Path, name: str, damage: str):
     (folder / name).write_bytes(DAMAGES[damage]((folder / name).read_bytes()))
     if (name, damage) == ("SHA256SUMS", "longer"):  # lines about files of one's own are welcome
-        Folder.load(folder)
+        Summary.load(folder)
     else:
         assert name in refusal(folder)
 
@@ -241,18 +241,18 @@ def test_the_code_in_the_card_gives_the_very_events(folder: Path, monkeypatch: p
     monkeypatch.chdir(folder)
     names: dict[str, Any] = {}
     exec(found[1], names)
-    assert torch.equal(names["events"], Folder.load(folder).summary.events())
+    assert torch.equal(names["events"], Summary.load(folder).summary.events())
 
 
 def test_a_tokenizer_stands_beside_the_summary_and_is_checked(tiny: Dataset, recipe: Recipe, tmp_path: Path):
     plain = made(tiny, recipe)
     text = '{"model": "ümlaut"}'
     replace(plain, tokenizer=text).save(tmp_path)
-    assert Folder.load(tmp_path).tokenizer == text
+    assert Summary.load(tmp_path).tokenizer == text
     assert (tmp_path / "tokenizer.json").read_text("utf-8") == text
     (tmp_path / "tokenizer.json").write_text("{}")
     assert "tokenizer.json: damaged" in refusal(tmp_path)
     (tmp_path / "tokenizer.json").unlink()
     assert "tokenizer.json: no such file" in refusal(tmp_path)
     plain.save(tmp_path)
-    assert Folder.load(tmp_path).tokenizer is None
+    assert Summary.load(tmp_path).tokenizer is None

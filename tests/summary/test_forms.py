@@ -8,22 +8,22 @@ import torch
 from torch import Tensor
 
 from farzi.recipe import InnerSettings, SummarySettings
-from farzi.summary import FORMS, Factors, Form, Summary, Table, Tucker, chosen_feed
+from farzi.summary import FORMS, LowRank, Parametrization, SummaryTensors, FullLogits, Tucker, chosen_feed
 
 
-def made(sequences: int = 5, length: int = 4, dim: int = 3, vocabulary: int = 7) -> Summary:
+def made(sequences: int = 5, length: int = 4, dim: int = 3, vocabulary: int = 7) -> SummaryTensors:
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(sequences, length, dim, generator=generator, dtype=torch.float64)
     decoder = torch.randn(dim, vocabulary, generator=generator, dtype=torch.float64)
-    return Summary(latents, decoder, 0.7)
+    return SummaryTensors(latents, decoder, 0.7)
 
 
-EXACT = {"factors": Factors(), "table": Table(), "tucker": Tucker(), "higher than any": Tucker(99, 99)}
+EXACT = {"factors": LowRank(), "table": FullLogits(), "tucker": Tucker(), "higher than any": Tucker(99, 99)}
 
 
 @pytest.mark.parametrize("form", EXACT.values(), ids=EXACT)
 @pytest.mark.parametrize("size", [(5, 4, 3), (20, 2, 2), (2, 20, 3), (1, 4, 2), (3, 5, 1)])
-def test_a_form_begins_at_the_summary_that_it_is_given(form: Form, size: tuple[int, int, int]):
+def test_a_form_begins_at_the_summary_that_it_is_given(form: Parametrization, size: tuple[int, int, int]):
     start = made(*size)
     parts = form.parts(start)
     found = form.summary(parts, start.temperature)
@@ -36,8 +36,8 @@ def test_a_form_begins_at_the_summary_that_it_is_given(form: Form, size: tuple[i
     assert start.decoder.abs().min() > 0
 
 
-@pytest.mark.parametrize("form", [Factors(), Table(), Tucker(2, 3)])
-def test_the_events_have_the_derivatives_that_differences_have(form: Form):
+@pytest.mark.parametrize("form", [LowRank(), FullLogits(), Tucker(2, 3)])
+def test_the_events_have_the_derivatives_that_differences_have(form: Parametrization):
     parts = form.parts(made())
 
     def events(*values: Tensor) -> Tensor:
@@ -69,11 +69,11 @@ def test_tucker_factors_of_latents_of_low_rank_lose_nothing_and_of_others_little
     low = torch.einsum("abd,ua,tb->utd", core, users, times)
     decoder = torch.randn(4, 7, generator=generator, dtype=torch.float64)
     form = Tucker(2, 3)
-    found = form.summary(form.parts(Summary(low, decoder)), 1.0)
+    found = form.summary(form.parts(SummaryTensors(low, decoder)), 1.0)
     torch.testing.assert_close(found.latents, low, rtol=1e-9, atol=1e-9)
 
     noisy = low + 0.1 * torch.randn(9, 8, 4, generator=generator, dtype=torch.float64)
-    found = form.summary(form.parts(Summary(noisy, decoder)), 1.0)
+    found = form.summary(form.parts(SummaryTensors(noisy, decoder)), 1.0)
     # De Lathauwer et al. 2000, property 10: the error is at most that of both cuts together
     cut = [
         torch.linalg.svdvals(unfolded)[rank:].square().sum()
@@ -85,9 +85,9 @@ def test_tucker_factors_of_latents_of_low_rank_lose_nothing_and_of_others_little
 
 
 def test_a_table_has_no_factors():
-    table = Table().summary(Table().parts(made()), 0.7)
-    assert table.is_table
-    assert not made().is_table
+    table = FullLogits().summary(FullLogits().parts(made()), 0.7)
+    assert table.is_full_logits
+    assert not made().is_full_logits
     assert (table.sequences, table.length, table.dim, table.vocabulary) == (5, 4, 7, 7)
     assert table.bytes == 8 * 5 * 4 * 7
     with pytest.raises(ValueError, match="a table has no factors"):
@@ -100,14 +100,14 @@ def test_a_table_has_no_factors():
 
 def test_events_in_another_order():
     order = torch.tensor([0, 3, 1, 6])
-    for summary in (made(), Table().summary(Table().parts(made()), 0.7)):
+    for summary in (made(), FullLogits().summary(FullLogits().parts(made()), 0.7)):
         found, whole = summary.reordered(order).events(), summary.events()
         torch.testing.assert_close(found, whole[..., order] / whole[..., order].sum(-1, keepdim=True))
 
 
 def test_by_the_names_of_a_recipe():
-    assert FORMS["factors"](SummarySettings()) == Factors()
-    assert FORMS["table"](SummarySettings(form="table")) == Table()
+    assert FORMS["factors"](SummarySettings()) == LowRank()
+    assert FORMS["table"](SummarySettings(form="table")) == FullLogits()
     settings = SummarySettings(form="tucker", user_rank=5, time_rank=3)
     assert FORMS["tucker"](settings) == Tucker(5, 3)
     with pytest.raises(ValueError, match="table has no user_rank, only tucker has; leave it out"):

@@ -3,14 +3,14 @@
 import torch
 
 from farzi.data import Dataset
-from farzi.summary import Summary, top_events
+from farzi.summary import SummaryTensors, top_events
 
 
 def test_the_likeliest_events_come_first_with_their_names(tiny: Dataset):
     decoder = torch.full((1, 41), -50.0)
     decoder[0, [4, 7, 30]] = torch.tensor([2.0, 3.0, 1.0])
     decoder[0, 0] = 9.0
-    summary = Summary(torch.ones(2, 3, 1), decoder)
+    summary = SummaryTensors(torch.ones(2, 3, 1), decoder)
     found = top_events(summary, tiny.vocabulary, top=2)
     assert [len(row) for row in found] == [3, 3]
     weight = torch.tensor([3.0, 2.0, 1.0]).softmax(0).tolist()
@@ -24,7 +24,7 @@ def test_numbers_of_sequences_and_events_are_bounded(tiny: Dataset):
     # one event has all the weight, and the others, padding among them, none
     decoder = torch.full((1, 41), -1e4)
     decoder[0, 5] = 0.0
-    summary = Summary(torch.ones(4, 2, 1), decoder)
+    summary = SummaryTensors(torch.ones(4, 2, 1), decoder)
     found = top_events(summary, tiny.vocabulary, sequences=3, top=1000)
     assert len(found) == 3
     for position in (position for row in found for position in row):

@@ -7,20 +7,20 @@ from scipy.special import log_softmax
 
 from farzi.data import Sequences
 from farzi.errors import FarziError
-from farzi.summary import Gaussian, Size, Summary, Transitions
+from farzi.summary import RandomInitializer, Size, SummaryTensors, TransitionInitializer
 
 ITEMS = 9
 ROWS = [[1, 2, 3, 4, 1, 2], [5, 6, 1, 2, 3], [7, 7, 8], [3], [2, 9, 4, 5, 6, 7, 8, 1, 2, 3]]
 
 
 def begin(
-    start: Transitions | Gaussian, dim: int, rows: list[list[int]] = ROWS, sequences: int = 4, length: int = 3
-) -> Summary:
+    start: TransitionInitializer | RandomInitializer, dim: int, rows: list[list[int]] = ROWS, sequences: int = 4, length: int = 3
+) -> SummaryTensors:
     log = Sequences.from_lists(rows)
     return start(Size(sequences, length, dim, ITEMS + 1, 0.5), log, np.random.default_rng(0))
 
 
-def smoothed(start: Transitions, rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+def smoothed(start: TransitionInitializer, rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     """The part of the log transition matrix that is factorised and the items' shares, in plain Python."""
     counts = np.zeros((ITEMS + 1, ITEMS + 1))
     share = np.zeros(ITEMS + 1)
@@ -37,9 +37,9 @@ def smoothed(start: Transitions, rows: list[list[int]]) -> tuple[np.ndarray, np.
     return excess, share
 
 
-@pytest.mark.parametrize("start", [Transitions(), Transitions(horizon=2, discount=0.5, smoothing=1.0)])
+@pytest.mark.parametrize("start", [TransitionInitializer(), TransitionInitializer(horizon=2, discount=0.5, smoothing=1.0)])
 @pytest.mark.parametrize("dim", [1, 2, 5, 8])
-def test_factors_are_those_of_the_dense_matrix(start: Transitions, dim: int):
+def test_factors_are_those_of_the_dense_matrix(start: TransitionInitializer, dim: int):
     summary = begin(start, dim)
     excess, share = smoothed(start, ROWS)
     left, values, right = np.linalg.svd(excess)
@@ -57,7 +57,7 @@ def test_factors_are_those_of_the_dense_matrix(start: Transitions, dim: int):
 
 
 def test_rows_are_filled_where_no_sequence_is_long_enough():
-    summary = begin(Transitions(), 4, rows=[[1, 2], [3]], sequences=6, length=5)
+    summary = begin(TransitionInitializer(), 4, rows=[[1, 2], [3]], sequences=6, length=5)
     first = summary.latents
     assert first.shape == (6, 5, 4)
     for row in first:
@@ -67,8 +67,8 @@ def test_rows_are_filled_where_no_sequence_is_long_enough():
 
 
 def test_a_log_without_any_transition_starts_at_the_popularity():
-    summary = begin(Transitions(), 4, rows=[[1], [2], [1]])
-    _, share = smoothed(Transitions(), [[1], [2], [1]])
+    summary = begin(TransitionInitializer(), 4, rows=[[1], [2], [1]])
+    _, share = smoothed(TransitionInitializer(), [[1], [2], [1]])
     np.testing.assert_allclose(summary.events()[..., 1:].numpy(), np.tile(share[1:], (4, 3, 1)), rtol=1e-5)
 
 
@@ -77,12 +77,12 @@ def test_more_dimensions_than_items_are_refused(dim: int):
     with pytest.raises(
         FarziError, match=f"dim {dim} needs more than {dim} items, the log has 9; lower --dim"
     ):
-        begin(Transitions(), dim)
+        begin(TransitionInitializer(), dim)
 
 
 def test_a_gaussian_start_has_the_logits_asked_for():
     size = Size(200, 5, 16, 101, 0.5)
-    summary = Gaussian(spread=2.0)(size, Sequences.from_lists([]), np.random.default_rng(0))
+    summary = RandomInitializer(spread=2.0)(size, Sequences.from_lists([]), np.random.default_rng(0))
     logits = summary.latents @ summary.decoder / summary.temperature
     assert (summary.sequences, summary.length, summary.dim, summary.vocabulary) == (200, 5, 16, 101)
     assert float(logits.std()) == pytest.approx(2.0, rel=0.05)
@@ -90,8 +90,8 @@ def test_a_gaussian_start_has_the_logits_asked_for():
 
 
 @pytest.mark.usefixtures("_generators_untouched")
-@pytest.mark.parametrize("start", [Transitions(), Gaussian()])
-def test_a_start_depends_on_its_generator_alone(start: Transitions | Gaussian):
+@pytest.mark.parametrize("start", [TransitionInitializer(), RandomInitializer()])
+def test_a_start_depends_on_its_generator_alone(start: TransitionInitializer | RandomInitializer):
     first, second = begin(start, 4), begin(start, 4)
     assert torch.equal(first.latents, second.latents)
     assert torch.equal(first.decoder, second.decoder)

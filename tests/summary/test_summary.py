@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from farzi.summary import Summary
+from farzi.summary import SummaryTensors
 
 
-def made(sequences: int = 3, length: int = 4, dim: int = 2, vocabulary: int = 7, tau: float = 0.7) -> Summary:
+def made(sequences: int = 3, length: int = 4, dim: int = 2, vocabulary: int = 7, tau: float = 0.7) -> SummaryTensors:
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(sequences, length, dim, generator=generator, dtype=torch.float64)
     decoder = torch.randn(dim, vocabulary, generator=generator, dtype=torch.float64)
-    return Summary(latents, decoder, tau)
+    return SummaryTensors(latents, decoder, tau)
 
 
 def test_events_are_the_softmax_over_all_but_padding():
@@ -25,7 +25,7 @@ def test_events_are_the_softmax_over_all_but_padding():
 
 def test_huge_logits_do_no_harm():
     summary = made()
-    events = Summary(summary.latents * 1e6, summary.decoder, 1e-3).events()
+    events = SummaryTensors(summary.latents * 1e6, summary.decoder, 1e-3).events()
     assert events.isfinite().all()
     assert (events[..., 0] == 0).all()
     torch.testing.assert_close(events.sum(-1), torch.ones(3, 4, dtype=torch.float64))
@@ -33,7 +33,7 @@ def test_huge_logits_do_no_harm():
 
 def test_gradients_agree_with_finite_differences():
     def events(latents: torch.Tensor, decoder: torch.Tensor) -> torch.Tensor:
-        return Summary(latents, decoder, 0.7).events()
+        return SummaryTensors(latents, decoder, 0.7).events()
 
     summary = made()
     inputs = (summary.latents.requires_grad_(), summary.decoder.requires_grad_())
@@ -45,7 +45,7 @@ def test_padding_gets_no_gradient():
     summary = made()
     decoder = summary.decoder.requires_grad_()
     weights = torch.arange(7, dtype=torch.float64)
-    (Summary(summary.latents, decoder).events() * weights).sum().backward()
+    (SummaryTensors(summary.latents, decoder).events() * weights).sum().backward()
     assert decoder.grad is not None
     assert (decoder.grad[:, 0] == 0).all()
     assert (decoder.grad[:, 1:] != 0).all()
@@ -55,7 +55,7 @@ def test_sizes_and_bytes():
     summary = made()
     assert (summary.sequences, summary.length, summary.dim, summary.vocabulary) == (3, 4, 2, 7)
     assert summary.bytes == 8 * (3 * 4 * 2 + 2 * 7)
-    assert Summary(summary.latents.float(), summary.decoder.float()).bytes == 4 * (3 * 4 * 2 + 2 * 7)
+    assert SummaryTensors(summary.latents.float(), summary.decoder.float()).bytes == 4 * (3 * 4 * 2 + 2 * 7)
 
 
 def test_detach_gives_other_memory_without_gradients():
@@ -75,10 +75,10 @@ def test_detach_gives_other_memory_without_gradients():
 )
 def test_shapes_that_do_not_fit_are_refused(latents: tuple[int, ...], decoder: tuple[int, ...]):
     with pytest.raises(ValueError, match=r"latents must be \(sequences, length, dim\)"):
-        Summary(torch.zeros(latents), torch.zeros(decoder))
+        SummaryTensors(torch.zeros(latents), torch.zeros(decoder))
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
 def test_a_temperature_must_be_positive(temperature: float):
     with pytest.raises(ValueError, match="temperature"):
-        Summary(torch.zeros(1, 1, 1), torch.zeros(1, 2), temperature)
+        SummaryTensors(torch.zeros(1, 1, 1), torch.zeros(1, 2), temperature)

@@ -11,16 +11,16 @@ from scipy.special import rel_entr
 from torch import Tensor
 
 from farzi.errors import FarziError
-from farzi.students import Student
-from farzi.summary import Classes, Size, Summary, Taught, TaughtAlike, Teachers
-from farzi.summary.classes import OfClasses
+from farzi.models import SequenceModel
+from farzi.summary import ClassInitializer, Size, SummaryTensors, TeacherInitializer, TaughtAlike, Ensemble
+from farzi.summary.initializers.classes import OfClasses
 
 from .test_classes import CLASS_OF, CLASSES, LOG, VOCABULARY, nearest, shares
 
 LENGTH = 15
 
 
-class Knows(Student):
+class Knows(SequenceModel):
     """After any word of a class it expects what a table of its own says, whatever came before.
 
     Its hidden state is the class in one place of five, so that the logits are the table's rows.
@@ -42,8 +42,8 @@ class Knows(Student):
 
 
 @cache
-def begin(dim: int = 16, temperature: float = 0.5) -> Summary:
-    start = Taught(Teachers((Knows(),)), Classes(CLASSES, candidates=2000))
+def begin(dim: int = 16, temperature: float = 0.5) -> SummaryTensors:
+    start = TeacherInitializer(Ensemble((Knows(),)), ClassInitializer(CLASSES, candidates=2000))
     return start(Size(20, LENGTH, dim, VOCABULARY, temperature, True), LOG, np.random.default_rng(0))
 
 
@@ -53,8 +53,8 @@ def test_events_read_are_classes_and_events_predicted_what_the_teacher_expects()
     assert distance.max() < 0.05
     wanted = torch.softmax(Knows().says.detach().T[:, 1:], -1).double().numpy()[read[:, :-1]]
     assert found.targets is not None
-    predicted = found.predicted.events()[:, 1:, 1:].double().numpy()
-    assert rel_entr(wanted, predicted).sum(-1).max() < 0.05
+    labels = found.labels.events()[:, 1:, 1:].double().numpy()
+    assert rel_entr(wanted, labels).sum(-1).max() < 0.05
 
 
 def test_classes_are_of_events_that_keep_the_same_company_or_that_the_teacher_reads_alike():
@@ -62,15 +62,15 @@ def test_classes_are_of_events_that_keep_the_same_company_or_that_the_teacher_re
     groups = np.arange(VOCABULARY) % CLASSES
     of_group = np.where(np.arange(CLASSES)[:, None] == groups, np.bincount(LOG.items), 0)
     of_group = of_group / of_group.sum(1, keepdims=True)
-    size, classes = Size(20, LENGTH, 16, VOCABULARY, 0.5, True), Classes(CLASSES, candidates=2000)
-    for start, wanted in ((Taught, shares()), (TaughtAlike, of_group)):
-        found = start(Teachers((Knows(groups),)), classes)(size, LOG, np.random.default_rng(0))
+    size, classes = Size(20, LENGTH, 16, VOCABULARY, 0.5, True), ClassInitializer(CLASSES, candidates=2000)
+    for start, wanted in ((TeacherInitializer, shares()), (TaughtAlike, of_group)):
+        found = start(Ensemble((Knows(groups),)), classes)(size, LOG, np.random.default_rng(0))
         events = found.events().double().numpy()
         assert rel_entr(wanted, events[..., None, :]).sum(-1).min(-1).max() < 0.05
 
 
 @dataclass(frozen=True)
-class Counted(Classes):
+class Counted(ClassInitializer):
     """Says how many classes it was asked for."""
 
     asked: ClassVar[list[int | None]] = []
@@ -80,9 +80,9 @@ class Counted(Classes):
         return super().sequences(*args, **kwargs)
 
 
-@pytest.mark.parametrize(("start", "many"), [(Taught, 8), (TaughtAlike, 32)])
+@pytest.mark.parametrize(("start", "many"), [(TeacherInitializer, 8), (TaughtAlike, 32)])
 def test_classes_are_as_many_as_the_summary_has_room_for(start, many):
-    start(Teachers((Knows(),)), Counted())(
+    start(Ensemble((Knows(),)), Counted())(
         Size(2, 8, 4, VOCABULARY, 0.5, True), LOG, np.random.default_rng(0)
     )
     assert Counted.asked.pop() == many
@@ -90,14 +90,14 @@ def test_classes_are_as_many_as_the_summary_has_room_for(start, many):
 
 def test_several_teachers_are_their_geometric_mean():
     teachers = (Knows(), Knows(seed=1), Knows(seed=2))
-    of_all = Teachers(teachers)
+    of_all = Ensemble(teachers)
     events = torch.from_numpy(LOG.items[:30]).reshape(2, 15)
     each = [one.hidden(one.embed(events)) @ one.output_table.T for one in teachers]
     expected = torch.stack([torch.softmax(logits.double(), -1) for logits in each]).log().mean(0).exp()
     found = torch.softmax((of_all.hidden(events) @ of_all.table.T).double(), -1)
     torch.testing.assert_close(found, expected / expected.sum(-1, keepdim=True), rtol=1e-5, atol=1e-7)
     assert not found.requires_grad
-    one = Teachers(teachers[:1])
+    one = Ensemble(teachers[:1])
     torch.testing.assert_close(one.hidden(events) @ one.table.T, each[0].detach(), rtol=0, atol=0)
     assert one.points.shape == (VOCABULARY, CLASSES)
     assert of_all.points.shape == (VOCABULARY, 3 * CLASSES)
@@ -109,10 +109,10 @@ def test_a_lower_rank_comes_near():
     found = begin(dim=5)
     wanted = torch.softmax(Knows().says.detach().T[:, 1:], -1).double().numpy()[read[:, :-1]]
     assert found.targets is not None
-    predicted = found.predicted.events()[:, 1:, 1:].double().numpy()
+    labels = found.labels.events()[:, 1:, 1:].double().numpy()
     share = np.bincount(LOG.items, minlength=VOCABULARY)[1:] / len(LOG.items)
     far = rel_entr(wanted, share).sum(-1).mean()
-    assert rel_entr(wanted, predicted).sum(-1).mean() < 0.5 * far
+    assert rel_entr(wanted, labels).sum(-1).mean() < 0.5 * far
 
 
 def test_the_temperature_changes_nothing():
@@ -122,7 +122,7 @@ def test_the_temperature_changes_nothing():
 
 
 def test_draws_are_of_the_classes_and_as_common_as_in_them():
-    of = Classes(CLASSES, candidates=2000).sequences(
+    of = ClassInitializer(CLASSES, candidates=2000).sequences(
         Size(20, LENGTH, 8, VOCABULARY), LOG, np.random.default_rng(0)
     )
     rng = np.random.default_rng(1)

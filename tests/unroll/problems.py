@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from farzi.losses import soft_next_event
-from farzi.students import SASRec
+from farzi.models import SASRec
 from farzi.unroll import SGD, Adagrad, Adam, AdamW, Momentum, Optimizer, RMSprop
 
 from . import reference

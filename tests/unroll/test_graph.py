@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
-from farzi.students import SASRec
+from farzi.models import SASRec
 from farzi.training import NextEvent
 from farzi.unroll import (
     Adam,

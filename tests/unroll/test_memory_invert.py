@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from farzi.students import SASRec
+from farzi.models import SASRec
 from farzi.unroll import (
     SGD,
     Adagrad,

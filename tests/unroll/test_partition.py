@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from farzi.students import SASRec
+from farzi.models import SASRec
 from farzi.training import NextEvent
 from farzi.unroll import (
     Adam,

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from benchmarks.metagradient.problem import Array, Problem
-from farzi.students import SASRec
+from farzi.models import SASRec
 from farzi.training import NextEvent
 
 

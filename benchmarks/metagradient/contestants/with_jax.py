@@ -30,7 +30,7 @@ class Jax:
             jax.config.update("jax_enable_x64", True)
         self.device = jax.devices(problem.device.partition(":")[0])[0]
         self.arguments = jax.device_put((problem.events, dict(problem.theta0), problem.real), self.device)
-        student = Student(problem.sizes, self.chunks)
+        student = SequenceModel(problem.sizes, self.chunks)
         counts = np.arange(1, problem.sizes.steps + 1)[:, None]
         # 1 − βᵗ, (T, 2), from double precision: single precision has but four digits of 1 − 0.999
         unbiases = jnp.asarray(1 - np.array([0.9, 0.999]) ** counts, problem.events.dtype)
@@ -60,8 +60,8 @@ class Jax:
         return np.asarray(self.gradient(*self.arguments))
 
 
-class Student:
-    """`farzi.students.SASRec` with tied tables, and its next-event losses."""
+class SequenceModel:
+    """`farzi.models.SASRec` with tied tables, and its next-event losses."""
 
     def __init__(self, sizes: Sizes, chunks: int) -> None:
         self.sizes, self.chunks = sizes, chunks

@@ -75,14 +75,14 @@ def compare(
     With --students it says whether a summary that was learnt with one architecture teaches others: how each
     does on it, of its own figure on the whole log. Its table goes to students.json and students.md.
     """
-    from farzi.baselines import SUBSETS
     from farzi.cli.logs import recorded_log
     from farzi.cli.progress import Shown
     from farzi.evaluation import Effort, transfer
     from farzi.evaluation import compare as run
+    from farzi.evaluation.controls import SUBSETS
+    from farzi.models import STUDENTS
     from farzi.report import print_comparison, print_transfer, save_report, save_transfer
-    from farzi.students import STUDENTS
-    from farzi.summary import Folder
+    from farzi.summary import Summary
     from farzi.training import EventTraining
 
     names = students or ()
@@ -91,7 +91,7 @@ def compare(
     controls = controls or Effort.controls
     refuse_unknown("--students", "student", names, tuple(STUDENTS))
     refuse_unknown("--controls", "control", controls, tuple(SUBSETS))
-    found = Folder.load(folder)
+    found = Summary.load(folder)
     recorded = found.recipe.data
     data = recorded if file is None else recorded.model_copy(update={"file": file})
     dataset = recorded_log(data, recorded, f"the summary in {folder}", found.run.get("data_sha256"))

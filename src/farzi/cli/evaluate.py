@@ -52,10 +52,10 @@ def evaluate(
     given.refuse("has no effect on a student's figures", "data.names")
 
     from farzi.cli.logs import recorded_log
-    from farzi.evaluation import Language, kind_of, metric_of
+    from farzi.evaluation import LanguageTask, metric_of, task_of
     from farzi.files import finite_values
+    from farzi.models import StudentFile
     from farzi.provenance import provenance
-    from farzi.students import StudentFile
 
     found = StudentFile.load(file)
     recorded = found.data if source is None else found.data.model_copy(update={"file": None})
@@ -63,13 +63,13 @@ def evaluate(
     dataset = recorded_log(settings, found.data, f"the student in {file}")
     found.check(dataset.vocabulary, dataset.name)
     holdout = dataset.test if on == "test" else dataset.valid
-    kind = kind_of(dataset, seen or "keep")
+    kind = task_of(dataset, seen or "keep")
     if stride is not None:
-        if not isinstance(kind, Language):
+        if not isinstance(kind, LanguageTask):
             raise FarziError(f"--stride is for texts, and {dataset.name} is a log")
         if stride > found.student.length:
             raise FarziError(f"--stride {stride} is longer than the student's {found.student.length} tokens")
-        kind = Language(stride)
+        kind = LanguageTask(stride)
     figures = kind.evaluate(found.student.to(device), holdout)
     metrics, window, items = figures.means(), found.student.length + 1, len(dataset.vocabulary) - 1
     if as_json:

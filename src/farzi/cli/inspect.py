@@ -33,10 +33,10 @@ def inspect(folder: str, sequences: int, top: int, targets: bool, as_json: bool)
     Of a text the likeliest tokens of all positions are also shown in a line, as the sentence that they make.
     Where a summary has targets of its own, these are what is read; `--targets` shows what is predicted there.
     """
-    from farzi.summary import Folder, top_events
+    from farzi.summary import Summary, top_events
 
-    found = Folder.load(folder)
-    shown = found.summary.predicted if targets else found.summary
+    found = Summary.load(folder)
+    shown = found.summary.labels if targets else found.summary
     rows = top_events(shown, found.vocabulary, sequences, top)
     if as_json:
         print_json(rows)

@@ -10,9 +10,8 @@ from farzi.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
     from farzi.data import Data
+    from farzi.models import StudentFile
     from farzi.recipe import Recipe
-    from farzi.students import StudentFile
-    from farzi.summary import Folder
     from farzi.training import EventTraining, Trained
 
 
@@ -74,10 +73,10 @@ def train(
     if on == "full":
         given.refuse("has no effect on training on all of the log", "summary.sequences")
 
-    from farzi.summary import Folder
+    from farzi.summary import Summary
     from farzi.training import EventTraining
 
-    found = None if folder is None else Folder.load(folder)
+    found = None if folder is None else Summary.load(folder)
     recipe = given.recipe(None if found is None else found.recipe)
     if on == "summary" and found is not None:
         file, trained = _on_summary(found, recipe, device)
@@ -95,8 +94,8 @@ def train(
         )
 
 
-def _on_summary(folder: "Folder", recipe: "Recipe", device: str) -> tuple["StudentFile", "Trained"]:
-    from farzi.students import StudentFile, checksum_of_ids
+def _on_summary(folder: "Summary", recipe: "Recipe", device: str) -> tuple["StudentFile", "Trained"]:
+    from farzi.models import StudentFile, checksum_of_ids
     from farzi.training import train_on_summary
 
     trained = train_on_summary(folder.summary.to(device), recipe.student, recipe.inner, recipe.seed)
@@ -104,7 +103,7 @@ def _on_summary(folder: "Folder", recipe: "Recipe", device: str) -> tuple["Stude
     return StudentFile(trained.student, recipe.student, folder.recipe.data, ids, "summary"), trained
 
 
-def _log(path: str | None, folder: "Folder | None", recipe: "Recipe") -> "Data":
+def _log(path: str | None, folder: "Summary | None", recipe: "Recipe") -> "Data":
     from farzi.cli.logs import recorded_log
     from farzi.data import load_data
 
@@ -119,10 +118,10 @@ def _on_events(
 ) -> tuple["StudentFile", "Trained"]:
     import numpy as np
 
-    from farzi.baselines import SUBSETS
     from farzi.cli.progress import Shown
-    from farzi.evaluation import kind_of
-    from farzi.students import StudentFile, checksum_of_ids
+    from farzi.evaluation import task_of
+    from farzi.evaluation.controls import SUBSETS
+    from farzi.models import StudentFile, checksum_of_ids
     from farzi.training import train_on_events
 
     length, log = recipe.summary.length, dataset.train
@@ -130,7 +129,7 @@ def _on_events(
         log = SUBSETS[on](
             dataset.pieces, length, recipe.summary.sequences, np.random.default_rng(recipe.seed)
         )
-    kind = kind_of(dataset, recipe.outer.seen)
+    kind = task_of(dataset, recipe.outer.seen)
     with Shown() as progress:
         trained = train_on_events(
             log,

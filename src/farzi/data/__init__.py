@@ -2,10 +2,10 @@
 
 from farzi.data.batches import crops, pad_left
 from farzi.data.catalog import CATALOG, LOGS, TEXTS, NamedData, NamedText
-from farzi.data.dataset import Dataset, load_dataset, load_events, split_of
+from farzi.data.dataset import Dataset, load_dataset, load_events
 from farzi.data.describe import describe
 from farzi.data.events import BadRow, Events
-from farzi.data.loading import Data, complete, is_text, load_data, load_text
+from farzi.data.loading import Data, is_text_source, load_data, load_text
 from farzi.data.reading import read_events, read_names
 from farzi.data.sequences import Holdout, Sequences
 from farzi.data.splits import GlobalTime, LeaveOneOut, Split, UserRatio
@@ -31,10 +31,9 @@ __all__ = [
     "Text",
     "UserRatio",
     "Vocabulary",
-    "complete",
     "crops",
     "describe",
-    "is_text",
+    "is_text_source",
     "load_data",
     "load_dataset",
     "load_events",
@@ -42,5 +41,4 @@ __all__ = [
     "pad_left",
     "read_events",
     "read_names",
-    "split_of",
 ]

@@ -12,10 +12,10 @@ from farzi.data.events import Events
 from farzi.data.order import Log, core, sort
 from farzi.data.reading import read_events, read_names
 from farzi.data.sequences import Holdout, Sequences
-from farzi.data.splits import TEST, TRAIN, VALID, GlobalTime, LeaveOneOut, Split, UserRatio
+from farzi.data.splits import TEST, TRAIN, VALID, Split
 from farzi.data.vocabulary import Vocabulary
 from farzi.errors import FarziError
-from farzi.recipe import DataSettings
+from farzi.recipe.variants import LogData
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Dataset:
         return self.train
 
 
-def load_dataset(settings: DataSettings) -> Dataset:
+def load_dataset(settings: LogData) -> Dataset:
     """Read a named data set or a file, filter, order and split it as `settings` say.
 
     Where `settings.ties`, `settings.unseen` or `settings.min_item_events` are None, a named data set brings
@@ -54,7 +54,7 @@ def load_dataset(settings: DataSettings) -> Dataset:
     Raises:
         FarziError: the data cannot be had or read, or too little of them is left.
     """
-    split = split_of(settings)
+    split: Split = settings.split.build()
     events = load_events(settings)
     entry = LOGS.get(settings.source)
     name = settings.source if entry else events.source
@@ -95,7 +95,7 @@ def load_dataset(settings: DataSettings) -> Dataset:
     return Dataset(name, vocabulary, train, valid, test, facts)
 
 
-def load_events(settings: DataSettings) -> Events:
+def load_events(settings: LogData) -> Events:
     """The events of a named data set or a file, before filters, with names from a side file if one is given.
 
     Raises:
@@ -109,18 +109,9 @@ def load_events(settings: DataSettings) -> Events:
     else:
         for role, column in columns.items():
             if column is not None:
-                raise FarziError(f"--{role} is for files: the columns of {settings.source} are known")
+                raise FarziError(f"data.{role} is for files: the columns of {settings.source} are known")
         events = entry.events(settings.file)
     return events if settings.names is None else replace(events, names=read_names(settings.names))
-
-
-def split_of(settings: DataSettings) -> Split:
-    """The split that the settings name. Raises FarziError if the fractions leave nothing for training."""
-    if settings.split == "ratio":
-        return UserRatio(settings.valid_fraction, settings.test_fraction)
-    if settings.split == "time":
-        return GlobalTime(settings.valid_fraction, settings.test_fraction)
-    return LeaveOneOut()
 
 
 def _filtered(events: Events, user_events: int, item_events: int) -> pl.DataFrame:
@@ -132,7 +123,7 @@ def _filtered(events: Events, user_events: int, item_events: int) -> pl.DataFram
         raise FarziError(
             f"{events.source}: fewer than 2 of its {users:,} users are left when a user needs at least "
             f"{user_events} events and an item {item_events}; "
-            "lower --min-user-events or --min-item-events"
+            "lower data.min_user_events or data.min_item_events"
         )
     return frame
 
@@ -165,7 +156,7 @@ def _unseen(
         raise FarziError(
             f"{source}:{log.row[first]}: item {vocabulary.frame['id'][int(log.item[first])]!r} is held out "
             f"but never trained on, like {lost.sum():,} of the {(parts != TRAIN).sum():,} held-out events; "
-            "--unseen keep counts them as misses, --unseen drop leaves them out"
+            "data.unseen=keep counts them as misses, data.unseen=drop leaves them out"
         )
     return log, parts, facts
 

@@ -17,7 +17,7 @@ from farzi.data.text.text import Text, make_text
 from farzi.data.text.tokens import Tokenizer
 from farzi.data.text.words import Words, marks, spaces
 from farzi.errors import FarziError
-from farzi.recipe import LOG_DEFAULTS, TEXT_DEFAULTS, DataSettings, Recipe, with_defaults
+from farzi.recipe.variants import DataVariant, LogData, TextData
 
 Data = Dataset | Text
 """A log or a text, ready for training and evaluation."""
@@ -29,45 +29,26 @@ LAYOUTS: dict[str, Layout] = {
 }
 """By the names that a recipe uses."""
 
-OF_TEXTS = ("tokens", "vocabulary_size", "vocabulary_file", "lines", "valid_file", "test_file")
-OF_LOGS = (
-    *("user", "item", "time", "names", "split", "min_user_events", "min_item_events"),
-    *("ties", "unseen", "skip_bad"),
-)
-"""Settings that mean nothing for the other kind."""
+
+def is_text_source(source: str) -> bool:
+    """Whether a source is a text for certain: a named text, or a folder. A file may be either."""
+    return source not in LOGS and (source in TEXTS or Path(source).is_dir())
 
 
-def complete(recipe: Recipe) -> Recipe:
-    """The recipe with `LOG_DEFAULTS` or `TEXT_DEFAULTS`, by its data, where it says nothing.
-
-    Commands do so with every recipe. A model in Python by itself has plain ones.
-    """
-    defaults = TEXT_DEFAULTS if is_text(recipe.data) else LOG_DEFAULTS
-    return Recipe.model_validate(with_defaults(recipe.model_dump(exclude_unset=True), defaults))
-
-
-def is_text(settings: DataSettings) -> bool:
-    """Whether the settings name a text: a named one, a folder, or a file that is to be cut into tokens."""
-    if settings.source in LOGS:
-        return False
-    if settings.source in TEXTS or settings.tokens is not None:
-        return True
-    return Path(settings.file or settings.source).is_dir()
-
-
-def load_data(settings: DataSettings) -> Data:
-    """Read the log or the text that the settings name.
+def load_data(settings: DataVariant) -> Data:
+    """Read the log or the text that a recipe's `data` names.
 
     Raises:
-        FarziError: as `load_dataset` and `load_text`; or a setting is of the other kind.
+        FarziError: the data cannot be had or read, or too little of them is left.
     """
-    if is_text(settings):
+    if isinstance(settings, LogData):
+        return load_dataset(settings)
+    if isinstance(settings, TextData):
         return load_text(settings)
-    _refuse(settings, OF_TEXTS, "is for texts (a file is one with --tokens)")
-    return load_dataset(settings)
+    return settings.build()()
 
 
-def load_text(settings: DataSettings) -> Text:
+def load_text(settings: TextData) -> Text:
     """Read a named text, a file or a folder, cut it into parts and into tokens as `settings` say.
 
     Where `tokens`, `vocabulary_size` or `lines` are None, a named text brings its own; else tokens are words
@@ -76,7 +57,6 @@ def load_text(settings: DataSettings) -> Text:
     Raises:
         FarziError: the text cannot be had or read, a part of it is empty, or a setting does not fit it.
     """
-    _refuse(settings, OF_LOGS, "is for logs of events")
     entry = TEXTS.get(settings.source)
     if entry is None:
         place = settings.file or settings.source
@@ -84,7 +64,10 @@ def load_text(settings: DataSettings) -> Text:
         name, lines = texts.source, settings.lines or "sentences"
         kind, size = settings.tokens or "words", settings.vocabulary_size
     else:
-        _refuse(settings, ("valid_file", "test_file"), "is for files: the parts of a named text are known")
+        if settings.valid_file is not None or settings.test_file is not None:
+            raise FarziError(
+                f"data.valid_file and data.test_file are for files: the parts of {settings.source} are known"
+            )
         texts = entry.origin.texts(settings.file)
         name, lines = entry.name, settings.lines or entry.lines
         own = settings.tokens is None and settings.vocabulary_file is None
@@ -98,7 +81,7 @@ def load_text(settings: DataSettings) -> Text:
         parts: Parts = (documents[0], documents[1], documents[2])
         rule = "given: files of their own"
     else:
-        split = ByPosition(settings.valid_fraction, settings.test_fraction)
+        split = ByPosition(settings.valid, settings.test)
         parts, rule = split(documents[0], texts.source), str(split)
     return make_text(name, texts.source, parts, tokenizer, {"lines": str(layout), "split": rule})
 
@@ -115,11 +98,13 @@ def tokenizer_of(kind: str, size: int | None, file: str | None) -> Tokenizer:
         FarziError: the vocabulary is given twice, or where there is none to choose.
     """
     if size is not None and file is not None:
-        raise FarziError("--vocabulary-size and --vocabulary-file: only one of them can hold")
+        raise FarziError("data.vocabulary_size and data.vocabulary_file: only one of them can be given")
     match kind:
         case "bytes":
             if size is not None or file is not None:
-                raise FarziError("--vocabulary-size and --vocabulary-file: of bytes there are always 256")
+                raise FarziError(
+                    "data.vocabulary_size and data.vocabulary_file: there are always 256 bytes; leave them out"
+                )
             return Bytes()
         case "subwords":
             return Subwords(file=file) if size is None else Subwords(size)
@@ -129,9 +114,3 @@ def tokenizer_of(kind: str, size: int | None, file: str | None) -> Tokenizer:
 
 def _documents(layout: Layout, texts: tuple[str, ...]) -> list[Document]:
     return [document for text in texts for document in layout(text)]
-
-
-def _refuse(settings: DataSettings, names: tuple[str, ...], why: str) -> None:
-    for name in names:
-        if getattr(settings, name) != DataSettings.model_fields[name].default:
-            raise FarziError(f"--{name.replace('_', '-')} {why}; {settings.source} is read otherwise")

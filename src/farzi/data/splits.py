@@ -102,7 +102,7 @@ class GlobalTime:
         """
         if log.time is None:
             raise FarziError(
-                "the split by time needs times, and the log has none; name the column with --time"
+                "the split by time needs times, and the log has none; name the column as data.time"
             )
         ordered = np.sort(log.time)
         test_from = ordered[-max(1, math.floor(len(log) * self.test + 1e-9))]
@@ -122,5 +122,5 @@ class GlobalTime:
 def _check(valid: float, test: float) -> None:
     if not (0 < valid < 1 and 0 < test < 1 and valid + test < 1):
         raise FarziError(
-            f"valid_fraction and test_fraction must be above 0 and together below 1, got {valid:g}, {test:g}"
+            f"data.split.valid and data.split.test must be above 0 and together below 1, got {valid:g}, {test:g}"
         )

@@ -7,12 +7,10 @@ import torch
 from torch import Tensor
 
 from farzi.data import Data, load_data
-from farzi.distillation.build import first_summary, outer_loop
-from farzi.distillation.clipping import RunningClip
-from farzi.distillation.contradictions import refuse_contradictions
-from farzi.distillation.outer import Outer
+from farzi.distillation.initialise import initialise
 from farzi.distillation.progress import Progress
-from farzi.distillation.reference import References, needs_trajectories
+from farzi.distillation.refine import OuterLoop, check_parts
+from farzi.distillation.teach import full_trainings, train_on_full_data
 from farzi.errors import FarziError
 from farzi.files import finite_values
 from farzi.recipe import Recipe
@@ -43,16 +41,17 @@ def check_recipe(
         device: where the step is done.
 
     Raises:
-        FarziError: the recipe contradicts itself, or the log cannot be used.
+        FarziError: parts of the recipe do not fit each other, or the data cannot be used.
     """
-    refuse_contradictions(recipe)
+    check_parts(recipe)
     dataset = dataset or load_data(recipe.data)
-    start = first_summary(recipe, dataset).to(device)
+    initial = initialise(recipe, dataset).to(device)
     trajectories = []
-    if needs_trajectories(recipe):
-        (progress or Progress()).message("training on the full data, where inner runs begin")
-        trajectories = References()(recipe, dataset, device, progress).trajectories
-    run = outer_loop(recipe, dataset, start, RunningClip(), trajectories).as_run()
+    if recorded := [training for training in full_trainings(recipe) if training.record]:
+        (progress or Progress()).message("training on the full data, where inner runs start")
+        outcomes = [train_on_full_data(training, dataset, device, progress) for training in recorded]
+        trajectories = [outcome.trajectory for outcome in outcomes]
+    run = OuterLoop(recipe, dataset, initial, trajectories).as_run()
     state: State | None = run["state"]
     run["state"] = state and State(state.step, tuple(slot.to(dtype) for slot in state.slots))
     for name in ("theta0", "data"):
@@ -61,36 +60,36 @@ def check_recipe(
     return check(**run, outer_step=recipe.outer.learning_rate, directions=directions, seed=recipe.seed)
 
 
-def short_check(outer: Outer, unchecked: bool, progress: Progress, gradient: str = "exact") -> dict[str, Any]:
-    """Compare the next step's metagradient with float64; nothing moves, nothing is drawn.
+def short_check(loop: OuterLoop, unchecked: bool, progress: Progress, exact: bool = True) -> dict[str, Any]:
+    """Compare the next step's metagradient with float64; nothing changes, nothing is drawn.
 
-    A metagradient that is not finite is left to the outer loop: it is not silent, and that gives up on it by
-    itself.
+    A metagradient that is not finite is left to the outer loop, which reports it and gives up by itself.
 
     Args:
-        outer: the outer loop.
+        loop: the outer loop.
         unchecked: go on, with a warning, where the precision is not enough.
-        progress: hears the warning.
-        gradient: which metagradient the recipe asks for; one that is not exact is measured, not refused.
+        progress: receives the warning.
+        exact: whether the recipe's adjoint is exact; another one is measured, not refused.
 
     Returns:
-        What was found, as JSON values.
+        The comparison, as JSON values.
 
     Raises:
         FarziError: the precision is not enough.
     """
-    found = compare_precision(**outer.as_run())
-    if gradient != "exact":
+    precision = compare_precision(**loop.as_run())
+    if not exact:
+        name = type(loop.adjoint).__name__
         progress.message(
-            f"the metagradient of {gradient} has a cosine of {found.cosine:.3g} with the exact one"
+            f"the metagradient of {name} has a cosine of {precision.cosine:.3g} with the exact one"
         )
-    elif found.cosine < COSINE:
+    elif precision.cosine < COSINE:
         if not unchecked:
-            raise FarziError(f"the metagradient is {found.verdict}; --unchecked goes on all the same")
-        progress.warning(f"the metagradient is {found.verdict}")
-    return precision_values(found)
+            raise FarziError(f"the metagradient is {precision.verdict}; --unchecked starts all the same")
+        progress.warning(f"the metagradient is {precision.verdict}")
+    return precision_values(precision)
 
 
-def precision_values(found: Precision) -> dict[str, Any]:
+def precision_values(precision: Precision) -> dict[str, Any]:
     """A comparison as JSON values."""
-    return finite_values(dataclasses.asdict(found) | {"dtype": found.name})
+    return finite_values(dataclasses.asdict(precision) | {"dtype": precision.name})

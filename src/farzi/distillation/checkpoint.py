@@ -1,11 +1,11 @@
-"""The state of an unfinished run in one file, so that it is whole or the one before it.
+"""The state of an unfinished run in one file, which is whole or the one before it.
 
-Numbers, history and the recipe lie as JSON beside the tensors. Python writes floats so that they are read
-back exactly, hence a resumed run goes on from the very same state.
+A state is nested dicts of tensors and JSON values. Tensors are stored by their path, everything else as JSON
+beside them. Python writes floats so that they are read back exactly: a resumed run continues from the very
+same state.
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,55 +14,60 @@ from torch import Tensor
 
 from farzi.tensorfile import read_tensors, write_tensors
 
-FORMAT = "farzi-checkpoint-1"
+FORMAT = "farzi-checkpoint-2"
 NAME = "checkpoint.safetensors"
+ADVICE = "--restart starts the run again"
 
 
-@dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """A state.
+def save_checkpoint(state: dict[str, Any], folder: Path) -> None:
+    """Replace the folder's checkpoint.
 
-    Attributes:
-        tensors: all tensors by name; their order is kept.
-        values: everything else, as JSON values.
+    Raises:
+        OSError: the disk is full or the folder cannot be written; the checkpoint before is then still there.
     """
+    tensors, values = flatten(state)
+    write_tensors(folder / NAME, FORMAT, tensors, {"values": json.dumps(values)})
 
-    tensors: dict[str, Tensor]
-    values: dict[str, Any]
 
-    def save(self, folder: Path) -> None:
-        """Replace the folder's checkpoint.
+def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+    """The folder's checkpoint with its tensors on a device; None if there is none.
 
-        Raises:
-            OSError: the disk is full or the folder cannot be written; the checkpoint before it is then still
-                there.
-        """
-        write_tensors(folder / NAME, FORMAT, self.tensors, {"values": json.dumps(self.values)})
+    Raises:
+        FarziError: it is damaged.
+    """
+    if not (folder / NAME).exists():
+        return None
+    tensors, words = read_tensors(folder / NAME, FORMAT, ADVICE)
+    there = {name: value.to(device) for name, value in tensors.items()}
+    return unflatten(there, json.loads(words["values"]))
 
-    @staticmethod
-    def load(folder: Path) -> "Checkpoint | None":
-        """The folder's checkpoint, None where there is none.
 
-        Raises:
-            FarziError: it is damaged.
-        """
-        if not (folder / NAME).exists():
-            return None
-        tensors, words = read_tensors(folder / NAME, FORMAT, "--restart begins the run anew")
-        return Checkpoint(tensors, json.loads(words["values"]))
+def remove_checkpoint(folder: Path) -> None:
+    """Delete the folder's checkpoint, if there is one."""
+    (folder / NAME).unlink(missing_ok=True)
 
-    def to(self, device: torch.device | str) -> "Checkpoint":
-        """The same with its tensors on another device."""
-        return Checkpoint({name: value.to(device) for name, value in self.tensors.items()}, self.values)
 
-    def part(self, name: str) -> dict[str, Tensor]:
-        """The tensors whose names begin with `name/`, under what follows it."""
-        prefix = f"{name}/"
-        return {
-            key.removeprefix(prefix): value for key, value in self.tensors.items() if key.startswith(prefix)
-        }
+def flatten(state: dict[str, Any], path: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of nested dicts by their path, names joined by "//", and the dicts without them."""
+    tensors: dict[str, Tensor] = {}
+    values: dict[str, Any] = {}
+    for name, value in state.items():
+        if isinstance(value, Tensor):
+            tensors[f"{path}{name}"] = value
+        elif isinstance(value, dict):
+            below, values[name] = flatten(value, f"{path}{name}//")
+            tensors |= below
+        else:
+            values[name] = value
+    return tensors, values
 
-    @staticmethod
-    def remove(folder: Path) -> None:
-        """Let go of the folder's checkpoint."""
-        (folder / NAME).unlink(missing_ok=True)
+
+def unflatten(tensors: dict[str, Tensor], values: dict[str, Any]) -> dict[str, Any]:
+    """The inverse of `flatten`; the values' dicts get the tensors back."""
+    for path, value in tensors.items():
+        *groups, name = path.split("//")
+        place = values
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[name] = value
+    return values

@@ -1,20 +1,11 @@
 """How a recipe's inner loop is carried out, and why."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
-import torch
-
+from farzi.models import SequenceModel
 from farzi.recipe import Recipe
-from farzi.students import Student
-from farzi.unroll import Compiled, Eager, Execution, Invert, Memory, Store, interpreter
-
-GRADIENTS: Mapping[str, Memory] = {
-    "exact": Store(),
-    # In float32 the states that it recovers are wrong after some steps, which would hide its other fault.
-    "algorithm-1": Invert(torch.float64),
-}
-"""How the metagradient is made, by the names that a recipe uses."""
+from farzi.unroll import Compiled, Eager, Execution, interpreter
 
 TRACED = 30.0
 """Seconds of eager outer steps from which on tracing, some 3 seconds once, is repaid."""
@@ -33,10 +24,10 @@ EXECUTIONS: dict[str, Callable[[], Execution]] = {
 """By the names that a recipe uses."""
 
 
-def chosen_execution(recipe: Recipe, student: Student) -> tuple[str, str]:
+def chosen_execution(recipe: Recipe, student: SequenceModel) -> tuple[str, str]:
     """How the inner loop's derivatives are carried out, one of `EXECUTIONS`, and why."""
-    if recipe.inner.execution != "auto":
-        return recipe.inner.execution, "the recipe says so"
+    if recipe.outer.execution != "auto":
+        return recipe.outer.execution, "the recipe says so"
     seconds = _eager_seconds(recipe, student)
     eager = f"some {seconds:.0f} s of eager steps"
     if seconds < TRACED:
@@ -46,7 +37,7 @@ def chosen_execution(recipe: Recipe, student: Student) -> tuple[str, str]:
     return "compiled", f"{eager} repay compiling"
 
 
-def _eager_seconds(recipe: Recipe, student: Student) -> float:
+def _eager_seconds(recipe: Recipe, student: SequenceModel) -> float:
     """What all outer steps may take."""
     if recipe.outer.minutes is not None:
         return 60 * recipe.outer.minutes
@@ -54,4 +45,4 @@ def _eager_seconds(recipe: Recipe, student: Student) -> float:
     events = min(sequences, recipe.inner.batch or sequences) * recipe.summary.length
     parameters = sum(value.numel() for value in student.parameters())
     gradient = 2 * 3 * 2 * events * parameters  # products forward and back, the tables twice: in and out
-    return recipe.outer.steps * recipe.outer.runs * recipe.inner.window * 5 * gradient / SPEED
+    return recipe.outer.steps * recipe.outer.replicas * recipe.outer.window * 5 * gradient / SPEED

@@ -1,7 +1,7 @@
 """What a distillation will take, from its recipe and its log, before it begins."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
 from typing import Any
@@ -11,23 +11,24 @@ import torch
 from torch import Tensor
 
 from farzi.data import Data, crops
-from farzi.distillation.build import first_summary, form_of, inner_loop, objective_of
-from farzi.distillation.contradictions import refuse_contradictions
 from farzi.distillation.execution import chosen_execution
-from farzi.distillation.loop import InnerLoop
-from farzi.distillation.objectives import Episode, Objective
-from farzi.distillation.reference import trainings
-from farzi.distillation.runs import Point
+from farzi.distillation.initialise import initialise
+from farzi.distillation.inner import InnerRun
+from farzi.distillation.objectives import Episode
+from farzi.distillation.refine import OuterLoop, check_parts
+from farzi.distillation.teach import RECORDED, full_trainings
 from farzi.distillation.weights import Theta
-from farzi.evaluation import kind_of
+from farzi.evaluation import task_of
 from farzi.recipe import Recipe
-from farzi.summary import Summary, chosen_feed
-from farzi.training import EventTraining, NextEvent, make_student
-from farzi.unroll import Budget, Memory, Optimizer, Plan, State, plan
+from farzi.summary import SummaryTensors, chosen_feed
+from farzi.training import NextEvent, make_model, windows_per_step
+from farzi.unroll import Budget, Memory, Plan, State, Trained, plan
 from farzi.unroll.calibration import timed
-from farzi.unroll.execution import TreeLoss
 from farzi.unroll.plan import MEMORIES
 from farzi.unroll.trees import bytes_of, tree_leaves, with_leaves
+
+TRAJECTORY = RECORDED + 1
+"""Weights in the trajectory that stands in for recorded ones."""
 
 ROUNDS = 3
 """How often what lies outside the inner loop is timed."""
@@ -86,69 +87,79 @@ def plan_run(
 ) -> RunPlan:
     """Measure the parts of an outer step, and add them up. Nothing is written.
 
-    With `recipe.outer.minutes` the totals are those of `recipe.outer.steps` steps all the same.
+    With `outer.minutes` the totals are those of `outer.steps` steps all the same.
 
     Args:
         recipe: the whole run.
-        dataset: its log.
-        memories: strategies for the window, as for `farzi.unroll.plan`; that of the recipe is among them.
+        dataset: its log or text.
+        memories: strategies for the window, as for `farzi.unroll.plan`; the recipe's is always among them.
         device: where it is to be distilled.
 
     Raises:
-        FarziError: the recipe contradicts itself, or the log is too small.
+        FarziError: parts of the recipe do not fit each other, or the data is too small.
         ValueError: nothing fits in the bytes given.
     """
-    refuse_contradictions(recipe)
-    start = first_summary(recipe, dataset).to(device)
-    student = make_student(
-        recipe.student, len(dataset.vocabulary), recipe.summary.length, recipe.seed, device
-    )
-    weights = NextEvent(student).parameters_of(student)  # any will do
-    objective = objective_of(recipe, dataset, [[weights] * (1 + (recipe.outer.ahead or 1))], device)
-    runs = objective.group
-    loss = runs.loss
-    theta = runs.joined([weights] * runs.runs)
-    execution, because = chosen_execution(recipe, student)
-    name, feed_because = chosen_feed(recipe.inner, start)
-    loop = inner_loop(recipe, start, objective)
-    episode, plain_steps = _rehearsed(objective, start, loop, recipe.outer.steps)
+    check_parts(recipe)
+    initial = initialise(recipe, dataset).to(device)
+    vocabulary, length = len(dataset.vocabulary), recipe.summary.length
+    model = make_model(recipe.student, vocabulary, length, recipe.seed, device)
+    weights = NextEvent(model).parameters_of(model)  # any will do
+    steps = 0
+
+    def count(loss: Any, theta: Theta, data: Any, optimizer: Any, batches: Any, **rest: Any) -> Trained:
+        nonlocal steps
+        steps += len(batches)
+        taken = 0 if rest["state"] is None else rest["state"].step
+        return Trained(theta, State(taken + len(batches), ()))
+
+    loop = OuterLoop(recipe, dataset, initial, [[weights] * TRAJECTORY], count)
+    replicas = loop.students[0].replicas
+    theta = replicas.join([weights] * replicas.count)
+    execution, because = chosen_execution(recipe, model)
+    name, feed_because = chosen_feed(recipe.inner, initial)
+    episode = _rehearse(loop)
+    plain_steps = steps
+    adjoint: Any = loop.adjoint
+    memory = getattr(adjoint, "memory", adjoint)
     with torch.no_grad():
-        fed = loop.feed(start)
-    data = with_leaves(fed, [leaf.clone().requires_grad_() for leaf in tree_leaves(fed)])
+        inputs = loop.soft_inputs(initial)
+    data = with_leaves(inputs, [leaf.clone().requires_grad_() for leaf in tree_leaves(inputs)])
     window = plan(
-        runs.inner,
+        replicas.inner,
         theta,
         data,
         episode.optimizer,
         episode.batches,
-        _with_used(MEMORIES if memories is None else memories, loop.memory),
+        _with_used(MEMORIES if memories is None else memories, memory),
         execution=loop.execution,
         calibrate=ROUNDS,
     )
     rng = np.random.default_rng(recipe.seed)
-    training = EventTraining()
-    count = training.windows(dataset.train, recipe.summary.length)
-    windows = torch.from_numpy(crops(dataset.train, recipe.summary.length, count, rng)).to(device)
-    kind = kind_of(dataset, recipe.outer.seen)
-    train_step = (window.calibration.seconds_gradient + window.calibration.seconds_update) / recipe.outer.runs
-    seconds = partial(_seconds, device=start.device)
-    measured = seconds(lambda: kind.evaluate(student, dataset.valid), rounds=1)
+    teach = recipe.teach
+    batch = windows_per_step(teach, dataset.train, length)
+    windows = torch.from_numpy(crops(dataset.train, length, batch, rng)).to(device)
+    task = task_of(dataset, recipe.select.seen)
+    train_step = (window.calibration.seconds_gradient + window.calibration.seconds_update) / replicas.count
+    seconds = partial(_seconds, device=initial.device)
+    evaluation = seconds(lambda: task.evaluate(model, dataset.valid), rounds=1)
+    validations = 1 + -(-recipe.outer.steps // recipe.select.every)
+    real = seconds(lambda: _gradient(lambda one: replicas.loss.at(one, windows), weights))
+    rehearsed = min(recipe.outer.steps, REHEARSED)
     return RunPlan(
         window=window,
-        used=loop.memory,
+        used=memory,
         execution=execution,
         because=because,
         feed=name,
         feed_because=feed_because,
-        summary_bytes=bytes_of(tree_leaves(fed)),
-        plain_steps=plain_steps,
-        seconds_real=seconds(lambda: _outside(recipe, start, loop, episode, theta)),
+        summary_bytes=bytes_of(tree_leaves(inputs)),
+        plain_steps=round(plain_steps * recipe.outer.steps / max(1, rehearsed)),
+        seconds_real=seconds(lambda: _outside(recipe, initial, loop, episode, theta)),
         outer_steps=recipe.outer.steps,
-        validations=1 + -(-recipe.outer.steps // recipe.outer.validate_every),
-        seconds_validation=recipe.outer.validate_students * (recipe.inner.steps * train_step + measured),
-        seconds_reference_step=seconds(lambda: _gradient(lambda one: loss.at(one, windows), weights))
-        + measured / training.every,
-        reference_steps=len(trainings(recipe)) * training.steps,
+        validations=validations,
+        seconds_validation=recipe.select.students * (recipe.inner.steps * train_step + evaluation),
+        seconds_reference_step=real + evaluation / teach.validate_every,
+        reference_steps=len(full_trainings(recipe)) * teach.max_steps,
     )
 
 
@@ -156,53 +167,30 @@ def _with_used(memories: Sequence[Memory | Budget | str], used: Memory) -> Seque
     return memories if used in memories else [used, *memories]
 
 
-@dataclass(frozen=True, eq=False)
-class _Still(InnerLoop):
-    """Trains nobody: counts the steps that would be taken."""
+def _rehearse(loop: OuterLoop) -> Episode:
+    """Draw the episodes of the run, at most `REHEARSED` of them; one of the recipe's own student.
 
-    taken: list[int] = field(default_factory=list)
-
-    def trained(
-        self,
-        summary: Summary,
-        inner: TreeLoss,
-        theta: Theta,
-        state: State | None,
-        born: int,
-        optimizer: Optimizer,
-        steps: int,
-    ) -> Point:
-        self.taken.append(steps)
-        return Point(theta, State(steps + (0 if state is None else state.step), ()), born)
-
-
-def _rehearsed(
-    objective: Objective, summary: Summary, loop: InnerLoop, outer_steps: int
-) -> tuple[Episode, int]:
-    """An episode of the recipe's own student, and the inner steps that a run takes undifferentiated.
-
-    The draws are the run's own, and those after it where none of its own is that student's; of a long run
-    those of the first `REHEARSED` steps stand for all.
+    If none of these is that student's, the draws continue until one is.
     """
-    still = _Still(**{part.name: getattr(loop, part.name) for part in fields(loop)})
-    steps, step, taken, found = min(outer_steps, REHEARSED), 0, 0, None
-    while step < steps or found is None:
-        episode = objective.draw(step, summary, still)
-        if found is None and episode.inner == objective.group.inner:
-            found = episode
-        age = (0 if episode.state is None else episode.state.step) + len(episode.batches)
-        episode.put(Point(episode.theta, State(age, ()), episode.born))
+    steps, step, own = min(loop.recipe.outer.steps, REHEARSED), 0, None
+    while step < steps or own is None:
+        episode = loop.objective.episode(loop, step)
+        if own is None and episode.inner == loop.students[0].replicas.inner:
+            own = episode
+        if episode.finish is not None:
+            taken = (0 if episode.state is None else episode.state.step) + len(episode.batches)
+            episode.finish(InnerRun(episode.theta, State(taken, ()), episode.started_at))
         step += 1
-        if step == steps:
-            taken = sum(still.taken)
-    return found, round(taken * outer_steps / steps)
+    return own
 
 
-def _outside(recipe: Recipe, start: Summary, loop: InnerLoop, episode: Episode, theta: Theta) -> None:
-    """What an outer step does before and after its window, the optimizer's step aside."""
-    form = form_of(recipe)
-    parts = {name: part.requires_grad_() for name, part in form.parts(start).items()}
-    leaves = tree_leaves(loop.feed(form.summary(parts, start.temperature)))
+def _outside(
+    recipe: Recipe, initial: SummaryTensors, loop: OuterLoop, episode: Episode, theta: Theta
+) -> None:
+    """What an outer step does before and after its window, besides the optimizer's step."""
+    made = loop.parametrization.parts(initial)
+    parts = {name: part.requires_grad_() for name, part in made.items()}
+    leaves = tree_leaves(loop.soft_inputs(loop.parametrization.summary(parts, initial.temperature)))
     torch.autograd.grad(leaves, list(parts.values()), [torch.ones_like(leaf) for leaf in leaves])
     _gradient(episode.outer, theta)
 

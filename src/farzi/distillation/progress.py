@@ -1,23 +1,26 @@
-"""What a run tells while it goes on; whoever shows it decides how."""
+"""What a run reports while it is in progress; whoever shows it decides how."""
 
-from farzi.distillation.outer import StepReport
-from farzi.distillation.validation import Validation
+from farzi.distillation.refine import StepReport
+from farzi.distillation.select import Validation
 
 
 class Progress:
-    """Listens to a run. This one is silent; override what you want to hear."""
+    """Receives the reports of a run and ignores them; override what is to be shown."""
 
     def message(self, text: str) -> None:
-        """One line worth telling: what is being prepared, that a run resumes."""
+        """One line that stays: what is being prepared, that a run resumes."""
 
     def passing(self, text: str) -> None:
-        """How far what is being prepared has come; the next one takes its place."""
+        """How far a stage is; the next such line replaces it."""
 
     def warning(self, text: str) -> None:
         """One line that the user should act on."""
 
+    def stage(self, name: str, text: str, seconds: float) -> None:
+        """A stage has ended: "teach", "initialise", "refine" or "select"; what it gave, and what it took."""
+
     def step(self, number: int, fraction: float, seconds: float, report: StepReport) -> None:
-        """An outer step is done: its number from 1, the fraction of the run behind, seconds so far."""
+        """An outer step has ended: its number from 1, the finished fraction of the run, seconds so far."""
 
     def validation(self, number: int, result: Validation, best: bool) -> None:
         """A validation after outer step `number`; whether it is the best so far."""

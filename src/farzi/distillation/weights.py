@@ -1,72 +1,70 @@
-"""Where inner runs begin: first weights of a student, as strategies."""
+"""First weights of inner runs, one variant a class."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from torch import Tensor
 
-from farzi.recipe import StudentSettings
-from farzi.training import NextEvent, make_student
-
 Theta = dict[str, Tensor]
+"""A model's parameters by name, as `farzi.training.NextEvent` names them."""
 
 
 class Weights(Protocol):
-    """Draws the weights that an inner run begins with."""
+    """Draws the weights that an inner run starts from.
 
-    def __call__(self, rng: np.random.Generator) -> Theta:
-        """Parameters under the names that `NextEvent` gives them."""
+    One that has an attribute `trajectories = True` gets weights recorded along a full-data training.
+    """
+
+    def __call__(
+        self,
+        rng: np.random.Generator,
+        fresh: Callable[[np.random.Generator], Theta],
+        recorded: Sequence[Theta],
+    ) -> Theta:
+        """The weights of one run.
+
+        Args:
+            rng: for all random draws.
+            fresh: draws new random weights.
+            recorded: weights along a full-data training, in the order of their steps; empty if not wanted.
+        """
         ...
 
 
-@dataclass(frozen=True, eq=False)
-class Fresh:
-    """New random weights, as every training on the finished summary begins with.
+@dataclass(frozen=True)
+class FreshWeights:
+    """New random weights, as every training on a finished summary starts from."""
+
+    def __call__(
+        self,
+        rng: np.random.Generator,
+        fresh: Callable[[np.random.Generator], Theta],
+        recorded: Sequence[Theta],
+    ) -> Theta:
+        """See `Weights`."""
+        return fresh(rng)
+
+
+@dataclass(frozen=True)
+class PretrainedWeights:
+    """Weights along a full-data training (Ω in the paper), or fresh ones for part of the runs.
 
     Attributes:
-        loss: gives the parameters' names.
-        settings: the architecture.
-        vocabulary: V.
-        window: events in the sequences trained on.
+        share: share of the runs that start from recorded weights.
     """
 
-    loss: NextEvent
-    settings: StudentSettings
-    vocabulary: int
-    window: int
+    share: float = 1.0
+    trajectories = True
 
-    def __call__(self, rng: np.random.Generator) -> Theta:
+    def __call__(
+        self,
+        rng: np.random.Generator,
+        fresh: Callable[[np.random.Generator], Theta],
+        recorded: Sequence[Theta],
+    ) -> Theta:
         """See `Weights`."""
-        seed = int(rng.integers(2**62))
-        device = self.loss.student.device
-        student = make_student(self.settings, self.vocabulary, self.window, seed, device)
-        return self.loss.parameters_of(student)
-
-
-@dataclass(frozen=True, eq=False)
-class Pretrained:
-    """A checkpoint of a trajectory: weights on the way of a training on the real log (the paper's Ω).
-
-    Attributes:
-        checkpoints: weights to draw from, alike.
-    """
-
-    checkpoints: Sequence[Theta]
-
-    def __call__(self, rng: np.random.Generator) -> Theta:
-        """See `Weights`."""
-        return self.checkpoints[int(rng.integers(len(self.checkpoints)))]
-
-
-@dataclass(frozen=True, eq=False)
-class Mixed:
-    """Either of two, with equal chances."""
-
-    first: Weights
-    second: Weights
-
-    def __call__(self, rng: np.random.Generator) -> Theta:
-        """See `Weights`."""
-        return self.first(rng) if rng.random() < 0.5 else self.second(rng)
+        if self.share < 1 and rng.random() < 1 - self.share:
+            return fresh(rng)
+        return recorded[int(rng.integers(len(recorded)))]

@@ -7,10 +7,6 @@ from farzi.evaluation.intervals import difference_interval as difference_interva
 from farzi.evaluation.intervals import jackknife_interval as jackknife_interval
 from farzi.evaluation.intervals import paired_ratio as paired_ratio
 from farzi.evaluation.intervals import seed_interval as seed_interval
-from farzi.evaluation.kinds import Kind as Kind
-from farzi.evaluation.kinds import Language as Language
-from farzi.evaluation.kinds import Recommendation as Recommendation
-from farzi.evaluation.kinds import kind_of as kind_of
 from farzi.evaluation.language import Windows as Windows
 from farzi.evaluation.language import read_text as read_text
 from farzi.evaluation.metrics import METRICS as METRICS
@@ -21,37 +17,12 @@ from farzi.evaluation.metrics import metric_of as metric_of
 from farzi.evaluation.metrics import percent as percent
 from farzi.evaluation.ranking import Seen as Seen
 from farzi.evaluation.ranking import evaluate as evaluate
+from farzi.evaluation.shown import headline_figures as headline_figures
 from farzi.evaluation.shown import kib as kib
 from farzi.evaluation.shown import shares as shares
+from farzi.evaluation.tasks import LanguageTask as LanguageTask
+from farzi.evaluation.tasks import RecommendationTask as RecommendationTask
+from farzi.evaluation.tasks import Task as Task
+from farzi.evaluation.tasks import task_of as task_of
 from farzi.evaluation.transfer import transfer as transfer
-from farzi.evaluation.trials import Effort as Effort
-from farzi.evaluation.trials import Measured as Measured
-
-__all__ = [
-    "METRICS",
-    "Comparison",
-    "Effort",
-    "Figures",
-    "Interval",
-    "Kind",
-    "Language",
-    "Measured",
-    "Metric",
-    "Recommendation",
-    "Seen",
-    "Windows",
-    "compare",
-    "difference_interval",
-    "evaluate",
-    "headlines",
-    "jackknife_interval",
-    "kib",
-    "kind_of",
-    "metric_of",
-    "paired_ratio",
-    "percent",
-    "read_text",
-    "seed_interval",
-    "shares",
-    "transfer",
-]
+from farzi.evaluation.trials import Result as Result

@@ -21,15 +21,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from farzi.baselines import SUBSETS, bytes_per_event
 from farzi.data import Data
+from farzi.evaluation.controls import bytes_per_event
 from farzi.evaluation.intervals import Interval, paired_ratio, seed_interval
-from farzi.evaluation.kinds import Kind, kind_of
 from farzi.evaluation.metrics import headlines, metric_of
 from farzi.evaluation.ranking import Seen
-from farzi.evaluation.trials import Effort, Measured, Trials
+from farzi.evaluation.tasks import Task, task_of
+from farzi.evaluation.trials import Result, Trials
 from farzi.recipe import Recipe
-from farzi.summary import Summary
+from farzi.summary import SummaryTensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,19 +38,19 @@ class Comparison:
 
     Attributes:
         student: the architecture's name.
-        kind: of the data; says what the figures are.
+        task: of the data; says what the figures are.
         window: events in a training window.
         measured: one entry a kind, "full" first.
         distilling: seconds that the distillation took; None where unknown.
     """
 
     student: str
-    kind: Kind
+    task: Task
     window: int
-    measured: tuple[Measured, ...]
+    measured: tuple[Result, ...]
     distilling: float | None
 
-    def of(self, trained_on: str) -> Measured:
+    def of(self, trained_on: str) -> Result:
         """The entry of that name."""
         return next(entry for entry in self.measured if entry.trained_on == trained_on)
 
@@ -111,11 +111,10 @@ class Comparison:
 
 
 def compare(
-    summary: Summary,
+    summary: SummaryTensors,
     dataset: Data,
     recipe: Recipe,
     *,
-    effort: Effort = Effort(),
     seen: Seen = "keep",
     distilling: float | None = None,
     first_seed: int = 1000,
@@ -126,8 +125,7 @@ def compare(
     Args:
         summary: the learnt sequences; all students are trained where they are.
         dataset: the log or the text they were learnt from.
-        recipe: how they were learnt; its student and inner loop are used.
-        effort: seeds and tuning.
+        recipe: how they were learnt; its student, inner loop, full-data training and controls are used.
         seen: the treatment of seen items in the ranking; nothing to a text.
         distilling: seconds that the distillation took.
         first_seed: the students' seeds count up from here; distillation draws its own from elsewhere.
@@ -137,20 +135,24 @@ def compare(
         dataset,
         recipe.student,
         summary.length,
-        kind_of(dataset, seen),
-        effort,
+        task_of(dataset, seen),
+        recipe.compare.seeds,
+        recipe.teach,
         first_seed,
         progress,
         summary.device,
     )
     full = trials.on_everything()
     measured = [full, trials.on_summary(summary, recipe.inner)]
-    few = {name: trials.picker(SUBSETS[name], summary.sequences) for name in effort.controls}
+    controls = {
+        control.type.partition(":")[2] or control.type: control.build() for control in recipe.compare.controls
+    }
+    few = {name: trials.picker(control, summary.sequences) for name, control in controls.items()}
     few_rate = next((trials.best_rate(name, pick) for name, pick in few.items()), 0.0)
     measured += [trials.on_events(name, pick, few_rate) for name, pick in few.items()]
-    if effort.equal_bytes:
+    if recipe.compare.equal_bytes:
         count = max(1, summary.bytes // (summary.length * bytes_per_event(len(dataset.vocabulary))))
-        for name in effort.controls:
-            pick = trials.picker(SUBSETS[name], count)
+        for name, control in controls.items():
+            pick = trials.picker(control, count)
             measured.append(trials.on_events(f"{name}, equal bytes", pick, full.learning_rate))
-    return Comparison(recipe.student.name, trials.kind, summary.length, tuple(measured), distilling)
+    return Comparison(recipe.student.type, trials.task, summary.length, tuple(measured), distilling)

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from farzi.data import Passages
 from farzi.evaluation.metrics import Figures
-from farzi.students import Student
+from farzi.models import SequenceModel
 
 PASSAGE = 200
 """Tokens in a unit."""
@@ -85,7 +85,7 @@ SCORES = 2**20
 
 
 def read_text(
-    student: Student,
+    student: SequenceModel,
     held: Passages,
     stride: int | None = None,
     tokens: int | None = None,
@@ -136,7 +136,7 @@ def read_text(
 
 
 @torch.no_grad()
-def _predict(student: Student, read: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _predict(student: SequenceModel, read: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """−log p, nats, and whether the token scored highest, both float64 and (windows, stride)."""
     device = student.device
     events = torch.from_numpy(np.ascontiguousarray(read)).to(device)

@@ -13,14 +13,18 @@ import torch
 
 from farzi.data import Holdout, pad_left
 from farzi.evaluation.metrics import Figures
-from farzi.students import Student
+from farzi.models import SequenceModel
 
 Seen = Literal["keep", "exclude"]
 """Whether items of the user's own history are ranked as well, or left out."""
 
 
 def evaluate(
-    student: Student, holdout: Holdout, seen: Seen = "keep", at: tuple[int, ...] = (10, 100), batch: int = 512
+    student: SequenceModel,
+    holdout: Holdout,
+    seen: Seen = "keep",
+    at: tuple[int, ...] = (10, 100),
+    batch: int = 512,
 ) -> Figures:
     """Rank each held-out event from its user's history.
 
@@ -53,7 +57,7 @@ def evaluate(
 
 
 @torch.no_grad()
-def _ranks(student: Student, holdout: Holdout, seen: Seen, batch: int) -> tuple[np.ndarray, np.ndarray]:
+def _ranks(student: SequenceModel, holdout: Holdout, seen: Seen, batch: int) -> tuple[np.ndarray, np.ndarray]:
     """For each target its rank from 0 (inf: not ranked at all) and the number of other items ranked."""
     histories = torch.from_numpy(pad_left(holdout.histories, student.length))
     device = student.device

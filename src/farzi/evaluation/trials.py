@@ -5,21 +5,22 @@ events are looked at once, after the last training of a kind.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from farzi.baselines import Subset, bytes_per_event
 from farzi.data import Data, Sequences
 from farzi.data.fingerprint import checksum, fingerprint
-from farzi.evaluation.kinds import Kind
+from farzi.evaluation.controls import Control, bytes_per_event
 from farzi.evaluation.metrics import Figures, metric_of
-from farzi.recipe import InnerSettings, StudentSettings
-from farzi.students import Student
-from farzi.summary import Summary
-from farzi.training import EventTraining, Trained, train_on_events, train_on_summary
+from farzi.evaluation.tasks import Task
+from farzi.models import SequenceModel
+from farzi.recipe import Inner, Teach
+from farzi.recipe.variants import StudentVariant
+from farzi.summary import SummaryTensors
+from farzi.training import Trained, train_on_events, train_on_summary
 
 Pick = Callable[[int], Sequences]
 """The training sequences for a seed."""
@@ -28,28 +29,8 @@ Keep = Callable[[Mapping[str, Any], Callable[[], Trained]], Trained]
 """Gives a training on real events: the first argument is all that it depends on, the second does it."""
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How much work goes into a comparison.
-
-    Attributes:
-        seeds: trainings of each kind, with other first weights.
-        rates: learning rates tried for training on real events, each once.
-        training: the rest of that training.
-        equal_bytes: whether the controls at equal bytes are trained too, the dearest part on a small log.
-        controls: ways to pick real sequences that are trained on beside the summary, of
-            `farzi.baselines.SUBSETS`. Those of as many sequences share the rate chosen for the first.
-    """
-
-    seeds: int = 5
-    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
-    training: EventTraining = field(default_factory=EventTraining)
-    equal_bytes: bool = True
-    controls: tuple[str, ...] = ("random", "head")
-
-
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Result:
     """One kind of training data, trained on and tested.
 
     Attributes:
@@ -81,8 +62,9 @@ class Trials:
         dataset: the log or the text.
         student: the architecture.
         length: events in a training window.
-        kind: of the data: gives the evaluation.
-        effort: seeds and tuning.
+        task: of the data: gives the evaluation.
+        seeds: trainings on each kind of data.
+        teach: the training on real events, and what is tuned.
         first_seed: the students' seeds count up from here; a learning rate is chosen with the one before.
         progress: called with a word on what is being done.
         device: where students are trained on real events; on a summary they are where that is.
@@ -90,16 +72,17 @@ class Trials:
     """
 
     dataset: Data
-    student: StudentSettings
+    student: StudentVariant
     length: int
-    kind: Kind
-    effort: Effort
+    task: Task
+    seeds: int
+    teach: Teach
     first_seed: int
     progress: Callable[[str], None]
     device: torch.device | str = "cpu"
     keep: Keep | None = None
 
-    def on_everything(self) -> Measured:
+    def on_everything(self) -> Result:
         """Train on the whole log or text, at the best learning rate."""
 
         def whole(seed: int) -> Sequences:
@@ -108,14 +91,14 @@ class Trials:
         return self.on_events("full", whole, self.best_rate("full", whole))
 
     def best_rate(self, name: str, pick: Pick) -> float:
-        """The one of `effort.rates` by which training on real events is best on the validation."""
-        rates, seed = self.effort.rates, self.first_seed - 1
+        """The rate of `teach.grid` by which training on real events is best on the validation."""
+        rates, seed = self.teach.grid.learning_rate, self.first_seed - 1
         if len(rates) == 1:
             return rates[0]
         self.progress(f"{name}: choosing a learning rate")
         return max(rates, key=lambda rate: self._validate(self.fit(pick(seed), rate, seed).student))
 
-    def on_events(self, name: str, pick: Pick, rate: float) -> Measured:
+    def on_events(self, name: str, pick: Pick, rate: float) -> Result:
         """Train on real sequences, and test."""
         trained = []
         for seed in self._seeds(name):
@@ -124,12 +107,18 @@ class Trials:
         size = len(chosen.items) * bytes_per_event(len(self.dataset.vocabulary))
         return self._measured(name, len(chosen), size, trained, rate)
 
-    def on_summary(self, summary: Summary, inner: InnerSettings) -> Measured:
+    def on_summary(self, summary: SummaryTensors, inner: Inner) -> Result:
         """Train on a summary, and test."""
         trained = [train_on_summary(summary, self.student, inner, seed) for seed in self._seeds("summary")]
-        return self._measured("summary", summary.sequences, summary.bytes, trained, inner.learning_rate)
+        return self._measured(
+            "summary",
+            summary.sequences,
+            summary.bytes,
+            trained,
+            float(inner.optimizer.own.get("learning_rate", 0.0)),
+        )
 
-    def best_inner(self, summary: Summary, tried: Sequence[InnerSettings]) -> InnerSettings:
+    def best_inner(self, summary: SummaryTensors, tried: Sequence[Inner]) -> Inner:
         """The training on a summary that is best on the validation; the first of equals."""
         self.progress("summary: choosing a training")
         seed = self.first_seed - 1
@@ -138,48 +127,49 @@ class Trials:
             key=lambda one: self._validate(train_on_summary(summary, self.student, one, seed).student),
         )
 
-    def picker(self, subset: Subset, count: int) -> Pick:
+    def picker(self, control: Control, count: int) -> Pick:
         """So many real sequences, chosen anew for each seed."""
-        return lambda seed: subset(self.dataset.pieces, self.length, count, np.random.default_rng(seed))
+        return lambda seed: control(self.dataset.pieces, self.length, count, np.random.default_rng(seed))
 
     def _seeds(self, name: str) -> Iterator[int]:
-        for k in range(self.effort.seeds):
-            self.progress(f"{name}: training {k + 1} of {self.effort.seeds}")
+        for k in range(self.seeds):
+            self.progress(f"{name}: training {k + 1} of {self.seeds}")
             yield self.first_seed + k
 
     def fit(self, log: Sequences, rate: float, seed: int) -> Trained:
         """Train on real sequences at a learning rate, by the validation events."""
-        training = replace(self.effort.training, learning_rate=rate)
+        optimizer = self.teach.optimizer.model_copy(update={"learning_rate": rate})
+        teach = self.teach.model_copy(update={"optimizer": optimizer})
 
         def train() -> Trained:
             vocabulary = len(self.dataset.vocabulary)
             return train_on_events(
-                log, self.student, vocabulary, self.length, seed, training, self._validate, self.device
+                log, self.student, vocabulary, self.length, seed, teach, self._validate, self.device
             )
 
         if self.keep is None:
             return train()
-        told = {
+        key = {
             "student": self.student.model_dump(mode="json"),
             "length": self.length,
             "seed": seed,
-            "training": asdict(training),
-            "judged": {"kind": self.kind.name, **self.kind.facts(self.length + 1)},
+            "teach": teach.model_dump(mode="json", exclude={"grid"}),
+            "judged": {"kind": self.task.name, **self.task.facts(self.length + 1)},
             "sequences": checksum(log),
             "data": fingerprint(self.dataset),
             "device": str(self.device),
         }
-        return self.keep(told, train)
+        return self.keep(key, train)
 
-    def _validate(self, student: Student) -> float:
-        return self.kind.score(student, self.dataset.valid)
+    def _validate(self, student: SequenceModel) -> float:
+        return self.task.score(student, self.dataset.valid)
 
     def _measured(
         self, name: str, sequences: int, size: int, trained: Sequence[Trained], rate: float
-    ) -> Measured:
-        figures: list[Figures] = [self.kind.evaluate(one.student, self.dataset.test) for one in trained]
+    ) -> Result:
+        figures: list[Figures] = [self.task.evaluate(one.student, self.dataset.test) for one in trained]
         per_unit = {
             metric: np.stack([one.per_unit[metric] for one in figures]) for metric in figures[0].per_unit
         }
         seconds = float(np.mean([one.seconds for one in trained]))
-        return Measured(name, sequences, size, seconds, per_unit, rate)
+        return Result(name, sequences, size, seconds, per_unit, rate)

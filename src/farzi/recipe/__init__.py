@@ -1,33 +1,20 @@
-"""Everything needed to repeat a run, as validated values: the models, and their YAML file."""
+"""Everything needed to repeat a run, as validated values: settings, variants, presets, and their YAML file."""
 
-from farzi.recipe.compare import differences
-from farzi.recipe.defaults import LOG_DEFAULTS, TEXT_DEFAULTS, Defaults, with_defaults
-from farzi.recipe.loading import load_recipe, parse_recipe
-from farzi.recipe.models import (
-    TAUGHT,
-    DataSettings,
-    InnerSettings,
-    OuterSettings,
-    Recipe,
-    SummarySettings,
-)
-from farzi.recipe.student import Settings, StudentSettings, another
-
-__all__ = [
-    "LOG_DEFAULTS",
-    "TAUGHT",
-    "TEXT_DEFAULTS",
-    "DataSettings",
-    "Defaults",
-    "InnerSettings",
-    "OuterSettings",
-    "Recipe",
-    "Settings",
-    "StudentSettings",
-    "SummarySettings",
-    "another",
-    "differences",
-    "load_recipe",
-    "parse_recipe",
-    "with_defaults",
-]
+from farzi.recipe import presets as presets
+from farzi.recipe import variants as variants
+from farzi.recipe.changes import differences as differences
+from farzi.recipe.changes import known_settings as known_settings
+from farzi.recipe.changes import parse_change as parse_change
+from farzi.recipe.loading import load_recipe as load_recipe
+from farzi.recipe.loading import parse_recipe as parse_recipe
+from farzi.recipe.recipe import Compare as Compare
+from farzi.recipe.recipe import Grid as Grid
+from farzi.recipe.recipe import Inner as Inner
+from farzi.recipe.recipe import Outer as Outer
+from farzi.recipe.recipe import Recipe as Recipe
+from farzi.recipe.recipe import Select as Select
+from farzi.recipe.recipe import SummaryShape as SummaryShape
+from farzi.recipe.recipe import Teach as Teach
+from farzi.recipe.settings import Custom as Custom
+from farzi.recipe.settings import Settings as Settings
+from farzi.recipe.settings import Variant as Variant

@@ -1,7 +1,10 @@
-"""Recipes from YAML: every mistake becomes one line that says where it is, what it is and what is near.
+"""Recipes from YAML: every error becomes one line that says where it is, what it is and what is near.
 
 The text is read into PyYAML's nodes, which know their line and column, and walked along the models; only then
 are the values built and validated, so that each of pydantic's errors finds its place again by its path.
+
+What a file leaves out comes from the preset that its key `preset` names; without that key from the preset of
+its data's type, `log` or `text`.
 """
 
 from pathlib import Path
@@ -11,19 +14,18 @@ import yaml
 from pydantic import ValidationError
 
 from farzi.errors import FarziError
+from farzi.recipe.changes import merged, model_of, unknown_setting
 from farzi.recipe.dialect import Loader
-from farzi.recipe.models import Recipe, Settings
-from farzi.recipe.paths import Keys, dotted, group_of
-from farzi.recipe.unknown import explain_unknown
-from farzi.recipe.wording import explain
+from farzi.recipe.explain import did_you_mean, explain, location, shown
+from farzi.recipe.presets import PRESETS
+from farzi.recipe.recipe import Recipe
+from farzi.recipe.settings import Settings, variants_of
+
+Keys = tuple[str, ...]
 
 
 def load_recipe(path: str | Path) -> Recipe:
-    """The recipe in a YAML file; what the file leaves out has its default.
-
-    Raises:
-        FarziError: the file cannot be read, or holds a mistake; the line names `file:line:column`.
-    """
+    """See `Recipe.load`."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -37,7 +39,7 @@ def load_recipe(path: str | Path) -> Recipe:
 
 
 def parse_recipe(text: str, origin: str) -> Recipe:
-    """The recipe in a YAML text; `origin` is the name that mistakes are reported under.
+    """The recipe in a YAML text; `origin` is the name that errors are reported under.
 
     Raises:
         FarziError: YAML that cannot be read, an unknown or repeated key, a value of the wrong kind or out of
@@ -47,7 +49,7 @@ def parse_recipe(text: str, origin: str) -> Recipe:
 
 
 class _Document:
-    """One text while it is read: its places by path, for the mistakes found later."""
+    """One text while it is read: its places by path, for the errors that are noticed later."""
 
     def __init__(self, text: str, origin: str) -> None:
         self.origin = origin
@@ -66,17 +68,45 @@ class _Document:
             _refuse(origin, 1, 1, "nested too deeply for a recipe")
 
     def recipe(self) -> Recipe:
-        values = {} if self.root is None else self._group(self.root, Recipe, ())
+        if self.root is None:
+            return PRESETS["log"]
+        base = self._preset()
+        values = self._group(self.root, Recipe, base, ())
         try:
-            return Recipe.model_validate(values, strict=True)
+            return Recipe.model_validate(merged(base, values), strict=True)
         except ValidationError as error:
             first = error.errors()[0]
-            path = tuple(str(part) for part in first["loc"])
+            path = location(first)
+            message = explain(first, ".".join(path) or "the recipe")
             while path and path not in self.places:  # a part of a value stands where the value does
                 path = path[:-1]
-            self._refuse(self.places[path], explain(first, dotted(path) or "the recipe"))
+            self._refuse(self.places[path], message)
 
-    def _group(self, node: yaml.Node, model: type[Settings], path: Keys) -> dict[str, Any]:
+    def _preset(self) -> dict[str, Any]:
+        """The values of the preset that the text builds on."""
+        name = self._scalar_at(self.root, "preset")
+        if name is not None:
+            if name.value not in PRESETS:
+                known = list(PRESETS)
+                self._refuse(
+                    name.start_mark,
+                    f"preset must be one of {', '.join(known)}, not {shown(name.value)}"
+                    f"{did_you_mean(name.value, known)}",
+                )
+            return PRESETS[name.value].model_dump()
+        data = next((value for key, value in _pairs(self.root) if key.value == "data"), None)
+        kind = self._scalar_at(data, "type") or data
+        text = isinstance(kind, yaml.ScalarNode) and kind.value == "text"
+        return PRESETS["text" if text else "log"].model_dump()
+
+    @staticmethod
+    def _scalar_at(node: yaml.Node | None, name: str) -> yaml.ScalarNode | None:
+        for key, value in _pairs(node):
+            if key.value == name and isinstance(value, yaml.ScalarNode):
+                return value
+        return None
+
+    def _group(self, node: yaml.Node, model: type[Settings], base: Any, path: Keys) -> dict[str, Any]:
         """The values under one mapping, its groups included; keys are checked here, values later."""
         self.places[path] = node.start_mark
         if node.tag == "tag:yaml.org,2002:null":  # a heading with everything below it commented out
@@ -84,38 +114,55 @@ class _Document:
         if not isinstance(node, yaml.MappingNode):
             known = ", ".join(model.model_fields)
             self._refuse(
-                node.start_mark, f"{dotted(path) or 'a recipe'} must be a group of settings ({known})"
+                node.start_mark, f"{'.'.join(path) or 'a recipe'} must be a group of settings ({known})"
             )
         values: dict[str, Any] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
             if name is None:
-                self._refuse(key.start_mark, f"a key of {dotted(path) or 'the recipe'} must be a name")
+                self._refuse(key.start_mark, f"a key of {'.'.join(path) or 'the recipe'} must be a name")
+            if name == "preset" and not path:
+                continue
             if name not in model.model_fields:
-                self._refuse(key.start_mark, explain_unknown(name, model, path))
+                self._refuse(key.start_mark, unknown_setting(name, model, path))
             if name in values:
                 where = self.places[(*path, name)].line + 1
-                self._refuse(key.start_mark, f"{dotted((*path, name))} is set twice, on line {where} already")
-            group = group_of(model.model_fields[name])
-            if group is None:
-                self.places[(*path, name)] = value.start_mark
-                values[name] = self._value(value, (*path, name))
-            else:
-                values[name] = self._group(value, group, (*path, name))
+                self._refuse(
+                    key.start_mark, f"{'.'.join((*path, name))} is set twice, on line {where} already"
+                )
+            values[name] = self._setting(value, model.model_fields[name], base.get(name), (*path, name))
         return values
 
+    def _setting(self, node: yaml.Node, field: Any, base: Any, path: Keys) -> Any:
+        base = base if isinstance(base, dict) else {}
+        kind = base.get("type")
+        if variants_of(field):
+            if isinstance(node, yaml.ScalarNode) and node.tag != "tag:yaml.org,2002:null":
+                return self._value(node, path)
+            given = self._scalar_at(node, "type")
+            if given is not None and given.value != kind:
+                kind, base = given.value, {}
+        group = model_of(field, {"type": kind})
+        if group is None:
+            return self._value(node, path)
+        return self._group(node, group, base, path)
+
     def _value(self, node: yaml.Node, path: Keys) -> Any:
+        self.places[path] = node.start_mark
+        for key, value in _pairs(node):
+            self.places[(*path, str(key.value))] = value.start_mark
         try:
             value = self.loader.construct_object(node, deep=True)
-        except (
-            yaml.constructor.ConstructorError,
-            ValueError,
-        ):  # a tag of some other program, a 5,000-digit number
-            self._refuse(node.start_mark, f"the value of {dotted(path)} cannot be read")
+        except (yaml.constructor.ConstructorError, ValueError):  # another program's tag, a 5,000-digit number
+            self._refuse(node.start_mark, f"the value of {'.'.join(path)} cannot be read")
         return tuple(value) if isinstance(value, list) else value
 
     def _refuse(self, mark: yaml.Mark, message: str) -> NoReturn:
         _refuse(self.origin, mark.line + 1, mark.column + 1, message)
+
+
+def _pairs(node: yaml.Node | None) -> list[tuple[yaml.Node, yaml.Node]]:
+    return node.value if isinstance(node, yaml.MappingNode) else []
 
 
 def _refuse(origin: str, line: int, column: int, message: str) -> NoReturn:

@@ -13,32 +13,32 @@ from farzi.soft.embedding import soft_embedding
 class SoftEvents:
     """Soft events X = softmax(D M), (B, L, V), as their factors.
 
-    What is predicted may have a decoder of its own: the targets are then softmax(D M′).
+    Soft labels may have a decoder of their own: they are then softmax(D M′).
 
     Attributes:
         latents: D, (B, L, d), divided by the temperature already.
         decoder: M, (d, V); its column 0 is padding, which has no probability.
-        targets: M′, likewise; None where events are predicted as they are read.
+        label_decoder: M′, likewise, of soft labels; None where labels are the soft inputs themselves.
     """
 
     latents: Tensor
     decoder: Tensor
-    targets: Tensor | None = None
+    label_decoder: Tensor | None = None
 
     @property
     def factors(self) -> dict[str, Tensor]:
         """The factors by name, as `farzi.unroll` takes data; `SoftEvents(**factors)` is the way back."""
-        own = {} if self.targets is None else {"targets": self.targets}
+        own = {} if self.label_decoder is None else {"label_decoder": self.label_decoder}
         return {"latents": self.latents, "decoder": self.decoder, **own}
 
     @property
-    def predicted(self) -> "SoftEvents":
+    def labels(self) -> "SoftEvents":
         """The soft events as they are predicted, to be embedded as any others."""
-        return self if self.targets is None else SoftEvents(self.latents, self.targets)
+        return self if self.label_decoder is None else SoftEvents(self.latents, self.label_decoder)
 
     def __getitem__(self, rows: Any) -> "SoftEvents":
         """Some of the sequences, as `X[rows]`."""
-        return SoftEvents(self.latents[rows], self.decoder, self.targets)
+        return SoftEvents(self.latents[rows], self.decoder, self.label_decoder)
 
     def embedded(self, table: Tensor) -> Tensor:
         """X E, (B, L, width), for a table E (V, width)."""

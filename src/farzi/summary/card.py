@@ -4,15 +4,15 @@ import yaml
 
 from farzi.data import Vocabulary
 from farzi.recipe import Recipe
-from farzi.summary.summary import Summary
+from farzi.summary.tensors import SummaryTensors
 
 LANGUAGE = "language"
 """What `run.json` calls a summary of a text."""
 
 
-def card(summary: Summary, vocabulary: Vocabulary, recipe: Recipe, language: bool = False) -> str:
+def card(summary: SummaryTensors, vocabulary: Vocabulary, recipe: Recipe, language: bool = False) -> str:
     """The text of the folder's README.md; `language` where the summary is of a text."""
-    source = recipe.data.source
+    source = recipe.source
     events, task, whole, none = _TEXT if language else _LOG
     front = yaml.safe_dump(
         {
@@ -24,9 +24,9 @@ def card(summary: Summary, vocabulary: Vocabulary, recipe: Recipe, language: boo
         allow_unicode=True,
     )
     stored, logits = "as the logits of each", 'parts["latents"]'
-    if not summary.is_table:
+    if not summary.is_full_logits:
         stored, logits = f"in factors of rank {summary.dim}", 'parts["latents"] @ parts["decoder"]'
-    targets = "" if summary.targets is None else _TARGETS.format(temperature=summary.temperature)
+    targets = "" if summary.label_decoder is None else _TARGETS.format(temperature=summary.temperature)
     return f"""---
 {front}---
 
@@ -34,7 +34,7 @@ def card(summary: Summary, vocabulary: Vocabulary, recipe: Recipe, language: boo
 
 Each of the {summary.sequences} sequences has {summary.length} *soft* events: distributions over
 {len(vocabulary) - 1:,} {events}, stored {stored} ({summary.bytes / 1024:,.0f} KiB).
-A {recipe.student.name} model trained from scratch on them, with the training in `recipe.yaml`, is meant to
+A {recipe.student.type} model trained from scratch on them, with the training in `recipe.yaml`, is meant to
 {whole}. The sequences were learnt; none is {none}.
 
 ```python
@@ -58,7 +58,7 @@ _TARGETS = """
 That is how events are read. As what is to be predicted there they have a decoder of their own:
 
 ```python
-logits = parts["latents"] @ parts["targets"] / {temperature}
+logits = parts["latents"] @ parts["label_decoder"] / {temperature}
 ```
 """
 

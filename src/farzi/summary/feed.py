@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from farzi.recipe import InnerSettings
-from farzi.summary.summary import Summary
+from farzi.recipe import Inner
+from farzi.summary.tensors import SummaryTensors
 
 WHOLE_BYTES = 128 * 2**20
 """Soft events of more bytes are fed in factors where the recipe leaves it open."""
@@ -24,7 +24,7 @@ WHOLE_BYTES = 128 * 2**20
 class Feed(Protocol):
     """Makes of a summary the inner loop's data, which `NextEvent.at` reads."""
 
-    def __call__(self, summary: Summary) -> Tensor | dict[str, Tensor]:
+    def __call__(self, summary: SummaryTensors) -> Tensor | dict[str, Tensor]:
         """A tensor or a dict of tensors, differentiable in the summary's latents and decoder."""
         ...
 
@@ -33,7 +33,7 @@ class Feed(Protocol):
 class Whole:
     """The soft events themselves."""
 
-    def __call__(self, summary: Summary) -> Tensor:
+    def __call__(self, summary: SummaryTensors) -> Tensor:
         """X, (μ, ξ, V)."""
         return summary.events()
 
@@ -42,37 +42,37 @@ class Whole:
 class Factored:
     """The factors of the soft events."""
 
-    def __call__(self, summary: Summary) -> dict[str, Tensor]:
+    def __call__(self, summary: SummaryTensors) -> dict[str, Tensor]:
         """D̃ / τ, (μ, ξ, d), and M, (d, V), and M′ if there is one, by their names in `SoftEvents`."""
         return summary.soft_events().factors
 
 
-FEEDS: dict[str, Feed] = {"whole": Whole(), "factored": Factored()}
+FEEDS: dict[str, Feed] = {"materialized": Whole(), "factored": Factored()}
 """By the names that a recipe uses."""
 
 
-def chosen_feed(inner: InnerSettings, summary: Summary) -> tuple[str, str]:
+def chosen_feed(inner: Inner, summary: SummaryTensors) -> tuple[str, str]:
     """How a summary is fed to a recipe's inner loop, one of `FEEDS`, and why.
 
     It follows from sizes alone, so that a run goes on as it began wherever it does.
     """
-    if summary.is_table:
-        return "whole", "a table has no factors"
-    if summary.targets is not None:
+    if summary.is_full_logits:
+        return "materialized", "a table has no factors"
+    if summary.label_decoder is not None:
         return "factored", "targets of their own are made from factors"
-    if inner.soft_events != "auto":
-        return inner.soft_events, "the recipe says so"
+    if inner.soft_inputs != "auto":
+        return inner.soft_inputs, "the recipe says so"
     size = summary.sequences * summary.length * summary.vocabulary * summary.latents.element_size()
     whole = f"{size / 2**20:,.1f} MiB of soft events"
     if inner.batch is not None and inner.batch < summary.sequences:
         return "factored", f"a step reads {inner.batch} of {summary.sequences} sequences"
     if size > WHOLE_BYTES:
         return "factored", f"{whole} are more than {WHOLE_BYTES / 2**20:,.0f} MiB"
-    return "whole", f"{whole} are few"
+    return "materialized", f"{whole} are few"
 
 
 @dataclass(frozen=True)
-class Rows:
+class BatchSchedule:
     """Which sequences of a summary each step of one training reads.
 
     They are put in a random order, behind that in another one, and so on; each step takes the next `batch` of

@@ -3,11 +3,11 @@
 from typing import Any
 
 from farzi.data import Vocabulary
-from farzi.summary.summary import Summary
+from farzi.summary.tensors import SummaryTensors
 
 
 def top_events(
-    summary: Summary, vocabulary: Vocabulary, sequences: int | None = None, top: int = 3
+    summary: SummaryTensors, vocabulary: Vocabulary, sequences: int | None = None, top: int = 3
 ) -> list[list[list[dict[str, Any]]]]:
     """The likeliest events at each position.
 
@@ -20,7 +20,9 @@ def top_events(
     Returns:
         For each sequence and position a list of {"index", "id", "name", "probability"}, the likeliest first.
     """
-    shown = Summary(summary.latents[:sequences], summary.decoder, summary.temperature)  # as they are read
+    shown = SummaryTensors(
+        summary.latents[:sequences], summary.decoder, summary.temperature
+    )  # as they are read
     events = shown.events()[..., 1:]  # padding is no event, even among others without weight
     probabilities, places = events.topk(min(top, summary.vocabulary - 1), dim=-1)
     ids = vocabulary.frame["id"].to_list()

@@ -1,138 +1,153 @@
-"""The summary: a few synthetic sequences of soft events, in factors."""
+"""A summary as a folder that someone else can use.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+    summary.safetensors   latents, decoder (of a table empty), targets where events are predicted by a decoder
+                          of their own; the temperature in the header's metadata
+    vocabulary.parquet    index, original id, readable name where known, count
+    recipe.yaml           everything needed to repeat the run
+    history.jsonl         one line an outer step that was measured
+    run.json              what the distillation took, and on what
+    tokenizer.json        of a text in subwords: Hugging Face's `tokenizers` and `transformers` read it
+    SHA256SUMS            checksums of the files above, as `sha256sum -c` reads them
+    README.md             a dataset card; yours to edit
 
-import torch
-from torch import Tensor
+Nothing is pickled. A damaged file, or one of another summary, is noticed before anything is trained.
+"""
 
-from farzi.soft import SoftEvents
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from farzi.data import Vocabulary
+from farzi.errors import FarziError
+from farzi.files import sha256, write_text_atomic
+from farzi.recipe import Recipe, load_recipe
+from farzi.summary.card import LANGUAGE, card
+from farzi.summary.tensors import SummaryTensors
+from farzi.tensorfile import read_tensors, write_tensors
+
+FORMAT = "farzi-summary-2"
+TENSORS = "summary.safetensors"
+SUMS = "SHA256SUMS"
+RESULTS = (
+    *("results.json", "comparison.md", "comparison.json", "comparison.png"),
+    *("students.json", "students.md"),
+)
+"""What a comparison adds to the folder; it goes when the summary does."""
+SUMMED = (TENSORS, "vocabulary.parquet", "recipe.yaml", "history.jsonl", "run.json")
+TOKENIZER = "tokenizer.json"
+ADVICE = "restore it or distil again"
 
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """μ sequences of ξ soft events over V events, X = softmax(D̃ M / τ).
-
-    Or a table, of no factors: X = softmax(D̃ / τ) where the latents are (μ, ξ, V) and the decoder, which would
-    be the identity, is (0, V).
-
-    An event is read by what comes after it and predicted by what comes before. By default both meet the same
-    distribution. With a decoder of their own the targets are X′ = softmax(D̃ M′ / τ): what is read may then be
-    sharp and what is predicted soft, as what may follow is.
+    """A summary with all that stands beside it.
 
     Attributes:
-        latents: D̃, (μ, ξ, d).
-        decoder: M, (d, V); its column 0 is padding and never gets any weight. (0, V) of a table.
-        temperature: τ.
-        targets: M′, (d, V), as the decoder; None where events are predicted as they are read.
+        summary: the learnt sequences.
+        vocabulary: what their events are.
+        recipe: how they were learnt.
+        history: the measured outer steps, one dict each.
+        run: what the distillation took and on what: seconds, outer steps, machine, checksum of the log.
+        tokenizer: what a `tokenizer.json` holds, for a text in subwords. Token i has index i + 1.
     """
 
-    latents: Tensor
-    decoder: Tensor
-    temperature: float = 1.0
-    targets: Tensor | None = None
+    summary: SummaryTensors
+    vocabulary: Vocabulary
+    recipe: Recipe
+    history: list[dict[str, Any]] = field(default_factory=list)
+    run: dict[str, Any] = field(default_factory=dict)
+    tokenizer: str | None = None
 
     def __post_init__(self) -> None:
-        shapes = self.latents.ndim == 3 and self.decoder.ndim == 2
-        if not shapes or self.latents.shape[2] != self.decoder.shape[int(self.is_table)]:
+        """Check that the vocabulary is the summary's."""
+        if len(self.vocabulary) != self.summary.vocabulary:
             raise ValueError(
-                "latents must be (sequences, length, dim) and decoder (dim, V), or (0, V) of a table, got "
-                f"{tuple(self.latents.shape)} and {tuple(self.decoder.shape)}"
+                f"a vocabulary of {len(self.vocabulary)} events for a summary of {self.summary.vocabulary}"
             )
-        if self.targets is not None and (self.is_table or self.targets.shape != self.decoder.shape):
-            raise ValueError(
-                f"targets must be as the decoder of factors, got {tuple(self.targets.shape)} and "
-                f"{tuple(self.decoder.shape)}"
-            )
-        if not self.temperature > 0:
-            raise ValueError(f"temperature must be positive, got {self.temperature}")
 
     @property
-    def is_table(self) -> bool:
-        """Whether it has no factors: its latents are the logits of the events themselves."""
-        return self.decoder.shape[0] == 0
+    def of_text(self) -> bool:
+        """Whether the summary is of a text."""
+        return self.run.get("kind") == LANGUAGE
 
-    @property
-    def sequences(self) -> int:
-        """μ, the number of sequences."""
-        return self.latents.shape[0]
-
-    @property
-    def length(self) -> int:
-        """ξ, the events in each sequence."""
-        return self.latents.shape[1]
-
-    @property
-    def dim(self) -> int:
-        """d, the width of the latents; V of a table."""
-        return self.latents.shape[2]
-
-    @property
-    def vocabulary(self) -> int:
-        """V, padding included."""
-        return self.decoder.shape[1]
-
-    @property
-    def device(self) -> torch.device:
-        """Where its tensors are."""
-        return self.latents.device
-
-    @property
-    def bytes(self) -> int:
-        """What its numbers take when stored."""
-        return sum(part.numel() * part.element_size() for part in self.parts.values())
-
-    @property
-    def parts(self) -> dict[str, Tensor]:
-        """Its tensors by their names."""
-        own = {} if self.targets is None else {"targets": self.targets}
-        return {"latents": self.latents, "decoder": self.decoder, **own}
-
-    @property
-    def predicted(self) -> "Summary":
-        """The events as they are predicted: M′ in the decoder's place; itself where there is none."""
-        return self if self.targets is None else Summary(self.latents, self.targets, self.temperature)
-
-    def events(self) -> Tensor:
-        """The soft events X as they are read, (μ, ξ, V): distributions, nothing on padding.
-
-        Differentiable in both factors.
-        """
-        logits = (self.latents if self.is_table else self.latents @ self.decoder) / self.temperature
-        padding = torch.zeros_like(logits[0, 0])
-        padding[0] = -torch.inf
-        return torch.softmax(logits + padding, dim=-1)
-
-    def soft_events(self) -> SoftEvents:
-        """The same in factors, D̃ / τ and M, M′ if there is one: what `events` makes is never held.
-
-        Differentiable in all.
+    def save(self, path: str | Path) -> None:
+        """Write the folder, which may exist; the checksums come last, so that a folder with them is whole.
 
         Raises:
-            ValueError: a table has none.
+            OSError: the disk is full or the folder cannot be written.
         """
-        if self.is_table:
-            raise ValueError("a table has no factors; its soft events are made whole, by events()")
-        return SoftEvents(self.latents / self.temperature, self.decoder, self.targets)
+        path = Path(path)
+        path.mkdir(parents=True, exist_ok=True)
+        Summary.remove(path)
+        self.vocabulary.save(path / "vocabulary.parquet")
+        self.recipe.save(path / "recipe.yaml")
+        write_text_atomic(path / "history.jsonl", history_text(self.history))
+        write_text_atomic(path / "run.json", json.dumps(self.run, indent=2, allow_nan=False) + "\n")
+        write_text_atomic(path / "README.md", card(self.summary, self.vocabulary, self.recipe, self.of_text))
+        write_tensors(
+            path / TENSORS, FORMAT, self.summary.parts, {"temperature": repr(self.summary.temperature)}
+        )
+        summed = SUMMED
+        if self.tokenizer is not None:
+            write_text_atomic(path / TOKENIZER, self.tokenizer)
+            summed = (*SUMMED, TOKENIZER)
+        write_text_atomic(path / SUMS, "".join(_sum(name, sha256(path / name)) for name in summed))
 
-    def reordered(self, order: Tensor) -> "Summary":
-        """The same over other events: event i is this one's event `order[i]`; `order[0]` must be 0.
+    @staticmethod
+    def remove(path: str | Path) -> None:
+        """Take the tensors out of a folder, which then holds no summary, and the results measured on them."""
+        for name in (SUMS, TENSORS, TOKENIZER, *RESULTS):
+            (Path(path) / name).unlink(missing_ok=True)
 
-        Those that are left out get no probability, and the others more in proportion.
+    @staticmethod
+    def load(path: str | Path) -> "Summary":
+        """Read a folder that `save` wrote.
+
+        Raises:
+            FarziError: it is no summary, or one of its files is missing or damaged.
         """
-        if self.is_table:
-            return Summary(self.latents[..., order], self.decoder[:, order], self.temperature)
-        targets = None if self.targets is None else self.targets[:, order]
-        return Summary(self.latents, self.decoder[:, order], self.temperature, targets)
+        path = Path(path)
+        if not path.is_dir():
+            raise FarziError(f"{path}: no such folder; `farzi distill --out {path}` would make one")
+        if not (path / TENSORS).is_file():
+            raise FarziError(
+                f"{path / TENSORS}: no such file; the folder holds no finished summary "
+                "(an unfinished run resumes)"
+            )
+        # Checksums come first: the Parquet reader can bring the whole process down on a damaged file.
+        sums = _content(path / SUMS).decode("ascii", "replace").splitlines(keepends=True)
+        subwords = any(line.endswith(f"  {TOKENIZER}\n") for line in sums)
+        contents = {name: _content(path / name) for name in (*SUMMED, *([TOKENIZER] if subwords else []))}
+        for name, content in contents.items():
+            if _sum(name, hashlib.sha256(content).hexdigest()) not in sums:
+                raise FarziError(f"{path / name}: damaged, or of another summary: not as in {SUMS}; {ADVICE}")
+        tensors, words = read_tensors(path / TENSORS, FORMAT, ADVICE)
+        return Summary(
+            SummaryTensors(**tensors, temperature=float(words["temperature"])),
+            Vocabulary.load(path / "vocabulary.parquet"),
+            load_recipe(path / "recipe.yaml"),
+            [json.loads(line) for line in contents["history.jsonl"].splitlines()],
+            json.loads(contents["run.json"]),
+            contents[TOKENIZER].decode() if subwords else None,
+        )
 
-    def detach(self) -> "Summary":
-        """The same numbers without gradients."""
-        return self._each(lambda part: part.detach().clone())
 
-    def to(self, device: torch.device | str) -> "Summary":
-        """The same on another device."""
-        return self._each(lambda part: part.to(device))
+def history_text(history: list[dict[str, Any]]) -> str:
+    """The content of history.jsonl, a JSON object a line. ValueError where a number is not finite."""
+    return "".join(json.dumps(line, allow_nan=False) + "\n" for line in history)
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "Summary":
-        parts = {name: change(part) for name, part in self.parts.items()}
-        return Summary(**parts, temperature=self.temperature)
+
+def _sum(name: str, checksum: str) -> str:
+    """The line of `SUMS` for a file."""
+    return f"{checksum}  {name}\n"
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise FarziError(f"{path}: no such file; {ADVICE}") from None
+    except OSError as error:
+        raise FarziError(f"{path}: cannot be read ({error.strerror}); {ADVICE}") from None

@@ -1,0 +1,93 @@
+"""Gradient matching: the summary's gradient must point where that of real events points (arXiv 2006.05929).
+
+No training is differentiated, only a gradient at one point. A gradient is a run of one step of an optimizer
+that leaves the gradient in the place of the parameters, so the engine differentiates it like any other run.
+
+    outer: {objective: {type: "research.distillers.gradients:GradientMatching"}}
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from farzi.distillation import Episode, InnerRun, OuterLoop
+from farzi.distillation.inner import Replicas
+from farzi.distillation.weights import Theta
+from farzi.unroll import Optimizer, State
+
+ROUNDING = 1e-5
+"""Layers whose real gradient is a smaller part of the whole one are left out: it may be 0 but for rounding, as
+that of the bias of an attention's keys, and its direction means nothing."""
+
+
+@dataclass(frozen=True)
+class Gradient(Optimizer):
+    """θ ← g: leaves the gradient in the place of the parameters."""
+
+    @property
+    def slots(self) -> int:
+        """See `Optimizer`."""
+        return 0
+
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+        """See `Optimizer`."""
+        return gradient, State(state.step + 1, ())
+
+
+@dataclass(frozen=True)
+class GradientMatching:
+    """The distance between a student's gradients on the summary and on real events, along its training.
+
+    After each outer step the student is trained on the summary for as many steps as a window has. Unlike the
+    paper this takes a tensor of parameters as a layer, not each of its rows: most rows of a table of items
+    have no gradient in a batch.
+    """
+
+    name = "gradient_distance"
+
+    def episode(self, loop: OuterLoop, step: int) -> Episode:
+        """See `farzi.distillation.Objective`."""
+        students, run, windows = loop.draw(step)
+        replicas, rates = students.replicas, loop.rates_of(run.started_at)
+
+        def finish(end: InnerRun) -> None:
+            students.pool.put(loop.advance(replicas, run, rates.running, rates.window))
+
+        return Episode(
+            replicas.inner,
+            run.theta,
+            None,
+            run.started_at,
+            Gradient(),
+            loop.batches(run.started_at, run.state.step, 1),
+            lambda gradients: _distance(replicas, gradients, run.theta, windows),
+            finish,
+        )
+
+
+def _distance(replicas: Replicas, gradients: Theta, theta: Theta, windows: Tensor) -> Tensor:
+    """Σ over layers of 1 − cos, a layer being one tensor of the parameters; the mean over replicas."""
+    pairs = zip(replicas.split(gradients), _real(replicas, theta, windows), strict=True)
+    return torch.stack([_apart(ours, theirs) for ours, theirs in pairs]).mean()
+
+
+def _real(replicas: Replicas, theta: Theta, windows: Tensor) -> Iterator[Theta]:
+    """The gradients on real windows (batch, length), of each replica."""
+    for member in replicas.split(theta):
+        leaves = {name: value.detach().requires_grad_() for name, value in member.items()}
+        with torch.enable_grad():
+            loss = replicas.loss.at(leaves, windows)
+        parts = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
+        yield dict(zip(leaves, parts, strict=True))
+
+
+def _apart(ours: Theta, theirs: Theta) -> Tensor:
+    norms = {name: value.norm() for name, value in theirs.items()}
+    least = ROUNDING * torch.stack(list(norms.values())).norm()
+    total = 0 * next(iter(ours.values())).sum()  # where no layer is left
+    for name, norm in norms.items():
+        if not norm <= least:  # nor where it is not finite
+            total = total + 1 - (ours[name] * theirs[name]).sum() / (ours[name].norm() * norm)
+    return total

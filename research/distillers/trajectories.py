@@ -1,0 +1,80 @@
+"""Trajectory matching: steps on the summary must lead where training on real events led (MTT).
+
+Cazenavette et al., "Dataset Distillation by Matching Training Trajectories" (arXiv 2203.11932).
+
+    outer: {objective: {type: "research.distillers.trajectories:TrajectoryMatching", trajectories: 5}}
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from farzi.distillation import Episode, OuterLoop
+from farzi.distillation.weights import Theta
+from farzi.errors import FarziError
+
+
+@dataclass(frozen=True)
+class TrajectoryMatching:
+    """Where a window of steps on the summary leads, from weights recorded along a full-data training.
+
+    Each outer step draws one of the trainings, and weights recorded along it. The optimizer of the window
+    starts from a new state there.
+
+    Attributes:
+        trajectories: full-data trainings whose weights are recorded.
+        ahead: how many measurements further along the trajectory a window must lead.
+    """
+
+    trajectories: int = 5
+    ahead: int = 1
+    name = "trajectory_distance"
+
+    def episode(self, loop: OuterLoop, step: int) -> Episode:
+        """See `farzi.distillation.Objective`.
+
+        Raises:
+            FarziError: a full-data training has too few measurements, or the recipe wants other students.
+        """
+        outer = loop.recipe.outer
+        if outer.students or outer.weights.type != "fresh":
+            raise FarziError("outer.objective: inner runs start along full-data trainings of `student` alone")
+        if min(map(len, loop.trajectories)) <= self.ahead:
+            measurements = max(0, min(map(len, loop.trajectories)) - 1)
+            raise FarziError(
+                f"outer.objective.ahead {self.ahead}: a full-data training ended after {measurements} "
+                "measurements; lower it"
+            )
+        rng = np.random.default_rng([loop.recipe.seed, 1, step])
+        replicas = loop.students[0].replicas
+        stretches = [self._stretch(loop, rng) for _ in range(replicas.count)]
+        rates = loop.rates_of(step)
+
+        def distance(theta: Theta) -> Tensor:
+            """‖θ − end‖² / ‖begin − end‖², over all parameters together; the mean over replicas."""
+            pairs = zip(replicas.split(theta), stretches, strict=True)
+            return torch.stack(
+                [_squares(one, end) / _squares(begin, end) for one, (begin, end) in pairs]
+            ).mean()
+
+        return Episode(
+            replicas.inner,
+            replicas.join([begin for begin, _ in stretches]),
+            None,
+            step,
+            rates.running,
+            loop.batches(step, 0, rates.window),
+            distance,
+        )
+
+    def _stretch(self, loop: OuterLoop, rng: np.random.Generator) -> tuple[Theta, Theta]:
+        """Where a window begins, and where it must lead."""
+        trajectory = loop.trajectories[int(rng.integers(len(loop.trajectories)))]
+        begin = int(rng.integers(len(trajectory) - self.ahead))
+        return trajectory[begin], trajectory[begin + self.ahead]
+
+
+def _squares(first: Theta, second: Theta) -> Tensor:
+    return torch.stack([(first[name] - second[name]).square().sum() for name in second]).sum()

@@ -1,0 +1,52 @@
+"""The second stage: the initial summary, in the parametrization that the outer loop changes."""
+
+import dataclasses
+
+import numpy as np
+
+from farzi.data import Data
+from farzi.errors import FarziError
+from farzi.models import SequenceModel
+from farzi.recipe import Recipe
+from farzi.summary import Ensemble, Initializer, Parametrization, Size, SummaryTensors
+from farzi.training import make_model
+
+
+def initialise(
+    recipe: Recipe, dataset: Data, teachers: tuple[SequenceModel, ...] | None = None
+) -> SummaryTensors:
+    """The initial summary, before any outer step.
+
+    Args:
+        recipe: the whole run.
+        dataset: the log or text.
+        teachers: models trained on the full data. If None, an untrained model stands in where the
+            initializer wants some: the summary then has the right size and meaningless labels.
+
+    Raises:
+        FarziError: the data is too small for the summary, or parts of the recipe do not fit each other.
+    """
+    if dataset.train.lengths.max() < 2:
+        raise FarziError(
+            f"{dataset.name}: nobody has two training events, so there is no next event to learn; longer "
+            "sequences or another data.split are needed"
+        )
+    shape = recipe.summary
+    parametrization: Parametrization = shape.parametrization.build()
+    size = Size(
+        shape.sequences,
+        shape.length,
+        parametrization.dim,
+        len(dataset.vocabulary),
+        shape.temperature,
+        label_decoder=parametrization.label_decoder,
+    )
+    initializer: Initializer = recipe.init.build()
+    ensemble = None
+    if getattr(initializer, "teachers", 0):
+        stand_in = (make_model(recipe.student, size.vocabulary, size.length, recipe.seed),)
+        ensemble = Ensemble(stand_in if teachers is None else teachers)
+    initial = initializer(size, dataset.train, np.random.default_rng([recipe.seed, 0]), ensemble)
+    if size.label_decoder and initial.label_decoder is None:
+        initial = dataclasses.replace(initial, label_decoder=initial.decoder.clone())
+    return parametrization.summary(parametrization.parts(initial), initial.temperature)

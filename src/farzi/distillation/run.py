@@ -1,0 +1,305 @@
+"""A distillation between its stages: what it holds, how it advances, and its state for a checkpoint."""
+
+import math
+import time
+from collections import deque
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import torch
+
+from farzi.data import Data, Text
+from farzi.data.fingerprint import fingerprint
+from farzi.distillation.check import short_check
+from farzi.distillation.initialise import initialise
+from farzi.distillation.progress import Progress
+from farzi.distillation.refine import OuterLoop, StepReport, check_parts, cosine_decay
+from farzi.distillation.select import Selection, Validation, validate
+from farzi.distillation.teach import Cache, FullData, full_trainings, teach
+from farzi.errors import FarziError
+from farzi.evaluation import headline_figures, shares, task_of
+from farzi.files import finite_values
+from farzi.provenance import provenance
+from farzi.recipe import Recipe, differences, parse_recipe
+from farzi.summary import Summary, SummaryTensors
+
+PATIENCE = 10
+"""Outer steps in a row without a finite metagradient after which a run gives up."""
+
+SWING, WATCHED = 1000.0, 50
+"""A norm that varies by more than this factor within so many outer steps is reported, once."""
+
+
+class Run:
+    """A distillation between its stages: what the full data gave, the outer loop, the selection, the history.
+
+    Args:
+        recipe: the whole run.
+        dataset: the log or text.
+        progress: receives reports.
+        initial: the initial summary.
+        full_data: the full-data trainings.
+    """
+
+    def __init__(
+        self, recipe: Recipe, dataset: Data, progress: Progress, initial: SummaryTensors, full_data: FullData
+    ) -> None:
+        self.recipe, self.dataset, self.progress, self.full_data = recipe, dataset, progress, full_data
+        self.loop = OuterLoop(recipe, dataset, initial, full_data.trajectories)
+        self.selection = Selection(initial)
+        self.data_sha256 = fingerprint(dataset)
+        self.reports: list[StepReport] = []  # since the last validation
+        self.history: list[dict[str, Any]] = []
+        self.stages: dict[str, Any] = {}
+        self.precision: dict[str, Any] | None = None
+        self.norms: deque[float] = deque(maxlen=WATCHED)
+        self.warned = self.stopped = False
+        self.without_gradient = 0
+        self.earlier_seconds = 0.0
+        self.started = time.monotonic()
+
+    @staticmethod
+    def begin(
+        recipe: Recipe,
+        dataset: Data,
+        progress: Progress,
+        unchecked: bool,
+        cache: Cache,
+        device: torch.device | str = "cpu",
+    ) -> "Run":
+        """A new run after its first two stages, with the initial summary validated.
+
+        Raises:
+            FarziError: as `distill`.
+        """
+        started = time.monotonic()
+        check_parts(recipe)
+        trainings = full_trainings(recipe)
+        progress.message(
+            f"teach: training {len(trainings)} model{'s' if len(trainings) > 1 else ''} on the full data"
+        )
+        full_data = teach(recipe, dataset, cache, device, progress)
+        cached = f", {full_data.cached_seconds:.0f} s of it cached" if full_data.cached_seconds else ""
+        count = full_data.trainings
+        progress.stage(
+            "teach",
+            f"{count} full-data training{'s' if count > 1 else ''}{cached}; baseline, validation: "
+            f"{headline_figures(full_data.figures)}",
+            full_data.seconds,
+        )
+        begun = time.monotonic()
+        initial = initialise(recipe, dataset, full_data.teachers)
+        run = Run(recipe, dataset, progress, initial.to(device), full_data)
+        run.started, run.earlier_seconds = started, full_data.cached_seconds
+        seconds = time.monotonic() - begun
+        shape = recipe.summary
+        progress.stage(
+            "initialise",
+            f"{shape.sequences} x {shape.length} positions by the initializer {recipe.init.type}",
+            seconds,
+        )
+        run.stages = {
+            "teach": {"seconds": round(full_data.seconds, 1), "trainings": count},
+            "initialise": {"seconds": round(seconds, 1), "type": recipe.init.type},
+            "refine": {"seconds": 0.0, "steps": 0, "stopped_by_probe": False},
+            "select": {"seconds": 0.0, "validations": 0},
+        }
+        exact = recipe.outer.adjoint.type == "exact"
+        run.precision = short_check(run.loop, unchecked, progress, exact)
+        run.validate()
+        return run
+
+    @staticmethod
+    def resume(saved: dict[str, Any], recipe: Recipe, dataset: Data, progress: Progress, out: Path) -> "Run":
+        """Continue from a state, on the device of its tensors.
+
+        Raises:
+            FarziError: it is of another recipe or other data.
+        """
+        there = parse_recipe(saved["recipe"], f"the recipe in {out}")
+        refuse_another(there, recipe, saved["data_sha256"], dataset, out, "an unfinished run")
+        best = SummaryTensors(**saved["selection"]["best"], temperature=recipe.summary.temperature)
+        run = Run(recipe, dataset, progress, best, FullData.of_state_dict(saved["full_data"]))
+        run.loop.load_state_dict(saved["loop"])
+        run.selection.load_state_dict(saved["selection"])
+        run.reports = [StepReport(*report) for report in saved["reports"]]
+        run.history, run.stages, run.precision = saved["history"], saved["stages"], saved["precision"]
+        run.norms.extend(saved["norms"])
+        run.warned, run.stopped = saved["warned"], saved["stopped"]
+        run.without_gradient, run.earlier_seconds = saved["without_gradient"], saved["seconds"]
+        return run
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to continue later: nested dicts of tensors and JSON values."""
+        return {
+            "recipe": self.recipe.to_yaml(),
+            "data_sha256": self.data_sha256,
+            "full_data": self.full_data.state_dict(),
+            "loop": self.loop.state_dict(),
+            "selection": self.selection.state_dict(),
+            "reports": [[report.loss, report.norm, report.name] for report in self.reports],
+            "history": self.history,
+            "stages": self.stages,
+            "precision": self.precision,
+            "norms": list(self.norms),
+            "warned": self.warned,
+            "stopped": self.stopped,
+            "without_gradient": self.without_gradient,
+            "seconds": self.seconds,
+        }
+
+    @property
+    def seconds(self) -> float:
+        """Spent so far, in this session and in earlier ones."""
+        return self.earlier_seconds + time.monotonic() - self.started
+
+    @property
+    def fraction(self) -> float:
+        """The finished fraction of the run."""
+        outer = self.recipe.outer
+        if outer.minutes is not None:
+            return self.seconds / (60 * outer.minutes)
+        return self.loop.step / outer.steps if outer.steps else 1.0
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps, or all minutes, are over; the last step is always validated."""
+        over = self.fraction >= 1 or self.stopped
+        return over and self.history[-1]["outer_step"] == self.loop.step
+
+    @property
+    def validation_due(self) -> bool:
+        """Whether a validation comes next."""
+        return self.loop.step % self.recipe.select.every == 0 or self.fraction >= 1
+
+    def advance(self) -> None:
+        """One outer step.
+
+        Raises:
+            FarziError: for `PATIENCE` steps no metagradient was finite.
+        """
+        begun = time.monotonic()
+        report = self.loop.take_step(self.recipe.outer.learning_rate * cosine_decay(self.fraction))
+        self.without_gradient = 0 if math.isfinite(report.norm) else self.without_gradient + 1
+        if self.without_gradient == PATIENCE:
+            raise FarziError(
+                f"no finite metagradient for {PATIENCE} outer steps (step {self.loop.step}): training on the "
+                "summary diverges; lower inner.optimizer.learning_rate or raise inner.optimizer.epsilon"
+            )
+        self.reports.append(report)
+        self._watch(report.norm)
+        self.stages["refine"]["steps"] = self.loop.step
+        self.stages["refine"]["seconds"] += time.monotonic() - begun
+        self.progress.step(self.loop.step, self.fraction, self.seconds, report)
+
+    def validate(self) -> None:
+        """Validate the summary, record it, and stop the outer loop if the probe gained nothing."""
+        begun = time.monotonic()
+        result = validate(self.loop.summary, self.dataset, self.recipe, self.full_data.figures)
+        best = self.selection.offer(self.loop.summary, result)
+        self.history.append(
+            _history_line(self.loop.step, self.loop.objective.name, self.reports, result, best)
+        )
+        self.reports = []
+        probe, first = self.recipe.outer.probe, self.selection.first
+        if (
+            probe is not None
+            and self.loop.step >= probe
+            and not self.selection.improved
+            and first is not None
+        ):
+            self.stopped = not result.better_than_noise(first)
+            self.stages["refine"]["stopped_by_probe"] = self.stopped
+        self.stages["select"]["seconds"] += time.monotonic() - begun
+        self.stages["select"]["validations"] += 1
+        self.progress.validation(self.loop.step, result, best)
+
+    def finish(self) -> Summary:
+        """The best summary, with all that stands beside it; reports the last two stages."""
+        best = [line for line in self.history if line["best"]][-1]
+        refine, select = self.stages["refine"], self.stages["select"]
+        early = ", stopped early: they gained nothing" if refine["stopped_by_probe"] else ""
+        self.progress.stage("refine", f"{refine['steps']} outer steps{early}", refine["seconds"])
+        chosen = f"outer step {best['outer_step']}" if self.selection.improved else "the initial summary"
+        self.progress.stage(
+            "select",
+            f"{chosen}, of {select['validations']} validations; of the full data's figures: "
+            f"{shares(best['relative_to_full'])}",
+            select["seconds"],
+        )
+        refine["seconds"], select["seconds"] = round(refine["seconds"], 1), round(select["seconds"], 1)
+        select["outer_step"] = best["outer_step"]
+        facts = {
+            "kind": task_of(self.dataset).name,
+            "seconds": round(self.seconds, 1),
+            "outer_steps": self.loop.step,
+            "stages": self.stages,
+            "data_sha256": self.data_sha256,
+            "validation_full": self.full_data.figures,
+            "precision": self.precision,
+            **provenance(self.loop.summary.device),
+        }
+        tokenizer = self.dataset.tokenizer if isinstance(self.dataset, Text) else None
+        tensors = self.selection.best.to("cpu")
+        return Summary(tensors, self.dataset.vocabulary, self.recipe, self.history, facts, tokenizer)
+
+    def _watch(self, norm: float) -> None:
+        """Warn once where the metagradient's norm swings by orders of magnitude."""
+        self.norms.append(norm)
+        low, high = min(self.norms), max(self.norms)
+        if self.warned or len(self.norms) < 10 or high <= SWING * low:
+            return
+        self.warned = True
+        self.progress.warning(
+            f"the metagradient is not smooth: its norm varied from {low:.2g} to {high:.2g} within "
+            f"{len(self.norms)} steps; raise inner.optimizer.epsilon, lower inner.optimizer.learning_rate or "
+            "shorten outer.window"
+        )
+
+
+def refuse_another(
+    recipe: Recipe, ours: Recipe, data: str | None, dataset: Data, out: Path, what: str
+) -> None:
+    """Refuse a folder that holds a run of another recipe than `ours`, or of other data.
+
+    Args:
+        recipe: the one in the folder.
+        ours: the one asked for.
+        data: the fingerprint in the folder.
+        dataset: the log or text asked for.
+        out: the folder.
+        what: it holds, for the message.
+
+    Raises:
+        FarziError: they differ.
+    """
+    if changed := differences(recipe, ours):
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise FarziError(
+            f"{out} holds {what} of another recipe ({'; '.join(changed[:3])}{more}); "
+            "choose another --out, or --restart"
+        )
+    if data != fingerprint(dataset):
+        raise FarziError(
+            f"{out} holds {what} of other data than {ours.source} is now; choose another --out, or --restart"
+        )
+
+
+def _history_line(
+    step: int, name: str, reports: list[StepReport], result: Validation, best: bool
+) -> dict[str, Any]:
+    """A line of history.jsonl: a validation and the steps since the last; null for what is not finite."""
+    losses = [report.loss for report in reports if math.isfinite(report.loss)]
+    norms = [report.norm for report in reports if math.isfinite(report.norm)]
+    return {
+        "outer_step": step,
+        name: fmean(losses) if losses else None,
+        "metagradient_norm": {"median": median(norms), "min": min(norms), "max": max(norms)}
+        if norms
+        else None,
+        "steps_without_metagradient": len(reports) - len(norms),
+        "validation": finite_values(result.figures),
+        "relative_to_full": finite_values(result.relative),
+        "best": best,
+    }

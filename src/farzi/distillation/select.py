@@ -1,0 +1,153 @@
+"""The fourth stage: which state of the outer loop becomes the summary, by validation on fresh students."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from farzi.data import Data
+from farzi.evaluation import Figures, jackknife_interval, metric_of, task_of
+from farzi.recipe import Recipe
+from farzi.summary import SummaryTensors
+from farzi.training import train_on_summary
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Metrics of students trained from scratch on a summary, on the validation events or text.
+
+    Attributes:
+        figures: mean over the students.
+        relative: each metric's ratio to the full data's, nan where that is 0.
+        leave_one_out: the score without each of the units (users of a log, passages of a text), (units,).
+    """
+
+    figures: dict[str, float]
+    relative: dict[str, float]
+    leave_one_out: np.ndarray = field(default_factory=lambda: np.zeros(0), compare=False, repr=False)
+
+    @property
+    def score(self) -> float:
+        """The mean gain of the judged metrics that are defined, else 0; it decides which summary is best."""
+        gains = [metric_of(name).gain(self.relative[name]) for name in _judged(self.relative)]
+        return float(np.mean(gains)) if gains else 0.0
+
+    def clearly_better(self, other: "Validation") -> bool:
+        """Whether the 95 % interval of the difference of the scores is above 0 (jackknife over units)."""
+        difference = self.score - other.score
+        return jackknife_interval(difference, self.leave_one_out - other.leave_one_out).low > 0
+
+    def better_than_noise(self, other: "Validation") -> bool:
+        """Whether its score is more than about one standard error of the difference above the other's."""
+        difference = self.score - other.score
+        interval = jackknife_interval(difference, self.leave_one_out - other.leave_one_out)
+        return difference > 0 and 2 * difference > interval.value - interval.low
+
+
+class Selection:
+    """The best summary so far.
+
+    Of many validations that differ by chance the best one is the luckiest. Hence no state replaces the
+    initial summary unless it is clearly better (docs/decisions/0017-clear-of-the-start.md).
+
+    Args:
+        initial: the initial summary.
+
+    Attributes:
+        best: the best summary so far.
+        best_score: its score.
+        first: the validation of the initial summary, once there is one.
+        improved: whether another summary than the initial one is best.
+    """
+
+    def __init__(self, initial: SummaryTensors) -> None:
+        self.best, self.best_score = initial, -math.inf
+        self.first: Validation | None = None
+        self.improved = False
+
+    def offer(self, summary: SummaryTensors, validation: Validation) -> bool:
+        """Record a validation; whether its summary is the best so far. The first one is the initial summary's."""
+        better = validation.score > self.best_score
+        if self.first is None:
+            self.first, best = validation, better
+        else:
+            best = better and validation.clearly_better(self.first)
+            self.improved = self.improved or best
+        if best:
+            self.best, self.best_score = summary, validation.score
+        return best
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to continue later: nested dicts of tensors and JSON values."""
+        first = self.first
+        return {
+            "best": dict(self.best.parts),
+            "score": self.best_score,
+            "improved": self.improved,
+            "first": first
+            and {
+                "figures": first.figures,
+                "relative": first.relative,
+                "leave_one_out": torch.from_numpy(first.leave_one_out),
+            },
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state_dict()`."""
+        self.best = SummaryTensors(**state["best"], temperature=self.best.temperature)
+        self.best_score, self.improved = state["score"], state["improved"]
+        if first := state["first"]:
+            without = first["leave_one_out"].cpu().numpy()
+            self.first = Validation(first["figures"], first["relative"], without)
+
+
+def validate(
+    summary: SummaryTensors, dataset: Data, recipe: Recipe, full_data: Mapping[str, float]
+) -> Validation:
+    """Train `select.students` students from scratch and test them on the validation events.
+
+    They start from the same weights at every validation, so that the figures of one run can be compared.
+
+    Args:
+        summary: what they are trained on.
+        dataset: gives the validation events or text.
+        recipe: the student, its training, and how many.
+        full_data: the baseline's figures by name.
+    """
+    task = task_of(dataset, recipe.select.seen)
+    measured = []
+    for k in range(recipe.select.students):
+        seed = int(np.random.default_rng([recipe.seed, 2, k]).integers(2**62))
+        model = train_on_summary(summary, recipe.student, recipe.inner, seed).student
+        measured.append(task.evaluate(model, dataset.valid))
+    means = [one.means() for one in measured]
+    figures = {name: float(np.mean([one[name] for one in means])) for name in means[0]}
+    relative = {
+        name: figures[name] / full_data[name] if full_data[name] > 0 else math.nan for name in figures
+    }
+    judged = {name: full_data[name] for name in _judged(relative)}
+    return Validation(figures, relative, _leave_one_out(measured, judged))
+
+
+def _judged(relative: Mapping[str, float]) -> list[str]:
+    """The metrics that make the score, of those whose ratio is defined."""
+    return [name for name, ratio in relative.items() if metric_of(name).judged and not math.isnan(ratio)]
+
+
+def _leave_one_out(measured: Sequence[Figures], full_data: Mapping[str, float]) -> np.ndarray:
+    """The score without each of the units, (units,).
+
+    Args:
+        measured: figures of each student.
+        full_data: the baseline's, of the metrics that make the score.
+    """
+    gains = []
+    for name, whole in full_data.items():
+        metric, units = metric_of(name), np.stack([one.per_unit[name] for one in measured])
+        others = (units.sum(1, keepdims=True) - units) / max(1, units.shape[1] - 1)  # (students, units)
+        gains.append(metric.gain(metric.figure(others).mean(0) / whole))
+    count = len(next(iter(measured[0].per_unit.values())))
+    return np.mean(gains, axis=0) if gains else np.zeros(count)

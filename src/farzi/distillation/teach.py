@@ -1,0 +1,297 @@
+"""The first stage: train models on the full data, as teachers and as the baseline of all figures."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from farzi.data import Data
+from farzi.data.fingerprint import fingerprint
+from farzi.distillation.checkpoint import flatten, unflatten
+from farzi.distillation.progress import Progress
+from farzi.distillation.weights import Theta
+from farzi.evaluation import task_of
+from farzi.models import SequenceModel
+from farzi.recipe import Recipe, Teach
+from farzi.recipe.variants import StudentVariant
+from farzi.tensorfile import read_tensors, write_tensors
+from farzi.training import NextEvent, make_model, train_on_events
+
+RECORDED = 20
+"""Measurements of a full-data training whose weights are recorded, at most."""
+
+FORMAT = "farzi-full-data-training-1"
+ADVICE = "delete it to train again"
+
+
+@dataclass(frozen=True)
+class FullTraining:
+    """A full-data training: all that it depends on besides the data and the device.
+
+    Attributes:
+        student: the architecture.
+        teach: the training.
+        length: positions in a window.
+        seed: of the first weights and of the windows drawn.
+        seen: treatment of seen items in the validation that ends it.
+        record: measurements whose weights are recorded.
+        record_first: whether the first weights are recorded as well.
+    """
+
+    student: StudentVariant
+    teach: Teach
+    length: int
+    seed: int
+    seen: str = "keep"
+    record: int = 0
+    record_first: bool = False
+
+    def key(self, data_sha256: str) -> str:
+        """Its name in a cache: a checksum of all that it depends on, without what only `compare` tunes."""
+        values = {
+            "student": self.student.model_dump(mode="json"),
+            "teach": self.teach.model_dump(mode="json", exclude={"grid"}),
+            "length": self.length,
+            "seed": self.seed,
+            "seen": self.seen,
+            "record": [self.record, self.record_first],
+            "data": data_sha256,
+        }
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The result of a full-data training.
+
+    Attributes:
+        model: the trained model, at its best validation.
+        figures: its validation metrics.
+        seconds: wall-clock seconds of the training.
+        trajectory: its weights at the first measurements, in their order.
+        cached: whether it was read from a cache.
+    """
+
+    model: SequenceModel
+    figures: dict[str, float]
+    seconds: float
+    trajectory: list[Theta] = field(default_factory=list)
+    cached: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class FullData:
+    """The full-data trainings of a run.
+
+    Attributes:
+        figures: validation metrics of the baseline, the first training of the recipe's student.
+        seconds: of all trainings.
+        trajectories: weights along the trainings that were recorded.
+        teachers: the baseline and the further teachers; empty in a resumed run, which needs them no more.
+        cached_seconds: of the trainings that were read from a cache.
+        trainings: how many there were.
+    """
+
+    figures: dict[str, float]
+    seconds: float
+    trajectories: list[list[Theta]] = field(default_factory=list)
+    teachers: tuple[SequenceModel, ...] = ()
+    cached_seconds: float = 0.0
+    trainings: int = 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that later stages need: nested dicts of tensors and JSON values."""
+        trajectories = {
+            str(k): {str(n): dict(theta) for n, theta in enumerate(one)}
+            for k, one in enumerate(self.trajectories)
+        }
+        return {
+            "figures": self.figures,
+            "seconds": self.seconds,
+            "trainings": self.trainings,
+            "trajectories": trajectories,
+        }
+
+    @staticmethod
+    def of_state_dict(state: dict[str, Any]) -> "FullData":
+        """The same from `state_dict()`, without the teachers."""
+        trajectories = [list(one.values()) for one in state["trajectories"].values()]
+        return FullData(state["figures"], state["seconds"], trajectories, trainings=state["trainings"])
+
+
+def full_trainings(recipe: Recipe) -> list[FullTraining]:
+    """The full-data trainings that a recipe's run needs: the baseline first, then further teachers.
+
+    An objective with `trajectories` gets that many recorded trainings of the student, the baseline among
+    them; an initializer with `teachers` and `others` that many teachers, the baseline among them.
+    """
+
+    def seed(*purpose: int) -> int:
+        return int(np.random.default_rng([recipe.seed, *purpose]).integers(2**62))
+
+    recorded = int(getattr(recipe.outer.objective.build(), "trajectories", 0) or 0)
+    weights = bool(getattr(recipe.outer.weights.build(), "trajectories", False))
+    init = recipe.init.own
+    teachers, others = int(init.get("teachers", 0)), tuple(init.get("others", ()))
+    seeds = [recipe.seed, *(seed(5, k) for k in range(1, recorded))]
+    record = RECORDED if recorded or weights else 0
+    further = [*([recipe.student] * max(0, teachers - 1)), *others]
+
+    def training(student: StudentVariant, seed: int, record: int = 0) -> FullTraining:
+        length, seen = recipe.summary.length, recipe.select.seen
+        return FullTraining(student, recipe.teach, length, seed, seen, record, record > 0 and recorded > 0)
+
+    return [
+        *(training(recipe.student, one, record) for one in seeds),
+        *(training(student, seed(6, k)) for k, student in enumerate(further)),
+    ]
+
+
+class Cache:
+    """Results of the costly first stage, one file each, by a key of all that they depend on.
+
+    A run that reads one counts its seconds as its own: what a run costs does not depend on what is cached.
+
+    Args:
+        folder: where the files are, made with the first one; None caches nothing.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = None if folder is None else Path(folder)
+
+    def path(self, training: FullTraining, dataset: Data) -> Path | None:
+        """The file of a full-data training."""
+        if self.folder is None:
+            return None
+        return self.folder / f"full-{training.key(fingerprint(dataset))}.safetensors"
+
+    def present(self, trainings: Sequence[FullTraining], dataset: Data) -> int:
+        """How many of these trainings are there."""
+        paths = [self.path(training, dataset) for training in trainings]
+        return sum(path is not None and path.exists() for path in paths)
+
+    def get(
+        self,
+        training: FullTraining,
+        dataset: Data,
+        device: torch.device | str,
+        train: Callable[[], Outcome],
+    ) -> Outcome:
+        """The outcome of a training: read, or else trained and written.
+
+        Raises:
+            FarziError: the file is damaged.
+            OSError: it cannot be written.
+        """
+        path = self.path(training, dataset)
+        if path is not None and path.exists():
+            return _read(path, training, len(dataset.vocabulary), device)
+        outcome = train()
+        if path is not None:
+            _write(path, outcome)
+        return outcome
+
+
+def teach(
+    recipe: Recipe,
+    dataset: Data,
+    cache: Cache | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+) -> FullData:
+    """Train all models that a recipe's run needs on the full data.
+
+    Args:
+        recipe: the whole run.
+        dataset: the log or text.
+        cache: gives trainings that were done before, and stores new ones.
+        device: where they are trained.
+        progress: hears how far they are.
+
+    Raises:
+        FarziError: a cached training is damaged.
+        OSError: one cannot be written.
+    """
+    cache, progress = cache or Cache(), progress or Progress()
+    wanted = full_trainings(recipe)
+    outcomes: list[Outcome] = []
+    for number, training in enumerate(wanted, 1):
+        name = "full data" if len(wanted) == 1 else f"full data, model {number} of {len(wanted)}"
+
+        def train(training: FullTraining = training, name: str = name) -> Outcome:
+            return train_on_full_data(training, dataset, device, progress, name)
+
+        outcomes.append(cache.get(training, dataset, device, train))
+    others = len(recipe.init.own.get("others", ()))
+    further = max(0, int(recipe.init.own.get("teachers", 0)) - 1) + others
+    return FullData(
+        outcomes[0].figures,
+        sum(one.seconds for one in outcomes),
+        [one.trajectory for one in outcomes if one.trajectory],
+        tuple(one.model for one in (outcomes[0], *outcomes[len(outcomes) - further :])),
+        sum(one.seconds for one in outcomes if one.cached),
+        len(outcomes),
+    )
+
+
+def train_on_full_data(
+    training: FullTraining,
+    dataset: Data,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+    name: str = "full data",
+) -> Outcome:
+    """Train a model on all training events until the validation gets no better.
+
+    Args:
+        training: what is trained, and how.
+        dataset: the log or text.
+        device: where it is trained.
+        progress: hears how far it is.
+        name: what the training is called there.
+    """
+    task, vocabulary = task_of(dataset, training.seen), len(dataset.vocabulary)
+    student, length, seed = training.student, training.length, training.seed
+    trajectory: list[Theta] = []
+    if training.record_first:
+        model = make_model(student, vocabulary, length, seed, device)
+        trajectory.append(NextEvent(model).parameters_of(model))
+    record = training.record + len(trajectory)
+
+    def score(model: SequenceModel) -> float:
+        if len(trajectory) < record:
+            theta = NextEvent(model).parameters_of(model)
+            trajectory.append({name: value.clone() for name, value in theta.items()})
+        return task.score(model, dataset.valid)
+
+    def report(step: int, figure: float) -> None:
+        (progress or Progress()).passing(f"{name}: step {step}, {task.told(figure)}")
+
+    trained = train_on_events(
+        dataset.train, student, vocabulary, length, seed, training.teach, score, device, report
+    )
+    figures = task.evaluate(trained.student, dataset.valid).means()
+    return Outcome(trained.student, figures, trained.seconds, trajectory)
+
+
+def _write(path: Path, outcome: Outcome) -> None:
+    weights = NextEvent(outcome.model).parameters_of(outcome.model)
+    trajectory = {str(k): dict(theta) for k, theta in enumerate(outcome.trajectory)}
+    tensors, _ = flatten({"model": weights, "trajectory": trajectory})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = json.dumps({"figures": outcome.figures, "seconds": outcome.seconds})
+    write_tensors(path, FORMAT, tensors, {"values": values})
+
+
+def _read(path: Path, training: FullTraining, vocabulary: int, device: torch.device | str) -> Outcome:
+    tensors, words = read_tensors(path, FORMAT, ADVICE)
+    state = unflatten({name: value.to(device) for name, value in tensors.items()}, {})
+    loss = NextEvent(make_model(training.student, vocabulary, training.length, training.seed, device))
+    model, values = loss.put(state["model"]), json.loads(words["values"])
+    trajectory = list(state.get("trajectory", {}).values())
+    return Outcome(model, values["figures"], values["seconds"], trajectory, cached=True)

@@ -1,0 +1,9 @@
+"""Other libraries' models as students. The libraries themselves are not imported: a model is handed over."""
+
+from farzi.models.adapters.huggingface import HuggingFace as HuggingFace
+from farzi.models.adapters.recbole import EveryPosition as EveryPosition
+from farzi.models.adapters.recbole import MaskedPrefixes as MaskedPrefixes
+from farzi.models.adapters.recbole import Prefixes as Prefixes
+from farzi.models.adapters.recbole import RecBole as RecBole
+
+__all__ = ["EveryPosition", "HuggingFace", "MaskedPrefixes", "Prefixes", "RecBole"]

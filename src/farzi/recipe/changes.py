@@ -1,0 +1,170 @@
+"""Settings by their dotted path: what there is, what two recipes differ in, and other values for some."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import yaml
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from farzi.errors import FarziError
+from farzi.recipe.dialect import Loader
+from farzi.recipe.explain import explain, location, shown
+from farzi.recipe.recipe import Recipe
+from farzi.recipe.settings import Settings, Variant, variants_of
+
+Path = tuple[str, ...]
+
+
+def known_settings(model: type[Settings] = Recipe, path: Path = ()) -> Iterator[tuple[Path, FieldInfo]]:
+    """Every setting of a model with its path, those of all built-in variants of an axis among them.
+
+    A setting that several variants of one axis have comes once for each of them.
+    """
+    for name, field in model.model_fields.items():
+        here = (*path, name)
+        inner = field.annotation
+        if variants := variants_of(field):
+            yield (*here, "type"), field
+            for variant in variants:
+                for below, one in known_settings(variant, here):
+                    if below[-1] != "type" or len(below) > len(here) + 1:
+                        yield below, one
+        elif isinstance(inner, type) and issubclass(inner, Settings):
+            yield from known_settings(inner, here)
+        else:
+            yield here, field
+
+
+def flat(values: Mapping[str, Any], path: Path = ()) -> dict[Path, Any]:
+    """The values of nested mappings by path, in their order."""
+    result: dict[Path, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            result |= flat(cast(Mapping[str, Any], value), (*path, name))
+        else:
+            result[*path, name] = value
+    return result
+
+
+def differences(first: Recipe, second: Recipe) -> list[str]:
+    """One line for each setting with two values, as in `inner.steps: 100 -> 50`.
+
+    Neither where a local copy of the data lies nor how summaries are compared makes a difference to a run.
+    """
+    old, new = flat(first.model_dump()), flat(second.model_dump())
+    return [
+        f"{'.'.join(path)}: {shown(old.get(path))} -> {shown(new.get(path))}"
+        for path in dict.fromkeys([*old, *new])
+        if path != ("data", "file") and path[0] != "compare" and old.get(path) != new.get(path)
+    ]
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above`, completed by `below`. A variant of another `type` than the one below replaces it as a whole."""
+    result = dict(below)
+    for name, value in above.items():
+        former = result.get(name)
+        if isinstance(former, Mapping) and isinstance(value, str) and "type" in former:
+            value = {"type": value}
+        if isinstance(former, Mapping) and isinstance(value, Mapping):
+            another = "type" in value and value["type"] != former.get("type")
+            result[name] = dict(value) if another else merged(former, value)
+        else:
+            result[name] = value
+    return result
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Any:
+    """See `Recipe.changed`."""
+    values = recipe.model_dump()
+    # types first: a variant must be there before its settings
+    for dotted, value in sorted(changes.items(), key=lambda change: not change[0].endswith("type")):
+        path = tuple(dotted.split("."))
+        nested: Any = value.model_dump() if isinstance(value, Settings) else value
+        _check_known(recipe, values, path)
+        for name in reversed(path):
+            nested = {name: nested}
+        values = merged(values, nested)
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FarziError(explain(first, ".".join(location(first)) or "the recipe")) from None
+
+
+def parse_change(text: str) -> tuple[str, Any]:
+    """A change as `inner.steps=200` gives it; the value is read as YAML.
+
+    Raises:
+        FarziError: there is no `=`, or the value is not YAML.
+    """
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise FarziError(f"{shown(text)}: a setting is given as path=value, as in inner.steps=200")
+    try:
+        loader = Loader(value)
+        node = loader.get_single_node()
+        parsed = None if node is None else loader.construct_object(node, deep=True)
+    except (yaml.YAMLError, ValueError):
+        raise FarziError(f"{path}: the value {shown(value)} cannot be read as YAML") from None
+    return path.strip(), tuple(parsed) if isinstance(parsed, list) else parsed
+
+
+def _check_known(recipe: Recipe, values: dict[str, Any], path: Path) -> None:
+    """Refuse a path that is no setting of the recipe's variants."""
+    model: type[Settings] = Recipe
+    for depth, name in enumerate(path):
+        if name not in model.model_fields:
+            raise FarziError(unknown_setting(name, model, path[:depth]))
+        field = model.model_fields[name]
+        values = values.get(name) if isinstance(values, dict) else None  # type: ignore[assignment]
+        below = model_of(field, values)
+        if below is None:
+            return
+        model = below
+
+
+def model_of(field: FieldInfo, values: Any) -> type[Settings] | None:
+    """The model of the settings inside a field; None for a plain setting, or where anything is allowed.
+
+    Args:
+        field: of a model.
+        values: what the field holds: of an axis, their `type` decides.
+    """
+    if variants := variants_of(field):
+        kind = values.get("type") if isinstance(values, Mapping) else values
+        return next((one for one in variants if one.tag() == kind), None)
+    inner = field.annotation
+    return inner if isinstance(inner, type) and issubclass(inner, Settings) else None
+
+
+def unknown_setting(name: str, model: type[Settings], path: Path) -> str:
+    """One line for a key that `model`, at `path`, does not have, with the nearest known ones."""
+    everywhere = list(dict.fromkeys(known for known, _ in known_settings()))
+    if tuple(name.split(".")) in everywhere:
+        group, _, rest = name.partition(".")
+        return f"unknown key {shown(name)}; write '{group}:' and, on the next line, indented, '{rest}:'"
+    where = ".".join((*path, name))
+    if (*path, name) in everywhere and issubclass(model, Variant):
+        return f"unknown key {where}: {model.tag()} has no {name}, another type has; leave it out"
+    near = _nearest(name, model, path, everywhere)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(model.model_fields)}"
+    of = f" of {model.tag()}" if issubclass(model, Variant) else ""
+    return f"unknown key {where}{of}; {hint}"
+
+
+def _nearest(name: str, model: type[Settings], path: Path, everywhere: list[Path]) -> list[str]:
+    """The same name elsewhere, else a near one in this group, else near ones anywhere."""
+    word = name.lower().replace("-", "_")
+    here = [(*path, field) for field in model.model_fields]
+    for candidates, wanted in (
+        ([known for known in everywhere if known[:-1] != path], [word]),
+        (here, difflib.get_close_matches(word, list(model.model_fields), n=1)),
+        (everywhere, difflib.get_close_matches(word, [known[-1] for known in everywhere], n=1)),
+    ):
+        near = [".".join(known) for known in candidates if known[-1] in wanted]
+        if near:
+            return near
+    return []

@@ -1,0 +1,492 @@
+"""The built-in variants of each axis: their types, their settings and what implements them."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from farzi.recipe.settings import Axis, Custom, Variant
+
+Rate = Annotated[float, Field(gt=0, description="learning rate")]
+Decay = Annotated[float, Field(ge=0, description="weight decay")]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Epsilon = Annotated[
+    float,
+    Field(gt=0, description="added to the root of the mean square; too small makes metagradients rough"),
+]
+
+
+# --- models --------------------------------------------------------------------------------------------------
+
+
+class _Sized(Variant):
+    hidden: int = Field(default=32, ge=1, description="width of hidden states and embeddings")
+    layers: int = Field(default=1, ge=1, description="number of blocks or recurrent layers")
+    tied: bool = Field(
+        default=True, description="whether items are scored by the embedding table, or by a second table"
+    )
+
+
+class _Attentive(_Sized):
+    heads: int = Field(default=1, ge=1, description="attention heads in each block; must divide hidden")
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> "_Attentive":
+        if self.hidden % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide hidden ({self.hidden})")
+        return self
+
+
+class SASRec(_Attentive):
+    """A causal Transformer for recommendation (arXiv 1808.09781)."""
+
+    type: Literal["sasrec"] = "sasrec"
+    implementation: ClassVar[str] = "farzi.models.sasrec:SASRec"
+
+
+class Transformer(_Attentive):
+    """A causal Transformer language model, in the form of GPT-2."""
+
+    type: Literal["transformer"] = "transformer"
+    implementation: ClassVar[str] = "farzi.models.transformer:TransformerLM"
+
+
+class GRU4Rec(_Sized):
+    """A gated recurrent network for recommendation (arXiv 1511.06939)."""
+
+    type: Literal["gru4rec"] = "gru4rec"
+    implementation: ClassVar[str] = "farzi.models.recurrent:GRU4Rec"
+
+
+class FMLPRec(_Sized):
+    """Learnt causal filters in place of attention (arXiv 2202.13556)."""
+
+    type: Literal["fmlprec"] = "fmlprec"
+    implementation: ClassVar[str] = "farzi.models.fmlprec:FMLPRec"
+
+
+class GRU(_Sized):
+    """A gated recurrent language model."""
+
+    type: Literal["gru"] = "gru"
+    implementation: ClassVar[str] = "farzi.models.recurrent:GRU"
+
+
+class LSTM(_Sized):
+    """A long short-term memory language model."""
+
+    type: Literal["lstm"] = "lstm"
+    implementation: ClassVar[str] = "farzi.models.recurrent:LSTM"
+
+
+StudentVariant = SASRec | GRU4Rec | FMLPRec | Transformer | GRU | LSTM | Custom
+Student = Annotated[StudentVariant, Axis()]
+
+
+# --- optimizers ----------------------------------------------------------------------------------------------
+
+
+class Adam(Variant):
+    """Adam (arXiv 1412.6980), weight decay as L2."""
+
+    type: Literal["adam"] = "adam"
+    learning_rate: Rate = 0.02
+    beta1: Beta = Field(default=0.9, description="decay of the mean gradient")
+    beta2: Beta = Field(default=0.999, description="decay of the mean square")
+    epsilon: Epsilon = 1e-5
+    weight_decay: Decay = 0.0
+    implementation: ClassVar[str] = "farzi.unroll:Adam"
+
+
+class AdamW(Variant):
+    """Adam with decoupled weight decay (arXiv 1711.05101)."""
+
+    type: Literal["adamw"] = "adamw"
+    learning_rate: Rate = 0.02
+    beta1: Beta = Field(default=0.9, description="decay of the mean gradient")
+    beta2: Beta = Field(default=0.999, description="decay of the mean square")
+    epsilon: Epsilon = 1e-5
+    weight_decay: Decay = 0.01
+    implementation: ClassVar[str] = "farzi.unroll:AdamW"
+
+
+class SGD(Variant):
+    """Stochastic gradient descent."""
+
+    type: Literal["sgd"] = "sgd"
+    learning_rate: Rate = 0.02
+    weight_decay: Decay = 0.0
+    implementation: ClassVar[str] = "farzi.unroll:SGD"
+
+
+class Momentum(Variant):
+    """Stochastic gradient descent with heavy-ball momentum."""
+
+    type: Literal["momentum"] = "momentum"
+    learning_rate: Rate = 0.02
+    momentum: Beta = Field(default=0.9, description="decay of the velocity")
+    weight_decay: Decay = 0.0
+    implementation: ClassVar[str] = "farzi.unroll:Momentum"
+
+
+class Adagrad(Variant):
+    """Adagrad."""
+
+    type: Literal["adagrad"] = "adagrad"
+    learning_rate: Rate = 0.02
+    epsilon: Epsilon = 1e-5
+    weight_decay: Decay = 0.0
+    implementation: ClassVar[str] = "farzi.unroll:Adagrad"
+
+
+class RMSprop(Variant):
+    """RMSprop, uncentred, without momentum."""
+
+    type: Literal["rmsprop"] = "rmsprop"
+    learning_rate: Rate = 0.02
+    decay: Beta = Field(default=0.99, description="decay of the mean square")
+    epsilon: Epsilon = 1e-5
+    weight_decay: Decay = 0.0
+    implementation: ClassVar[str] = "farzi.unroll:RMSprop"
+
+
+OptimizerVariant = Adam | AdamW | SGD | Momentum | Adagrad | RMSprop | Custom
+Optimizer = Annotated[OptimizerVariant, Axis()]
+
+
+# --- parametrizations ----------------------------------------------------------------------------------------
+
+
+class LowRank(Variant):
+    """Latents and decoder: the logits of a position are a product of low rank (arXiv 2310.09983)."""
+
+    type: Literal["low_rank"] = "low_rank"
+    dim: int = Field(default=32, ge=1, description="width of the latents, the rank of the summary")
+    label_decoder: bool = Field(
+        default=True,
+        description="whether soft labels have a decoder of their own, beside that of soft inputs",
+    )
+    implementation: ClassVar[str] = "farzi.summary.parametrizations:LowRank"
+
+
+class FullLogits(Variant):
+    """One logit for each item at each position."""
+
+    type: Literal["full_logits"] = "full_logits"
+    dim: int = Field(default=8, ge=1, description="rank of the initial summary only")
+    implementation: ClassVar[str] = "farzi.summary.parametrizations:FullLogits"
+
+
+class Tucker(Variant):
+    """Tucker factors of sequences, positions and items (arXiv 2502.02854)."""
+
+    type: Literal["tucker"] = "tucker"
+    dim: int = Field(default=32, ge=1, description="width of the latents, the rank over items")
+    label_decoder: bool = Field(
+        default=True,
+        description="whether soft labels have a decoder of their own, beside that of soft inputs",
+    )
+    sequence_rank: int | None = Field(default=None, ge=1, description="rank over sequences; full if left out")
+    position_rank: int | None = Field(default=None, ge=1, description="rank over positions; full if left out")
+    implementation: ClassVar[str] = "farzi.summary.parametrizations:Tucker"
+
+
+ParametrizationVariant = LowRank | FullLogits | Tucker | Custom
+Parametrization = Annotated[ParametrizationVariant, Axis()]
+
+
+# --- initializers --------------------------------------------------------------------------------------------
+
+
+class TeacherInit(Variant):
+    """Real sequences with items softened into classes, and teachers' predictions as labels: knowledge
+    distillation (arXiv 1503.02531).
+    """
+
+    type: Literal["teacher"] = "teacher"
+    teachers: int = Field(
+        default=3, ge=1, description="full-data trainings of the student whose predictions are averaged"
+    )
+    others: tuple[Student, ...] = Field(
+        default=(), description="further teachers of other architectures, one training each"
+    )
+    classes: int | None = Field(
+        default=None,
+        ge=1,
+        description="item classes that soft inputs are made of; half of the summary's positions if left out, "
+        "8 √positions with cluster_by: embeddings",
+    )
+    cluster_by: Literal["context", "embeddings"] = Field(
+        default="context",
+        description="what puts two items into one class: the items that occur next to them, or near embeddings "
+        "in the teachers",
+    )
+    implementation: ClassVar[str] = "farzi.summary.initializers.teacher:TeacherInitializer"
+
+
+class ClassInit(Variant):
+    """Real sequences with items softened into classes: a class bigram model (Brown et al. 1992)."""
+
+    type: Literal["classes"] = "classes"
+    classes: int | None = Field(
+        default=None, ge=1, description="item classes; 2 √positions of the summary if left out"
+    )
+    implementation: ClassVar[str] = "farzi.summary.initializers.classes:ClassInitializer"
+
+
+class TransitionInit(Variant):
+    """Low-rank factors of the log's smoothed transition matrix, along real sequences."""
+
+    type: Literal["transitions"] = "transitions"
+    implementation: ClassVar[str] = "farzi.summary.initializers.transitions:TransitionInitializer"
+
+
+class RandomInit(Variant):
+    """Normal random numbers."""
+
+    type: Literal["random"] = "random"
+    implementation: ClassVar[str] = "farzi.summary.initializers.random:RandomInitializer"
+
+
+InitVariant = TeacherInit | ClassInit | TransitionInit | RandomInit | Custom
+Init = Annotated[InitVariant, Axis()]
+
+
+# --- the outer loop ------------------------------------------------------------------------------------------
+
+
+class RealLoss(Variant):
+    """The loss on real events after the last inner steps: the objective of Farzi (arXiv 2310.09983)."""
+
+    type: Literal["real_loss"] = "real_loss"
+    implementation: ClassVar[str] = "farzi.distillation.objectives:RealLoss"
+
+
+ObjectiveVariant = RealLoss | Custom
+Objective = Annotated[ObjectiveVariant, Axis()]
+
+
+class Store(Variant):
+    """Keep every step: the fastest."""
+
+    type: Literal["store"] = "store"
+    implementation: ClassVar[str] = "farzi.unroll:Store"
+
+
+class StoreGradients(Variant):
+    """Keep every step's gradient and a few states; recompute updates, but no gradient."""
+
+    type: Literal["store_gradients"] = "store_gradients"
+    slots: int = Field(default=4, ge=1, description="states kept")
+    implementation: ClassVar[str] = "farzi.unroll:StoreGradients"
+
+
+class SquareRoot(Variant):
+    """Keep √K states; recompute each step once."""
+
+    type: Literal["square_root"] = "square_root"
+    implementation: ClassVar[str] = "farzi.unroll:SquareRoot"
+
+
+class Checkpoints(Variant):
+    """Keep a few states, binomially placed; recompute steps."""
+
+    type: Literal["checkpoints"] = "checkpoints"
+    slots: int = Field(default=4, ge=1, description="states kept")
+    implementation: ClassVar[str] = "farzi.unroll:Checkpoints"
+
+
+MemoryVariant = Store | StoreGradients | SquareRoot | Checkpoints | Custom
+Memory = Annotated[MemoryVariant, Axis()]
+
+
+class Exact(Variant):
+    """The exact adjoint."""
+
+    type: Literal["exact"] = "exact"
+    memory: Memory = Field(default=Store(), description="how the differentiated steps are kept or recomputed")
+    implementation: ClassVar[str] = "farzi.unroll:Exact"
+
+    def build(self, *args: Any, **extra: Any) -> Any:
+        """The adjoint, with its memory strategy built as well."""
+        return super().build(*args, memory=self.memory.build(), **extra)
+
+
+class Algorithm1(Variant):
+    """Algorithm 1 of the paper: Adam run backwards, without the path through the second moment."""
+
+    type: Literal["algorithm1"] = "algorithm1"
+    dtype: Literal["float32", "float64"] = Field(
+        default="float64", description="precision of the recovered states; they diverge in float32"
+    )
+    implementation: ClassVar[str] = "farzi.unroll:Algorithm1"
+
+    def build(self, *args: Any, **extra: Any) -> Any:
+        """The adjoint, with the dtype as PyTorch's."""
+        import torch
+
+        return super().build(*args, dtype=getattr(torch, self.dtype), **extra)
+
+
+AdjointVariant = Exact | Algorithm1 | Custom
+Adjoint = Annotated[AdjointVariant, Axis()]
+
+
+class FreshWeights(Variant):
+    """New random weights, as every training on a finished summary starts from."""
+
+    type: Literal["fresh"] = "fresh"
+    implementation: ClassVar[str] = "farzi.distillation.weights:FreshWeights"
+
+
+class PretrainedWeights(Variant):
+    """Weights along full-data trainings of the student."""
+
+    type: Literal["pretrained"] = "pretrained"
+    share: float = Field(
+        default=1.0, gt=0, le=1, description="share of the inner runs that start so; the others start fresh"
+    )
+    implementation: ClassVar[str] = "farzi.distillation.weights:PretrainedWeights"
+
+
+WeightsVariant = FreshWeights | PretrainedWeights | Custom
+Weights = Annotated[WeightsVariant, Axis()]
+
+
+# --- controls --------------------------------------------------------------------------------------------
+
+
+class RandomControl(Variant):
+    """The last windows of random users; of a text, random passages."""
+
+    type: Literal["random"] = "random"
+    implementation: ClassVar[str] = "farzi.evaluation.controls:Random"
+
+
+class HeadControl(Variant):
+    """The last windows of the most active users; of a text, the longest passages."""
+
+    type: Literal["head"] = "head"
+    implementation: ClassVar[str] = "farzi.evaluation.controls:Head"
+
+
+class HerdingControl(Variant):
+    """Windows whose mean is that of all windows (Welling 2009)."""
+
+    type: Literal["herding"] = "herding"
+    implementation: ClassVar[str] = "farzi.evaluation.controls:Herding"
+
+
+class KCentreControl(Variant):
+    """Windows such that every other one is near to one of them (Gonzalez 1985)."""
+
+    type: Literal["k-centre"] = "k-centre"
+    implementation: ClassVar[str] = "farzi.evaluation.controls:KCentre"
+
+
+ControlVariant = RandomControl | HeadControl | HerdingControl | KCentreControl | Custom
+Control = Annotated[ControlVariant, Axis()]
+
+
+# --- data ----------------------------------------------------------------------------------------------------
+
+
+class LeaveOneOut(Variant):
+    """Each user's last event is the test, the one before it the validation."""
+
+    type: Literal["leave_one_out"] = "leave_one_out"
+    implementation: ClassVar[str] = "farzi.data.splits:LeaveOneOut"
+
+
+class RatioSplit(Variant):
+    """The last part of each user's events."""
+
+    type: Literal["ratio"] = "ratio"
+    valid: float = Field(default=0.1, gt=0, lt=1, description="share held out for validation")
+    test: float = Field(default=0.1, gt=0, lt=1, description="share held out for the test")
+    implementation: ClassVar[str] = "farzi.data.splits:UserRatio"
+
+
+class TimeSplit(Variant):
+    """All events after a date."""
+
+    type: Literal["time"] = "time"
+    valid: float = Field(default=0.1, gt=0, lt=1, description="share of all events held out for validation")
+    test: float = Field(default=0.1, gt=0, lt=1, description="share of all events held out for the test")
+    implementation: ClassVar[str] = "farzi.data.splits:GlobalTime"
+
+
+SplitVariant = LeaveOneOut | RatioSplit | TimeSplit | Custom
+Split = Annotated[SplitVariant, Axis()]
+
+
+class LogData(Variant):
+    """A log of events: who did what, in which order."""
+
+    type: Literal["log"] = "log"
+    source: str = Field(
+        default="movielens-small", description="a named log (`farzi data list`) or a file of events"
+    )
+    file: str | None = Field(
+        default=None, description="a local copy of a named log, or where a file of events is now"
+    )
+    user: str | None = Field(default=None, description="column of users; guessed from its name if left out")
+    item: str | None = Field(default=None, description="column of items; guessed from its name if left out")
+    time: str | None = Field(default=None, description="column of times; guessed from its name if left out")
+    names: str | None = Field(default=None, description="a file with a readable name for each item")
+    split: Split = Field(default=LeaveOneOut(), description="which events are held out")
+    min_user_events: int = Field(default=3, ge=1, description="users with fewer events are left out")
+    min_item_events: int | None = Field(
+        default=None,
+        ge=1,
+        description="items with fewer events are left out; a named log has its own number, a file 1",
+    )
+    ties: Literal["file", "random"] | None = Field(
+        default=None,
+        description="order of a user's events at the same time: as in the file, or by a fixed hash; a named "
+        "log has its own rule, a file its order",
+    )
+    unseen: Literal["error", "keep", "drop"] | None = Field(
+        default=None,
+        description="held-out events of items without training events: refuse, keep as certain misses, or "
+        "drop; kept in named logs, refused in files",
+    )
+    skip_bad: bool = Field(
+        default=False, description="leave out and count rows that cannot be read, instead of stopping"
+    )
+
+
+class TextData(Variant):
+    """A text, cut into tokens."""
+
+    type: Literal["text"] = "text"
+    source: str = Field(default="sotu", description="a named text (`farzi data list`), a file or a folder")
+    file: str | None = Field(
+        default=None, description="a local copy of a named text, or where the file or folder is now"
+    )
+    tokens: Literal["words", "spaces", "bytes", "subwords"] | None = Field(
+        default=None,
+        description="what a token is: a word or punctuation mark, what stands between spaces, a byte, a "
+        "subword; a named text has its own rule, a file words",
+    )
+    vocabulary_size: int | None = Field(
+        default=None,
+        ge=1,
+        description="the commonest tokens that are kept, or subwords that are learnt; all words and 4,000 "
+        "subwords if left out",
+    )
+    vocabulary_file: str | None = Field(
+        default=None, description="a list of the words to keep, one on each line, or a tokenizer.json"
+    )
+    lines: Literal["sentences", "documents", "running"] | None = Field(
+        default=None,
+        description="what a line is: a sentence of one running text, a document, or nothing; a named text has "
+        "its own rule, a file sentences",
+    )
+    valid_file: str | None = Field(default=None, description="the validation text, if it is a separate file")
+    test_file: str | None = Field(default=None, description="the test text, if it is a separate file")
+    valid: float = Field(default=0.1, gt=0, lt=1, description="share of the text held out for validation")
+    test: float = Field(default=0.1, gt=0, lt=1, description="share of the text held out for the test")
+
+
+DataVariant = LogData | TextData | Custom
+Data = Annotated[DataVariant, Axis()]

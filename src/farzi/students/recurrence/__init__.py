@@ -1,6 +1,0 @@
-"""Recurrences as single operations that may be differentiated as often as needed."""
-
-from farzi.students.recurrence.gru import gru as gru
-from farzi.students.recurrence.lstm import lstm as lstm
-
-__all__ = ["gru", "lstm"]
