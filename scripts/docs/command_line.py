@@ -1,0 +1,47 @@
+"""The reference of the command line, made from the commands themselves."""
+
+import click
+
+WIDTH = 96
+
+
+def command_line() -> str:
+    """One section a command: what it does, how it is called, its arguments and options with their defaults."""
+    from farzi.cli import app
+
+    root = click.Context(app, info_name="farzi", max_content_width=WIDTH)
+    return "\n".join(_section(app.commands[name], name, root) for name in app.list_commands(root))
+
+
+def _section(command: click.Command, name: str, parent: click.Context, level: int = 2) -> str:
+    context = click.Context(command, info_name=name, parent=parent, max_content_width=WIDTH)
+    lines = [f"{'#' * level} {context.command_path}", "", _text(command.help), ""]
+    if isinstance(command, click.Group):
+        lines += [
+            _section(command.commands[name], name, context, level + 1) for name in command.list_commands(context)
+        ]
+        return "\n".join(lines)
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    lines += ["```text", usage, "```", ""]
+    rows = [row for parameter in command.get_params(context) if (row := _row(parameter, context))]
+    lines += ["| option | meaning | default |", "|---|---|---|", *rows, ""] if rows else []
+    return "\n".join(lines)
+
+
+def _row(parameter: click.Parameter, context: click.Context) -> str | None:
+    """A line of the table; None for arguments, which the usage shows, and for `--help`."""
+    if not isinstance(parameter, click.Option) or parameter.hidden or parameter.name == "help":
+        return None
+    names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
+    if not parameter.is_flag and not parameter.count:
+        names += f" {_text(parameter.make_metavar(context))}"
+    extra = parameter.get_help_extra(context)
+    default = extra.get("default", "")
+    return f"| {names} | {_text(parameter.help)} | {f'`{_text(default)}`' if default else ''} |"
+
+
+def _text(text: str | None) -> str:
+    """Text without click's marks and line ends, with what Markdown would read as its own escaped."""
+    paragraphs = (text or "").replace("\b", "").replace("\f", "").strip().split("\n\n")
+    plain = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    return plain.replace("|", "\\|").replace("<", "&lt;")
