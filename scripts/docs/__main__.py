@@ -1,4 +1,4 @@
-"""`python -m scripts.docs` writes the site's sources to build/docs; `make docs` then builds the site from them."""
+"""`python -m scripts.docs` writes the site's sources to build/docs; `make docs` then builds it."""
 
 import sys
 from pathlib import Path

@@ -6,7 +6,7 @@ WIDTH = 96
 
 
 def command_line() -> str:
-    """One section a command: what it does, how it is called, its arguments and options with their defaults."""
+    """One section per command: what it does, its usage, its options and their defaults."""
     from farzi.cli import app
 
     root = click.Context(app, info_name="farzi", max_content_width=WIDTH)
@@ -18,7 +18,8 @@ def _section(command: click.Command, name: str, parent: click.Context, level: in
     lines = [f"{'#' * level} {context.command_path}", "", _text(command.help), ""]
     if isinstance(command, click.Group):
         lines += [
-            _section(command.commands[name], name, context, level + 1) for name in command.list_commands(context)
+            _section(command.commands[name], name, context, level + 1)
+            for name in command.list_commands(context)
         ]
         return "\n".join(lines)
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])

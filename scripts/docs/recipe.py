@@ -23,7 +23,9 @@ def _section(path: str, default: Any, variants: list[type[BaseModel]], level: in
     lines = [f"{'#' * level} `{path}`", ""]
     if len(variants) == 1 and "type" not in variants[0].model_fields:
         return lines + _variant(path, default, variants[0], level)
-    names = [f"`{_type(variant)}`" + (" (default)" if isinstance(default, variant) else "") for variant in variants]
+    names = [
+        f"`{_type(variant)}`" + (" (default)" if isinstance(default, variant) else "") for variant in variants
+    ]
     lines += [f"One of {', '.join(names)}.", ""]
     for variant in variants:
         lines += [f"{'#' * (level + 1)} `{path}: {{type: {_type(variant)}}}`", ""]
@@ -38,7 +40,11 @@ def _variant(path: str, default: Any, model: type[BaseModel], level: int) -> lis
     lines = [" ".join((model.__doc__ or "").split()), "", _table(plain)]
     for name, field in fields.items():
         if nested := _models(field.annotation):
-            value = getattr(default, name, None) if default is not None else field.get_default(call_default_factory=True)
+            value = (
+                getattr(default, name, None)
+                if default is not None
+                else field.get_default(call_default_factory=True)
+            )
             lines += _section(f"{path}.{name}", value, nested, min(level + 1, 5))
     return lines
 
@@ -47,7 +53,7 @@ def _table(fields: list[tuple[str, FieldInfo]]) -> str:
     if not fields:
         return ""
     rows = [
-        f"| `{name}` | {_cell(_plain(field.annotation))} | `{_value(field)}` | {_cell(field.description or '')} |"
+        f"| `{name}` | {_cell(_plain(field.annotation))} | `{_value(field)}` | {_cell(field.description)} |"
         for name, field in fields
     ]
     return "\n".join(["| setting | type | default | meaning |", "|---|---|---|---|", *rows, ""])
@@ -90,12 +96,16 @@ def _plain(annotation: Any) -> str:
 
 def _value(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
-    return {None: "null", True: "true", False: "false", (): "[]"}.get(value, value) if _hashable(value) else str(value)
+    return (
+        {None: "null", True: "true", False: "false", (): "[]"}.get(value, value)
+        if _hashable(value)
+        else str(value)
+    )
 
 
 def _hashable(value: Any) -> bool:
     return getattr(value, "__hash__", None) is not None
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+def _cell(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|")

@@ -1,8 +1,8 @@
 """Gathers the site's sources in one folder.
 
-The pages in docs/ link to other files of the repository (results, examples, recipes), as readers on a code host expect. The
-site holds these files as well: each linked file is copied, Markdown files with what they link to in turn, and
-links are rewritten to the copies. A link that leads nowhere is an error.
+The pages in docs/ link to other files of the repository (results, examples, recipes), so that the links work on a
+code host. The site holds these files as well: each linked file is copied, Markdown files with what they link to
+in turn, and links are rewritten to the copies. A link to a file that does not exist is an error.
 """
 
 import os
@@ -35,7 +35,9 @@ def stage(root: Path, target: Path) -> int:
         BrokenLink: a page links to a file that does not exist.
     """
     shutil.rmtree(target, ignore_errors=True)
-    waiting = [path for path in sorted((root / "docs").rglob("*")) if path.is_file()] + [root / "CHANGELOG.md"]
+    waiting = [path for path in sorted((root / "docs").rglob("*")) if path.is_file()] + [
+        root / "CHANGELOG.md"
+    ]
     done: set[Path] = set()
     while waiting:
         source = waiting.pop()
