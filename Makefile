@@ -62,5 +62,5 @@ constraints: ## pin the newest releases of every dependency in constraints.txt
 	} > "$$scratch/new.txt" && cp "$$scratch/new.txt" constraints.txt
 
 clean: ## remove the environment and caches; runs/ stays
-	rm -rf .venv site .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
+	rm -rf .venv .cache site .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
 	find src research tests -name __pycache__ -type d -prune -exec rm -rf {} +

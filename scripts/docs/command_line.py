@@ -25,20 +25,26 @@ def _section(command: click.Command, name: str, parent: click.Context, level: in
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     lines += ["```text", usage, "```", ""]
     rows = [row for parameter in command.get_params(context) if (row := _row(parameter, context))]
-    lines += ["| option | meaning | default |", "|---|---|---|", *rows, ""] if rows else []
-    return "\n".join(lines)
+    return "\n".join([*lines, *_table(rows)])
 
 
-def _row(parameter: click.Parameter, context: click.Context) -> str | None:
-    """A line of the table; None for arguments, which the usage shows, and for `--help`."""
-    if not isinstance(parameter, click.Option) or parameter.hidden or parameter.name == "help":
+def _table(rows: list[tuple[str, str, str]]) -> list[str]:
+    """The lines of a table of options; without a column of defaults where no option has one."""
+    width = 3 if any(default for _, _, default in rows) else 2
+    cells = [("option", "meaning", "default")[:width], ("---",) * width, *(row[:width] for row in rows)]
+    return [f"| {' | '.join(row)} |" for row in cells] + [""] if rows else []
+
+
+def _row(parameter: click.Parameter, context: click.Context) -> tuple[str, str, str] | None:
+    """An option's names, meaning and default; None for arguments, which the usage shows, and for `--help`."""
+    if not isinstance(parameter, click.Option) or parameter.hidden or "--help" in parameter.opts:
         return None
     names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
     if not parameter.is_flag and not parameter.count:
         names += f" {_text(parameter.make_metavar(context))}"
     extra = parameter.get_help_extra(context)
     default = extra.get("default", "")
-    return f"| {names} | {_text(parameter.help)} | {f'`{_text(default)}`' if default else ''} |"
+    return names, _text(parameter.help), f"`{_text(default)}`" if default else ""
 
 
 def _text(text: str | None) -> str:

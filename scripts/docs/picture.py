@@ -19,8 +19,8 @@ def main() -> None:
     parts = [
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1120 520" role="img" '
         'aria-labelledby="title" font-family="Helvetica, Arial, sans-serif">',
-        '<title id="title">Teachers trained on the log give a first summary. An outer loop improves it through '
-        "the training of a fresh model. New models train on the summary alone.</title>",
+        '<title id="title">Teachers trained on the log give a first summary. An outer loop improves it '
+        "through the training of a fresh model. New models train on the summary alone.</title>",
         '<defs><marker id="tip" viewBox="0 0 10 10" refX="8" refY="5" markerWidth="7" markerHeight="7" '
         f'orient="auto-start-reverse"><path d="M0 0L10 5L0 10z" fill="{LINE}"/></marker></defs>',
         '<rect width="1120" height="520" rx="14" fill="#ffffff"/>',

@@ -1,5 +1,6 @@
 """The reference of the recipe, made from the models that check it."""
 
+import json
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -95,16 +96,11 @@ def _plain(annotation: Any) -> str:
 
 
 def _value(field: FieldInfo) -> str:
+    """A default as YAML has it."""
     value = field.get_default(call_default_factory=True)
-    return (
-        {None: "null", True: "true", False: "false", (): "[]"}.get(value, value)
-        if _hashable(value)
-        else str(value)
-    )
-
-
-def _hashable(value: Any) -> bool:
-    return getattr(value, "__hash__", None) is not None
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
 def _cell(text: str | None) -> str:

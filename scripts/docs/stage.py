@@ -1,8 +1,9 @@
 """Gathers the site's sources in one folder.
 
-The pages in docs/ link to other files of the repository (results, examples, recipes), so that the links work on a
-code host. The site holds these files as well: each linked file is copied, Markdown files with what they link to
-in turn, and links are rewritten to the copies. A link to a file that does not exist is an error.
+The pages in docs/ link to other files of the repository (results, examples, recipes), so that the links work
+on a code host. The site holds these files as well: each linked file is copied, Markdown files with what they
+link to in turn, and links are rewritten to the copies. A folder without a README.md becomes a page that lists
+its files. A link to a file that does not exist is an error.
 """
 
 import os
@@ -44,15 +45,21 @@ def stage(root: Path, target: Path) -> int:
         if source in done:
             continue
         done.add(source)
-        copy = target / site_path(source.relative_to(root))
+        copy = target / site_path(source.relative_to(root)) / ("index.md" if source.is_dir() else "")
         copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            files = sorted(path for path in source.iterdir() if path.is_file())
+            lines = [f"- [{file.name}]({file.name})" for file in files]
+            copy.write_text("\n".join([f"# {source.relative_to(root)}", "", *lines, ""]), encoding="utf-8")
+            waiting += files
+            continue
         if source.suffix != ".md":
             shutil.copyfile(source, copy)
             continue
         text, linked = rewritten(source, root)
         copy.write_text(MARK.sub(lambda mark: GENERATED[mark[1]](), text), encoding="utf-8")
         waiting += linked
-    return sum(source.suffix == ".md" for source in done)
+    return sum(source.suffix == ".md" or source.is_dir() for source in done)
 
 
 def site_path(path: Path) -> Path:
@@ -71,12 +78,14 @@ def rewritten(page: Path, root: Path) -> tuple[str, list[Path]]:
 
     def replace(link: re.Match[str]) -> str:
         file = Path(os.path.normpath(page.parent / link[2]))
-        file = file / "README.md" if file.is_dir() else file
-        if not file.is_file() or not file.is_relative_to(root):
+        if (file / "README.md").is_file():
+            file /= "README.md"
+        if not file.exists() or not file.is_relative_to(root):
             raise BrokenLink(f"{page.relative_to(root)}: no such file: {link[2]}")
         if file != root / "README.md":  # the site has a first page of its own
             linked.append(file)
-        return link[1] + os.path.relpath(site_path(file.relative_to(root)), here)
+        page_there = site_path(file.relative_to(root)) / ("index.md" if file.is_dir() else "")
+        return link[1] + os.path.relpath(page_there, here)
 
     return _outside_code(page.read_text(encoding="utf-8"), lambda text: LINK.sub(replace, text)), linked
 

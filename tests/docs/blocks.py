@@ -2,9 +2,10 @@
 
 A mark is an HTML comment on the line before the fence: `<!-- test: skip, why -->`. Marks are
 
-    skip     not run (why comes after a comma)
-    long     run by the long tests only
-    output   the text that the Python block before it prints; numbers may differ
+    skip        not run; why comes after a comma
+    long        run by the long tests only
+    needs NAME  run where that module is installed
+    output      the text that the Python block before it prints; numbers may differ
 """
 
 import re

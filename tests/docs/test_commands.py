@@ -6,10 +6,15 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from farzi.cli import app
 from tests.docs.blocks import blocks, shell_lines
 from tests.docs.conftest import PAGES, ROOT
+from tests.docs.small import write_events
+
+CHEAP = ("data", "recipe")
+"""Commands that are run, not only parsed."""
 
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 COMMANDS = [
@@ -22,10 +27,16 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_command_is_known(command: str) -> None:
+def test_command_is_known(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = shlex.split(command)
     if words[0] == "farzi":
         parse(words[1:])
+        if words[1] in CHEAP or "--help" in words:
+            write_events(tmp_path / "events.csv")
+            (tmp_path / "book.txt").write_text("the cat sat on the mat .\n" * 60)
+            monkeypatch.chdir(tmp_path)
+            result = CliRunner().invoke(app, words[1:])
+            assert result.exit_code == 0, result.output
     elif words[0] == "make":
         assert {word for word in words[1:] if "=" not in word} <= TARGETS
 
@@ -44,7 +55,7 @@ def parse(words: list[str]) -> None:
         command, context = found, click.Context(found, info_name=name, parent=context)
     values, extra, _ = command.make_parser(context).parse_args(list(words))
     assert not extra, f"too many arguments: {extra}"
-    if "help" in values:
+    if "--help" in words:
         return
     for parameter in command.get_params(context):
         missing = parameter.required and values.get(parameter.name or "") is None

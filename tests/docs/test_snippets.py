@@ -5,6 +5,7 @@ The blocks of a page share their names, as in a notebook. They run in an empty f
 """
 
 import ast
+import importlib.util
 import re
 from pathlib import Path
 from typing import Any
@@ -47,11 +48,18 @@ def _run(page: list[Block], capsys: pytest.CaptureFixture[str]) -> None:
                 assert _without_numbers(printed) == _without_numbers(block.text), f"{block.page}:{block.line}"
         elif block.language == "python":
             printed = None
-            if block.mark != "skip":
+            if runs(block.mark):
                 # padded, so that a traceback names the line of the page
                 tree = ast.parse("\n" * (block.line - 1) + block.text, str(block.page))
                 exec(compile(tree, str(block.page), "exec"), names)
                 printed = capsys.readouterr().out
+
+
+def runs(mark: str | None) -> bool:
+    """Whether a block with that mark is run here: not if it is skipped, or needs a module that is missing."""
+    if mark is None or mark == "long":
+        return True
+    return mark.startswith("needs ") and importlib.util.find_spec(mark.removeprefix("needs ")) is not None
 
 
 def _without_numbers(text: str) -> list[str]:
