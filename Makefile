@@ -3,8 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+DOCS_STAMP := .venv/.docs-installed
 
-.PHONY: help demo test test-long check clean constraints .venv
+.PHONY: help demo test test-long check docs clean constraints .venv
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,6 +32,14 @@ check: .venv ## style, types and the contract of the layout
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
 
+docs: $(DOCS_STAMP) ## the docs site, in site/; a warning is an error
+	$(BIN)/python -m scripts.docs
+	$(BIN)/zensical build --strict --clean
+
+$(DOCS_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $(DOCS_STAMP)
+
 .venv: $(STAMP) ## install Farzi and its tools into .venv
 
 $(STAMP): pyproject.toml constraints.txt
@@ -47,11 +56,11 @@ constraints: ## pin the newest releases of every dependency in constraints.txt
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	grep '^torch==' constraints.txt > "$$scratch/torch.txt" && \
 	$(PYTHON) -m venv "$$scratch/venv" && \
-	"$$scratch/venv/bin/python" -m pip install --quiet -c "$$scratch/torch.txt" -e '.[dev]' && \
+	"$$scratch/venv/bin/python" -m pip install --quiet -c "$$scratch/torch.txt" -e '.[dev,docs]' && \
 	{ sed -n '/^#/p' constraints.txt; \
 	  "$$scratch/venv/bin/python" -m pip freeze --exclude-editable | sed 's/+.*//' | grep -viE '^(nvidia|cuda|triton)'; \
 	} > "$$scratch/new.txt" && cp "$$scratch/new.txt" constraints.txt
 
 clean: ## remove the environment and caches; runs/ stays
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
+	rm -rf .venv .cache site .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
 	find src research tests -name __pycache__ -type d -prune -exec rm -rf {} +

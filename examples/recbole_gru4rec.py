@@ -7,7 +7,7 @@
 The log becomes a RecBole data set, of which each user's last event is the test and the one before it the
 validation, as Farzi has it. The summary's events are put in RecBole's order of items, RecBole's own model is
 trained on them as a student, and its weights go back into RecBole, whose trainer ranks all items.
-docs/students.md says how to install RecBole.
+docs/models.md says how to install RecBole.
 """
 
 # pyright: reportMissingImports=false
