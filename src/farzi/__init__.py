@@ -1,1 +1,54 @@
-"""Farzi: distil a log of event sequences, or a text, into a few synthetic ones that train a model as well."""
+"""Farzi: distil a log of event sequences, or a text, into a few synthetic sequences that train a model as well.
+
+    log = farzi.load_log("events.csv")            # a path, a known name, or a frame
+    summary = farzi.distill(log, out="runs/mine")  # minutes, once
+    model = farzi.train(summary)                   # seconds, as often as wanted
+    print(farzi.evaluate(model, log))
+
+Names are imported when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from farzi.api import compare as compare
+    from farzi.api import distill as distill
+    from farzi.api import evaluate as evaluate
+    from farzi.api import load_log as load_log
+    from farzi.api import load_text as load_text
+    from farzi.api import train as train
+    from farzi.data import Log as Log
+    from farzi.data import Text as Text
+    from farzi.errors import FarziError as FarziError
+    from farzi.evaluation import Comparison as Comparison
+    from farzi.evaluation import Evaluation as Evaluation
+    from farzi.models import Model as Model
+    from farzi.recipe import Recipe as Recipe
+    from farzi.recipe import presets as presets
+    from farzi.summary import Summary as Summary
+
+_MODULES = {
+    "farzi.api": ("load_log", "load_text", "distill", "train", "evaluate", "compare"),
+    "farzi.data": ("Log", "Text"),
+    "farzi.errors": ("FarziError",),
+    "farzi.evaluation": ("Comparison", "Evaluation"),
+    "farzi.models": ("Model",),
+    "farzi.recipe": ("Recipe", "presets"),
+    "farzi.summary": ("Summary",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'farzi' has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
