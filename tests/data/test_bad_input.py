@@ -10,7 +10,7 @@ import pytest
 
 from farzi.data import BadRow, load_dataset, read_events
 from farzi.errors import FarziError
-from farzi.recipe import DataSettings
+from farzi.recipe.variants import LogData
 
 HEADER = "user,item,time\n"
 
@@ -35,7 +35,7 @@ def refusal(path, **options):
 
 
 RECODE = "save the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
-MEND = "; mend them, or leave them out with --skip-bad)"
+HINT = "data.skip_bad)"
 TIME = " is not a time (a number, or a date such as 2016-10-16 17:57:24)"
 
 
@@ -102,7 +102,9 @@ TIME = " is not a time (a number, or a date such as 2016-10-16 17:57:24)"
 def test_bad_rows(write, rows, message, bad):
     rows = rows.encode() if isinstance(rows, str) else rows
     path = write("log.csv", HEADER.encode() + rows)
-    assert refusal(path) == message + MEND
+    line = refusal(path)
+    assert line.startswith(message)
+    assert line.endswith(HINT)
     events = read_events(path, skip_bad=True)
     assert list(events.skipped) == bad
     assert not set(events.frame["row"]) & {row.line for row in bad}
@@ -119,23 +121,22 @@ def test_bad_rows_of_json_lines(write):
         b'{"user": "\xe9", "item": 2, "time": 3}',
     ]
     path = write("log.jsonl", b"\n".join(lines))
-    assert (
-        refusal(path)
-        == "log.jsonl:2: not a JSON object; one object a line is wanted (4 bad rows in all" + MEND
-    )
+    assert refusal(path).startswith("log.jsonl:2: not a JSON object")
+    assert "4 bad rows" in refusal(path)
     skipped = read_events(path, skip_bad=True).skipped
     assert [(row.line, row.column) for row in skipped] == [(2, None), (4, None), (5, "item"), (6, None)]
     assert str(skipped[2]) == "line 5: column 'item': no value"
     path = write("log.json", json.dumps([{"user": 1, "item": 2}]))
     assert refusal(path) == "log.json: is one JSON array; write one object a line (jq -c '.[]')"
     path = write("log.json", "no json at all\n")
-    assert refusal(path) == "log.json:1: not a JSON object; one object a line is wanted"
+    assert refusal(path).startswith("log.json:1: not a JSON object")
 
 
 def test_bad_rows_of_parquet(write):
     frame = pl.DataFrame({"user": ["a", None, "b"], "item": ["x", "y", ""], "time": [1.0, 2.0, float("nan")]})
     frame.write_parquet("log.parquet")
-    assert refusal("log.parquet") == "log.parquet, row 2: column 'user': no value (2 bad rows in all" + MEND
+    assert refusal("log.parquet").startswith("log.parquet, row 2: column 'user': no value (2 bad rows in all")
+    assert str(read_events("log.parquet", skip_bad=True).skipped[0]) == "row 2: column 'user': no value"
     assert len(read_events("log.parquet", skip_bad=True)) == 1
     frame.with_columns(pl.Series("user", [[1], [2], [3]])).write_parquet("log.parquet")
     assert refusal("log.parquet") == "log.parquet: column 'user' holds List(Int64), not one user a row"
@@ -159,12 +160,12 @@ def test_no_row_left(write):
         (HEADER + "\n\n", "log.csv: has a header but no rows"),
         (
             "196\t242\t3\t881250949\n186\t302\t3\t891717742\n",
-            "log.csv: no column of users recognised in the header; name it with --user "
+            "log.csv: no user column recognised by its name; give its name as data.user "
             "(the columns are 196, 242, 3, 881250949)",
         ),
         (
             "user,what,time\na,b,1\n",
-            "log.csv: no column of items recognised in the header; name it with --item "
+            "log.csv: no item column recognised by its name; give its name as data.item "
             "(the columns are user, what, time)",
         ),
         (
@@ -182,7 +183,7 @@ def test_no_row_left(write):
         ),
         (
             bytes(range(256)),
-            "log.csv: is not text: CSV, TSV, JSON lines, Parquet and RecBole .inter files can be read",
+            "log.csv: is not text; CSV, TSV, JSON lines, Parquet and RecBole .inter files can be read",
         ),
         (
             gzip.compress(b"user,item\na,b\n")[:-9],
@@ -217,11 +218,11 @@ def test_files_that_are_not_there(write, tmp_path):
     write("ratings.csv", HEADER)
     assert refusal("rating.csv") == "rating.csv: no such file; did you mean ratings.csv?"
     assert (
-        refusal("ml-10k", also=["ml-100k", "movielens-small"])
+        refusal("ml-10k", alternatives=["ml-100k", "movielens-small"])
         == "ml-10k: no such file; did you mean ml-100k?"
     )
     message = "zzz: no such file; named data sets: ml-100k, movielens-small"
-    assert refusal("zzz", also=["ml-100k", "movielens-small"]) == message
+    assert refusal("zzz", alternatives=["ml-100k", "movielens-small"]) == message
     assert refusal("nowhere/zzz") == "nowhere/zzz: no such file"
     assert refusal(".") == ".: is a folder, not a file of events"
 
@@ -235,13 +236,20 @@ def test_long_values_and_headers_are_cut_short(write):
 
 def test_one_user(write):
     path = write("log.csv", HEADER + "a,x,1\na,y,2\na,z,3\n")
-    with pytest.raises(FarziError, match=r"^log\.csv: has events of one user only; at least 2 are needed$"):
-        load_dataset(DataSettings(source=path))
+    with pytest.raises(FarziError, match=r"^log\.csv: has events of one user only"):
+        load_dataset(LogData(source=path))
     path = write("log.csv", HEADER + "a,x,1\na,y,2\na,z,3\nb,x,1\n")
-    with pytest.raises(
-        FarziError, match=r"^log\.csv: fewer than 2 of its 2 users are left when .*--min-user-events"
-    ):
-        load_dataset(DataSettings(source=path))
+    with pytest.raises(FarziError, match=r"log\.csv: fewer than 2 of its 2 users remain .*min_user_events"):
+        load_dataset(LogData(source=path))
+
+
+def test_ids_of_parquet_are_whole_where_they_can_be(write):
+    """A column of ids with a gap is one of floats in many programs: 7.0 is the id 7."""
+    users = [7.0, None, 1.5, float("nan"), 1e20]
+    pl.DataFrame({"user": users, "item": range(5)}).write_parquet("log.parquet")
+    events = read_events("log.parquet", skip_bad=True)
+    assert events.frame["user"].to_list() == ["7", "1.5", "1e+20"]
+    assert [(row.line, row.reason) for row in events.skipped] == [(2, "no value"), (4, "no value")]
 
 
 def test_nothing_is_written(write, tmp_path):

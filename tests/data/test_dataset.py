@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from farzi.data import describe, load_dataset, read_events
 from farzi.data.fingerprint import fingerprint
 from farzi.errors import FarziError
-from farzi.recipe import DataSettings
+from farzi.recipe.variants import LeaveOneOut, LogData, RatioSplit, TimeSplit
 
 LOG = """user,item,time
 anna,tea,3
@@ -31,7 +31,7 @@ def load(tmp_path, monkeypatch):
 
     def load(text=LOG, **options):
         (tmp_path / "log.csv").write_text(text)
-        return load_dataset(DataSettings(source="log.csv", **options))
+        return load_dataset(LogData(source="log.csv", **options))
 
     return load
 
@@ -74,7 +74,7 @@ def test_facts_say_what_was_done(load):
         "density": 0.875,
         "sparsity": 0.125,
         "repeated_events": 0,
-        "order": "by time; of one user's events at the same time the first in the file is first",
+        "order": "by time; a user's events at the same time in the order of the file",
         "ties": {
             "rule": "file",
             "because": None,
@@ -83,8 +83,7 @@ def test_facts_say_what_was_done(load):
             "rising_by_id": None,
         },
         "filters": {
-            "rule": "users with at least 3 events and items with at least 1, "
-            "removed again and again until all have them",
+            "rule": "users with at least 3 events and items with at least 1, applied until both hold",
             "users_removed": 1,
             "items_removed": 1,
             "events_removed": 2,
@@ -133,36 +132,31 @@ def test_a_log_without_times_says_so(load):
     text = "user,item\na,x\na,y\na,x\nb,y\nb,x\nb,y\n"
     dataset = load(text, unseen="keep", ties="random")
     assert as_ids(dataset, dataset.test.histories) == {"a": ["x", "y"], "b": ["y", "x"]}
-    assert dataset.facts["order"] == (
-        "the log has no times: the order of the file is taken for the order of the events"
-    )
+    assert dataset.facts["order"] == ("the log has no times: events are in the order of the file")
     assert dataset.facts["ties"] is None
     assert dataset.facts["time"] is None
-    with pytest.raises(FarziError, match=r"the split by time needs times.*--time"):
-        load(text, split="time")
+    with pytest.raises(FarziError, match=r"the split by time needs times.*as data\.time"):
+        load(text, split=TimeSplit())
 
 
-def test_an_order_of_ties_that_gives_items_away_is_told(load):
+def test_an_order_of_ties_that_reveals_items_is_reported(load):
     rows = [f"u{u},{item},7" for u in range(4) for item in range(2, 21, 3)]
     facts = load("user,item,time\n" + "\n".join(rows), unseen="keep").facts
-    assert "these rise by item id in 100% of cases" in facts["order"]
+    assert "their item ids rise in 100% of cases" in facts["order"]
     assert facts["ties"]["rising_by_id"] == 1.0
     assert (facts["ties"]["tied_events"], facts["ties"]["users_with_ties"]) == (1.0, 4)
     facts = load("user,item,time\n" + "\n".join(reversed(rows)), unseen="keep").facts
-    assert "these fall by item id in 100% of cases" in facts["order"]
+    assert "their item ids fall in 100% of cases" in facts["order"]
     facts = load("user,item,time\n" + "\n".join(rows), unseen="keep", ties="random").facts
-    assert (
-        facts["order"]
-        == "by time; of one user's events at the same time a fixed hash of user and item decides"
-    )
+    assert facts["order"] == "by time; a user's events at the same time by a fixed hash of user and item"
 
 
 def test_unseen_items_are_refused_in_a_file(load):
     with pytest.raises(FarziError) as caught:
         load()
-    assert str(caught.value) == (
+    assert "data.unseen=keep" in str(caught.value)
+    assert str(caught.value).startswith(
         "log.csv:5: item 'salt' is held out but never trained on, like 1 of the 4 held-out events; "
-        "--unseen keep counts them as misses, --unseen drop leaves them out"
     )
 
 
@@ -184,7 +178,7 @@ def test_a_dropped_validation_event_is_not_in_the_test_history_either(load):
 
 def test_users_without_a_history_cannot_be_tested(load):
     text = "user,item,time\n" + "".join(f"a,x,{t}\nb,x,{t}\n" for t in range(8)) + "c,x,7\nc,x,8\nc,x,9\n"
-    dataset = load(text, split="time", valid_fraction=0.1, test_fraction=0.2)
+    dataset = load(text, split=TimeSplit(valid=0.1, test=0.2))
     assert dataset.test.targets.users == ("a", "b")
     assert dataset.facts["split"]["test"] == {"users": 2, "events": 2, "events_without_history": 3}
 
@@ -192,15 +186,15 @@ def test_users_without_a_history_cannot_be_tested(load):
 def test_a_split_that_leaves_a_part_empty_is_refused(load):
     text = "user,item,time\n" + "".join(f"{u},x,1\n" * 3 for u in "ab")
     with pytest.raises(
-        FarziError, match=r"log\.csv: nobody has usable training events under this split \(time"
+        FarziError, match=r"log\.csv: no user has usable training events under this split \(time"
     ):
-        load(text, split="time", unseen="keep")
+        load(text, split=TimeSplit(), unseen="keep")
     with pytest.raises(
-        FarziError, match=r"log\.csv: nobody has usable validation events under .*leave one out"
+        FarziError, match=r"log\.csv: no user has usable validation events under .*leave one out"
     ):
         load("user,item,time\na,x,1\nb,x,1\n", min_user_events=1)
     with pytest.raises(FarziError, match="together below 1"):
-        load(split="ratio", valid_fraction=0.5, test_fraction=0.5)
+        load(split=RatioSplit(valid=0.5, test=0.5))
 
 
 def test_skipped_rows_are_counted(load):
@@ -219,28 +213,29 @@ def test_names_from_a_side_file(load, tmp_path):
 def test_a_file_is_read_where_its_copy_lies(load, tmp_path):
     here = load(unseen="keep")
     (tmp_path / "log.csv").rename(tmp_path / "copy.csv")
-    copy = load_dataset(DataSettings(source="log.csv", file="copy.csv", unseen="keep"))
+    copy = load_dataset(LogData(source="log.csv", file="copy.csv", unseen="keep"))
     assert fingerprint(copy) == fingerprint(here)
     assert (here.name, copy.name, copy.facts["name"]) == ("log.csv", "copy.csv", "copy.csv")
 
 
 def test_options_that_do_not_apply_are_refused(load):
-    with pytest.raises(FarziError, match="--item is for files"):
-        load_dataset(DataSettings(item="title"))
+    with pytest.raises(FarziError, match=r"data\.item applies to files"):
+        load_dataset(LogData(item="title"))
 
 
+splits = st.sampled_from([LeaveOneOut(), RatioSplit(valid=0.2, test=0.2), TimeSplit(valid=0.2, test=0.2)])
 logs = st.lists(
     st.tuples(st.sampled_from("abcd"), st.integers(1, 5), st.integers(0, 8)), min_size=1, max_size=40
 )
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(logs, st.sampled_from(["leave-one-out", "ratio", "time"]), st.sampled_from(["file", "random"]))
+@given(logs, splits, st.sampled_from(["file", "random"]))
 def test_every_event_is_where_its_time_puts_it(load, log, split, ties):
     """Against plain Python: histories and targets of any log are the user's events in order, none twice."""
     text = "user,item,time\n" + "".join(f"{u},{i},{t}\n" for u, i, t in log)
     try:
-        dataset = load(text, split=split, ties=ties, unseen="keep", valid_fraction=0.2, test_fraction=0.2)
+        dataset = load(text, split=split, ties=ties, unseen="keep")
     except FarziError:
         return
     users = [user for user, _, _ in log]

@@ -1,4 +1,4 @@
-"""The checksum of a log tells it from any other."""
+"""The checksum of a log differs from that of any other."""
 
 from dataclasses import replace
 

@@ -9,7 +9,7 @@ from farzi.data import LOGS, load_dataset
 from farzi.data import netflix as module
 from farzi.data.netflix import Netflix
 from farzi.errors import FarziError
-from farzi.recipe import DataSettings
+from farzi.recipe.variants import LogData
 
 ONE = "1:\n30878,4,2005-12-26\n7,3,2004-02-29\n2:\n7,5,1999-11-11\n"
 TWO = "3:\n30878,1,2005-12-26\n2647871,2,2000-01-01\n"
@@ -66,7 +66,7 @@ def test_one_file_alone_will_do(combined: Path):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (
             "7;3;2004-02-29",
@@ -81,12 +81,12 @@ def test_one_file_alone_will_do(combined: Path):
 )
 @pytest.mark.parametrize("piece", [1, 1 << 24])
 def test_a_bad_line_is_named(
-    combined: Path, monkeypatch: pytest.MonkeyPatch, piece: int, line: str, said: str
+    combined: Path, monkeypatch: pytest.MonkeyPatch, piece: int, line: str, message: str
 ):
     monkeypatch.setattr(module, "PIECE", piece)
     lines = TWO.splitlines()
     (combined / "combined_data_10.txt").write_text("\n".join([*lines[:2], line, *lines[2:]]) + "\n")
-    with pytest.raises(FarziError, match=said) as caught:
+    with pytest.raises(FarziError, match=message) as caught:
         Netflix().events(str(combined))
     assert "\n" not in str(caught.value)
 
@@ -98,11 +98,11 @@ def test_a_rating_before_any_film_is_named(tmp_path: Path):
 
 
 def test_no_files_of_it_is_one_line(tmp_path: Path):
-    with pytest.raises(FarziError, match=r"holds no combined_data_\*\.txt"):
+    with pytest.raises(FarziError, match=r"has no combined_data_\*\.txt"):
         Netflix().events(str(tmp_path))
     with pytest.raises(FarziError, match="no such folder"):
         Netflix().get(str(tmp_path / "x"))
-    with pytest.raises(FarziError, match=r"your own copy .* with --from FOLDER"):
+    with pytest.raises(FarziError, match=r"own copy .* as data\.file"):
         Netflix().get()
     (tmp_path / "mv_0000001.txt").write_text("1:\n")
     with pytest.raises(FarziError, match="no ratings"):
@@ -115,6 +115,6 @@ def test_it_loads_as_a_named_log(tmp_path: Path):
         f"{film}:\n" + "".join(f"{user},3,{days[film + user]}\n" for user in range(9)) for film in range(1, 7)
     ]
     (tmp_path / "combined_data_1.txt").write_text("".join(lines))
-    dataset = load_dataset(DataSettings(source="netflix", file=str(tmp_path)))
+    dataset = load_dataset(LogData(source="netflix", file=str(tmp_path)))
     assert (dataset.facts["users"], dataset.facts["items"], dataset.facts["events"]) == (9, 6, 54)
     assert dataset.facts["ties"]["rule"] == LOGS["netflix"].ties == "random"

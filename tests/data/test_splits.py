@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farzi.data import GlobalTime, LeaveOneOut, UserRatio
-from farzi.data.order import core, sort, tie_keys
+from farzi.data.log import filter_rare, sort, tie_keys
 from farzi.data.splits import TEST, TRAIN, VALID
 from farzi.errors import FarziError
 
@@ -120,7 +120,7 @@ def test_fractions_that_leave_nothing_are_refused(split, valid, test):
 
 def test_a_split_by_time_needs_times():
     frame = frame_of([("a", 1, 0)]).drop("time")
-    with pytest.raises(FarziError, match="--time"):
+    with pytest.raises(FarziError, match=r"as data\.time"):
         GlobalTime().parts(sort(frame, np.array([1]), "file"))
 
 
@@ -130,7 +130,7 @@ def test_a_split_says_its_rule(split):
 
 
 @given(logs, st.integers(1, 5), st.integers(1, 5))
-def test_core_is_what_is_left_of_removing_one_by_one(log, min_user, min_item):
+def test_filtering_is_removing_one_by_one(log, min_user, min_item):
     left = list(enumerate(log))
     while True:
         users = [user for _, (user, _, _) in left]
@@ -144,8 +144,8 @@ def test_core_is_what_is_left_of_removing_one_by_one(log, min_user, min_item):
             break
         left.remove(thin[0])
         # a user's or an item's other events become rarer still, so the order of removal does not matter
-    found = core(frame_of(log), min_user, min_item)
-    assert found["row"].to_list() == [index + 2 for index, _ in left]
+    remaining = filter_rare(frame_of(log), min_user, min_item)
+    assert remaining["row"].to_list() == [index + 2 for index, _ in left]
 
 
 @given(logs, st.randoms(use_true_random=False))

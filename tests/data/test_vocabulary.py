@@ -64,7 +64,7 @@ def test_tables_that_are_no_vocabulary_are_refused(tmp_path):
     good = Vocabulary.from_events(EVENTS).frame
     for wrong in (good[1:], good[[0, 2, 1, 3, 4]], good.with_columns(pl.lit("a").alias("id")), good[:0]):
         wrong.write_parquet(path)
-        with pytest.raises(FarziError, match="not a vocabulary: its indices or ids"):
+        with pytest.raises(FarziError, match="not a vocabulary: its indices do not count"):
             Vocabulary.load(path)
 
 

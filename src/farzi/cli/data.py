@@ -73,4 +73,4 @@ def _entry(name: str) -> dict[str, object]:
     from farzi.data import CATALOG
 
     # how it is fetched is code, not a fact
-    return {key: value for key, value in vars(CATALOG[name]).items() if key != "origin"}
+    return {key: value for key, value in vars(CATALOG[name]).items() if key != "source"}

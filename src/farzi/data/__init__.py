@@ -1,15 +1,22 @@
-"""Reading event logs and texts, filtering and splitting them, named data sets, and batches of ids."""
+"""Event logs and texts: reading, filtering, splitting, named data sets, and batches of indices."""
 
-from farzi.data.batches import crops, pad_left
-from farzi.data.catalog import CATALOG, LOGS, TEXTS, NamedData, NamedText
-from farzi.data.dataset import Dataset, load_dataset, load_events
+from farzi.data.catalog import CATALOG, LOGS, TEXTS, NamedLog, NamedText
+from farzi.data.dataset import Dataset, make_dataset
 from farzi.data.describe import describe
-from farzi.data.events import BadRow, Events
-from farzi.data.loading import Data, is_text_source, load_data, load_text
-from farzi.data.reading import read_events, read_names
-from farzi.data.sequences import Holdout, Sequences
+from farzi.data.events import Events, read_events, read_names
+from farzi.data.frames import is_frame, read_frame, read_frame_names
+from farzi.data.loading import (
+    Data,
+    is_text_source,
+    load_data,
+    load_dataset,
+    load_events,
+    load_text,
+)
+from farzi.data.sequences import Holdout, Sequences, crops, pad_left
 from farzi.data.splits import GlobalTime, LeaveOneOut, Split, UserRatio
-from farzi.data.text import Passages, Text
+from farzi.data.tables import BadRow
+from farzi.data.text.text import Passages, Text
 from farzi.data.vocabulary import Vocabulary
 
 __all__ = [
@@ -23,7 +30,7 @@ __all__ = [
     "GlobalTime",
     "Holdout",
     "LeaveOneOut",
-    "NamedData",
+    "NamedLog",
     "NamedText",
     "Passages",
     "Sequences",
@@ -33,12 +40,16 @@ __all__ = [
     "Vocabulary",
     "crops",
     "describe",
+    "is_frame",
     "is_text_source",
     "load_data",
     "load_dataset",
     "load_events",
     "load_text",
+    "make_dataset",
     "pad_left",
     "read_events",
+    "read_frame",
+    "read_frame_names",
     "read_names",
 ]

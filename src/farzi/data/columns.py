@@ -1,8 +1,7 @@
-"""Which column holds what: given by the user, or guessed from its name and from nothing else."""
+"""Which columns hold users, items, times and names: given by the user, or guessed from their names alone."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
 from farzi.errors import FarziError
@@ -30,53 +29,68 @@ NAME = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Role:
-    """What a column is wanted for: its names by falling likelihood, and the option that gives it by hand."""
+def choose_event_columns(
+    columns: Sequence[str],
+    source: str,
+    user: str | None,
+    item: str | None,
+    time: str | None,
+    setting: Callable[[str], str],
+) -> dict[str, str]:
+    """The columns of a log by role: "user", "item" and, if there is one, "time".
 
-    role: str
-    guesses: Sequence[str]
-    option: str
-    given: str | None = None
+    Args:
+        columns: all names, without RecBole types (see `bare`).
+        source: of the columns, for messages.
+        user: the name of the user column, guessed if None; likewise `item` and `time`.
+        item: the name of the item column.
+        time: the name of the time column.
+        setting: how messages call the setting for a role.
 
-    def find(self, found: Sequence[str], source: str, optional: bool = False) -> str | None:
-        """The column of `found` (bare names, see `bare`) that plays this role.
-
-        Raises:
-            FarziError: the given column is missing or there twice; or none can be guessed.
-        """
-        if self.given is not None:
-            column = bare(self.given)
-            if column not in found:
-                raise FarziError(f"{source}: no column {column!r}; the columns are {_listed(found)}")
-        else:
-            column = self._guess(found)
-            if column is None and optional:
-                return None
-            if column is None:
-                text = "; a text is read with --tokens words" if ".txt" in PurePath(source).suffixes else ""
-                raise FarziError(
-                    f"{source}: no column of {self.role}s recognised in the header; "
-                    f"name it with {self.option} (the columns are {_listed(found)}){text}"
-                )
-        if list(found).count(column) > 1:
-            raise FarziError(
-                f"{source}: the column {column!r} is there twice; the columns are {_listed(found)}"
-            )
-        return column
-
-    def _guess(self, found: Sequence[str]) -> str | None:
-        by_name = {_folded(column): column for column in reversed(found)}
-        return next((by_name[_folded(guess)] for guess in self.guesses if _folded(guess) in by_name), None)
+    Raises:
+        FarziError: a given column is missing or there twice, or there is no user or item column.
+    """
+    chosen: dict[str, str] = {}
+    for role, guesses, given in (("user", USER, user), ("item", ITEM, item), ("time", TIME, time)):
+        column = _guess(guesses, columns) if given is None else bare(given)
+        if column is not None or role != "time":
+            chosen[role] = _checked(column, role, columns, source, f"give its name as {setting(role)}")
+    return chosen
 
 
-def roles(user: str | None, item: str | None, time: str | None) -> dict[str, Role]:
-    """The three roles of an event log, by name."""
+def choose_name_columns(columns: Sequence[str], source: str) -> dict[str, str]:
+    """The columns "id" and "name" of a table of readable names.
+
+    Raises:
+        FarziError: one of them is missing or there twice.
+    """
+    hint = "use a header such as item_id,name"
     return {
-        "user": Role("user", USER, "--user", user),
-        "item": Role("item", ITEM, "--item", item),
-        "time": Role("time", TIME, "--time", time),
+        "id": _checked(_guess((*ITEM, "id"), columns), "item", columns, source, hint),
+        "name": _checked(_guess(NAME, columns), "name", columns, source, hint),
     }
+
+
+def _guess(names: Sequence[str], columns: Sequence[str]) -> str | None:
+    """The column with the likeliest of some names."""
+    by_name = {_folded(column): column for column in reversed(columns)}
+    return next((by_name[_folded(name)] for name in names if _folded(name) in by_name), None)
+
+
+def _checked(column: str | None, role: str, columns: Sequence[str], source: str, hint: str) -> str:
+    if column is None:
+        text = "; a text is read with data.type=text" if ".txt" in PurePath(source).suffixes else ""
+        raise FarziError(
+            f"{source}: no {role} column recognised by its name; {hint} "
+            f"(the columns are {_listed(columns)}){text}"
+        )
+    if column not in columns:
+        raise FarziError(f"{source}: no column {column!r}; the columns are {_listed(columns)}")
+    if list(columns).count(column) > 1:
+        raise FarziError(
+            f"{source}: the column {column!r} is there twice; the columns are {_listed(columns)}"
+        )
+    return column
 
 
 def bare(column: str) -> str:
@@ -88,6 +102,6 @@ def _folded(column: str) -> str:
     return re.sub(r"[\s_.-]", "", column).lower()
 
 
-def _listed(found: Sequence[str]) -> str:
-    shown = ", ".join(column if len(column) <= 30 else column[:29] + "…" for column in found[:12])
-    return shown + (f" and {len(found) - 12} more" if len(found) > 12 else "")
+def _listed(columns: Sequence[str]) -> str:
+    listed = ", ".join(column if len(column) <= 30 else column[:29] + "…" for column in columns[:12])
+    return listed + (f" and {len(columns) - 12} more" if len(columns) > 12 else "")

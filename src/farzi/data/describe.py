@@ -1,21 +1,19 @@
-"""A log in figures: a plain dictionary of JSON values in a stable order."""
+"""The figures of a log: a dictionary of JSON values in a stable order."""
 
 from typing import Any, Protocol
 
 import numpy as np
 
 from farzi.data.events import Events
-from farzi.data.order import Log, codes, sort
+from farzi.data.log import Log, codes, sort
 from farzi.data.times import time_range
 
-SHOWN = 5  # skipped rows that are listed one by one
-GIVEN_AWAY = (
-    0.9  # from this share of tied neighbours rising (or falling) by id, the file's order is called sorted
-)
+SHOWN = 5  # skipped rows that are listed
+SORTED = 0.9  # share of tied neighbours with rising (or falling) ids from which ties count as sorted by id
 
 
 class HasFacts(Protocol):
-    """A data set that has been described while it was made."""
+    """A log or a text that was described when it was made."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -60,28 +58,28 @@ def log_facts(log: Log, dated: bool = False) -> dict[str, Any]:
 
 
 def order_facts(log: Log, ids: list[str], ties: str, because: str | None = None) -> dict[str, Any]:
-    """How events were put in order, how many share their time, and whether the file's order gives items away.
+    """How events were sorted, how many share their time, and whether their order reveals the next item.
 
     Args:
         log: the sorted log.
         ids: the original id of each item index in it.
         ties: the rule that sorted it, "file" or "random".
-        because: why this rule is the named data set's own.
+        because: the reason for the rule, if it is the default of a named data set.
     """
     if log.time is None:
         return {
-            "order": "the log has no times: the order of the file is taken for the order of the events",
+            "order": "the log has no times: events are in the order of the file",
             "ties": None,
         }
     same = (log.user[1:] == log.user[:-1]) & (log.time[1:] == log.time[:-1])
     tied = np.append(same, False) | np.append(False, same)
-    words = "by time; of one user's events at the same time "
-    words += "the first in the file is first" if ties == "file" else "a fixed hash of user and item decides"
+    words = "by time; a user's events at the same time "
+    words += "in the order of the file" if ties == "file" else "by a fixed hash of user and item"
     rising = _rising(log, same, ids) if ties == "file" else None
-    if rising is not None and not 1 - GIVEN_AWAY < rising < GIVEN_AWAY:
+    if rising is not None and not 1 - SORTED < rising < SORTED:
         words += (
-            f"; these {'rise' if rising > 0.5 else 'fall'} by item id in {max(rising, 1 - rising):.0%} "
-            "of cases, which gives away what comes next: consider --ties random"
+            f"; their item ids {'rise' if rising > 0.5 else 'fall'} in {max(rising, 1 - rising):.0%} of "
+            "cases, which reveals the next item: consider ties=random"
         )
     facts = {
         "rule": ties,

@@ -1,23 +1,19 @@
-"""An event log as it was read: who, what, when, and the line each event stood on."""
+"""Event logs as they are read: user, item, time, and the line of each event; and tables of readable names."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import polars as pl
 
+from farzi.data.columns import choose_event_columns, choose_name_columns
+from farzi.data.content import Content, read_content
+from farzi.data.tables import BadRow, Table, Unit, place_of, quoted, read_table, setting
+from farzi.data.times import parse_times
+from farzi.errors import FarziError
 
-@dataclass(frozen=True)
-class BadRow:
-    """A row that could not be read. `line` counts from 1; for Parquet it is the number of the row."""
-
-    line: int
-    column: str | None
-    value: str | None
-    reason: str
-
-    def __str__(self) -> str:
-        """`line 17: column 'timestamp': 'soon' is not a time`."""
-        column = "" if self.column is None else f"column {self.column!r}: "
-        return f"line {self.line}: {column}{self.reason}"
+TIME_FORMS = "a number, or a date such as 2016-10-16 17:57:24"
 
 
 @dataclass(frozen=True)
@@ -25,12 +21,13 @@ class Events:
     """A log in the order of its file.
 
     Attributes:
-        frame: columns `user` (String), `item` (String), `time` (Int64 or Float64; the column is absent when
-            the log has none) and `row` (UInt32, the line in the file). No nulls, no empty ids.
-        source: the file or the named data set, as messages name it.
-        skipped: rows left out because they could not be read, in the order of the file.
-        dated: whether the times were written as dates; `time` then counts seconds since 1970.
-        names: columns `id`, `name` where the log itself brings readable names, else None.
+        frame: columns `user` (String), `item` (String), `time` (Int64 or Float64; absent if the log has no
+            times) and `row` (UInt32, the number of the line or row). No nulls, no empty ids.
+        source: the file, the frame or the named data set, as messages name it.
+        skipped: rows left out because they cannot be read, in the order of the file.
+        dated: whether the times were written as dates; `time` is then in seconds since 1970.
+        names: columns `id`, `name` if the log itself brings readable names, else None.
+        unit: how `row` counts.
     """
 
     frame: pl.DataFrame
@@ -38,6 +35,7 @@ class Events:
     skipped: tuple[BadRow, ...] = ()
     dated: bool = False
     names: pl.DataFrame | None = None
+    unit: Unit = "line"
 
     def __len__(self) -> int:
         """The number of events."""
@@ -45,5 +43,122 @@ class Events:
 
     @property
     def has_time(self) -> bool:
-        """Whether the log says when; if not, the order of the file is the order of the events."""
+        """Whether there are times; if not, the order of the file is the order of the events."""
         return "time" in self.frame.columns
+
+    def place(self, row: int) -> str:
+        """A row as messages name it: `log.csv:17`."""
+        return place_of(self.source, self.unit, row)
+
+
+def read_events(
+    path: str | Path,
+    user: str | None = None,
+    item: str | None = None,
+    time: str | None = None,
+    skip_bad: bool = False,
+    alternatives: Iterable[str] = (),
+) -> Events:
+    """Read an event log: CSV/TSV, Parquet, JSON lines or RecBole `.inter`, plain or compressed.
+
+    Args:
+        path: the file.
+        user: the user column, guessed from the column names if None; likewise `item` and `time`.
+        item: the item column.
+        time: the time column. If None and none is recognised, events are in the order of the file.
+        skip_bad: leave out rows that cannot be read (they are listed in `Events.skipped`) instead of raising.
+        alternatives: other valid words in place of `path`, for the hint if there is no such file.
+
+    Raises:
+        FarziError: the file, a column or a row cannot be read; names the file, the line, the column and the
+            value.
+    """
+    return events_of(read_content(path, alternatives), user, item, time, skip_bad)
+
+
+def events_of(
+    content: Content,
+    user: str | None = None,
+    item: str | None = None,
+    time: str | None = None,
+    skip_bad: bool = False,
+) -> Events:
+    """`read_events` for content that was read already."""
+    choose = partial(
+        choose_event_columns,
+        source=content.source,
+        user=user,
+        item=item,
+        time=time,
+        setting=partial(setting, unit="line"),
+    )
+    return check_events(read_table(content, choose), content.source, skip_bad)
+
+
+def check_events(table: Table, source: str, skip_bad: bool) -> Events:
+    """The rows of a table that have a user, an item and a time.
+
+    Args:
+        table: with the roles "user", "item" and perhaps "time".
+        source: of the table, for messages.
+        skip_bad: leave out the others instead of raising.
+
+    Raises:
+        FarziError: a row cannot be read and `skip_bad` is false, or no row can be read.
+    """
+    frame, bad, dated = table.frame, list(table.bad), False
+    for role in ("user", "item"):
+        missing = frame[role].is_null() | (frame[role] == "")
+        column = table.columns[role]
+        bad += [BadRow(row, column, None, "no value", table.unit) for row in frame["row"].filter(missing)]
+        frame = frame.filter(~missing)
+    if "time" in table.columns:
+        given = frame["time"]
+        times, dated = parse_times(given)
+        times = times.alias("time")
+        failed = times.is_null()
+        for row, value in frame.filter(failed).select("row", "time").iter_rows():
+            empty = value is None or value == ""
+            reason = "no value" if empty else f"{quoted(value)} is not a time ({TIME_FORMS})"
+            bad.append(BadRow(row, table.columns["time"], None if empty else str(value), reason, table.unit))
+        frame = frame.with_columns(times).filter(~failed)
+    bad.sort(key=lambda row: row.line)
+    if bad and not skip_bad:
+        hint = f"correct them, or leave them out with {setting('skip_bad', table.unit)}"
+        raise FarziError(_refusal(source, bad, hint))
+    if len(frame) == 0:
+        raise FarziError(f"{source}: none of its {len(bad):,} rows can be read; the first: {bad[0]}")
+    order = [role for role in ("user", "item", "time", "row") if role in frame.columns]
+    return Events(frame.select(order), source, tuple(bad), dated, unit=table.unit)
+
+
+def read_names(path: str | Path) -> pl.DataFrame:
+    """Read a file with one readable name for each item into columns `id` and `name` (String).
+
+    Its columns are guessed from the header. Rows without an id or a name are ignored; of several names for
+    one id the first counts.
+
+    Raises:
+        FarziError: the file cannot be read, or has no such columns.
+    """
+    return names_of(read_content(path))
+
+
+def names_of(content: Content) -> pl.DataFrame:
+    """`read_names` for content that was read already."""
+    table = read_table(content, partial(choose_name_columns, source=content.source))
+    if table.bad:
+        raise FarziError(_refusal(content.source, table.bad, "correct them"))
+    return check_names(table)
+
+
+def check_names(table: Table) -> pl.DataFrame:
+    """The rows of a table that have an "id" and a "name", the first of each id."""
+    frame = table.frame.select(pl.col("id"), pl.col("name").str.strip_chars())
+    frame = frame.filter((pl.col("id") != "") & (pl.col("name") != ""))
+    return frame.unique("id", keep="first", maintain_order=True)
+
+
+def _refusal(source: str, bad: Sequence[BadRow], hint: str) -> str:
+    count = "1 bad row" if len(bad) == 1 else f"{len(bad):,} bad rows"
+    return f"{place_of(source, bad[0].unit, bad[0].line)}: {bad[0].problem} ({count} in all; {hint})"

@@ -1,4 +1,4 @@
-"""Checksums of a log or a text as it was split, so that a run is never mixed up with one on other data."""
+"""Checksums of a log or a text with its split: a run resumes only on the data that it started with."""
 
 import hashlib
 

@@ -1,7 +1,7 @@
 """The Netflix prize's original files: `combined_data_*.txt`, or the older folder of `mv_*.txt`.
 
-In both a line `17:` names a film, and the lines below it are its ratings, `user,rating,date`. The files are
-read in pieces, in the order of their numbers; all ratings are kept as events, whatever the rating.
+In both, a line `17:` names a film, and the lines below it are its ratings, `user,rating,date`. The files are
+read in pieces, in the order of their numbers; every rating is an event, whatever its value.
 """
 
 import re
@@ -15,33 +15,33 @@ from farzi.data.events import Events
 from farzi.errors import FarziError
 
 PIECE = 1 << 24
-"""Bytes that are read at a time."""
+"""Bytes read at a time."""
 RATING = r"^\d+,[1-5],\d{4}-\d{2}-\d{2}$"
 FILM = r"^\d+:$"
-FORM = "a film is a line such as 17: and a rating one such as 30878,4,2005-12-26"
+FORM = "a film is a line such as 17:, a rating one such as 30878,4,2005-12-26"
 DAY = 86_400
 
 
 @dataclass(frozen=True)
 class Netflix:
-    """The ways to the Netflix prize's ratings: only a copy of one's own, as they are no longer published.
+    """The ratings of the Netflix prize: only from the user's own copy, as they are no longer published.
 
     Attributes:
-        name: the log's.
+        name: of the log.
     """
 
     name: str = "netflix"
 
     def get(self, file: str | None = None) -> Path:
-        """The folder or file of one's own copy; it is too large to be kept a second time.
+        """The folder or file of the user's own copy, which is not copied to the cache because of its size.
 
         Raises:
-            FarziError: none is given, or it has no such files.
+            FarziError: none is given, or it has no files of ratings.
         """
         if file is None:
             raise FarziError(
-                f"{self.name} may not be passed on and is no longer published; give the folder of your own "
-                "copy (combined_data_*.txt, or mv_*.txt) with --from FOLDER"
+                f"{self.name} may not be redistributed and is no longer published; give the folder of your "
+                "own copy (combined_data_*.txt, or mv_*.txt) as data.file"
             )
         files_of(Path(file))
         return Path(file)
@@ -49,11 +49,11 @@ class Netflix:
     def events(self, file: str | None = None) -> Events:
         """All ratings as events, film after film; times are days, in seconds since 1970.
 
-        `row` counts the lines of all files together. Films' titles are read where `movie_titles.csv` or
-        `movie_titles.txt` lies in the folder or above it.
+        `row` counts the lines of all files together. Titles are read if `movie_titles.csv` or
+        `movie_titles.txt` is in the folder or above it.
 
         Raises:
-            FarziError: as `get`; or a line is neither a film nor a rating: the first one is named.
+            FarziError: as `get`; or a line is neither a film nor a rating (names the first).
         """
         files = files_of(self.get(file))
         pieces, row = [], 0
@@ -72,7 +72,7 @@ class Netflix:
 
 
 def files_of(place: Path) -> list[Path]:
-    """The files of ratings in a folder, in its `training_set`, or the one file that is named; by number.
+    """The files of ratings in a folder or its `training_set`, by number; or the one file given.
 
     Raises:
         FarziError: there are none.
@@ -81,11 +81,11 @@ def files_of(place: Path) -> list[Path]:
         return [place]
     for folder in (place, place / "training_set"):
         for pattern in ("combined_data_*.txt", "mv_*.txt"):
-            found = sorted(folder.glob(pattern), key=_number)
-            if found:
-                return found
-    what = "holds no combined_data_*.txt and no mv_*.txt" if place.is_dir() else "no such folder"
-    raise FarziError(f"{place}: {what}; the ratings of the Netflix prize are wanted")
+            files = sorted(folder.glob(pattern), key=_number)
+            if files:
+                return files
+    what = "has no combined_data_*.txt and no mv_*.txt" if place.is_dir() else "no such folder"
+    raise FarziError(f"{place}: {what}; the ratings of the Netflix prize are needed")
 
 
 def _number(path: Path) -> tuple[int, str]:
@@ -94,20 +94,20 @@ def _number(path: Path) -> tuple[int, str]:
 
 
 def _pieces(path: Path) -> Iterator[list[str]]:
-    """The lines of a file, some at a time."""
+    """The lines of a file, in pieces of `PIECE` bytes."""
     with open(path, encoding="ascii", errors="replace", newline=None) as file:
         while lines := file.readlines(PIECE):
             yield [line.rstrip("\n") for line in lines]
 
 
 def _read(lines: list[str], film: str | None, path: Path, before: int) -> tuple[pl.DataFrame, str | None]:
-    """Events of some lines, and the film that the next ones belong to.
+    """The events of some lines, and the film that the next lines belong to.
 
     Args:
         lines: without their ends.
-        film: that the lines before belonged to.
+        film: that the lines before belong to.
         path: for messages.
-        before: lines of the file before these.
+        before: number of lines of the file before these.
     """
     table = pl.DataFrame({"line": lines}, {"line": pl.String}).with_row_index("row", before + 1)
     table = table.filter(pl.col("line") != "").with_columns(
@@ -136,7 +136,7 @@ def _read(lines: list[str], film: str | None, path: Path, before: int) -> tuple[
 
 
 def _titles(folder: Path) -> pl.DataFrame | None:
-    """Films' titles with their years, `Dinosaur Planet (2003)`; None where there is no file of them."""
+    """Titles with years, `Dinosaur Planet (2003)`; None if there is no file of titles."""
     for place in (folder, folder.parent):
         for name in ("movie_titles.csv", "movie_titles.txt"):
             path = place / name

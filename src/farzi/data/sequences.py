@@ -1,4 +1,4 @@
-"""Ragged integer sequences in two flat arrays, and the pair of them that an evaluation needs."""
+"""Sequences of different lengths in two flat arrays, held-out pairs of them, and batches of indices."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """n sequences of item indices, one after the other in `items`.
+    """n sequences of item indices, stored one after the other in `items`.
 
     Attributes:
         items: int64, (events,).
         offsets: int64, (n + 1,); sequence i is `items[offsets[i] : offsets[i + 1]]`.
-        users: the n users' ids, or None where the sequences belong to nobody.
+        users: ids of the n users, or None if the sequences belong to no user.
     """
 
     items: np.ndarray
@@ -21,7 +21,7 @@ class Sequences:
     users: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Check that the arrays fit each other."""
+        """Check that the arrays are consistent."""
         if self.offsets[0] != 0 or self.offsets[-1] != len(self.items) or (np.diff(self.offsets) < 0).any():
             raise ValueError("offsets must rise from 0 to len(items)")
         if self.users is not None and len(self.users) != len(self):
@@ -79,13 +79,13 @@ class Sequences:
 
 @dataclass(frozen=True, eq=False)
 class Holdout:
-    """What is known about each user and what came next: `targets[i]` follows `histories[i]` (never empty)."""
+    """Each user's history and held-out events: `targets[i]` follows `histories[i]`, which is never empty."""
 
     histories: Sequences
     targets: Sequences
 
     def __post_init__(self) -> None:
-        """Check that both speak of the same users."""
+        """Check that both have the same users."""
         if len(self.histories) != len(self.targets) or self.histories.users != self.targets.users:
             raise ValueError("histories and targets must hold the same users in the same order")
 
@@ -95,10 +95,48 @@ class Holdout:
 
     @property
     def parts(self) -> tuple[Sequences, ...]:
-        """All sequences in it."""
+        """All its sequences."""
         return self.histories, self.targets
 
 
 def offsets_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
     """0 and the running sum of `lengths`: (n,) -> int64 (n + 1,)."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.asarray(lengths, np.int64))])
+
+
+def pad_left(sequences: Sequences | Sequence[np.ndarray | Sequence[int]], length: int) -> np.ndarray:
+    """The last `length` events of each sequence, padded with zeros on the left: int64, (n, length)."""
+    if length < 1:
+        raise ValueError(f"length must be at least 1, got {length}")
+    if not isinstance(sequences, Sequences):
+        sequences = Sequences.from_lists(sequences)
+    lengths = np.minimum(sequences.lengths, length)
+    return _windows(sequences, sequences.offsets[1:] - lengths, lengths, length)
+
+
+def crops(sequences: Sequences, length: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw `count` windows of `length` consecutive events for training: int64, (count, length),
+    zeros on the left.
+
+    A sequence is drawn in proportion to max(1, events - 1), the number of next events to learn from; then the
+    position of the window in it, uniformly. A shorter sequence is taken whole. The result depends on nothing
+    but the arguments and the state of `rng`.
+    """
+    if length < 1:
+        raise ValueError(f"length must be at least 1, got {length}")
+    if len(sequences) == 0:
+        raise ValueError("there are no sequences to draw from")
+    all_lengths = sequences.lengths
+    bounds = offsets_of(np.maximum(1, all_lengths - 1))
+    chosen = np.searchsorted(bounds, rng.integers(bounds[-1], size=count), side="right") - 1
+    lengths = np.minimum(all_lengths[chosen], length)
+    shift = rng.integers(all_lengths[chosen] - lengths + 1)  # (count,): 0 is the earliest window
+    return _windows(sequences, sequences.offsets[chosen] + shift, lengths, length)
+
+
+def _windows(sequences: Sequences, starts: np.ndarray, lengths: np.ndarray, width: int) -> np.ndarray:
+    if len(sequences.items) == 0:
+        return np.zeros((len(starts), width), np.int64)
+    column = np.arange(width) - (width - lengths)[:, None]  # (n, width); negative where there is padding
+    positions = np.clip(starts[:, None] + column, 0, len(sequences.items) - 1)
+    return np.where(column >= 0, sequences.items[positions], 0)

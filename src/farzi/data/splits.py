@@ -1,6 +1,6 @@
-"""What is held out, as values: each split says of every event whether it is for training, validation or test.
+"""Splits: rules that assign each event to training, validation or test.
 
-Within a user the parts always follow each other in time: training, then validation, then test.
+For each user the parts follow each other in time: training, validation, test.
 """
 
 import math
@@ -9,14 +9,14 @@ from typing import Protocol
 
 import numpy as np
 
-from farzi.data.order import Log
+from farzi.data.log import Log
 from farzi.errors import FarziError
 
 TRAIN, VALID, TEST = 0, 1, 2
 
 
 class Split(Protocol):
-    """A rule that cuts a log."""
+    """A rule that splits a log."""
 
     def parts(self, log: Log) -> np.ndarray:
         """TRAIN, VALID or TEST for each event: int8, (n,)."""
@@ -29,7 +29,9 @@ class Split(Protocol):
 
 @dataclass(frozen=True)
 class LeaveOneOut:
-    """Each user's last event is the test, the one before the validation; fewer than 3 events only train."""
+    """The last event of each user is the test, the one before it the validation; users of fewer than 3
+    events are only trained on.
+    """
 
     def parts(self, log: Log) -> np.ndarray:
         """TRAIN, VALID or TEST for each event: int8, (n,)."""
@@ -46,10 +48,10 @@ class LeaveOneOut:
 
 @dataclass(frozen=True)
 class UserRatio:
-    """The last part of each user's events is the test, the part before it the validation.
+    """The last share of each user's events is the test, the share before it the validation.
 
     Of n >= 3 events max(1, floor(n test)) are the test and max(1, floor(n valid)) the validation, but at
-    least one is left for training; users of fewer than 3 events only train.
+    least one is left for training; users of fewer than 3 events are only trained on.
     """
 
     valid: float = 0.1
@@ -80,11 +82,11 @@ class UserRatio:
 
 @dataclass(frozen=True)
 class GlobalTime:
-    """Two moments cut the whole log: from the second on it is the test, between them the validation.
+    """Two points in time cut the whole log: the test starts at the second, the validation at the first.
 
-    The test begins at the time of the event that has the part `test` of all events from it on, the validation
-    at that of the event with the part `valid` between it and the test. Events at the moment of a cut belong
-    to the later part: no training event is as late as a held-out one.
+    The test starts so that it has the share `test` of all events, the validation so that it has the share
+    `valid`. Events at the time of a cut belong to the later part: no training event is as late as a held-out
+    one.
     """
 
     valid: float = 0.1
@@ -102,7 +104,7 @@ class GlobalTime:
         """
         if log.time is None:
             raise FarziError(
-                "the split by time needs times, and the log has none; name the column as data.time"
+                "the split by time needs times, and the log has none; give its time column as data.time"
             )
         ordered = np.sort(log.time)
         test_from = ordered[-max(1, math.floor(len(log) * self.test + 1e-9))]
@@ -122,5 +124,6 @@ class GlobalTime:
 def _check(valid: float, test: float) -> None:
     if not (0 < valid < 1 and 0 < test < 1 and valid + test < 1):
         raise FarziError(
-            f"data.split.valid and data.split.test must be above 0 and together below 1, got {valid:g}, {test:g}"
+            "data.split.valid and data.split.test must be above 0 and together below 1, "
+            f"got {valid:g}, {test:g}"
         )

@@ -1,24 +1,55 @@
-"""The wanted columns out of delimited text, JSON lines or Parquet, each row with the line it stood on."""
+"""The wanted columns of delimited text, JSON lines or Parquet, each row with its line number.
+
+Two readers of delimited text agree: text without quotes is checked on its bytes and cut by polars; text with
+quotes, or with bytes that are not UTF-8, goes through the standard library's reader, which is slower and
+counts lines across quoted line breaks.
+"""
 
 import csv
+import io
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from farzi.data.columns import bare
-from farzi.data.delimited import RECODE, split_lines
-from farzi.data.events import BadRow
-from farzi.data.opening import Content
-from farzi.data.parquet import read_parquet
+from farzi.data.content import Content
 from farzi.errors import FarziError
 
 DELIMITERS = "\t,;|"
-HEAD = 1000  # JSON lines have no header: the keys of so many first lines are the columns
-Choose = Callable[[Sequence[str]], dict[str, str]]  # bare column names -> the name of each role's column
+HEAD = 1000  # JSON lines have no header: the keys of this many first lines are the columns
+RECODE = "save the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+# On some damaged pages polars panics; Python does not count a panic as an Exception.
+DAMAGE = (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+
+Choose = Callable[[Sequence[str]], dict[str, str]]  # bare column names -> the column of each role
+Unit = Literal["line", "row", "index"]
+"""How rows are numbered: lines of a file or rows of a Parquet file from 1 on, rows of a frame from 0 on."""
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be read."""
+
+    line: int
+    column: str | None
+    value: str | None
+    reason: str
+    unit: Unit = "line"
+
+    def __str__(self) -> str:
+        """`line 17: column 'timestamp': 'soon' is not a time`."""
+        number = {"line": f"line {self.line}", "row": f"row {self.line}"}.get(self.unit, from_zero(self.line))
+        return f"{number}: {self.problem}"
+
+    @property
+    def problem(self) -> str:
+        """The column and the reason."""
+        return self.reason if self.column is None else f"column {self.column!r}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -26,22 +57,24 @@ class Table:
     """What was read.
 
     Attributes:
-        frame: one column a role and `row` (UInt32: the line, for Parquet the row, counted from 1). Columns
-            are String, out of Parquet those of times keep their type.
-        columns: role -> the column's bare name in the file.
+        frame: one column for each role, and `row` (UInt32). Columns are String; those of times keep the type
+            that they have in Parquet or in a frame.
+        columns: role -> name of the column in the file.
         bad: rows that are not in the frame because they cannot be cut into fields.
+        unit: how `row` counts.
     """
 
     frame: pl.DataFrame
     columns: dict[str, str]
     bad: list[BadRow] = field(default_factory=list)
+    unit: Unit = "line"
 
 
 def read_table(content: Content, choose: Choose) -> Table:
     """Read the columns that `choose` picks from the header.
 
     Raises:
-        FarziError: no usable header, no rows, or whatever `choose` raises.
+        FarziError: there is no usable header or no row; or what `choose` raises.
     """
     reader = {"text": _read_text, "json": _read_json, "parquet": _read_parquet}[content.kind]
     table = reader(content, choose)
@@ -50,51 +83,123 @@ def read_table(content: Content, choose: Choose) -> Table:
     return table
 
 
-def _read_text(content: Content, choose: Choose) -> Table:
-    first, _, rest = content.data.partition(b"\n")
+def typed_table(frame: pl.DataFrame, columns: dict[str, str], source: str, unit: Unit) -> Table:
+    """A table from columns that have types.
+
+    Ids become text: whole floats as whole numbers, NaN as missing, everything else as polars writes it.
+
+    Args:
+        frame: one column for each role, of any type.
+        columns: role -> name of the column, for messages.
+        source: of the frame, for messages.
+        unit: "row" or "index".
+
+    Raises:
+        FarziError: a column holds lists, records, bytes or Python objects.
+    """
+    series = []
+    for role, name in columns.items():
+        values = frame[role]
+        if values.dtype.is_nested() or values.dtype in (pl.Binary, pl.Object):
+            raise FarziError(f"{source}: column {name!r} holds {values.dtype}, not one {role} a row")
+        series.append(values if role == "time" else _as_text(values))
+    first = 0 if unit == "index" else 1
+    rows = pl.Series("row", np.arange(first, first + len(frame)), dtype=pl.UInt32)
+    return Table(pl.DataFrame([*series, rows]), columns, unit=unit)
+
+
+def read_parquet(
+    data: bytes, source: str, choose: Callable[[list[str]], Sequence[str]] | None = None
+) -> pl.DataFrame:
+    """Read the bytes of a Parquet file.
+
+    Pages carry no checksum, so damage inside one may go unnoticed; where that matters, compare SHA-256 first.
+
+    Args:
+        data: the whole file.
+        source: its name in messages.
+        choose: picks columns from those there are; all if None.
+
+    Raises:
+        FarziError: not a Parquet file, or a damaged one; or what `choose` raises.
+    """
     try:
-        header = first.decode("utf-8")
-    except UnicodeDecodeError:
-        raise FarziError(f"{content.source}:1: the header is not UTF-8 text; {RECODE}") from None
-    delimiter = max(DELIMITERS, key=header.count)
-    quotes = ":token" not in header  # RecBole's atomic files know no quotes
-    try:
-        fields = (
-            next(csv.reader([header], delimiter=delimiter, strict=True))
-            if quotes
-            else header.split(delimiter)
-        )
-    except (csv.Error, StopIteration):
-        raise FarziError(f"{content.source}:1: not a header: {header[:60]!r}") from None
-    names = [bare(name) for name in fields]
-    columns = choose(names)
-    frame, bad = split_lines(rest, delimiter, names, columns, quotes)
-    return Table(frame, columns, bad)
+        names = list(pl.read_parquet_schema(io.BytesIO(data)))
+        columns = None if choose is None else list(choose(names))
+        return pl.read_parquet(io.BytesIO(data), columns=columns)
+    except DAMAGE:
+        raise FarziError(f"{source}: is not a Parquet file, or a damaged one") from None
+
+
+def place_of(source: str, unit: Unit, number: int) -> str:
+    """A row in a message: `log.csv:17`, `log.parquet, row 17` or `frame, row 17 (counted from 0)`."""
+    if unit == "line":
+        return f"{source}:{number}"
+    return f"{source}, row {number}" if unit == "row" else f"{source}, {from_zero(number)}"
+
+
+def setting(name: str, unit: Unit) -> str:
+    """A setting in a message: its path in a recipe, or the argument of `load_log` if the log is a frame."""
+    return name if unit == "index" else f"data.{name}"
+
+
+def from_zero(number: int) -> str:
+    """The number of a frame's row in a message."""
+    return f"row {number} (counted from 0)"
+
+
+def quoted(value: object) -> str:
+    """A value in a message: in quotes, on one line, at most 60 characters."""
+    text = str(value)
+    return repr(text if len(text) <= 60 else text[:59] + "…")
+
+
+def _as_text(values: pl.Series) -> pl.Series:
+    text = values.cast(pl.String)
+    if not values.dtype.is_float():
+        return text
+    x = pl.col(values.name)
+    whole = pl.when(x == x.floor()).then(x.cast(pl.Int64, strict=False)).cast(pl.String)
+    written = pl.coalesce(whole, pl.when(x.is_not_nan()).then(x.cast(pl.String)))
+    return values.to_frame().select(written.alias(values.name)).to_series()
+
+
+def _read_parquet(content: Content, choose: Choose) -> Table:
+    columns: dict[str, str] = {}
+    full_names: dict[str, str] = {}
+
+    def wanted(names: list[str]) -> list[str]:
+        columns.update(choose([bare(name) for name in names]))
+        full_names.update({bare(name): name for name in names})
+        return sorted({full_names[name] for name in columns.values()})
+
+    frame = read_parquet(content.data, content.source, wanted)
+    frame = frame.select(pl.col(full_names[name]).alias(role) for role, name in columns.items())
+    return typed_table(frame, columns, content.source, "row")
 
 
 def _read_json(content: Content, choose: Choose) -> Table:
     bad: list[BadRow] = []
-    records = _objects(content.data, bad)
+    records = _json_objects(content.data, bad)
     head = list(itertools.islice(records, HEAD))
     if not head:
         raise FarziError(f"{content.source}:{bad[0].line}: {bad[0].reason}")
-    found = dict.fromkeys(key for _, record in head for key in record)
-    columns = choose([bare(name) for name in found])
-    full = {bare(name): name for name in found}
-    values: dict[str, list] = {role: [] for role in columns}
-    wanted = [(values[role].append, full[name]) for role, name in columns.items()]
+    keys = dict.fromkeys(key for _, record in head for key in record)
+    columns = choose([bare(name) for name in keys])
+    full_names = {bare(name): name for name in keys}
+    values: dict[str, list[str | None]] = {role: [] for role in columns}
+    wanted = [(values[role].append, full_names[name]) for role, name in columns.items()]
     rows: list[int] = []
     for line, record in itertools.chain(head, records):
         rows.append(line)
         for append, key in wanted:
             value = record.get(key)
             append(value if value is None or isinstance(value, str) else json.dumps(value))
-    schema = {**dict.fromkeys(columns, pl.String), "row": pl.UInt32}
-    return Table(pl.DataFrame({**values, "row": rows}, schema), columns, bad)
+    return Table(_text_frame(values, rows), columns, bad)
 
 
-def _objects(data: bytes, bad: list[BadRow]) -> Iterator[tuple[int, dict]]:
-    """Line and object, numbers as they are written; lines that hold no object go to `bad`."""
+def _json_objects(data: bytes, bad: list[BadRow]) -> Iterator[tuple[int, dict]]:
+    """Line and object, numbers as they are written; lines that hold no object are appended to `bad`."""
     decode = json.JSONDecoder(parse_int=str, parse_float=str).decode
     for line, text in enumerate(data.split(b"\n"), start=1):
         if not text.strip():
@@ -109,24 +214,122 @@ def _objects(data: bytes, bad: list[BadRow]) -> Iterator[tuple[int, dict]]:
         if isinstance(record, dict):
             yield line, record
         else:
-            bad.append(BadRow(line, None, None, "not a JSON object; one object a line is wanted"))
+            bad.append(BadRow(line, None, None, "not a JSON object; write one object a line"))
 
 
-def _read_parquet(content: Content, choose: Choose) -> Table:
-    columns: dict[str, str] = {}
-    full: dict[str, str] = {}
+def _read_text(content: Content, choose: Choose) -> Table:
+    first, _, rest = content.data.partition(b"\n")
+    try:
+        header = first.decode("utf-8")
+    except UnicodeDecodeError:
+        raise FarziError(f"{content.source}:1: the header is not UTF-8 text; {RECODE}") from None
+    delimiter = max(DELIMITERS, key=header.count)
+    quotes = ":token" not in header  # RecBole's atomic files have no quotes
+    try:
+        names = (
+            next(csv.reader([header], delimiter=delimiter, strict=True))
+            if quotes
+            else header.split(delimiter)
+        )
+    except (csv.Error, StopIteration):
+        raise FarziError(f"{content.source}:1: not a header: {header[:60]!r}") from None
+    names = [bare(name) for name in names]
+    columns = choose(names)
+    indices = {role: names.index(column) for role, column in columns.items()}
+    if _is_utf8(rest) and not (quotes and b'"' in rest):
+        frame, bad = _split_plain(rest, delimiter, len(names), indices)
+    else:
+        quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+        frame, bad = _split_quoted(rest, delimiter, names, indices, quoting)
+    return Table(frame, columns, bad)
 
-    def wanted(found: list[str]) -> list[str]:
-        columns.update(choose([bare(name) for name in found]))
-        full.update({bare(name): name for name in found})
-        return sorted({full[name] for name in columns.values()})
 
-    frame = read_parquet(content.data, content.source, wanted)
-    chosen = []
-    for role, name in columns.items():
-        values = frame[full[name]].alias(role)
-        if values.dtype.is_nested() or values.dtype == pl.Binary:
-            raise FarziError(f"{content.source}: column {name!r} holds {values.dtype}, not one {role} a row")
-        chosen.append(values if role == "time" else values.cast(pl.String))
-    rows = pl.Series("row", np.arange(1, len(frame) + 1), dtype=pl.UInt32)
-    return Table(pl.DataFrame([*chosen, rows]), columns)
+def _split_plain(
+    data: bytes, delimiter: str, width: int, indices: dict[str, int]
+) -> tuple[pl.DataFrame, list[BadRow]]:
+    r"""Cut lines ending in `\n`, the first of which is line 2, without quotes."""
+    if not data.endswith(b"\n"):
+        data += b"\n"
+    buffer = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(buffer == ord("\n"))
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    delimiters = np.flatnonzero(buffer == ord(delimiter))
+    fields = np.searchsorted(delimiters, ends) - np.searchsorted(delimiters, starts) + 1
+    blank = starts == ends
+    wrong = (fields != width) & ~blank
+    bad = [BadRow(int(at) + 2, None, None, _misfit(int(fields[at]), width)) for at in np.flatnonzero(wrong)]
+    good = ~(wrong | blank)
+    if not good.any():
+        return _text_frame({role: [] for role in indices}, []), bad
+    if not good.all():
+        data = buffer[np.repeat(good, ends - starts + 1)].tobytes()
+    columns = sorted(set(indices.values()))
+    frame = pl.read_csv(
+        data, has_header=False, separator=delimiter, quote_char=None, infer_schema=False, columns=columns
+    )
+    chosen = [frame.to_series(columns.index(index)).alias(role) for role, index in indices.items()]
+    rows = pl.Series("row", np.flatnonzero(good) + 2, dtype=pl.UInt32)
+    return pl.DataFrame([*chosen, rows]), bad
+
+
+def _split_quoted(
+    data: bytes, delimiter: str, names: list[str], indices: dict[str, int], quoting: Literal[0, 3]
+) -> tuple[pl.DataFrame, list[BadRow]]:
+    """As `_split_plain`; fields may stand in double quotes, and bytes need not be UTF-8."""
+    text = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="\n")
+    reader = csv.reader(text, delimiter=delimiter, quoting=quoting, strict=True)
+    columns: dict[str, list[str | None]] = {role: [] for role in indices}
+    chosen = [(columns[role].append, index) for role, index in indices.items()]
+    width, rows, bad = len(names), [], []
+    clean = _is_utf8(data)
+    limit = csv.field_size_limit(1 << 30)
+    try:
+        while True:
+            line = reader.line_num + 2
+            try:
+                record = next(reader)
+            except StopIteration:
+                break
+            except csv.Error as error:
+                bad.append(BadRow(line, None, None, f"quotes that do not match ({error})"))
+                continue
+            if not record:
+                continue
+            if not clean and not _is_clean(record):
+                bad.append(_not_utf8(line, record, names))
+            elif len(record) != width:
+                bad.append(BadRow(line, None, None, _misfit(len(record), width)))
+            else:
+                for append, index in chosen:
+                    append(record[index])
+                rows.append(line)
+    finally:
+        csv.field_size_limit(limit)
+    return _text_frame(columns, rows), bad
+
+
+def _text_frame(columns: dict[str, list[str | None]], rows: list[int]) -> pl.DataFrame:
+    return pl.DataFrame({**columns, "row": rows}, {**dict.fromkeys(columns, pl.String), "row": pl.UInt32})
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_clean(record: list[str]) -> bool:
+    return not any("\udc80" <= letter <= "\udcff" for letter in "".join(record))
+
+
+def _not_utf8(line: int, record: list[str], names: list[str]) -> BadRow:
+    at = next(index for index, value in enumerate(record) if not _is_clean([value]))
+    value = record[at].encode("utf-8", "surrogateescape").decode("latin-1")
+    column = names[at] if at < len(names) else None
+    return BadRow(line, column, value, f"not UTF-8 text ({quoted(value)} if it is Latin-1); {RECODE}")
+
+
+def _misfit(fields: int, width: int) -> str:
+    return f"{fields} field{'s' * (fields != 1)} where the header has {width}"

@@ -1,4 +1,4 @@
-"""Times as they stand in logs: counters, seconds or milliseconds since 1970, ISO dates and clocks."""
+"""Times in logs: counters, seconds or milliseconds since 1970, ISO dates and datetimes."""
 
 from datetime import datetime, timedelta
 
@@ -10,15 +10,15 @@ ISO = (
     r"(?:[T ](?<hour>\d{1,2}):(?<minute>\d{2})(?::(?<second>\d{2}(?:[.,]\d+)?))?)?"
     r"\s*(?<zone>Z|UTC|[+-]\d{2}:?\d{2}|[+-]\d{2})?\s*$"
 )
-EPOCH = datetime(1970, 1, 1)  # UTC, without saying so
+EPOCH = datetime(1970, 1, 1)  # UTC
 
 
 def parse_times(values: pl.Series) -> tuple[pl.Series, bool]:
-    """Numbers stay as they are; dates become seconds since 1970 (UTC where they name no zone).
+    """Numbers stay as they are; dates become seconds since 1970 (UTC if they name no zone).
 
     Returns:
-        The times, Int64 where every one is whole, else Float64, null where `values` is null or is no time;
-        and whether they were written as dates.
+        The times, Int64 if all are whole, else Float64, null where `values` is null or not a time; and
+        whether they were written as dates.
     """
     if values.dtype.is_temporal():
         if values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime):
@@ -34,7 +34,7 @@ def parse_times(values: pl.Series) -> tuple[pl.Series, bool]:
         return whole, False
     number = _finite(text.cast(pl.Float64, strict=False))
     date = _iso(text)
-    if date.null_count() < number.null_count():  # a log holds numbers or dates; the rarer kind is the mistake
+    if date.null_count() < number.null_count():  # a log holds numbers or dates; the rarer kind is the error
         return _whole_if_possible(date), True
     return _whole_if_possible(number), False
 
@@ -42,8 +42,8 @@ def parse_times(values: pl.Series) -> tuple[pl.Series, bool]:
 def time_range(times: np.ndarray, dated: bool) -> tuple[str, str] | None:
     """The first and the last time as `1997-09-20 03:05:10` (UTC).
 
-    None where they are numbers that do not look like seconds, milli-, micro- or nanoseconds since 1970: the
-    last one must fall between 1973 and 2286.
+    None if they are numbers that cannot be seconds, milli-, micro- or nanoseconds since 1970 with the last
+    one between 1973 and 2286.
     """
     first, last = float(times.min()), float(times.max())
     scales = [1] if dated else [s for s in (1, 1e3, 1e6, 1e9) if first >= 0 and 1e8 * s <= last < 1e10 * s]

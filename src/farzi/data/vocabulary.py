@@ -1,4 +1,4 @@
-"""The table of all events: index, original id, readable name, count."""
+"""The vocabulary: a table of all items or tokens with index, original id, readable name and count."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from farzi.data.parquet import read_parquet
+from farzi.data.tables import read_parquet
 from farzi.errors import FarziError
 from farzi.files import write_bytes_atomic
 
@@ -17,14 +17,14 @@ SCHEMA = {"index": pl.UInt32, "id": pl.String, "name": pl.String, "count": pl.UI
 class Vocabulary:
     """V items; index 0 is padding (id "", no name, count 0).
 
-    The others stand by falling count, ties by id; the tokens of a text in the order of its tokenizer.
+    Items are in the order of falling count, ties by id; the tokens of a text in the order of its tokenizer.
 
     Attributes:
         frame: columns `index` (UInt32), `id` (String), `name` (String or null) and `count` (UInt32), V rows.
     """
 
     def __init__(self, frame: pl.DataFrame) -> None:
-        """Wrap a table that is right already; `from_events` and `load` make one."""
+        """Wrap a valid table; `from_events`, `from_tokens` and `load` make one."""
         if dict(frame.schema) != SCHEMA:
             raise ValueError(f"the frame must have the columns {SCHEMA}, got {dict(frame.schema)}")
         self.frame = frame
@@ -66,7 +66,7 @@ class Vocabulary:
     __hash__ = None  # type: ignore[assignment]
 
     def encode(self, ids: Iterable[str] | pl.Series) -> np.ndarray:
-        """Original ids to indices: int64, (n,).
+        """The indices of original ids: int64, (n,).
 
         Raises:
             FarziError: an id is not in the vocabulary.
@@ -79,7 +79,7 @@ class Vocabulary:
         return indices
 
     def label(self, index: int) -> str:
-        """The name of an item, or its id where it has none; "(padding)" for index 0."""
+        """The name of an item, or its id if it has none; "(padding)" for index 0."""
         if not 0 <= index < len(self):
             raise IndexError(f"index {index} is not in 0..{len(self) - 1}")
         if index == 0:
@@ -108,13 +108,15 @@ class Vocabulary:
             raise FarziError(
                 f"{path}: not a vocabulary: columns {', '.join(frame.columns)}, not {', '.join(SCHEMA)}"
             )
-        whole = (
+        valid = (
             len(frame) > 0
             and frame["index"].equals(pl.int_range(len(frame), eager=True, dtype=pl.UInt32).alias("index"))
             and frame["id"].null_count() == 0
             and frame["id"].n_unique() == len(frame)
             and frame["id"][0] == ""
         )
-        if not whole:
-            raise FarziError(f"{path}: not a vocabulary: its indices or ids are not those of one table")
+        if not valid:
+            raise FarziError(
+                f"{path}: not a vocabulary: its indices do not count from 0, or its ids are not unique"
+            )
         return cls(frame)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from farzi.data.text import ByPosition, Documents, Running, Sentences, read_texts
-from farzi.data.text.files import part_of
+from farzi.data.text.documents import documents_of, split_documents, split_rule
+from farzi.data.text.files import part_of, read_texts
 from farzi.errors import FarziError
 
 
@@ -44,12 +44,12 @@ def test_a_folder_with_parts_in_its_names_is_split_so(tmp_path: Path):
         ("dev", "valid"),
         ("wiki-validation-00.txt", "valid"),
         ("a_test.txt", "test"),
-        ("trainer.txt", ""),
-        ("latest.txt", ""),
-        ("train-test.txt", ""),
+        ("trainer.txt", None),
+        ("latest.txt", None),
+        ("train-test.txt", None),
     ],
 )
-def test_parts_are_whole_words_of_a_name(name: str, part: str):
+def test_parts_are_whole_words_of_a_name(name: str, part: str | None):
     assert part_of(Path(name)) == part
 
 
@@ -63,56 +63,58 @@ def test_three_files_may_be_given(tmp_path: Path):
 
 def refused(path: Path, valid: Path | None = None) -> str:
     with pytest.raises(FarziError) as caught:
-        read_texts(path, valid, also=["sotu"])
+        read_texts(path, valid, alternatives=["sotu"])
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_what_cannot_be_read_is_told_in_a_line(tmp_path: Path):
+def test_what_cannot_be_read_is_one_line(tmp_path: Path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"one\ntwo\nM\xe4rz\n")
     assert refused(path).startswith(f"{path}:3: not UTF-8 text (byte 0xe4)")
-    assert "must both be given" in refused(path, path)
+    assert "give both data.valid_file and data.test_file" in refused(path, path)
     path.write_text(" \n")
     assert refused(path) == f"{path}: the file is empty"
     assert "did you mean sotu?" in refused(Path("sotuu"))
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert refused(empty) == f"{empty}: the folder holds no files"
+    assert refused(empty) == f"{empty}: the folder has no files"
     for name in ("train", "test"):
         (empty / name).write_text("x")
     assert "none for valid" in refused(empty)
     (empty / "valid").write_text("x")
     (empty / "notes").write_text("x")
-    assert refused(empty).startswith(f"{empty / 'notes'}: neither train, valid nor test")
+    assert refused(empty).startswith(f"{empty / 'notes'}: its name has neither train, valid nor test")
 
 
 def test_lines_are_sentences_documents_or_nothing():
     text = "one two\n\n three \n"
-    assert Sentences()(text) == [["one two", "three"]]
-    assert Documents()(text) == [["one two"], ["three"]]
-    assert Running()(text) == [["one two\n\n three"]]
-    assert Sentences()(" \n") == Documents()("\n") == Running()(" ") == []
+    assert documents_of(text, "sentences") == [["one two", "three"]]
+    assert documents_of(text, "documents") == [["one two"], ["three"]]
+    assert documents_of(text, "running") == [["one two\n\n three"]]
+    for lines in ("sentences", "documents", "running"):
+        assert documents_of(" \n", lines) == []
 
 
 def test_a_split_keeps_documents_whole_where_it_can():
     documents = [[f"line {k:03}"] for k in range(20)]
-    train, valid, test = ByPosition(0.1, 0.2)(documents, "x")
+    train, valid, test = split_documents(documents, 0.1, 0.2, "x")
     assert (train, valid, test) == (documents[:14], documents[14:16], documents[16:])
+    assert "last 0.2 of the text" in split_rule(0.1, 0.2)
 
 
 def test_a_split_cuts_at_lines_else_at_spaces():
     lines = [f"{k}" * 10 for k in range(10)]
-    train, valid, test = ByPosition()([lines], "x")
+    train, valid, test = split_documents([lines], 0.1, 0.1, "x")
     assert (train, valid, test) == ([lines[:8]], [lines[8:9]], [lines[9:]])
     words = " ".join(lines)
-    train, valid, test = ByPosition(0.2, 0.2)([[words]], "x")
+    train, valid, test = split_documents([[words]], 0.2, 0.2, "x")
     assert " ".join([train[0][0], valid[0][0], test[0][0]]) == words
     assert 55 <= len(train[0][0]) <= 80 <= len(train[0][0] + valid[0][0]) <= 99
 
 
 def test_a_split_that_leaves_nothing_is_refused():
     with pytest.raises(FarziError, match="x: too short for a split"):
-        ByPosition()([["word"]], "x")
+        split_documents([["word"]], 0.1, 0.1, "x")
     with pytest.raises(FarziError, match="together be below 1"):
-        ByPosition(0.5, 0.5)([["a b c d"]], "x")
+        split_documents([["a b c d"]], 0.5, 0.5, "x")

@@ -1,4 +1,4 @@
-"""Texts by their settings: the carried one, one's own, and what does not fit."""
+"""Texts by their settings: the bundled one, the user's own, and settings that do not apply."""
 
 import hashlib
 import json
@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
-from farzi.data import TEXTS, Dataset, Text, is_text, load_data, load_text
+from farzi.data import TEXTS, Dataset, Text, is_text_source, load_data, load_text
 from farzi.data.fingerprint import fingerprint
-from farzi.data.text.named import CarriedText, OwnCopy
+from farzi.data.text.named import BundledText, CopiedText
 from farzi.errors import FarziError
 from farzi.files import sha256
-from farzi.recipe import DataSettings
+from farzi.recipe.variants import LogData, TextData
 
 
 @pytest.fixture
@@ -24,12 +25,12 @@ def file(tmp_path: Path) -> Path:
 
 
 def load(file: Path, **settings: Any) -> Text:
-    return load_text(DataSettings(source=str(file), **{"tokens": "words", **settings}))
+    return load_text(TextData(**{"source": str(file), **settings}))
 
 
 def test_a_file_becomes_tokens(file: Path):
     text = load(file)
-    assert isinstance(load_data(DataSettings(source=str(file), tokens="words")), Text)
+    assert isinstance(load_data(TextData(source=str(file))), Text)
     labels = [text.vocabulary.label(int(i)) for i in text.train.items[:12]]
     assert labels == ["one", "day", ",", "number", "0", ".", "why", "not", "?", "yes", "<eos>", "one"]
     assert (len(text.train), len(text.valid), len(text.test)) == (1, 55, 55)
@@ -43,6 +44,15 @@ def test_pieces_are_the_sentences_of_the_training_text(file: Path):
     text = load(file)
     assert np.array_equal(text.pieces.items, text.train.items)
     assert text.pieces.lengths[:6].tolist() == [6, 3, 2, 6, 3, 2]
+
+
+def test_every_text_has_a_tokenizer(file: Path):
+    for kind in ("words", "spaces", "bytes", "subwords"):
+        text = load(file, tokens=kind, vocabulary_size=300 if kind == "subwords" else None)
+        tokenizer = Tokenizer.from_str(text.tokenizer)
+        assert tokenizer.get_vocab_size() == len(text.vocabulary) - 1
+        first = [token + 1 for token in tokenizer.encode("One day, number 0. Why not? Yes").ids]
+        assert text.train.items[: len(first)].tolist() == first
 
 
 def test_no_token_stands_for_padding(file: Path):
@@ -63,65 +73,59 @@ def test_parts_may_be_files_of_their_own(file: Path, tmp_path: Path):
     (tmp_path / "t").write_text("one night\n")
     text = load(file, valid_file=str(tmp_path / "v"), test_file=str(tmp_path / "t"))
     assert (len(text.valid), len(text.test)) == (3, 3)
-    assert text.facts["split"]["rule"] == "given: files of their own"
+    assert text.facts["split"]["rule"] == "by separate files"
 
 
 def test_the_fingerprint_tells_texts_apart(file: Path):
     first = fingerprint(load(file))
     assert fingerprint(load(file)) == first
-    assert fingerprint(load(file, test_fraction=0.2)) != first
+    assert fingerprint(load(file, test=0.2)) != first
     assert fingerprint(load(file, vocabulary_size=8)) != first
 
 
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"user": "u"}, "--user is for logs of events"),
-        ({"split": "time"}, "--split is for logs of events"),
-        ({"tokens": "bytes", "vocabulary_size": 9}, "of bytes there are always 256"),
-        ({"vocabulary_size": 9, "vocabulary_file": "x"}, "only one of them can hold"),
-        ({"source": "sotu", "valid_file": "x"}, "--valid-file is for files"),
+        ({"tokens": "bytes", "vocabulary_size": 9}, "there are always 256"),
+        ({"vocabulary_size": 9, "vocabulary_file": "x"}, "give only one of them"),
+        ({"source": "sotu", "valid_file": "x"}, r"data\.valid_file .* apply to files"),
+        ({"valid_file": "x"}, r"data\.valid_file and data\.test_file"),
+        ({"valid": 0.5, "test": 0.5}, r"data\.valid and data\.test must together"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(file: Path, settings: dict[str, Any], line: str):
     with pytest.raises(FarziError, match=line):
-        load_data(DataSettings(**{"source": str(file), "tokens": "words", **settings}))
-
-
-def test_settings_of_texts_are_refused_for_logs():
-    with pytest.raises(FarziError, match="--lines is for texts"):
-        load_data(DataSettings(lines="running"))
-    with pytest.raises(FarziError, match="--tokens is for texts"):
-        load_data(DataSettings(tokens="bytes"))
+        load(file, **settings)
 
 
 def test_what_is_a_text(file: Path):
-    assert is_text(DataSettings(source="sotu"))
-    assert is_text(DataSettings(source=str(file.parent)))
-    assert not is_text(DataSettings(source=str(file)))
-    assert isinstance(load_data(DataSettings()), Dataset)
+    assert is_text_source("sotu")
+    assert is_text_source(str(file.parent))
+    assert not is_text_source(str(file))
+    assert not is_text_source("movielens-small")
+    assert isinstance(load_data(LogData()), Dataset)
 
 
-def test_sotu_is_carried_with_its_terms():
+def test_sotu_is_bundled_with_its_terms():
     entry = TEXTS["sotu"]
     path = entry.get()
     assert sha256(path) == entry.sha256
     assert "CC0 1.0" in path.with_name("LICENSE.sotu").read_text()
-    text = load_data(DataSettings(source="sotu"))
+    text = load_data(TextData(source="sotu"))
     assert isinstance(text, Text)
     assert len(text.vocabulary) == 2001
     parts = text.facts["split"]
     assert sum(parts[part]["documents"] for part in ("train", "valid", "test")) == 233
     assert sum(parts[part]["tokens"] for part in ("train", "valid", "test")) == entry.rows
-    with pytest.raises(FarziError, match="takes no --from"):
+    with pytest.raises(FarziError, match=r"data\.file does not apply"):
         entry.get("a.txt")
     with pytest.raises(FarziError, match="install farzi again"):
-        CarriedText("sotu", "sotu.txt.xz", "0" * 64).get()
+        BundledText("sotu", "sotu.txt.xz", "0" * 64).get()
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[OwnCopy, Path]:
-    """A made-up text of which users have copies, and the folder of one."""
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[CopiedText, Path]:
+    """A text that users have copies of, and the folder of one."""
     monkeypatch.setenv("FARZI_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -130,12 +134,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[OwnCopy, Path]
         data = f" the {part} text \n".encode()
         (folder / f"x.{part}.txt").write_bytes(data)
         sums[part] = hashlib.sha256(data).hexdigest()
-    return OwnCopy("x", sums), folder
+    return CopiedText("x", sums), folder
 
 
-def test_ones_own_copy_is_checked_and_kept(own: tuple[OwnCopy, Path]):
+def test_a_users_copy_is_checked_and_kept(own: tuple[CopiedText, Path]):
     origin, folder = own
-    with pytest.raises(FarziError, match="with --from FOLDER"):
+    with pytest.raises(FarziError, match=r"own copy as data\.file"):
         origin.get()
     assert origin.texts(str(folder)).valid == (" the valid text \n",)
     kept = origin.get(str(folder))
@@ -144,7 +148,7 @@ def test_ones_own_copy_is_checked_and_kept(own: tuple[OwnCopy, Path]):
     assert origin.texts().test == (" the test text \n",)
 
 
-def test_another_copy_is_refused(own: tuple[OwnCopy, Path]):
+def test_another_copy_is_refused(own: tuple[CopiedText, Path]):
     origin, folder = own
     (folder / "x.test.txt").write_text("another")
     with pytest.raises(FarziError, match=r"x\.test\.txt: not the test text of x"):
@@ -152,7 +156,7 @@ def test_another_copy_is_refused(own: tuple[OwnCopy, Path]):
     (folder / "x.test.txt").unlink()
     with pytest.raises(FarziError, match="has no files for test"):
         origin.get(str(folder))
-    with pytest.raises(FarziError, match="is no folder"):
+    with pytest.raises(FarziError, match="not a folder"):
         origin.get(str(folder / "x.train.txt"))
     with pytest.raises(FarziError, match="no such folder"):
         origin.get(str(folder / "nowhere"))

@@ -1,19 +1,16 @@
-"""The text in a file or a folder, plain or compressed, checked to be UTF-8 and told apart by part."""
+"""The text of a file or a folder, plain or compressed, checked to be UTF-8 and assigned to its part."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from farzi.data.opening import COMPRESSION_SUFFIXES, open_file
+from farzi.data.content import COMPRESSION_SUFFIXES, read_content
 from farzi.errors import FarziError
 
 TEXT_SUFFIX = ".txt"
-PARTS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid"} | {
-    "test": "test",
-    "training": "train",
-}
-"""The part that a word in a file's name stands for."""
+PARTS = {"train": ("train", "training"), "valid": ("valid", "validation", "val", "dev"), "test": ("test",)}
+"""The words in a file's name that assign it to a part."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +19,9 @@ class Texts:
 
     Attributes:
         source: their name in messages.
-        train: one string a file; all of them where nothing says what is held out.
-        valid: those that the validation is given by; empty where it is not given.
-        test: those of the test, given where `valid` is.
+        train: one string for each file; all of them if nothing is held out.
+        valid: the validation text; empty if it is not in files of its own.
+        test: the test text; empty if `valid` is.
     """
 
     source: str
@@ -37,20 +34,19 @@ def read_texts(
     path: str | Path,
     valid: str | Path | None = None,
     test: str | Path | None = None,
-    also: Iterable[str] = (),
+    alternatives: Iterable[str] = (),
 ) -> Texts:
     """Read a text file or a folder of them, plain or compressed (gz, xz, zst, bz2, zip with one member).
 
-    Of a folder the files that end in `.txt` (before `.gz` and the like) are read in the order of their names,
-    or all where none does; hidden ones and folders in it are not. Files with the words train, valid (or val,
-    validation, dev) and test in their names are these parts.
+    In a folder the files that end in `.txt` (before `.gz` and the like) are read in the order of their names,
+    or all files if none does; hidden files and subfolders are ignored. Files with the words train, valid (or
+    val, validation, dev) and test in their names are these parts.
 
     Args:
         path: the file or folder.
-        valid: the file of the validation, where it is one of its own. So `test`.
-        test: the file of the test.
-        also: other words that would have been valid in the place of `path`, for the hint when there is no
-            such file.
+        valid: the validation file, if it is separate; only together with `test`.
+        test: the test file.
+        alternatives: other valid words in place of `path`, for the hint if there is no such file.
 
     Raises:
         FarziError: a file is missing, empty, damaged or not UTF-8 text (with its line); only one of `valid`
@@ -58,32 +54,28 @@ def read_texts(
     """
     path = Path(path)
     if (valid is None) != (test is None):
-        raise FarziError(
-            f"{path}: the validation and the test must both be given (--valid-file, --test-file), or neither"
-        )
-    found = {"": [path]} if not path.is_dir() else _by_part(path, given=valid is not None)
+        raise FarziError(f"{path}: give both data.valid_file and data.test_file, or neither")
+    files = {"train": [path]} if not path.is_dir() else _files_by_part(path, given=valid is not None)
     if valid is not None and test is not None:
-        found = {"train": found[""], "valid": [Path(valid)], "test": [Path(test)]}
-    read = {part: tuple(read_text(one, also) for one in files) for part, files in found.items()}
-    if "" in read:
-        return Texts(str(path), read[""])
-    return Texts(str(path), read["train"], read["valid"], read["test"])
+        files |= {"valid": [Path(valid)], "test": [Path(test)]}
+    texts = {part: tuple(read_text(one, alternatives) for one in paths) for part, paths in files.items()}
+    return Texts(str(path), **texts)
 
 
-def read_text(path: str | Path, also: Iterable[str] = ()) -> str:
+def read_text(path: str | Path, alternatives: Iterable[str] = ()) -> str:
     """The text in one file.
 
     Raises:
         FarziError: as `read_texts`.
     """
-    content = open_file(path, also)
+    content = read_content(path, alternatives)
     if content.kind == "parquet":
-        raise FarziError(f"{content.source}: is Parquet, not a text")
+        raise FarziError(f"{content.source}: a Parquet file, not a text")
     return decode(content.data, content.source)
 
 
 def decode(data: bytes, source: str) -> str:
-    """Bytes as UTF-8. Raises FarziError with the line of the first that are not."""
+    """Bytes as UTF-8. Raises FarziError with the line of the first invalid byte."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -94,41 +86,40 @@ def decode(data: bytes, source: str) -> str:
         ) from None
 
 
-def files_of(folder: Path) -> list[Path]:
-    """The text files in a folder by name. Raises FarziError where there is none."""
+def text_files(folder: Path) -> list[Path]:
+    """The text files in a folder by name. Raises FarziError if there is none."""
     try:
         files = sorted(one for one in folder.iterdir() if one.is_file() and not one.name.startswith("."))
     except OSError as error:
         raise FarziError(f"{folder}: cannot be read ({error.strerror})") from None
     files = [one for one in files if _plain_name(one).endswith(TEXT_SUFFIX)] or files
     if not files:
-        raise FarziError(f"{folder}: the folder holds no files")
+        raise FarziError(f"{folder}: the folder has no files")
     return files
 
 
-def part_of(file: Path) -> str:
-    """The part that a file's name speaks of: "train", "valid", "test", or "" for none or several."""
-    parts = {PARTS[word] for word in re.split("[^a-z]+", _plain_name(file)) if word in PARTS}
-    return parts.pop() if len(parts) == 1 else ""
+def part_of(file: Path) -> str | None:
+    """The part that a file's name assigns it to: "train", "valid" or "test"; None for no part or several."""
+    words = set(re.split("[^a-z]+", _plain_name(file)))
+    parts = [part for part, names in PARTS.items() if words.intersection(names)]
+    return parts[0] if len(parts) == 1 else None
 
 
-def _by_part(folder: Path, given: bool) -> dict[str, list[Path]]:
-    files = files_of(folder)
-    found: dict[str, list[Path]] = {}
-    for file in files:
-        found.setdefault(part_of(file), []).append(file)
-    named = [part for part in ("train", "valid", "test") if part in found]
+def _files_by_part(folder: Path, given: bool) -> dict[str, list[Path]]:
+    files = text_files(folder)
+    by_part = {part: [file for file in files if part_of(file) == part] for part in PARTS}
+    named = [part for part in PARTS if by_part[part]]
     if given or len(named) < 2:
-        return {"": files}
-    for part in ("train", "valid", "test"):
-        if part not in found:
+        return {"train": files}
+    for part in PARTS:
+        if part not in named:
             raise FarziError(f"{folder}: has files for {' and '.join(named)} by their names, none for {part}")
-    if "" in found:
-        raise FarziError(
-            f"{found[''][0]}: neither train, valid nor test by its name, as others in the folder are; "
-            "move it away"
-        )
-    return found
+    for file in files:
+        if part_of(file) is None:
+            raise FarziError(
+                f"{file}: its name has neither train, valid nor test, as others here do; move it away"
+            )
+    return by_part
 
 
 def _plain_name(file: Path) -> str:

@@ -1,40 +1,39 @@
-"""The named texts' ways to this machine: carried inside the package, or a copy of the user's own."""
+"""Where the files of named texts come from: bundled with the package, or the user's own copy."""
 
 import hashlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
-from farzi.data.fetching import cache_folder
-from farzi.data.opening import open_file
-from farzi.data.text.files import Texts, decode, files_of, part_of
+from farzi.data.content import read_content
+from farzi.data.named import bundled_file, cache_error, cache_folder
+from farzi.data.text.files import Texts, decode, part_of, text_files
 from farzi.errors import FarziError
-from farzi.files import new_folder, sha256
+from farzi.files import new_folder
 
 
-class TextOrigin(Protocol):
-    """A way to have a named text on this machine."""
+class TextSource(Protocol):
+    """A way to get a named text."""
 
     def get(self, file: str | None = None) -> Path:
-        """The checked text on disk, kept there (or taken from the copy `file`) if it is not yet."""
+        """The checked text on this machine, copied from `file` if it is not there yet."""
         ...
 
     def texts(self, file: str | None = None) -> Texts:
-        """What is in it."""
+        """Its content, read from `file` if it is given."""
         ...
 
 
 @dataclass(frozen=True)
-class CarriedText:
+class BundledText:
     """A compressed text file inside the package.
 
     Attributes:
-        name: the text's.
-        file: the file's.
-        sha256: of the file as it is carried.
+        name: of the text.
+        file: name of the file.
+        sha256: of the file.
     """
 
     name: str
@@ -42,31 +41,20 @@ class CarriedText:
     sha256: str
 
     def get(self, file: str | None = None) -> Path:
-        """The file's path in the installed package.
-
-        Raises:
-            FarziError: `file` is given, or the carried file is damaged.
-        """
-        if file is not None:
-            raise FarziError(
-                f"{self.name} comes with the package and takes no --from; to read {file}, name it as the data"
-            )
-        path = Path(str(resources.files("farzi.data") / "carried" / self.file))
-        if not path.is_file() or sha256(path) != self.sha256:
-            raise FarziError(f"{path}: is missing or damaged; install farzi again")
-        return path
+        """The path of the file in the installed package. Raises FarziError as `bundled_file`."""
+        return bundled_file(self.name, self.file, self.sha256, file)
 
     def texts(self, file: str | None = None) -> Texts:
-        """The text. Raises FarziError as `get`."""
-        return Texts(self.name, (decode(open_file(self.get(file)).data, self.name),))
+        """The text. Raises FarziError as `bundled_file`."""
+        return Texts(self.name, (decode(read_content(self.get(file)).data, self.name),))
 
 
 @dataclass(frozen=True)
-class OwnCopy:
-    """A text that may not be passed on, in three files that a user has; kept in the cache once checked.
+class CopiedText:
+    """A text that may not be redistributed: three files of the user's own, checked and copied to the cache.
 
     Attributes:
-        name: the text's, and that of its files: `NAME.train.txt`, `NAME.valid.txt`, `NAME.test.txt`.
+        name: of the text; its files are `NAME.train.txt`, `NAME.valid.txt`, `NAME.test.txt`.
         sums: sha256 of the decompressed files, by part.
     """
 
@@ -77,58 +65,56 @@ class OwnCopy:
         """The folder in the cache with the three checked files, copied from the folder `file` if given.
 
         Raises:
-            FarziError: no copy was ever given, `file` is no folder with the right files, or the cache cannot
-                be written.
+            FarziError: there is no copy, `file` is not a folder with the right files, or the cache cannot be
+                written.
         """
         folder = cache_folder() / self.name
         if file is None:
             if not folder.is_dir():
                 raise FarziError(
-                    f"{self.name} may not be passed on, so it cannot be fetched; "
-                    "give the folder of your own copy with --from FOLDER"
+                    f"{self.name} may not be redistributed, so it cannot be downloaded; "
+                    "give the folder of your own copy as data.file"
                 )
             self._read(folder)
             return folder
-        read = self._read(Path(file))
+        parts = self._read(Path(file))
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             if folder.resolve() != Path(file).resolve():
                 shutil.rmtree(folder, ignore_errors=True)
                 with new_folder(folder) as new:
-                    for part, data in read.items():
+                    for part, data in parts.items():
                         (new / f"{self.name}.{part}.txt").write_bytes(data)
         except OSError as error:
-            raise FarziError(
-                f"{folder}: cannot be written ({error}); FARZI_CACHE names another place"
-            ) from None
+            raise cache_error(folder, error) from None
         return folder
 
     def texts(self, file: str | None = None) -> Texts:
         """The three texts; a copy `file` is checked, not cached. Raises FarziError as `get`."""
-        folder = self.get() if file is None else Path(file)
-        read = {part: decode(data, f"{self.name}.{part}") for part, data in self._read(folder).items()}
-        return Texts(self.name, (read["train"],), (read["valid"],), (read["test"],))
+        parts = self._read(self.get() if file is None else Path(file))
+        texts = {part: (decode(data, f"{self.name}.{part}"),) for part, data in parts.items()}
+        return Texts(self.name, **texts)
 
     def _read(self, folder: Path) -> dict[str, bytes]:
-        """The right bytes by part, plain or compressed on disk."""
+        """The checked content of each part, plain or compressed on disk."""
         if not folder.exists():
             raise FarziError(f"{folder}: no such folder")
         if not folder.is_dir():
-            raise FarziError(f"{folder}: is no folder; give the one with the three files of {self.name}")
-        files = files_of(folder)
-        read = {}
+            raise FarziError(f"{folder}: not a folder; give the one with the three files of {self.name}")
+        files = text_files(folder)
+        parts = {}
         for part, expected in self.sums.items():
-            mine = [file for file in files if part_of(file) == part]
-            if len(mine) != 1:
+            named = [file for file in files if part_of(file) == part]
+            if len(named) != 1:
                 raise FarziError(
-                    f"{folder}: has {len(mine) or 'no'} files for {part} by their names; "
+                    f"{folder}: has {len(named) or 'no'} files for {part} by their names; "
                     f"one such as {self.name}.{part}.txt is needed"
                 )
-            read[part] = open_file(mine[0]).data
-            found = hashlib.sha256(read[part]).hexdigest()
-            if found != expected:
+            parts[part] = read_content(named[0]).data
+            checksum = hashlib.sha256(parts[part]).hexdigest()
+            if checksum != expected:
                 raise FarziError(
-                    f"{mine[0]}: not the {part} text of {self.name} "
-                    f"(sha256 {found[:12]}…, not {expected[:12]}…)"
+                    f"{named[0]}: not the {part} text of {self.name} "
+                    f"(sha256 {checksum[:12]}…, not {expected[:12]}…)"
                 )
-        return read
+        return parts

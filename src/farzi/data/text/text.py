@@ -1,4 +1,4 @@
-"""From documents to a text that is ready for training and evaluation."""
+"""A text ready for training and evaluation, made from its documents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,30 +7,53 @@ from typing import Any
 import numpy as np
 
 from farzi.data.sequences import Sequences, offsets_of
-from farzi.data.text.layout import Document
-from farzi.data.text.parts import Parts
-from farzi.data.text.passages import Passages
-from farzi.data.text.tokens import Fitted, Tokenizer
+from farzi.data.text.documents import LINES, Document, Parts
+from farzi.data.text.tokenizer import FittedTokenizer, describe_tokenizer, fit_tokenizer
 from farzi.data.vocabulary import Vocabulary
 from farzi.errors import FarziError
 
-SHOWN = 10  # of the commonest tokens, in the facts
+SHOWN = 10  # most frequent tokens in the facts
+
+
+@dataclass(frozen=True, eq=False)
+class Passages:
+    """Held-out documents; every token is predicted from those before it.
+
+    Attributes:
+        texts: token indices, one sequence for each document.
+        start: the token that stands before a document's first one: the end of a line, so that the first token
+            is predicted as the first of a line.
+        bytes: length of the text in UTF-8 with one line break after each line; bits per byte refer to it.
+    """
+
+    texts: Sequences
+    start: int
+    bytes: int
+
+    def __len__(self) -> int:
+        """The number of tokens."""
+        return len(self.texts.items)
+
+    @property
+    def parts(self) -> tuple[Sequences, ...]:
+        """All its sequences."""
+        return (self.texts,)
 
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """A text ready for training and evaluation: what `Dataset` is for a log.
+    """A text ready for training and evaluation, as `Dataset` is for a log.
 
     Attributes:
         name: the named text, the file or the folder.
         vocabulary: all tokens; counts are those of the training text.
         train: the training documents, from which training windows are cut.
         pieces: the training sentences: the same tokens cut after full stops, question and exclamation marks
-            and ends of lines. What small sets of real sequences are picked from.
+            and ends of lines. Small sets of real sequences are chosen from these.
         valid: held-out documents.
         test: held-out documents.
-        facts: what `describe` gives: JSON values in a stable order.
-        tokenizer: what a `tokenizer.json` holds, of a text in subwords.
+        facts: JSON values in a stable order; `describe` returns them.
+        tokenizer: the content of its `tokenizer.json`.
     """
 
     name: str
@@ -40,61 +63,72 @@ class Text:
     valid: Passages
     test: Passages
     facts: dict[str, Any]
-    tokenizer: str | None = None
+    tokenizer: str
 
 
-def make_text(name: str, source: str, parts: Parts, tokenizer: Tokenizer, said: dict[str, str]) -> Text:
+def make_text(
+    name: str,
+    source: str,
+    parts: Parts,
+    split: str,
+    lines: str,
+    kind: str,
+    size: int | None = None,
+    file: str | None = None,
+) -> Text:
     """Turn documents into tokens.
 
     Args:
-        name: the text's.
+        name: of the text.
         source: its name in messages.
         parts: documents for training, validation and test.
-        tokenizer: learns its vocabulary from the first of them.
-        said: more for the facts: the layout and the split in words.
+        split: the rule of the split in words, for the facts.
+        lines: a key of `LINES`, for the facts.
+        kind: as in `fit_tokenizer`, with `size` and `file`.
+        size: tokens in the vocabulary.
+        file: a vocabulary.
 
     Raises:
-        FarziError: a part has no text, or the tokenizer cannot be had from the training text.
+        FarziError: a part has no text, or as `fit_tokenizer`.
     """
     for what, documents in zip(("training", "validation", "test"), parts, strict=True):
         if not documents:
-            raise FarziError(f"{source}: no {what} text: there is nothing but white space")
-    fitted = tokenizer.fit(parts[0], source)
-    train, valid, test = (Sequences.from_lists([fitted.encode(one) for one in part]) for part in parts)
-    counts = np.bincount(train.items, minlength=len(fitted.ids) + 1)
-    vocabulary = Vocabulary.from_tokens(fitted.ids, fitted.names, counts[1:])
-    ends = fitted.sentence_ends()
+            raise FarziError(f"{source}: no {what} text: it is all white space")
+    tokenizer = fit_tokenizer(kind, parts[0], source, size, file)
+    train, valid, test = (Sequences.from_lists([tokenizer.encode(one) for one in part]) for part in parts)
+    counts = np.bincount(train.items, minlength=len(tokenizer.ids) + 1)
+    vocabulary = Vocabulary.from_tokens(tokenizer.ids, tokenizer.names, counts[1:])
     facts = {
         "name": name,
-        "lines": said["lines"],
-        "tokens": str(tokenizer),
+        "lines": LINES[lines],
+        "tokens": describe_tokenizer(kind, size, file),
         "vocabulary": len(vocabulary) - 1,
-        "commonest": ", ".join(_common(vocabulary, counts)),
+        "most_frequent": ", ".join(_most_frequent(vocabulary, counts)),
         "split": {
-            "rule": said["split"],
-            "train": _part_facts(train, parts[0], fitted),
-            "valid": _part_facts(valid, parts[1], fitted),
-            "test": _part_facts(test, parts[2], fitted),
+            "rule": split,
+            "train": _part_facts(train, parts[0], tokenizer),
+            "valid": _part_facts(valid, parts[1], tokenizer),
+            "test": _part_facts(test, parts[2], tokenizer),
         },
     }
     return Text(
         name,
         vocabulary,
         train,
-        _sentences(train, ends),
-        valid=Passages(valid, fitted.start, _bytes(parts[1])),
-        test=Passages(test, fitted.start, _bytes(parts[2])),
+        _sentences(train, tokenizer.sentence_ends()),
+        valid=Passages(valid, tokenizer.end, _bytes(parts[1])),
+        test=Passages(test, tokenizer.end, _bytes(parts[2])),
         facts=facts,
-        tokenizer=fitted.json,
+        tokenizer=tokenizer.to_json(),
     )
 
 
 def _sentences(documents: Sequences, ends: np.ndarray) -> Sequences:
-    """The same tokens cut after each run of `ends`, and where documents end."""
-    over = np.isin(documents.items, ends)
-    over[:-1] &= ~over[1:]
-    over[documents.offsets[1:][documents.lengths > 0] - 1] = True
-    cuts = np.flatnonzero(over) + 1
+    """The same tokens cut after each run of `ends`, and at the ends of documents."""
+    last = np.isin(documents.items, ends)
+    last[:-1] &= ~last[1:]
+    last[documents.offsets[1:][documents.lengths > 0] - 1] = True
+    cuts = np.flatnonzero(last) + 1
     return Sequences(documents.items, offsets_of(np.diff(cuts, prepend=0)))
 
 
@@ -102,19 +136,18 @@ def _bytes(documents: Sequence[Document]) -> int:
     return sum(len(line.encode()) + 1 for document in documents for line in document)
 
 
-def _common(vocabulary: Vocabulary, counts: np.ndarray) -> list[str]:
+def _most_frequent(vocabulary: Vocabulary, counts: np.ndarray) -> list[str]:
     total = max(1, int(counts.sum()))
-    commonest = np.argsort(-counts[1:], kind="stable")[:SHOWN] + 1
-    return [f"{vocabulary.label(int(i))} {100 * counts[i] / total:.1f} %" for i in commonest if counts[i]]
+    indices = np.argsort(-counts[1:], kind="stable")[:SHOWN] + 1
+    return [f"{vocabulary.label(int(i))} {100 * counts[i] / total:.1f} %" for i in indices if counts[i]]
 
 
-def _part_facts(part: Sequences, documents: Sequence[Document], fitted: Fitted) -> dict[str, Any]:
-    size = len(part.items)
-    unknown = None if fitted.unknown is None else round(int((part.items == fitted.unknown).sum()) / size, 4)
+def _part_facts(part: Sequences, documents: Sequence[Document], tokenizer: FittedTokenizer) -> dict[str, Any]:
+    size, unknown = len(part.items), tokenizer.unknown
     return {
         "documents": len(part),
         "lines": sum(map(len, documents)),
         "tokens": size,
         "bytes": _bytes(documents),
-        "unknown": unknown,
+        "unknown": None if unknown is None else round(int((part.items == unknown).sum()) / size, 4),
     }

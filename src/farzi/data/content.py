@@ -1,4 +1,4 @@
-"""The bytes of a file, decompressed, and what kind of table they hold; both told by content before name."""
+"""The content of a file, decompressed, and its format; both are recognised by content before name."""
 
 import bz2
 import difflib
@@ -22,23 +22,22 @@ NOT_IN_TEXT = bytes(code for code in range(32) if chr(code) not in "\t\n\r\f")
 
 @dataclass(frozen=True)
 class Content:
-    """A file's decompressed bytes, the name messages give it, and its format."""
+    """The decompressed bytes of a file, its name in messages, and its format."""
 
     data: bytes
     source: str
     kind: str  # "text", "json" or "parquet"
 
 
-def open_file(path: str | Path, also: Iterable[str] = ()) -> Content:
+def read_content(path: str | Path, alternatives: Iterable[str] = ()) -> Content:
     """Read a whole file, plain or compressed (gz, xz, zst, bz2, zip with one member).
 
     Args:
         path: the file.
-        also: other words that would have been valid in its place, for the hint when there is no such file.
+        alternatives: other valid words in its place, for the hint if there is no such file.
 
     Raises:
-        FarziError: there is no such file, it is a folder, it is empty, it cannot be decompressed, or it is
-            not text.
+        FarziError: the file is missing, a folder, empty, cannot be decompressed, or is not text.
     """
     path = Path(path)
     if path.is_dir():
@@ -46,43 +45,51 @@ def open_file(path: str | Path, also: Iterable[str] = ()) -> Content:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise FarziError(f"{path}: no such file{_near(path, also)}") from None
+        raise FarziError(f"{path}: no such file{_hint(path, list(alternatives))}") from None
     except OSError as error:
         raise FarziError(f"{path}: cannot be read ({error.strerror})") from None
-    source, name = str(path), path.name.lower()
+    return content_of(data, str(path), path.name)
+
+
+def content_of(data: bytes, source: str, name: str = "") -> Content:
+    """`read_content` for bytes that were read already.
+
+    Args:
+        data: the bytes of the file.
+        source: its name in messages.
+        name: its name on disk, whose suffix may tell the format.
+    """
+    name = name.lower()
     if data:
-        data, inner = _decompress(data, source)
-        name = (inner or name).lower()
+        data, member = _decompress(data, source)
+        name = (member or name).lower()
     if not data.strip():
         raise FarziError(f"{source}: the file is empty")
     for suffix in COMPRESSION_SUFFIXES:
         name = name.removesuffix(suffix)
     if data.startswith(b"PAR1"):
         return Content(data, source, "parquet")
-    data = _text(data, source)
+    data = _normalized_text(data, source)
     json = name.endswith(JSON_SUFFIXES) or data.lstrip()[:1] == b"{"
     if json and data.lstrip()[:1] == b"[":
         raise FarziError(f"{source}: is one JSON array; write one object a line (jq -c '.[]')")
     return Content(data, source, "json" if json else "text")
 
 
-def _near(path: Path, also: Iterable[str]) -> str:
-    also = list(also)
+def _hint(path: Path, alternatives: list[str]) -> str:
     try:
         siblings = [sibling.name for sibling in path.parent.iterdir()]
     except OSError:
         siblings = []
-    close = difflib.get_close_matches(path.name, siblings, n=2, cutoff=0.6)
-    close = [str(path.parent / name) for name in close] + difflib.get_close_matches(
-        str(path), also, n=2, cutoff=0.5
-    )
+    close = [str(path.parent / name) for name in difflib.get_close_matches(path.name, siblings, 2, 0.6)]
+    close += difflib.get_close_matches(str(path), alternatives, 2, 0.5)
     if close:
         return f"; did you mean {' or '.join(close)}?"
-    return f"; named data sets: {', '.join(also)}" if also else ""
+    return f"; named data sets: {', '.join(alternatives)}" if alternatives else ""
 
 
 def _decompress(data: bytes, source: str) -> tuple[bytes, str | None]:
-    """The content, and the name a zip gives it."""
+    """The content, and the name of the member if it is a zip."""
     try:
         if data.startswith(b"\x1f\x8b"):
             return gzip.decompress(data), None
@@ -114,21 +121,21 @@ def _unzip(data: bytes, source: str) -> tuple[bytes, str]:
 
 
 def _unzstd(data: bytes, source: str) -> bytes:
-    """Text only: polars, which reads zstd on any Python, does so line by line."""
+    """Text only: polars reads zstd on any Python, line by line."""
     try:
         return "\n".join(pl.read_lines(data)["line"]).encode() + b"\n"
     except pl.exceptions.PolarsError as error:
         raise FarziError(f"{source}: is not UTF-8 text ({error}); unpack it first (zstd -d)") from None
 
 
-def _text(data: bytes, source: str) -> bytes:
-    """Text as UTF-8 with plain line ends; the bytes are not checked to be UTF-8 here, line by line later."""
+def _normalized_text(data: bytes, source: str) -> bytes:
+    r"""Text without byte order mark, lines ending in `\n`; UTF-8 is checked later, line by line."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise FarziError(f"{source}: is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
     data = data.removeprefix(b"\xef\xbb\xbf")
     if data[: 1 << 16].translate(None, NOT_IN_TEXT) != data[: 1 << 16]:
         raise FarziError(
-            f"{source}: is not text: CSV, TSV, JSON lines, Parquet and RecBole .inter files can be read"
+            f"{source}: is not text; CSV, TSV, JSON lines, Parquet and RecBole .inter files can be read"
         )
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")

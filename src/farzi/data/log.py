@@ -1,4 +1,4 @@
-"""From events to one long table: filtered, coded, sorted by user and time, ties broken by a stated rule."""
+"""Events as one table of arrays: filtered, sorted by user and time, ties broken by a fixed rule."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from farzi.data.sequences import Sequences, offsets_of
 
 @dataclass(frozen=True, eq=False)
 class Log:
-    """All events by user, each user's in time order: arrays of n events each, users by rising id.
+    """All n events, by user (in the order of ids), each user's in the order of time.
 
     Attributes:
         users: ids of the users, sorted.
         user: int64, positions in `users`, rising.
         item: int64, indices in the vocabulary.
-        time: int64 or float64, or None where the log has no times.
-        row: int64, the line of each event in its file.
+        time: int64 or float64, or None if the log has no times.
+        row: int64, the line or row of each event in its source.
     """
 
     users: tuple[str, ...]
@@ -38,7 +38,7 @@ class Log:
 
     @property
     def from_end(self) -> np.ndarray:
-        """How many events of the same user follow each event: int64, (n,); 0 for the last one."""
+        """The number of later events of the same user: int64, (n,); 0 for the last one."""
         ends = np.cumsum(self.lengths)
         return ends[self.user] - 1 - np.arange(len(self))
 
@@ -47,15 +47,15 @@ class Log:
         time = None if self.time is None else self.time[mask]
         return Log(self.users, self.user[mask], self.item[mask], time, self.row[mask])
 
-    def sequences(self, mask: np.ndarray, of: np.ndarray | None = None) -> Sequences:
-        """The events where `mask` (n,) holds, a sequence for each user of `of` (default: who has some)."""
+    def sequences(self, mask: np.ndarray, users: np.ndarray | None = None) -> Sequences:
+        """The events where `mask` (n,) holds, one sequence for each of `users` (default: all with any)."""
         counts = np.bincount(self.user[mask], minlength=len(self.users))
-        every = Sequences(self.item[mask], offsets_of(counts), self.users)
-        return every.select(np.flatnonzero(counts) if of is None else of)
+        sequences = Sequences(self.item[mask], offsets_of(counts), self.users)
+        return sequences.select(np.flatnonzero(counts) if users is None else users)
 
 
-def core(frame: pl.DataFrame, min_user_events: int, min_item_events: int) -> pl.DataFrame:
-    """The events left when users and items with too few of them are removed until there are none of those."""
+def filter_rare(frame: pl.DataFrame, min_user_events: int, min_item_events: int) -> pl.DataFrame:
+    """The events that remain when users and items with too few events are removed until there are none."""
     user, item = codes(frame["user"])[0], codes(frame["item"])[0]
     keep = np.ones(len(frame), bool)
     while True:
@@ -73,9 +73,9 @@ def sort(frame: pl.DataFrame, items: np.ndarray, ties: str) -> Log:
     Args:
         frame: columns `user`, `row` and, if the log has it, `time`.
         items: int64, the vocabulary index of each row.
-        ties: "file": events of one user at the same time stay in the order of the file. "random": they stand
-            by `tie_keys`, which no order of the file can influence. Without a column `time` the file's order
-            is the order.
+        ties: order of a user's events at the same time. "file": that of the file. "random": by `tie_keys`,
+            which do not depend on the order of the file. Without a column `time` the order of the file
+            holds.
     """
     has_time = "time" in frame.columns
     user, users = codes(frame["user"])
@@ -92,13 +92,13 @@ def tie_keys(users: pl.Series, items: pl.Series) -> np.ndarray:
     """A fixed pseudo-random number for each (user, item): uint64, (n,).
 
     BLAKE2b of the two ids' UTF-8 bytes, mixed by SplitMix64 (Steele, Lea & Flood 2014): the same on every
-    machine and in every version, and blind to where in the file the event stands.
+    machine and in every version, whatever the order of the file.
     """
     return _splitmix(_hashes(users) + _splitmix(_hashes(items)))
 
 
 def codes(ids: pl.Series) -> tuple[np.ndarray, list[str]]:
-    """Each id's position among the sorted different ids, int64 (n,), and those."""
+    """The position of each id among the sorted distinct ids, int64 (n,), and these."""
     unique = ids.unique().sort()
     return ids.cast(pl.Enum(unique)).to_physical().to_numpy().astype(np.int64), unique.to_list()
 

@@ -1,0 +1,121 @@
+"""Event logs in frames of pandas, polars, pyarrow, or any library with the Arrow stream interface."""
+
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from farzi.data.columns import bare, choose_event_columns, choose_name_columns
+from farzi.data.events import Events, check_events, check_names
+from farzi.data.tables import Choose, Table, setting, typed_table
+from farzi.errors import FarziError
+
+
+def is_frame(value: object) -> bool:
+    """Whether `read_frame` takes a value: a polars frame, or anything that exports an Arrow stream."""
+    return isinstance(value, pl.DataFrame | pl.LazyFrame) or hasattr(value, "__arrow_c_stream__")
+
+
+def read_frame(
+    frame: Any,
+    user: str | None = None,
+    item: str | None = None,
+    time: str | None = None,
+    skip_bad: bool = False,
+    source: str = "frame",
+) -> Events:
+    """Read an event log from a frame, with the checks of `read_events`.
+
+    Rows are numbered from 0 in the order of the frame; an index of pandas is not read. Ids become text: whole
+    floats as whole numbers; missing, NaN and empty ids are bad rows. Times may be numbers, dates, datetimes
+    with or without a time zone (UTC if there is none), or text.
+
+    Args:
+        frame: of pandas, polars or pyarrow, or another object with `__arrow_c_stream__`.
+        user: the user column; if None the one called user_id, else guessed from the names. Likewise `item`
+            (item_id) and `time` (timestamp).
+        item: the item column.
+        time: the time column. If None and none is recognised, events are in the order of the frame.
+        skip_bad: leave out rows that cannot be read (they are listed in `Events.skipped`) instead of raising.
+        source: name of the frame in messages.
+
+    Raises:
+        FarziError: not a frame; or a column or a row cannot be read; names the row, the column and the value.
+
+    Example:
+        >>> frame = pl.DataFrame({"user_id": [7, 7], "item_id": ["a", "b"], "timestamp": [1, 2]})
+        >>> read_frame(frame).frame.rows()
+        [('7', 'a', 1, 0), ('7', 'b', 2, 1)]
+    """
+    choose = partial(
+        choose_event_columns,
+        source=source,
+        user=user,
+        item=item,
+        time=time,
+        setting=partial(setting, unit="index"),
+    )
+    return check_events(_table(frame, choose, source), source, skip_bad)
+
+
+def read_frame_names(frame: Any, source: str = "frame of names") -> pl.DataFrame:
+    """Read readable names of items from a frame, as `read_names` does from a file.
+
+    Raises:
+        FarziError: not a frame, or it has no columns of items and names.
+    """
+    return check_names(_table(frame, partial(choose_name_columns, source=source), source))
+
+
+def _table(frame: Any, choose: Choose, source: str) -> Table:
+    if isinstance(frame, pl.LazyFrame):
+        frame = frame.collect()
+    library = type(frame).__module__.partition(".")[0]
+    if not is_frame(frame) or (library == "pandas" and not hasattr(frame, "columns")):
+        raise FarziError(
+            f"{source}: a pandas, polars or pyarrow frame is needed, not {type(frame).__qualname__}"
+        )
+    if library == "pandas":
+        names = [bare(str(name)) for name in frame.columns]
+        columns = choose(names)
+        series = [
+            _from_pandas(frame.iloc[:, names.index(name)], role, source) for role, name in columns.items()
+        ]
+    else:
+        table = frame if isinstance(frame, pl.DataFrame) else _from_arrow(frame, source)
+        names = [bare(name) for name in table.columns]
+        columns = choose(names)
+        series = [table.to_series(names.index(name)).alias(role) for role, name in columns.items()]
+    chosen = pl.DataFrame(series)
+    if len(chosen) == 0:
+        raise FarziError(f"{source}: has columns but no rows")
+    return typed_table(chosen, columns, source, "index")
+
+
+def _from_arrow(frame: Any, source: str) -> pl.DataFrame:
+    try:
+        return pl.DataFrame(frame)
+    except (ValueError, TypeError, ImportError, pl.exceptions.PolarsError) as error:
+        line = str(error).strip().partition("\n")[0]
+        raise FarziError(f"{source}: cannot be read through the Arrow stream interface ({line})") from None
+
+
+def _from_pandas(column: Any, role: str, source: str) -> pl.Series:
+    """One column of pandas, which pyarrow is not needed for."""
+    if column.dtype.kind in "iuf" and not hasattr(column.dtype, "na_value"):  # numpy's own numbers
+        return pl.Series(role, column.to_numpy())
+    if column.dtype.kind == "M":
+        zone = getattr(column.dtype, "tz", None)
+        column = column if zone is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
+        return pl.Series(role, column.to_numpy())
+    missing = column.isna().tolist()
+    values = [None if gone else value for value, gone in zip(column.tolist(), missing, strict=True)]
+    try:
+        return pl.Series(role, values, strict=True)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        texts = [None if value is None else _text(value) for value in values]  # values of several types
+        return pl.Series(role, texts, dtype=pl.String)
+
+
+def _text(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,0 +1,279 @@
+"""Tokenizers: every text is cut into tokens by a tokenizer of Hugging Face's `tokenizers` (Apache-2.0).
+
+It is stored with a summary as `tokenizer.json`. Token i of the tokenizer has index i + 1 in the vocabulary;
+index 0 is padding. Each line of a text is followed by the end token. The kinds:
+
+- words: words, numbers and punctuation marks in lower case; `don't` and `3,000.50` are one token each.
+- spaces: what white space separates, unchanged; for texts that are already tokenized, as Penn Treebank.
+- bytes: the 256 bytes of UTF-8; byte b has index b + 1, and the end token is the line break.
+- subwords: byte-level byte-pair encoding learnt from the training text, or any `tokenizer.json`.
+
+Words outside the vocabulary are `<unk>`.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from farzi.data.text.documents import Document
+from farzi.data.text.files import read_text
+from farzi.errors import FarziError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+UNKNOWN, END = "<unk>", "<eos>"
+ENDS = (END, "<|endoftext|>", "<|end_of_text|>", "</s>", "[SEP]")
+"""Names of the end-of-text token in other people's tokenizers."""
+SENTENCE_ENDS = frozenset(".!?。！？")
+SMALLEST_WORDS = 3  # <unk>, <eos> and a word
+SMALLEST_SUBWORDS = 257  # all bytes and <eos>
+SUBWORDS = 4000  # learnt if no size is given
+BATCH = 4096  # lines encoded at a time
+
+LETTER = r"[\p{L}\p{Nl}\p{No}]"
+WORD = rf"<unk>|\p{{Nd}}+(?:[.,]\p{{Nd}}+)*|{LETTER}+(?:'{LETTER}+)*|[^\p{{L}}\p{{N}}_\s\x1c-\x1f]|_"
+"""A token of kind "words": a number, a word, or one mark."""
+FINAL_SIGMA = r"(?<=\p{L})Σ(?!\p{L})"
+"""The one letter whose lower case depends on its place in the word."""
+
+LINE_BREAK = ord("\n")
+BYTE_NAMES = {ord("\t"): "\\t", LINE_BREAK: "\\n", ord("\r"): "\\r", ord(" "): "␣"}
+
+
+@dataclass(frozen=True, eq=False)
+class FittedTokenizer:
+    """A tokenizer with its vocabulary.
+
+    Attributes:
+        tokenizer: of the package `tokenizers`; token i has index i + 1.
+        ids: the name of each token, unique, in the order of the indices from 1 on.
+        names: how each token reads where its id does not show it, else None.
+        end: index of the token after each line.
+        unknown: index of the token for what is not in the vocabulary; None if the vocabulary covers any text.
+    """
+
+    tokenizer: "Tokenizer"
+    ids: tuple[str, ...]
+    names: tuple[str | None, ...]
+    end: int
+    unknown: int | None = None
+
+    def encode(self, document: Document) -> np.ndarray:
+        """A document as indices, int64, (n,); each line is followed by `end`."""
+        pieces: list[np.ndarray] = [np.empty(0, np.int64)]
+        for begin in range(0, len(document), BATCH):
+            lines = self.tokenizer.encode_batch_fast(
+                document[begin : begin + BATCH], add_special_tokens=False
+            )
+            pieces += [np.array([*line.ids, self.end - 1], np.int64) + 1 for line in lines]
+        return np.concatenate(pieces)
+
+    def sentence_ends(self) -> np.ndarray:
+        """Indices of the tokens that end a sentence: `end`, full stops, question and exclamation marks."""
+        read = [name or id for id, name in zip(self.ids, self.names, strict=True)]
+        marks = [index for index, text in enumerate(read, 1) if text.strip() in SENTENCE_ENDS]
+        return np.array(sorted({self.end, *marks}), np.int64)
+
+    def to_json(self) -> str:
+        """The content of a `tokenizer.json`."""
+        return self.tokenizer.to_str(pretty=True)
+
+
+def fit_tokenizer(
+    kind: str, train: Sequence[Document], source: str, size: int | None = None, file: str | None = None
+) -> FittedTokenizer:
+    """Build a tokenizer; whatever is learnt is learnt from the training text alone.
+
+    Args:
+        kind: "words", "spaces", "bytes" or "subwords".
+        train: the training documents.
+        source: name of the text in messages.
+        size: tokens in the vocabulary, `<unk>` and `<eos>` included (padding is not); None for all words or
+            4,000 subwords. The most frequent words are kept, ties in the order of spelling.
+        file: in place of `size`, a list of words (one a line, in the order of their indices), or a
+            `tokenizer.json` for subwords.
+
+    Raises:
+        FarziError: the training text does not give the vocabulary asked for, `file` is wrong, or the settings
+            contradict each other.
+    """
+    if size is not None and file is not None:
+        raise FarziError("data.vocabulary_size and data.vocabulary_file: give only one of them")
+    if kind == "bytes":
+        if size is not None or file is not None:
+            raise FarziError(
+                "data.vocabulary_size and data.vocabulary_file do not apply: there are always 256 bytes"
+            )
+        return _bytes()
+    if kind == "subwords":
+        return _read_subwords(file) if file is not None else _learn_subwords(train, source, size or SUBWORDS)
+    return _words(kind, train, source, size, file)
+
+
+def describe_tokenizer(kind: str, size: int | None = None, file: str | None = None) -> str:
+    """What the tokens of `fit_tokenizer` are, in words."""
+    if kind == "bytes":
+        return "bytes"
+    if kind == "subwords":
+        if file is not None:
+            return f"subwords of {file}"
+        return f"{size or SUBWORDS:,} subwords learnt from the training text (byte-level BPE)"
+    words = "words separated by spaces" if kind == "spaces" else "words and punctuation marks in lower case"
+    if file is not None:
+        return f"{words}, those listed in {file}"
+    return f"{words}, " + ("all of them" if size is None else f"the {size:,} most frequent")
+
+
+def _words(
+    kind: str, train: Sequence[Document], source: str, size: int | None, file: str | None
+) -> FittedTokenizer:
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({UNKNOWN: 0}, unk_token=UNKNOWN))
+    if kind == "spaces":
+        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    else:
+        final_sigma = normalizers.Replace(Regex(FINAL_SIGMA), "ς")
+        apostrophe = normalizers.Replace("’", "'")
+        tokenizer.normalizer = normalizers.Sequence([final_sigma, normalizers.Lowercase(), apostrophe])
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), "removed", invert=True)
+    if file is not None:
+        words = _listed_words(file)
+        words += [word for word in (UNKNOWN, END) if word not in words]
+    else:
+        words = _frequent_words(_count_words(tokenizer, train), source, size)
+    index = {word: token for token, word in enumerate(words)}
+    tokenizer.model = models.WordLevel(index, unk_token=UNKNOWN)
+    return FittedTokenizer(tokenizer, tuple(words), (None,) * len(words), index[END] + 1, index[UNKNOWN] + 1)
+
+
+def _count_words(tokenizer: "Tokenizer", train: Sequence[Document]) -> dict[str, int]:
+    """Each word of the training text with its count, `<eos>` once a line."""
+    from tokenizers import trainers
+
+    trainer = trainers.WordLevelTrainer(vocab_size=sys.maxsize, special_tokens=[], show_progress=False)
+    tokenizer.train_from_iterator(_lines(train), trainer)
+    size = tokenizer.get_vocab_size()
+    words = FittedTokenizer(tokenizer, (), (), end=size + 1)  # one more token: the end of a line
+    counts = np.zeros(size + 2, np.int64)
+    for document in train:
+        counts += np.bincount(words.encode(document), minlength=size + 2)
+    counted = {word: int(counts[token + 1]) for word, token in tokenizer.get_vocab().items()}
+    counted[END] = counted.get(END, 0) + int(counts[-1])
+    return counted
+
+
+def _frequent_words(counts: dict[str, int], source: str, size: int | None) -> list[str]:
+    """The words that are kept, by falling count, ties by spelling; `<unk>` counts all others."""
+    counts = {UNKNOWN: 0, **counts}
+    if size is not None:
+        if size < SMALLEST_WORDS:
+            raise FarziError(
+                f"a vocabulary of {size} has no place for a word beside {UNKNOWN} and {END}; "
+                f"raise data.vocabulary_size to at least {SMALLEST_WORDS}"
+            )
+        if size > len(counts):
+            raise FarziError(
+                f"{source}: its training text has only {len(counts):,} different tokens, "
+                f"{UNKNOWN} and {END} included; lower data.vocabulary_size from {size:,}, or leave it out"
+            )
+        others = sorted(counts.keys() - {UNKNOWN, END}, key=lambda word: (-counts[word], word))
+        for word in others[size - 2 :]:
+            counts[UNKNOWN] += counts.pop(word)
+    return sorted(counts, key=lambda word: (-counts[word], word))
+
+
+def _listed_words(path: str | Path) -> list[str]:
+    line_of: dict[str, int] = {}
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        word = line.strip()
+        if not word:
+            continue
+        if word in line_of:
+            raise FarziError(f"{path}:{number}: {word!r} is listed twice, first on line {line_of[word]}")
+        if len(word.split()) > 1:
+            raise FarziError(f"{path}:{number}: more than one word; a list has one word a line")
+        line_of[word] = number
+    return list(line_of)
+
+
+def _bytes() -> FittedTokenizer:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]  # ByteLevel writes these as themselves,
+    others = [byte for byte in range(256) if byte not in printable]  # these as the letters from 256 on
+    letters = {byte: chr(byte) for byte in printable} | {byte: chr(256 + n) for n, byte in enumerate(others)}
+    tokenizer = Tokenizer(models.BPE({letter: byte for byte, letter in letters.items()}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    ids = tuple(f"{byte:02x}" for byte in range(256))
+    names = tuple(chr(byte) if 32 < byte < 127 else BYTE_NAMES.get(byte) for byte in range(256))
+    return FittedTokenizer(tokenizer, ids, names, LINE_BREAK + 1)
+
+
+def _learn_subwords(train: Sequence[Document], source: str, size: int) -> FittedTokenizer:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    if size < SMALLEST_SUBWORDS:
+        raise FarziError(
+            f"a vocabulary of {size} subwords is too small for all bytes and {END}; "
+            f"raise data.vocabulary_size to at least {SMALLEST_SUBWORDS}"
+        )
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=[END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_lines(train), trainer)
+    if tokenizer.get_vocab_size() < size:
+        raise FarziError(
+            f"{source}: its training text gives only {tokenizer.get_vocab_size():,} subwords; "
+            f"lower data.vocabulary_size from {size:,}"
+        )
+    return _subwords(tokenizer, source)
+
+
+def _read_subwords(path: str) -> FittedTokenizer:
+    from tokenizers import Tokenizer
+
+    if not Path(path).is_file():
+        raise FarziError(f"{path}: no such file; a tokenizer.json is needed")
+    try:
+        tokenizer = Tokenizer.from_file(path)
+    except Exception as error:  # the package raises nothing narrower
+        raise FarziError(f"{path}: not a tokenizer.json of Hugging Face tokenizers ({error})") from None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return _subwords(tokenizer, path)
+
+
+def _subwords(tokenizer: Any, source: str) -> FittedTokenizer:
+    """A tokenizer with the end token it has, or else with `<eos>` added."""
+    end = next((token for name in ENDS if (token := tokenizer.token_to_id(name)) is not None), None)
+    if end is None:
+        tokenizer.add_special_tokens([END])
+        end = tokenizer.token_to_id(END)
+    tokens = range(tokenizer.get_vocab_size())
+    ids = tuple(tokenizer.id_to_token(token) for token in tokens)
+    if not all(ids):
+        raise FarziError(f"{source}: the tokenizer's token numbers have gaps, or a token has no name")
+    return FittedTokenizer(tokenizer, ids, tuple(_reading(tokenizer, token) for token in tokens), end + 1)
+
+
+def _reading(tokenizer: "Tokenizer", token: int) -> str | None:
+    """How a token reads; None if it is part of a character, or empty."""
+    text = tokenizer.decode([token], skip_special_tokens=False)
+    return text.replace("\n", "\\n") if text and "\ufffd" not in text else None
+
+
+def _lines(documents: Sequence[Document]) -> Iterator[str]:
+    return (line for document in documents for line in document)

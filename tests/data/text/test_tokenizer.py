@@ -1,0 +1,180 @@
+"""Tokenizers: what each kind makes of a text, and which vocabularies are refused."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import tokenizers
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farzi.data.text.documents import Document
+from farzi.data.text.tokenizer import FittedTokenizer, describe_tokenizer, fit_tokenizer
+from farzi.errors import FarziError
+
+
+def fit(
+    kind: str, train: Sequence[Document], size: int | None = None, file: Path | None = None
+) -> FittedTokenizer:
+    return fit_tokenizer(kind, train, "x", size, None if file is None else str(file))
+
+
+def reads(fitted: FittedTokenizer, line: str) -> list[str]:
+    return [fitted.names[i - 1] or fitted.ids[i - 1] for i in fitted.encode([line])]
+
+
+def words_of(kind: str, line: str) -> list[str]:
+    return reads(fit(kind, [[line]]), line)[:-1]
+
+
+def test_words_and_punctuation_marks():
+    line = "Don’t pay 3,000.50 (or <unk>)!"
+    assert words_of("words", line) == ["don't", "pay", "3,000.50", "(", "or", "<unk>", ")", "!"]
+    assert words_of("words", "fellow-citizens: über_") == ["fellow", "-", "citizens", ":", "über", "_"]
+    assert words_of("words", "ΟΔΟΣ Σ ½x m² 5ⅷ नमस्ते") == [
+        *("οδος", "σ", "½x", "m²", "5", "ⅷ"),
+        *("नमस", "्", "त", "े"),
+    ]
+    assert words_of("spaces", " N.V. the\u00a0<unk> ") == ["N.V.", "the", "<unk>"]
+
+
+letters = st.characters(codec="utf-8", exclude_categories=["Cn", "Cs"], exclude_characters="\x1c\x1d\x1e\x1f")
+
+
+@given(st.text(letters, max_size=30))
+def test_words_are_those_of_a_regular_expression(line: str):
+    """Against Python's `re`. They differ in Σ beside marks and in four controls as white space."""
+    line = line.replace("Σ", "s").strip()
+    expression = r"<unk>|\d+(?:[.,]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|[^\w\s]|_|\w"
+    assert words_of("words", line) == re.findall(expression, line.lower().replace("’", "'"))
+    assert words_of("spaces", line) == line.split()
+
+
+def test_the_most_frequent_words_are_kept_in_the_order_of_their_counts():
+    fitted = fit("spaces", [["a a a b b", "c c d"], ["e"]], 5)
+    # <eos> 3, a 3, then the two words that are left out, <unk> 2, b 2, c 2: ties by spelling
+    assert fitted.ids == ("<eos>", "a", "<unk>", "b", "c")
+    assert fitted.encode(["a d", "zzz b"]).tolist() == [2, 3, 1, 3, 4, 1]
+    assert (fitted.end, fitted.unknown) == (1, 3)
+
+
+def test_all_words_are_kept_by_default_and_unknown_has_a_place():
+    fitted = fit("spaces", [["b a a"]])
+    assert fitted.ids == ("a", "<eos>", "b", "<unk>")
+    assert reads(fitted, "a new") == ["a", "<unk>", "<eos>"]
+    counted = fit("spaces", [["a <unk> <unk> <eos>"]])
+    assert counted.ids == ("<eos>", "<unk>", "a")  # as in Penn Treebank, where they occur in the text
+
+
+def test_a_list_of_words_keeps_its_order(tmp_path: Path):
+    path = tmp_path / "words"
+    path.write_text("to\nbe\n\n")
+    fitted = fit("words", [["unread"]], file=path)
+    assert fitted.ids == ("to", "be", "<unk>", "<eos>")
+    assert reads(fitted, "To be!") == ["to", "be", "<unk>", "<eos>"]
+    path.write_text("to\nbe\nto\n")
+    with pytest.raises(FarziError, match=r"words:3: 'to' is listed twice, first on line 1"):
+        fit("words", [["x"]], file=path)
+    path.write_text("to be\n")
+    with pytest.raises(FarziError, match=r"words:1: more than one word"):
+        fit("words", [["x"]], file=path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "line"),
+    [
+        ("words", 2, "no place for a word .*vocabulary_size"),
+        ("words", 9, r"has only 4 different tokens.*vocabulary_size"),
+        ("subwords", 200, "too small for all bytes.*vocabulary_size"),
+        ("subwords", 5000, "gives only .* subwords.*vocabulary_size"),
+        ("bytes", 9, "always 256"),
+    ],
+)
+def test_a_size_that_cannot_be_is_refused(kind: str, size: int, line: str):
+    with pytest.raises(FarziError, match=line):
+        fit(kind, [["a b"]], size)
+
+
+def test_bytes_are_the_text_as_utf_8():
+    fitted = fit("bytes", [["x"]])
+    line = "Größe 5\t!" + "".join(map(chr, range(0x180))) + "日本"
+    assert bytes(i - 1 for i in fitted.encode([line]).tolist()).decode() == line + "\n"
+    assert len(set(fitted.ids)) == 256
+    assert reads(fitted, "A b")[:3] == ["A", "␣", "b"]
+    assert fitted.end == fitted.encode([""])[0]
+    assert (
+        tokenizers.Tokenizer.from_str(fitted.to_json()).decode([i - 1 for i in fitted.encode([line])])
+        == line + "\n"
+    )
+
+
+def test_sentences_end_at_marks_and_ends_of_lines():
+    words = fit("words", [["Why? No. a, b"]])
+    assert {words.ids[i - 1] for i in words.sentence_ends()} == {"?", ".", "<eos>"}
+    assert set(fit("bytes", [["x"]]).sentence_ends().tolist()) == {b + 1 for b in b"\n.!?"}
+
+
+CORPUS = [
+    [
+        f"the men of the {name} went to the {place}."
+        for name in ("north", "south")
+        for place in ("sea", "hill")
+    ]
+]
+
+
+def test_subwords_are_learnt_from_the_text_and_give_it_back():
+    fitted = fit("subwords", CORPUS, 280)
+    assert len(fitted.ids) == 280
+    assert fitted.ids[fitted.end - 1] == "<eos>"
+    line = "the sea, für the men"
+    tokens = fitted.encode([line])
+    assert tokens[-1] == fitted.end
+    names = [fitted.names[i - 1] or "?" for i in tokens[:-1]]
+    assert "".join(names).replace("??", "ü") == line
+    assert len(tokens) < len(line.encode())
+    assert fit("subwords", CORPUS, 280).ids == fitted.ids
+
+
+@pytest.mark.parametrize("kind", ["words", "spaces", "bytes", "subwords"])
+def test_the_stored_tokenizer_gives_the_same_tokens(kind: str):
+    fitted = fit(kind, CORPUS, 280 if kind == "subwords" else None)
+    same = tokenizers.Tokenizer.from_str(fitted.to_json())
+    line = "the Cat, of the sea."
+    assert [token + 1 for token in same.encode(line).ids] == fitted.encode([line]).tolist()[:-1]
+    assert same.get_vocab_size() == len(fitted.ids)
+
+
+def test_a_long_document_is_encoded_in_batches(monkeypatch: pytest.MonkeyPatch):
+    fitted = fit("words", CORPUS)
+    whole = fitted.encode(CORPUS[0])
+    monkeypatch.setattr("farzi.data.text.tokenizer.BATCH", 1)
+    assert fitted.encode(CORPUS[0]).tolist() == whole.tolist()
+
+
+def test_a_given_tokenizer_is_loaded(tmp_path: Path):
+    path = tmp_path / "tokenizer.json"
+    made = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({"[UNK]": 0, "sea": 1, "</s>": 2}, unk_token="[UNK]")
+    )
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.save(str(path))
+    fitted = fit("subwords", [["x"]], file=path)
+    assert fitted.ids == ("[UNK]", "sea", "</s>")
+    assert fitted.encode(["sea air", "sea"]).tolist() == [2, 1, 3, 2, 3]
+    path.write_text("{}")
+    with pytest.raises(FarziError, match=r"not a tokenizer\.json"):
+        fit("subwords", [["x"]], file=path)
+    with pytest.raises(FarziError, match="no such file"):
+        fit("subwords", [["x"]], file=tmp_path / "nowhere")
+
+
+def test_a_tokenizer_in_words():
+    assert describe_tokenizer("words", 2000).endswith("the 2,000 most frequent")
+    assert describe_tokenizer("spaces", file="list").endswith("those listed in list")
+    assert describe_tokenizer("subwords").startswith("4,000 subwords learnt")
+    assert (describe_tokenizer("bytes"), describe_tokenizer("subwords", file="t.json")) == (
+        "bytes",
+        "subwords of t.json",
+    )
