@@ -127,7 +127,7 @@ def test_bad_rows_of_json_lines(write):
     assert [(row.line, row.column) for row in skipped] == [(2, None), (4, None), (5, "item"), (6, None)]
     assert str(skipped[2]) == "line 5: column 'item': no value"
     path = write("log.json", json.dumps([{"user": 1, "item": 2}]))
-    assert refusal(path) == "log.json: is one JSON array; write one object a line (jq -c '.[]')"
+    assert refusal(path) == "log.json: is one JSON array; write one object per line (jq -c '.[]')"
     path = write("log.json", "no json at all\n")
     assert refusal(path).startswith("log.json:1: not a JSON object")
 
@@ -139,7 +139,7 @@ def test_bad_rows_of_parquet(write):
     assert str(read_events("log.parquet", skip_bad=True).skipped[0]) == "row 2: column 'user': no value"
     assert len(read_events("log.parquet", skip_bad=True)) == 1
     frame.with_columns(pl.Series("user", [[1], [2], [3]])).write_parquet("log.parquet")
-    assert refusal("log.parquet") == "log.parquet: column 'user' holds List(Int64), not one user a row"
+    assert refusal("log.parquet") == "log.parquet: column 'user' holds List(Int64), not one user per row"
     path = write("cut.parquet", (b"PAR1" + b"\0" * 100))
     assert refusal(path) == "cut.parquet: is not a Parquet file, or a damaged one"
 

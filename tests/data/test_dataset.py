@@ -1,4 +1,4 @@
-"""From settings to sequences: what is trained on, what is held out, and what is said about it."""
+"""From settings to sequences: what is trained on, what is held out, and how it is described."""
 
 import json
 

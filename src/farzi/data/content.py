@@ -72,7 +72,7 @@ def content_of(data: bytes, source: str, name: str = "") -> Content:
     data = _normalized_text(data, source)
     json = name.endswith(JSON_SUFFIXES) or data.lstrip()[:1] == b"{"
     if json and data.lstrip()[:1] == b"[":
-        raise FarziError(f"{source}: is one JSON array; write one object a line (jq -c '.[]')")
+        raise FarziError(f"{source}: is one JSON array; write one object per line (jq -c '.[]')")
     return Content(data, source, "json" if json else "text")
 
 

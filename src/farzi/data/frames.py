@@ -12,7 +12,9 @@ from farzi.errors import FarziError
 
 
 def is_frame(value: object) -> bool:
-    """Whether `read_frame` takes a value: a polars frame, or anything that exports an Arrow stream."""
+    """Whether `read_frame` takes a value: of polars or pandas, or anything that exports an Arrow stream."""
+    if _library(value) == "pandas":
+        return hasattr(value, "columns")
     return isinstance(value, pl.DataFrame | pl.LazyFrame) or hasattr(value, "__arrow_c_stream__")
 
 
@@ -70,12 +72,11 @@ def read_frame_names(frame: Any, source: str = "frame of names") -> pl.DataFrame
 def _table(frame: Any, choose: Choose, source: str) -> Table:
     if isinstance(frame, pl.LazyFrame):
         frame = frame.collect()
-    library = type(frame).__module__.partition(".")[0]
-    if not is_frame(frame) or (library == "pandas" and not hasattr(frame, "columns")):
+    if not is_frame(frame):
         raise FarziError(
             f"{source}: a pandas, polars or pyarrow frame is needed, not {type(frame).__qualname__}"
         )
-    if library == "pandas":
+    if _library(frame) == "pandas":
         names = [bare(str(name)) for name in frame.columns]
         columns = choose(names)
         series = [
@@ -101,7 +102,7 @@ def _from_arrow(frame: Any, source: str) -> pl.DataFrame:
 
 
 def _from_pandas(column: Any, role: str, source: str) -> pl.Series:
-    """One column of pandas, which pyarrow is not needed for."""
+    """One column of pandas, without pyarrow; values of several types become text."""
     if column.dtype.kind in "iuf" and not hasattr(column.dtype, "na_value"):  # numpy's own numbers
         return pl.Series(role, column.to_numpy())
     if column.dtype.kind == "M":
@@ -115,6 +116,11 @@ def _from_pandas(column: Any, role: str, source: str) -> pl.Series:
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
         texts = [None if value is None else _text(value) for value in values]  # values of several types
         return pl.Series(role, texts, dtype=pl.String)
+
+
+def _library(value: object) -> str:
+    """The package that the class of a value is from; pandas is recognised without importing it."""
+    return type(value).__module__.partition(".")[0]
 
 
 def _text(value: object) -> str:

@@ -101,7 +101,7 @@ def typed_table(frame: pl.DataFrame, columns: dict[str, str], source: str, unit:
     for role, name in columns.items():
         values = frame[role]
         if values.dtype.is_nested() or values.dtype in (pl.Binary, pl.Object):
-            raise FarziError(f"{source}: column {name!r} holds {values.dtype}, not one {role} a row")
+            raise FarziError(f"{source}: column {name!r} holds {values.dtype}, not one {role} per row")
         series.append(values if role == "time" else _as_text(values))
     first = 0 if unit == "index" else 1
     rows = pl.Series("row", np.arange(first, first + len(frame)), dtype=pl.UInt32)
@@ -214,7 +214,7 @@ def _json_objects(data: bytes, bad: list[BadRow]) -> Iterator[tuple[int, dict]]:
         if isinstance(record, dict):
             yield line, record
         else:
-            bad.append(BadRow(line, None, None, "not a JSON object; write one object a line"))
+            bad.append(BadRow(line, None, None, "not a JSON object; write one object per line"))
 
 
 def _read_text(content: Content, choose: Choose) -> Table:

@@ -20,7 +20,7 @@ class Texts:
     Attributes:
         source: their name in messages.
         train: one string for each file; all of them if nothing is held out.
-        valid: the validation text; empty if it is not in files of its own.
+        valid: the validation text; empty if it is not in separate files.
         test: the test text; empty if `valid` is.
     """
 

@@ -95,7 +95,7 @@ def fit_tokenizer(
         source: name of the text in messages.
         size: tokens in the vocabulary, `<unk>` and `<eos>` included (padding is not); None for all words or
             4,000 subwords. The most frequent words are kept, ties in the order of spelling.
-        file: in place of `size`, a list of words (one a line, in the order of their indices), or a
+        file: in place of `size`, a list of words (one per line, in the order of their indices), or a
             `tokenizer.json` for subwords.
 
     Raises:
@@ -153,7 +153,7 @@ def _words(
 
 
 def _count_words(tokenizer: "Tokenizer", train: Sequence[Document]) -> dict[str, int]:
-    """Each word of the training text with its count, `<eos>` once a line."""
+    """Each word of the training text with its count, `<eos>` once per line."""
     from tokenizers import trainers
 
     trainer = trainers.WordLevelTrainer(vocab_size=sys.maxsize, special_tokens=[], show_progress=False)
@@ -169,7 +169,7 @@ def _count_words(tokenizer: "Tokenizer", train: Sequence[Document]) -> dict[str,
 
 
 def _frequent_words(counts: dict[str, int], source: str, size: int | None) -> list[str]:
-    """The words that are kept, by falling count, ties by spelling; `<unk>` counts all others."""
+    """The words of the vocabulary, by falling count, ties by spelling; `<unk>` counts all others."""
     counts = {UNKNOWN: 0, **counts}
     if size is not None:
         if size < SMALLEST_WORDS:
@@ -197,7 +197,7 @@ def _listed_words(path: str | Path) -> list[str]:
         if word in line_of:
             raise FarziError(f"{path}:{number}: {word!r} is listed twice, first on line {line_of[word]}")
         if len(word.split()) > 1:
-            raise FarziError(f"{path}:{number}: more than one word; a list has one word a line")
+            raise FarziError(f"{path}:{number}: more than one word; a list has one word per line")
         line_of[word] = number
     return list(line_of)
 
