@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-from farzi.data import Data, Log, Text, frame_events, load_data, load_dataset
+from farzi.data import Data, Log, Text, load_data, load_dataset, read_frame
 from farzi.distillation import Cache, Progress
 from farzi.distillation import distill as _distill
 from farzi.errors import FarziError
@@ -41,7 +41,7 @@ def load_log(source: Any = "movielens-small", **settings: Any) -> Log:
         return load_dataset(_settings(LogData, {"source": str(source), **settings}))
     # an item that is held out but never trained on is a miss, not an error, where nobody can mend a file
     chosen = _settings(LogData, {"source": FRAME, "unseen": "keep", **settings})
-    events = frame_events(source, chosen.user, chosen.item, chosen.time, chosen.skip_bad)
+    events = read_frame(source, chosen.user, chosen.item, chosen.time, chosen.skip_bad)
     return load_dataset(chosen, events)
 
 

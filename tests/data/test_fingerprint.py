@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from farzi.data import Dataset, Holdout, Sequences, Vocabulary
+from farzi.data import Holdout, Log, Sequences, Vocabulary
 from farzi.data.fingerprint import fingerprint
 
 
@@ -20,13 +20,13 @@ def moved(part: Sequences) -> Sequences:
     return Sequences(part.items, offsets, part.users)
 
 
-def test_the_same_log_has_the_same_fingerprint(tiny: Dataset):
+def test_the_same_log_has_the_same_fingerprint(tiny: Log):
     assert fingerprint(tiny) == fingerprint(tiny)
     narrow = Sequences(tiny.train.items.astype(np.int32), tiny.train.offsets, tiny.train.users)
     assert fingerprint(replace(tiny, train=narrow)) == fingerprint(tiny)
 
 
-def test_any_other_event_place_or_id_changes_it(tiny: Dataset, other: Dataset):
+def test_any_other_event_place_or_id_changes_it(tiny: Log, other: Log):
     ids = [f"x{id}" if id == "i40" else id for id in tiny.vocabulary.frame["id"]]
     renamed = Vocabulary(tiny.vocabulary.frame.with_columns(id=np.array(ids)))
     variants = [

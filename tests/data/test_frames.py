@@ -6,9 +6,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from farzi.data import describe, is_frame, make_dataset, read_events, read_frame, read_frame_names
+from farzi.data import describe, is_frame, load_dataset, make_log, read_events, read_frame, read_frame_names
 from farzi.data.fingerprint import fingerprint
 from farzi.errors import FarziError
+from farzi.recipe.variants import LogData
 
 pandas: Any = pytest.importorskip("pandas")
 pyarrow: Any = pytest.importorskip("pyarrow")
@@ -40,8 +41,8 @@ def test_a_frame_is_the_same_log_as_its_file(make: Any, tmp_path: Any):
     file = read_events(tmp_path / "log.csv")
     assert events.frame.drop("row").equals(file.frame.drop("row"))
     assert events.frame.schema == file.frame.schema
-    assert fingerprint(make_dataset(events)) == fingerprint(make_dataset(file))
-    assert describe(events)["name"] == make_dataset(events).name == "frame"
+    assert fingerprint(make_log(events)) == fingerprint(make_log(file))
+    assert describe(events)["name"] == make_log(events).name == "frame"
 
 
 @make_each
@@ -142,7 +143,17 @@ def test_an_item_that_is_never_trained_on_is_named_by_its_row(make: Any):
     items = ["a", "b", "c", "a", "b", "new"]
     frame = make({"user": list("uuuvvv"), "item": items, "time": [1, 2, 3, 1, 2, 3]})
     with pytest.raises(FarziError, match=r"^frame, row 1 \(counted from 0\): item 'b' is held out"):
-        make_dataset(read_frame(frame))
+        make_log(read_frame(frame))
+
+
+def test_a_frame_is_split_by_the_settings_of_a_recipe(tmp_path: Any):
+    (tmp_path / "names.csv").write_text("item_id,name\na,Apple\n")
+    settings = LogData(source="shop", min_user_events=4, unseen="keep", names=str(tmp_path / "names.csv"))
+    events = read_frame(pl.DataFrame({"user": list("uuuuvvvvw"), "item": list("abcdabcda")}))
+    log = load_dataset(settings, events)
+    assert log.settings == settings
+    assert (log.facts["users"], log.facts["unseen"]["rule"]) == (2, "keep")
+    assert "Apple" in log.vocabulary.frame["name"]
 
 
 @make_each

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farzi.data import GlobalTime, LeaveOneOut, UserRatio
-from farzi.data.log import filter_rare, sort, tie_keys
+from farzi.data.sorting import filter_rare, sort, tie_keys
 from farzi.data.splits import TEST, TRAIN, VALID
 from farzi.errors import FarziError
 

@@ -1,7 +1,6 @@
 """Event logs and texts: reading, filtering, splitting, named data sets, and batches of indices."""
 
 from farzi.data.catalog import CATALOG, LOGS, TEXTS, NamedLog, NamedText
-from farzi.data.dataset import Dataset, make_dataset
 from farzi.data.describe import describe
 from farzi.data.events import Events, read_events, read_names
 from farzi.data.frames import is_frame, read_frame, read_frame_names
@@ -13,11 +12,15 @@ from farzi.data.loading import (
     load_events,
     load_text,
 )
+from farzi.data.log import Log, make_log
 from farzi.data.sequences import Holdout, Sequences, crops, pad_left
 from farzi.data.splits import GlobalTime, LeaveOneOut, Split, UserRatio
 from farzi.data.tables import BadRow
 from farzi.data.text.text import Passages, Text
 from farzi.data.vocabulary import Vocabulary
+
+Dataset = Log
+"""The former name of `Log`."""
 
 __all__ = [
     "CATALOG",
@@ -30,6 +33,7 @@ __all__ = [
     "GlobalTime",
     "Holdout",
     "LeaveOneOut",
+    "Log",
     "NamedLog",
     "NamedText",
     "Passages",
@@ -46,7 +50,7 @@ __all__ = [
     "load_dataset",
     "load_events",
     "load_text",
-    "make_dataset",
+    "make_log",
     "pad_left",
     "read_events",
     "read_frame",

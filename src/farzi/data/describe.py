@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from farzi.data.events import Events
-from farzi.data.log import Log, codes, sort
+from farzi.data.sorting import SortedEvents, codes, sort
 from farzi.data.times import time_range
 
 SHOWN = 5  # skipped rows that are listed
@@ -22,7 +22,7 @@ class HasFacts(Protocol):
 
 
 def describe(data: Events | HasFacts) -> dict[str, Any]:
-    """Users, items, events, lengths, times, density, order, ties; of a `Dataset` also filters and split."""
+    """Users, items, events, lengths, times, density, order, ties; of a `Log` also filters and split."""
     if not isinstance(data, Events):
         return data.facts
     item, ids = codes(data.frame["item"])
@@ -35,7 +35,7 @@ def describe(data: Events | HasFacts) -> dict[str, Any]:
     }
 
 
-def log_facts(log: Log, dated: bool = False) -> dict[str, Any]:
+def log_facts(log: SortedEvents, dated: bool = False) -> dict[str, Any]:
     """Users, items, events, lengths, time range, density and repeats of a log."""
     lengths = log.lengths
     users, items = len(lengths), len(np.unique(log.item))
@@ -57,7 +57,7 @@ def log_facts(log: Log, dated: bool = False) -> dict[str, Any]:
     }
 
 
-def order_facts(log: Log, ids: list[str], ties: str, because: str | None = None) -> dict[str, Any]:
+def order_facts(log: SortedEvents, ids: list[str], ties: str, because: str | None = None) -> dict[str, Any]:
     """How events were sorted, how many share their time, and whether their order reveals the next item.
 
     Args:
@@ -96,7 +96,7 @@ def skipped_facts(events: Events) -> dict[str, Any]:
     return {"rows": len(events.skipped), "first": [str(row) for row in events.skipped[:SHOWN]]}
 
 
-def _rising(log: Log, same: np.ndarray, ids: list[str]) -> float | None:
+def _rising(log: SortedEvents, same: np.ndarray, ids: list[str]) -> float | None:
     """The share of tied neighbours whose ids rise, as numbers where all are; None below 20 pairs."""
     first, second = log.item[:-1][same], log.item[1:][same]
     differ = first != second
@@ -111,7 +111,7 @@ def _rising(log: Log, same: np.ndarray, ids: list[str]) -> float | None:
     return float((rank[second[differ]] > rank[first[differ]]).mean())
 
 
-def _time_facts(log: Log, dated: bool) -> dict[str, Any] | None:
+def _time_facts(log: SortedEvents, dated: bool) -> dict[str, Any] | None:
     if log.time is None:
         return None
     span = time_range(log.time, dated)

@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from farzi.data.catalog import CATALOG, LOGS, TEXTS
-from farzi.data.dataset import Dataset, make_dataset
 from farzi.data.events import Events, read_events, read_names
+from farzi.data.log import Log, make_log
 from farzi.data.text.documents import Parts, documents_of, split_documents, split_rule
 from farzi.data.text.files import read_texts
 from farzi.data.text.text import Text, make_text
 from farzi.errors import FarziError
 from farzi.recipe.variants import DataVariant, LogData, TextData
 
-Data = Dataset | Text
+Data = Log | Text
 """A log or a text, ready for training and evaluation."""
 
 
@@ -38,19 +38,27 @@ def load_data(settings: DataVariant) -> Data:
     return settings.build()()
 
 
-def load_dataset(settings: LogData) -> Dataset:
+def load_dataset(settings: LogData, events: Events | None = None) -> Log:
     """Read a named log or a file, then filter, sort and split it.
 
     If `ties`, `unseen` or `min_item_events` is None, a named log has its own rule for ties and rare items and
     keeps unseen items; a file keeps its order and its rare items, and unseen items are an error.
 
+    Args:
+        settings: of the log.
+        events: its events if they were read already, as from a frame; `source` is then a name only.
+
     Raises:
         FarziError: the data cannot be found or read, or too little of them remains.
     """
     split = settings.split.build()
-    entry = LOGS.get(settings.source)
-    return make_dataset(
-        load_events(settings),
+    entry = LOGS.get(settings.source) if events is None else None
+    if events is None:
+        events = load_events(settings)
+    elif settings.names is not None:
+        events = replace(events, names=read_names(settings.names))
+    log = make_log(
+        events,
         split,
         ties=settings.ties or ("file" if entry is None else entry.ties),
         ties_because=None if entry is None or settings.ties else entry.ties_because,
@@ -58,6 +66,7 @@ def load_dataset(settings: LogData) -> Dataset:
         min_user_events=settings.min_user_events,
         min_item_events=settings.min_item_events or (1 if entry is None else entry.min_item_events),
     )
+    return replace(log, settings=settings)
 
 
 def load_events(settings: LogData) -> Events:
@@ -115,4 +124,5 @@ def load_text(settings: TextData) -> Text:
     if not texts.valid:
         parts = split_documents(train, settings.valid, settings.test, texts.source)
         rule = split_rule(settings.valid, settings.test)
-    return make_text(name, texts.source, parts, rule, lines, kind, size, settings.vocabulary_file)
+    text = make_text(name, texts.source, parts, rule, lines, kind, size, settings.vocabulary_file)
+    return replace(text, settings=settings)

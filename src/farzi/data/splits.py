@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from farzi.data.log import Log
+from farzi.data.sorting import SortedEvents
 from farzi.errors import FarziError
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -18,7 +18,7 @@ TRAIN, VALID, TEST = 0, 1, 2
 class Split(Protocol):
     """A rule that splits a log."""
 
-    def parts(self, log: Log) -> np.ndarray:
+    def parts(self, log: SortedEvents) -> np.ndarray:
         """TRAIN, VALID or TEST for each event: int8, (n,)."""
         ...
 
@@ -33,7 +33,7 @@ class LeaveOneOut:
     events are only trained on.
     """
 
-    def parts(self, log: Log) -> np.ndarray:
+    def parts(self, log: SortedEvents) -> np.ndarray:
         """TRAIN, VALID or TEST for each event: int8, (n,)."""
         long = (log.lengths >= 3)[log.user]
         parts = np.full(len(log), TRAIN, np.int8)
@@ -61,7 +61,7 @@ class UserRatio:
         """Check the fractions."""
         _check(self.valid, self.test)
 
-    def parts(self, log: Log) -> np.ndarray:
+    def parts(self, log: SortedEvents) -> np.ndarray:
         """TRAIN, VALID or TEST for each event: int8, (n,)."""
         n = log.lengths
         test = np.clip(np.floor(n * self.test + 1e-9), 1, np.maximum(1, n - 2)).astype(np.int64)
@@ -96,7 +96,7 @@ class GlobalTime:
         """Check the fractions."""
         _check(self.valid, self.test)
 
-    def parts(self, log: Log) -> np.ndarray:
+    def parts(self, log: SortedEvents) -> np.ndarray:
         """TRAIN, VALID or TEST for each event: int8, (n,).
 
         Raises:

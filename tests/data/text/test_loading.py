@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from farzi.data import TEXTS, Dataset, Text, is_text_source, load_data, load_text
+from farzi.data import TEXTS, Log, Text, is_text_source, load_data, load_text
 from farzi.data.fingerprint import fingerprint
 from farzi.data.text.named import BundledText, CopiedText
 from farzi.errors import FarziError
@@ -103,7 +103,7 @@ def test_what_is_a_text(file: Path):
     assert is_text_source(str(file.parent))
     assert not is_text_source(str(file))
     assert not is_text_source("movielens-small")
-    assert isinstance(load_data(LogData()), Dataset)
+    assert isinstance(load_data(LogData()), Log)
 
 
 def test_sotu_is_bundled_with_its_terms():

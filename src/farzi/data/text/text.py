@@ -11,6 +11,7 @@ from farzi.data.text.documents import LINES, Document, Parts
 from farzi.data.text.tokenizer import FittedTokenizer, describe_tokenizer, fit_tokenizer
 from farzi.data.vocabulary import Vocabulary
 from farzi.errors import FarziError
+from farzi.recipe.variants import TextData
 
 SHOWN = 10  # most frequent tokens in the facts
 
@@ -42,7 +43,7 @@ class Passages:
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """A text ready for training and evaluation, as `Dataset` is for a log.
+    """A text ready for training and evaluation, as `Log` is for a log.
 
     Attributes:
         name: the named text, the file or the folder.
@@ -54,6 +55,7 @@ class Text:
         test: held-out documents.
         facts: JSON values in a stable order; `describe` returns them.
         tokenizer: the content of its `tokenizer.json`.
+        settings: the `data` of a recipe that reads it; None if it was made otherwise.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Text:
     test: Passages
     facts: dict[str, Any]
     tokenizer: str
+    settings: TextData | None = None
 
 
 def make_text(
