@@ -46,9 +46,7 @@ def student(name: str) -> SequenceModel:
 
 def plain_loss(student: SequenceModel, latents: Tensor, decoder: Tensor, targets: Tensor) -> Tensor:
     """As one writes it down: what is read is softmax(D M / τ), what is predicted softmax(D M′ / τ)."""
-    read, labels = (
-        torch.softmax((latents @ matrix / 0.7)[..., 1:], dim=-1) for matrix in (decoder, targets)
-    )
+    read, labels = (torch.softmax((latents @ matrix / 0.7)[..., 1:], dim=-1) for matrix in (decoder, targets))
     hidden = student.hidden(read[:, :-1] @ student.embedding[1:])
     log_p = torch.log_softmax(hidden @ student.output_table[1:].T, dim=-1)
     return -(labels[:, 1:] * log_p).sum(-1).mean()
@@ -120,7 +118,9 @@ def test_a_decoder_twice_is_one_decoder():
     one = SummaryTensors(same["latents"], same["decoder"])
     for name in STUDENTS:
         model = NextEvent(student(name))
-        torch.testing.assert_close(model(SummaryTensors(**same, temperature=1.0).soft_events()), model(one.events()))
+        torch.testing.assert_close(
+            model(SummaryTensors(**same, temperature=1.0).soft_events()), model(one.events())
+        )
 
 
 def test_the_factors_come_with_their_targets():
@@ -148,7 +148,9 @@ def test_a_summary_keeps_its_targets():
 @pytest.mark.parametrize("shape", [(DIM, VOCABULARY - 1), (DIM + 1, VOCABULARY)])
 def test_targets_of_another_shape_are_refused(shape: tuple[int, int]):
     with pytest.raises(ValueError, match="targets must be as the decoder"):
-        SummaryTensors(torch.zeros(SEQUENCES, LENGTH, DIM), torch.zeros(DIM, VOCABULARY), targets=torch.zeros(shape))
+        SummaryTensors(
+            torch.zeros(SEQUENCES, LENGTH, DIM), torch.zeros(DIM, VOCABULARY), targets=torch.zeros(shape)
+        )
 
 
 def test_a_table_has_no_targets_of_its_own():

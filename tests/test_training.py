@@ -127,7 +127,9 @@ def test_what_a_recipe_says_of_the_optimizer_is_what_it_does(settings: dict[str,
 
 
 @pytest.mark.parametrize("cooldown", [0.3, 0.5, 1.0])
-def test_the_learning_rate_cools_down_as_pytorchs_scheduler_makes_it(summary: SummaryTensors, cooldown: float):
+def test_the_learning_rate_cools_down_as_pytorchs_scheduler_makes_it(
+    summary: SummaryTensors, cooldown: float
+):
     inner = InnerSettings(optimizer="adamw", learning_rate=0.02, steps=30, cooldown=cooldown)
     student = make_model(SETTINGS, 41, 5, seed=7)
     optimizer = torch.optim.AdamW(student.parameters(), lr=0.02, eps=1e-5)
@@ -145,7 +147,9 @@ def test_the_learning_rate_cools_down_as_pytorchs_scheduler_makes_it(summary: Su
         torch.testing.assert_close(ours[parameter], value, rtol=2e-4, atol=2e-4)
 
 
-def test_every_position_that_a_student_takes_is_trained(summary: SummaryTensors, tiny: Dataset, recipe: Recipe):
+def test_every_position_that_a_student_takes_is_trained(
+    summary: SummaryTensors, tiny: Dataset, recipe: Recipe
+):
     first = make_model(SETTINGS, 41, 5, seed=0)
     assert first.length == 4  # the last of five events is predicted, never read
     training = EventTraining(steps=4, every=4)
@@ -159,7 +163,9 @@ def test_every_position_that_a_student_takes_is_trained(summary: SummaryTensors,
 
 
 @pytest.mark.parametrize("batch", [None, 4])
-def test_training_on_whole_and_on_factored_soft_events_is_the_same(summary: SummaryTensors, batch: int | None):
+def test_training_on_whole_and_on_factored_soft_events_is_the_same(
+    summary: SummaryTensors, batch: int | None
+):
     found = []
     for soft_events in ("whole", "factored"):
         inner = InnerSettings.model_validate({"batch": batch, "soft_events": soft_events, "steps": 9})

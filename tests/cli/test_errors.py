@@ -49,7 +49,7 @@ def one_line(result: Result) -> str:
         (
             ["data", "get", "ml100k"],
             "no data set is named 'ml100k'; known: movielens-small, ml-100k, ml-1m, amazon-magazine, "
-            "netflix, sotu, ptb; did you mean ml-100k?",
+            "sotu, ptb; did you mean ml-100k?",
         ),
         (
             ["data", "describe", "--recipe", "nowhere.yaml"],

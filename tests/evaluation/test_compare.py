@@ -95,7 +95,9 @@ def test_the_same_call_gives_the_same_figures(
     assert again.break_even is None
 
 
-def test_the_learning_rate_is_chosen_on_validation_events(tiny: Dataset, summary: SummaryTensors, recipe: Recipe):
+def test_the_learning_rate_is_chosen_on_validation_events(
+    tiny: Dataset, summary: SummaryTensors, recipe: Recipe
+):
     said: list[str] = []
     training = EventTraining(steps=20, every=10)
     effort = Effort(seeds=1, rates=(1e-7, 2e-2), training=training)

@@ -32,7 +32,9 @@ LOG = language()
 COUNTS = np.bincount(LOG.items, minlength=VOCABULARY)
 
 
-def begin(log: Sequences = LOG, start: ClassInitializer | None = None, sequences: int = 20, dim: int = 8) -> SummaryTensors:
+def begin(
+    log: Sequences = LOG, start: ClassInitializer | None = None, sequences: int = 20, dim: int = 8
+) -> SummaryTensors:
     start = start or ClassInitializer(CLASSES, smoothing=0, candidates=2000)
     return start(Size(sequences, 15, dim, VOCABULARY, 0.5), log, np.random.default_rng(0))
 
@@ -108,6 +110,9 @@ def test_a_log_with_next_to_nothing_gives_a_summary_all_the_same(rows: list[list
 
 def test_more_classes_than_events_are_one_each():
     summary = begin(
-        Sequences.from_lists([[1, 2, 3, 1, 2, 3, 1]]), ClassInitializer(1000, smoothing=0), sequences=2, dim=VOCABULARY
+        Sequences.from_lists([[1, 2, 3, 1, 2, 3, 1]]),
+        ClassInitializer(1000, smoothing=0),
+        sequences=2,
+        dim=VOCABULARY,
     )
     assert (summary.events().max(-1).values > 0.9).all()

@@ -14,7 +14,11 @@ ROWS = [[1, 2, 3, 4, 1, 2], [5, 6, 1, 2, 3], [7, 7, 8], [3], [2, 9, 4, 5, 6, 7, 
 
 
 def begin(
-    start: TransitionInitializer | RandomInitializer, dim: int, rows: list[list[int]] = ROWS, sequences: int = 4, length: int = 3
+    start: TransitionInitializer | RandomInitializer,
+    dim: int,
+    rows: list[list[int]] = ROWS,
+    sequences: int = 4,
+    length: int = 3,
 ) -> SummaryTensors:
     log = Sequences.from_lists(rows)
     return start(Size(sequences, length, dim, ITEMS + 1, 0.5), log, np.random.default_rng(0))
@@ -37,7 +41,9 @@ def smoothed(start: TransitionInitializer, rows: list[list[int]]) -> tuple[np.nd
     return excess, share
 
 
-@pytest.mark.parametrize("start", [TransitionInitializer(), TransitionInitializer(horizon=2, discount=0.5, smoothing=1.0)])
+@pytest.mark.parametrize(
+    "start", [TransitionInitializer(), TransitionInitializer(horizon=2, discount=0.5, smoothing=1.0)]
+)
 @pytest.mark.parametrize("dim", [1, 2, 5, 8])
 def test_factors_are_those_of_the_dense_matrix(start: TransitionInitializer, dim: int):
     summary = begin(start, dim)

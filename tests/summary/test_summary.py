@@ -6,7 +6,9 @@ import torch
 from farzi.summary import SummaryTensors
 
 
-def made(sequences: int = 3, length: int = 4, dim: int = 2, vocabulary: int = 7, tau: float = 0.7) -> SummaryTensors:
+def made(
+    sequences: int = 3, length: int = 4, dim: int = 2, vocabulary: int = 7, tau: float = 0.7
+) -> SummaryTensors:
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(sequences, length, dim, generator=generator, dtype=torch.float64)
     decoder = torch.randn(dim, vocabulary, generator=generator, dtype=torch.float64)

@@ -6,7 +6,6 @@ from pathlib import Path
 from farzi.data.events import Events
 from farzi.data.movielens import read_dat, read_inter, read_u_data, table_reader
 from farzi.data.named import BundledLog, DownloadedLog, Form, LogSource
-from farzi.data.netflix import Netflix
 from farzi.data.text.named import BundledText, CopiedText, TextSource
 
 GROUPLENS = (
@@ -187,19 +186,6 @@ LOGS: dict[str, NamedLog] = {
                     ),  # numbered ids
                 ),
             ),
-        ),
-        NamedLog(
-            name="netflix",
-            what="Netflix prize: 480,189 people rate 17,770 films; needs your own copy",
-            rows=100_480_507,
-            licence="Netflix: research only, no longer published. May not be redistributed",
-            addresses=("https://www.kaggle.com/datasets/netflix-inc/netflix-prize-data",),
-            sha256=None,
-            ties="random",
-            ties_because="times are days, and the files list film after film: their order would "
-            "reveal the next film of a day",
-            min_item_events=1,
-            source=Netflix(),
         ),
     )
 }

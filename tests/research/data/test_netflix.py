@@ -5,11 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from farzi.data import LOGS, load_dataset
-from farzi.data import netflix as module
-from farzi.data.netflix import Netflix
+from farzi.data import load_data
 from farzi.errors import FarziError
-from farzi.recipe.variants import LogData
+from farzi.recipe import parse_recipe
+from research.data import netflix as module
+from research.data.netflix import Netflix
 
 ONE = "1:\n30878,4,2005-12-26\n7,3,2004-02-29\n2:\n7,5,1999-11-11\n"
 TWO = "3:\n30878,1,2005-12-26\n2647871,2,2000-01-01\n"
@@ -35,7 +35,7 @@ def combined(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("piece", [1, 20, 1 << 24])
 def test_films_and_their_ratings(combined: Path, monkeypatch: pytest.MonkeyPatch, piece: int):
     monkeypatch.setattr(module, "PIECE", piece)  # a piece may end anywhere between lines
-    events = Netflix().events(str(combined))
+    events = Netflix(str(combined)).events()
     assert events.frame.rows() == EXPECTED
     assert events.frame.schema == {"user": pl.String, "item": pl.String, "time": pl.Int64, "row": pl.UInt32}
     assert events.dated
@@ -53,14 +53,14 @@ def test_the_older_folder_has_a_file_a_film(tmp_path: Path, inside: str, end: st
     (tmp_path / "movie_titles.txt").write_bytes(
         "1,2003,Dinosaur Planet\n2,NULL,Ma, Mère\nodd\n".encode("latin-1")
     )
-    events = Netflix().events(str(tmp_path))
+    events = Netflix(str(tmp_path)).events()
     assert events.frame.rows() == EXPECTED
     assert events.names is not None
     assert events.names.rows() == [("1", "Dinosaur Planet (2003)"), ("2", "Ma, Mère")]
 
 
 def test_one_file_alone_will_do(combined: Path):
-    assert Netflix().events(str(combined / "combined_data_10.txt")).frame.rows() == [
+    assert Netflix(str(combined / "combined_data_10.txt")).events().frame.rows() == [
         (user, item, time, row - 5) for user, item, time, row in EXPECTED[3:]
     ]
 
@@ -87,34 +87,36 @@ def test_a_bad_line_is_named(
     lines = TWO.splitlines()
     (combined / "combined_data_10.txt").write_text("\n".join([*lines[:2], line, *lines[2:]]) + "\n")
     with pytest.raises(FarziError, match=message) as caught:
-        Netflix().events(str(combined))
+        Netflix(str(combined)).events()
     assert "\n" not in str(caught.value)
 
 
 def test_a_rating_before_any_film_is_named(tmp_path: Path):
     (tmp_path / "mv_0000001.txt").write_text("30878,4,2005-12-26\n1:\n")
     with pytest.raises(FarziError, match=r"mv_0000001\.txt:1: a rating before any film"):
-        Netflix().events(str(tmp_path))
+        Netflix(str(tmp_path)).events()
 
 
 def test_no_files_of_it_is_one_line(tmp_path: Path):
     with pytest.raises(FarziError, match=r"has no combined_data_\*\.txt"):
-        Netflix().events(str(tmp_path))
+        Netflix(str(tmp_path)).events()
     with pytest.raises(FarziError, match="no such folder"):
-        Netflix().get(str(tmp_path / "x"))
-    with pytest.raises(FarziError, match=r"own copy .* as data\.file"):
-        Netflix().get()
+        Netflix(str(tmp_path / "x")).events()
     (tmp_path / "mv_0000001.txt").write_text("1:\n")
     with pytest.raises(FarziError, match="no ratings"):
-        Netflix().events(str(tmp_path))
+        Netflix(str(tmp_path)).events()
 
 
-def test_it_loads_as_a_named_log(tmp_path: Path):
+def test_it_is_the_data_of_a_recipe(tmp_path: Path):
     days = [f"200{1 + k // 28}-0{1 + k % 9}-{1 + k % 28:02}" for k in range(40)]
     lines = [
         f"{film}:\n" + "".join(f"{user},3,{days[film + user]}\n" for user in range(9)) for film in range(1, 7)
     ]
     (tmp_path / "combined_data_1.txt").write_text("".join(lines))
-    dataset = load_dataset(LogData(source="netflix", file=str(tmp_path)))
-    assert (dataset.facts["users"], dataset.facts["items"], dataset.facts["events"]) == (9, 6, 54)
-    assert dataset.facts["ties"]["rule"] == LOGS["netflix"].ties == "random"
+    recipe = parse_recipe(
+        f'data: {{type: "research.data.netflix:Netflix", folder: "{tmp_path.as_posix()}"}}', "r.yaml"
+    )
+    assert recipe.source == "research.data.netflix:Netflix"
+    log = load_data(recipe.data)
+    assert (log.facts["users"], log.facts["items"], log.facts["events"]) == (9, 6, 54)
+    assert log.facts["ties"]["rule"] == "random"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from farzi.data import Log, make_log
 from farzi.data.events import Events
 from farzi.errors import FarziError
 
@@ -24,38 +25,46 @@ DAY = 86_400
 
 @dataclass(frozen=True)
 class Netflix:
-    """The ratings of the Netflix prize: only from the user's own copy, as they are no longer published.
+    """The ratings of the Netflix prize, from the user's own copy: they are no longer published.
+
+        data: {type: "research.data.netflix:Netflix", folder: path/to/the/copy}
+
+    Ties: times are days, and the files list film after film. Their order would reveal the next film of a day,
+    so events of one day are in an order drawn by a fixed hash.
 
     Attributes:
-        name: of the log.
+        folder: with `combined_data_*.txt`, or with `mv_*.txt`; or one such file.
+        min_user_events: users with fewer events are left out.
+        min_item_events: films with fewer events are left out.
     """
 
-    name: str = "netflix"
+    folder: str
+    min_user_events: int = 3
+    min_item_events: int = 1
 
-    def get(self, file: str | None = None) -> Path:
-        """The folder or file of the user's own copy, which is not copied to the cache because of its size.
+    def __call__(self) -> Log:
+        """The log, each user's last event held out as the test. Raises FarziError as `events`."""
+        return make_log(
+            self.events(),
+            ties="random",
+            ties_because="times are days, and the files list film after film: their order would reveal the "
+            "next film of a day",
+            unseen="keep",
+            min_user_events=self.min_user_events,
+            min_item_events=self.min_item_events,
+        )
 
-        Raises:
-            FarziError: none is given, or it has no files of ratings.
-        """
-        if file is None:
-            raise FarziError(
-                f"{self.name} may not be redistributed and is no longer published; give the folder of your "
-                "own copy (combined_data_*.txt, or mv_*.txt) as data.file"
-            )
-        files_of(Path(file))
-        return Path(file)
-
-    def events(self, file: str | None = None) -> Events:
+    def events(self) -> Events:
         """All ratings as events, film after film; times are days, in seconds since 1970.
 
         `row` counts the lines of all files together. Titles are read if `movie_titles.csv` or
         `movie_titles.txt` is in the folder or above it.
 
         Raises:
-            FarziError: as `get`; or a line is neither a film nor a rating (names the first).
+            FarziError: there are no files of ratings, or a line is neither a film nor a rating (the first is
+                named).
         """
-        files = files_of(self.get(file))
+        files = files_of(Path(self.folder))
         pieces, row = [], 0
         for path in files:
             film: str | None = None
@@ -67,8 +76,8 @@ class Netflix:
             row += line
         frame = pl.concat(pieces)
         if len(frame) == 0:
-            raise FarziError(f"{file}: has films but no ratings")
-        return Events(frame, self.name, dated=True, names=_titles(files[0].parent))
+            raise FarziError(f"{self.folder}: has films but no ratings")
+        return Events(frame, "netflix", dated=True, names=_titles(files[0].parent))
 
 
 def files_of(place: Path) -> list[Path]:
