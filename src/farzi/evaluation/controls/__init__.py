@@ -1,4 +1,4 @@
-"""Real sequences chosen from the log, as controls: one variant a class."""
+"""Controls: small sets of real sequences to compare a summary with. Each class is one way to choose them."""
 
 from farzi.evaluation.controls.selection import Herding as Herding
 from farzi.evaluation.controls.selection import KCentre as KCentre

@@ -5,7 +5,6 @@ from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sparse
-from scipy.sparse.linalg import svds
 
 from farzi.data import Sequences
 from farzi.data.sequences import offsets_of
@@ -14,25 +13,25 @@ from farzi.data.sequences import offsets_of
 def cut(log: Sequences, length: int) -> tuple[Sequences, np.ndarray]:
     """Each sequence cut into windows of at most `length` events, counted from its end.
 
-    Windows of one event teach nothing and are left out.
+    Windows of one event are left out: they have nothing to predict.
 
     Returns:
-        The windows, those of one sequence after those of another, its last one first; and the turn of each,
-        (windows,): 0 for the last of its sequence, 1 for the second to last, and so on.
+        The windows, grouped by sequence, the last one of a sequence first; and the turn of each, (windows,):
+        0 for the last window of its sequence, 1 for the second to last, and so on.
     """
     turns = -(-log.lengths // length)
     owner = np.repeat(np.arange(len(log)), turns)
     turn = np.arange(len(owner)) - np.repeat(np.cumsum(turns) - turns, turns)
     ends = log.lengths[owner] - turn * length
     lengths = np.minimum(ends, length)
-    kept = lengths > 1
-    starts, lengths = (log.offsets[owner] + ends - lengths)[kept], lengths[kept]
+    usable = lengths > 1
+    starts, lengths = (log.offsets[owner] + ends - lengths)[usable], lengths[usable]
     offsets = offsets_of(lengths)
     places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
-    return Sequences(log.items[places], offsets), turn[kept]
+    return Sequences(log.items[places], offsets), turn[usable]
 
 
-@lru_cache(maxsize=2)  # a comparison asks for the same ones again, seed after seed
+@lru_cache(maxsize=2)  # a comparison needs the same vectors for every seed
 def cut_with_features(log: Sequences, length: int, directions: int) -> tuple[Sequences, np.ndarray]:
     """The windows of `cut`, and their `features`."""
     windows, _ = cut(log, length)
@@ -40,28 +39,30 @@ def cut_with_features(log: Sequences, length: int, directions: int) -> tuple[Seq
 
 
 def features(windows: Sequences, directions: int) -> np.ndarray:
-    """Vectors of windows, (windows, at most `directions`), float32, of how often each event occurs in them.
+    """Vectors of windows, (windows, at most `directions`), float32, from how often each event occurs in them.
 
-    The weight of an event in a window is log(1 + its count) times its inverse document frequency,
-    log((1 + windows) / (1 + windows with it)) + 1; each window's weights have length 1. Where there are more
-    windows and events than `directions`, these vectors are projected on the directions in which they are
-    longest (truncated SVD): distances are those of the whole vectors as far as the directions see.
+    tf-idf: the weight of an event in a window is log(1 + its count) times its inverse document frequency,
+    log((1 + windows) / (1 + windows with it)) + 1, and each window's weights have Euclidean length 1. With
+    more windows and more events than `directions`, a truncated SVD projects these vectors on their main
+    directions.
     """
-    weights = _weights(windows)
+    weights = _tf_idf(windows)
     smaller = min(cast(tuple[int, int], weights.shape))
     if smaller <= directions:
         return weights.toarray()
-    _, _, right = cast(Any, svds(weights, k=directions, v0=np.ones(smaller, np.float32)))
-    return np.ascontiguousarray(weights @ right.T)
+    from sklearn.decomposition import TruncatedSVD
+
+    svd = TruncatedSVD(directions, algorithm="arpack", random_state=0)
+    return np.ascontiguousarray(svd.fit_transform(weights))
 
 
-def _weights(windows: Sequences) -> sparse.csr_matrix:
-    """tf-idf, (windows, events that occur), float32, rows of length 1."""
+def _tf_idf(windows: Sequences) -> sparse.csr_matrix:
+    """(windows, events that occur), float32, rows of length 1."""
+    from sklearn.feature_extraction.text import TfidfTransformer
+
     events, column = np.unique(windows.items, return_inverse=True)
     row = np.repeat(np.arange(len(windows)), windows.lengths)
-    counts = sparse.coo_matrix((np.ones(len(row)), (row, column)), (len(windows), len(events))).tocsr()
-    counts.sum_duplicates()
-    frequency = np.log((1 + len(windows)) / (1 + np.bincount(counts.indices, minlength=len(events)))) + 1
-    counts.data = np.log1p(counts.data) * frequency[counts.indices]
-    norms = np.sqrt(np.asarray(counts.multiply(counts).sum(1)).ravel())
-    return sparse.csr_matrix(sparse.diags(1 / norms) @ counts, dtype=np.float32)
+    shape = (len(windows), len(events))
+    counts: Any = sparse.csr_matrix((np.ones(len(row)), (row, column)), shape)  # duplicates are added up
+    weights: Any = TfidfTransformer().fit_transform(counts.log1p())
+    return sparse.csr_matrix(weights, dtype=np.float32)
