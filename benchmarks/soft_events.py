@@ -1,4 +1,4 @@
-"""One outer step with the soft events made whole, and in factors: seconds and peak memory, in one run.
+"""One outer step with soft inputs materialized, and factored: seconds and peak memory, in one run.
 
 The metagradient of a window of inner steps of SASRec, from the summary's latents and decoder to the loss on
 real events and back. The two ways take turns; medians and the median of the turns' ratios are shown.
@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from farzi.recipe import StudentSettings
-from farzi.summary import Factored, Feed, BatchSchedule, SummaryTensors, Whole
+from farzi.recipe.variants import SASRec
+from farzi.summary import SOFT_INPUTS, BatchSchedule, SummaryTensors
 from farzi.training import NextEvent, make_model
 from farzi.unroll import Adam, Compiled, Eager, Execution, interpreter, unroll
 from farzi.unroll.footprint import added_bytes
@@ -26,7 +26,6 @@ EXECUTIONS: dict[str, Callable[[], Execution]] = {
     "graph": lambda: Compiled(compiler=interpreter),
     "compiled": Compiled,
 }
-FEEDS: dict[str, Feed] = {"whole": Whole(), "factored": Factored()}
 DIM, WINDOW, REAL = 8, 10, 128
 
 
@@ -36,7 +35,7 @@ def outer_step(
     hidden: int,
     layers: int,
     execution: Execution,
-    feed: Feed,
+    soft_inputs: str,
     device: str,
 ) -> Callable[[], Any]:
     """A call that makes one metagradient."""
@@ -44,7 +43,7 @@ def outer_step(
     torch.manual_seed(0)
     latents = torch.randn(sequences, length, DIM, device=device).requires_grad_()
     decoder = torch.randn(DIM, vocabulary, device=device).requires_grad_()
-    student = make_model(StudentSettings(hidden=hidden, layers=layers), vocabulary, length, 0)
+    student = make_model(SASRec(hidden=hidden, layers=layers), vocabulary, length, 0)
     loss = NextEvent(student).to(device)
     theta = {name: value.to(device) for name, value in loss.parameters_of(student).items()}
     real = torch.randint(1, vocabulary, (REAL, length), device=device)
@@ -53,12 +52,12 @@ def outer_step(
         batches = batches.to(device)
 
     def call() -> list[Tensor]:
-        data = feed(SummaryTensors(latents, decoder))
+        data = SOFT_INPUTS[soft_inputs](SummaryTensors(latents, decoder))
         end = unroll(loss.at, theta, data, Adam(0.01, epsilon=1e-5), batches, execution=execution)
-        found = torch.autograd.grad(loss.at(end, real), [latents, decoder])
+        bars = torch.autograd.grad(loss.at(end, real), [latents, decoder])
         if device != "cpu":
             torch.cuda.synchronize(device)
-        return list(found)
+        return list(bars)
 
     return call
 
@@ -73,7 +72,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=32, help="width of the student")
     parser.add_argument("--layers", type=int, default=1, help="blocks of the student")
     parser.add_argument("--execution", choices=EXECUTIONS, default="graph", help="of the inner steps")
-    parser.add_argument("--only", choices=FEEDS, help="one of the two ways; no ratios then")
+    parser.add_argument("--only", choices=SOFT_INPUTS, help="one of the two ways; no ratios then")
     parser.add_argument("--turns", type=int, default=3, help="timed calls of each")
     parser.add_argument(
         "--cpu-time",
@@ -85,13 +84,15 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     clock = time.process_time if args.cpu_time else time.perf_counter
-    feeds = FEEDS if args.only is None else {args.only: FEEDS[args.only]}
+    ways = tuple(SOFT_INPUTS) if args.only is None else (args.only,)
 
     title = f"K = {WINDOW}, SASRec {args.hidden} x {args.layers}, {args.execution}, {args.device}"
     table = Table(title=title)
     headings = ["summary", "rows a step"]
     for what in ("s", "MiB"):
-        headings += [f"{name} {what}" for name in feeds] + (["factored / whole"] if len(feeds) > 1 else [])
+        headings += [f"{name} {what}" for name in ways] + (
+            ["factored / materialized"] if len(ways) > 1 else []
+        )
     for heading in [*headings, "error"]:
         table.add_column(heading, justify="right")
     for text in args.sizes:
@@ -100,9 +101,9 @@ def main() -> None:
             batch = max(1, round(part * size[0]))
             calls = [
                 outer_step(
-                    size, batch, args.hidden, args.layers, EXECUTIONS[args.execution](), feed, args.device
+                    size, batch, args.hidden, args.layers, EXECUTIONS[args.execution](), way, args.device
                 )
-                for feed in feeds.values()
+                for way in ways
             ]
             ends = [torch.cat([bar.reshape(-1) for bar in call()]) for call in calls]
             error = float((ends[0] - ends[-1]).norm() / ends[0].norm())
@@ -112,10 +113,10 @@ def main() -> None:
                 times.append([_seconds(call, clock) for call in calls])
             medians = [statistics.median(column) for column in zip(*times, strict=True)]
             row = [f"{size[0]} x {size[1]} x {size[2]:,}", str(batch), *(f"{value:.3g}" for value in medians)]
-            if len(feeds) > 1:
+            if len(ways) > 1:
                 row.append(f"{statistics.median(turn[1] / turn[0] for turn in times):.2f}")
             row += [f"{peak:,.0f}" for peak in peaks]
-            if len(feeds) > 1:
+            if len(ways) > 1:
                 row.append(f"{peaks[1] / peaks[0]:.2f}")
             table.add_row(*row, f"{error:.0e}")
     Console(width=140).print(table)

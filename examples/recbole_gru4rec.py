@@ -65,7 +65,7 @@ def compared(folder: Summary, log: Dataset, options: argparse.Namespace) -> dict
     config = recbole_config(log, folder.recipe.student.hidden, options)
     dataset = create_dataset(config)
     train_data, valid_data, test_data = data_preparation(config, dataset)
-    summary = in_recboles_order(folder.summary, folder.vocabulary, dataset)
+    summary = in_recboles_order(folder.tensors, folder.vocabulary, dataset)
 
     torch.manual_seed(options.seed)
     fresh = GRU4Rec(config, train_data.dataset).to(config["device"])  # both trainings begin here
@@ -101,7 +101,7 @@ def learnt(options: argparse.Namespace, out: Path) -> Summary:
     """The summary in the folder that the options name, or one learnt now."""
     if options.summary is not None:
         folder = Summary.load(options.summary)
-        if folder.of_text:
+        if folder.is_text:
             raise FarziError(f"{options.summary}: a summary of a text; RecBole needs one of a log")
         return folder
     recipe = Recipe(

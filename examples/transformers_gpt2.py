@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     full = train_on_text(fresh, text, options)
     full_seconds = time.perf_counter() - start
 
-    summary = folder.summary
+    summary = folder.tensors
     rows = {
         "untrained": ("nothing", 0.0, fresh),
         "summary": (f"summary, {summary.sequences} x {summary.length} tokens", few_seconds, model),
@@ -86,7 +86,7 @@ def learnt(options: argparse.Namespace, out: Path) -> Summary:
     """The summary in the folder that the options name, or one learnt now."""
     if options.summary is not None:
         folder = Summary.load(options.summary)
-        if not folder.of_text:
+        if not folder.is_text:
             raise FarziError(f"{options.summary}: a summary of a log; GPT-2 needs one of a text")
         return folder
     data = DataSettings(source=options.data, tokens=None if options.data in TEXTS else "words")
@@ -112,7 +112,7 @@ def gpt2_config(folder: Summary, text: Text) -> Any:
     student = folder.recipe.student
     return GPT2Config(
         vocab_size=len(text.vocabulary),
-        n_positions=folder.summary.length - 1,
+        n_positions=folder.tensors.length - 1,
         n_embd=student.hidden,
         n_layer=student.layers,
         n_head=student.heads or 1,
@@ -135,7 +135,7 @@ def train_on_summary(fresh: Any, folder: Summary, rate: float, seed: int) -> Hug
         rate: times that training's learning rate.
         seed: of the order of the sequences, where a step reads some of them only.
     """
-    stored, inner = folder.summary, folder.recipe.inner
+    stored, inner = folder.tensors, folder.recipe.inner
     summary = stored.to(fresh.device)
     inner = inner.model_copy(update={"learning_rate": rate * inner.learning_rate})
     student = HuggingFace(copy.deepcopy(fresh))

@@ -65,7 +65,7 @@ class GivenAway:
         """What was trained on as soft events; None where it is everything."""
         if isinstance(self.training, OnSummary):
             with torch.no_grad():
-                return bench.summary(self.training.recipe, repeat.summary, log).summary.events()
+                return bench.summary(self.training.recipe, repeat.summary, log).tensors.soft_inputs()
         if self.training.subset is None:
             return None
         picked = self.training.pick(log, FIRST_SEED + repeat.number)

@@ -64,7 +64,7 @@ class OnSummary:
         """See `Training`; the facts are of the distillation."""
         dataset = bench.data(self.recipe.data, self.source, repeat.summary)
         folder = bench.summary(self.recipe, repeat.summary, dataset)
-        summary = folder.summary.to(bench.device)
+        summary = folder.tensors.to(bench.device)
         student, inner = self.student or self.recipe.student, self.inner or self.recipe.inner
         if self.among:
             trials = trials_of(bench, dataset, student, self.recipe, Effort())
@@ -88,7 +88,7 @@ def distilled_facts(folder: Summary) -> dict[str, float]:
         "outer steps": float(folder.run["outer_steps"]),
         "validation at start": _gain(folder.history[0]) if folder.history else math.nan,
         "best at step": float(best[-1]["outer_step"]) if best else math.nan,
-        "KiB": folder.summary.bytes / 1024,
+        "KiB": folder.tensors.bytes / 1024,
         "metagradient norm": float(np.median(norms)) if norms else math.nan,
         "validation": _gain(best[-1]) if best else math.nan,
     }

@@ -1,7 +1,7 @@
-"""Named tensors and a few words about them in one safetensors file, where damage is noticed.
+"""Named tensors and metadata in one safetensors file, with a checksum.
 
-safetensors has no checksum of its own: a flipped bit among the numbers would pass. The header's metadata
-therefore holds, beside the format's name and the caller's words, a SHA-256 of all of them and of the tensors.
+safetensors has no checksum: a flipped bit in the numbers would not be noticed. So the header's metadata
+holds, beside the name of the format and the caller's metadata, a SHA-256 of all of them and of the tensors.
 Nothing is pickled.
 """
 
@@ -17,64 +17,70 @@ from torch import Tensor
 from farzi.errors import FarziError
 from farzi.files import write_bytes_atomic
 
-_OWN = ("format", "names", "sha256")
+_RESERVED = ("format", "names", "sha256")
 
 
-def write_tensors(path: str | Path, format: str, tensors: dict[str, Tensor], words: dict[str, str]) -> None:
-    """Write a file, whole or not at all.
+def write_tensors(
+    path: str | Path, format: str, tensors: dict[str, Tensor], metadata: dict[str, str]
+) -> None:
+    """Write a file completely, or not at all.
 
     Args:
-        path: where to; an existing file is replaced.
-        format: name and version of what the file holds.
+        path: of the file; an existing one is replaced.
+        format: name and version of the content.
         tensors: by name, of any shapes and types.
-        words: what else is to be known, as text; "format", "names" and "sha256" are taken.
+        metadata: any further text, by name; "format", "names" and "sha256" are reserved.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; `path` is then as it was.
+        OSError: the disk is full or the folder cannot be written; `path` is unchanged.
     """
-    # the clone parts tensors that share memory, as views of one vector do
-    kept = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
-    header = words | {"format": format, "names": json.dumps(list(kept))}
-    header["sha256"] = _checksum(kept, header)
-    write_bytes_atomic(path, _ordered(safetensors.torch.save(kept, header)))
+    # safetensors refuses tensors that share memory, as views of one vector do; clones do not share any.
+    copies = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
+    header = metadata | {"format": format, "names": json.dumps(list(copies))}
+    header["sha256"] = _checksum(copies, header)
+    write_bytes_atomic(path, _ordered(safetensors.torch.save(copies, header)))
 
 
 def read_tensors(path: str | Path, format: str, advice: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors, in the order in which they were given, and the words of a file that `write_tensors` wrote.
+    """Read a file that `write_tensors` wrote.
 
     Args:
-        path: of an existing file.
-        format: what it must hold.
-        advice: what to do about a damaged file, for the message.
+        path: of the file.
+        format: name and version that its content must have.
+        advice: what to do if the file cannot be used, for the message.
+
+    Returns:
+        The tensors, in the order in which they were written, and the metadata.
 
     Raises:
-        FarziError: it cannot be read, is damaged or of another format.
+        FarziError: it cannot be read, is damaged or has another format.
     """
     try:
-        data = Path(path).read_bytes()  # at once: the file may be replaced at any moment
+        data = Path(path).read_bytes()  # in one go: the file may be replaced at any moment
     except OSError as error:
         raise FarziError(f"{path}: cannot be read ({error.strerror}); {advice}") from None
     try:
-        found = safetensors.torch.load(data)
+        content = safetensors.torch.load(data)
         header = json.loads(data[8 : _end_of_header(data)]).get("__metadata__") or {}
     except (KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         reason = str(error).partition("\n")[0]
         raise FarziError(f"{path}: damaged, or not a safetensors file ({reason}); {advice}") from None
     if header.get("format") != format:
-        raise FarziError(f"{path}: not of the format {format}; {advice}")
+        actual = header.get("format", "none")
+        raise FarziError(f"{path}: its format is {actual}, this version of Farzi reads {format}; {advice}")
     try:
-        tensors = {name: found[name] for name in json.loads(header["names"])}
+        tensors = {name: content[name] for name in json.loads(header["names"])}
         if header["sha256"] != _checksum(tensors, header):
             raise ValueError("checksum")
     except (KeyError, ValueError, TypeError):
         raise FarziError(f"{path}: damaged, its checksum differs; {advice}") from None
-    return tensors, {name: value for name, value in header.items() if name not in _OWN}
+    return tensors, {name: value for name, value in header.items() if name not in _RESERVED}
 
 
 def _checksum(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
-    """SHA-256 of the header's words, and of the tensors' names, shapes, types and bytes."""
-    words = {name: value for name, value in header.items() if name != "sha256"}
-    digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
+    """SHA-256 of the header, and of the tensors' names, shapes, types and bytes."""
+    rest = {name: value for name, value in header.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
     for name, value in tensors.items():
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
@@ -82,9 +88,9 @@ def _checksum(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
 
 
 def _ordered(data: bytes) -> bytes:
-    """The same file with its header in alphabetical order: the library writes the metadata in a random one.
+    """The same file with its header in alphabetical order: the library writes metadata in a random order.
 
-    The header is JSON, padded with spaces to a multiple of 8 bytes; tensors' places in it count from its end.
+    The header is JSON, padded with spaces to a multiple of 8 bytes. The tensors' offsets count from its end.
     """
     end = _end_of_header(data)
     header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
@@ -93,5 +99,5 @@ def _ordered(data: bytes) -> bytes:
 
 
 def _end_of_header(data: bytes) -> int:
-    """Where the tensors begin: behind the header's length (8 bytes, little-endian) and the header."""
+    """Where the tensors begin: after the header's length (8 bytes, little-endian) and the header."""
     return 8 + int.from_bytes(data[:8], "little")

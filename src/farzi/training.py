@@ -31,7 +31,7 @@ from farzi.recipe.variants import (
     StudentVariant,
 )
 from farzi.soft import Events, as_events
-from farzi.summary import FEEDS, BatchSchedule, SummaryTensors, chosen_feed
+from farzi.summary import SOFT_INPUTS, BatchSchedule, SummaryTensors, chosen_soft_inputs
 from farzi.unroll import Optimizer, train
 
 
@@ -164,7 +164,7 @@ def train_on_summary(
 ) -> Trained:
     """Train a fresh student on a summary, with the inner loop's optimizer and number of steps.
 
-    Where a step reads a few sequences only (`inner.batch`), which ones is drawn as `farzi.summary.Rows` says.
+    Where a step reads a few sequences only (`inner.batch`), which ones is drawn by `farzi.summary.BatchSchedule`.
 
     Args:
         summary: what to train on; the model is where it is.
@@ -194,7 +194,7 @@ def fit_to_summary(
     steps = inner.steps if steps is None else steps
     schedule = BatchSchedule(summary.sequences, inner.batch, seed, summary.device).batches(0, steps)
     with torch.no_grad():
-        data = FEEDS[chosen_feed(inner, summary)[0]](summary)
+        data = SOFT_INPUTS[chosen_soft_inputs(inner, summary)[0]](summary)
     end = train(loss.at, loss.parameters_of(student), data, make_optimizer(inner, steps), schedule)
     return Trained(loss.put(end.theta), time.perf_counter() - start, len(schedule))
 

@@ -86,7 +86,7 @@ def test_a_summary_at_hand(log: Dataset, file: Path, tmp_path: Path, monkeypatch
     results = example.main(["--summary", "mine", *OPTIONS])
     assert all(math.isfinite(value) for figures in results.values() for value in figures.values())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events.csv", "mine"]
-    Summary(summary_of(log), log.vocabulary, recipe, run={"kind": LANGUAGE}).save("mine")
+    Summary(summary_of(log), log.vocabulary, recipe, run={"task": LANGUAGE}).save("mine")
     with pytest.raises(FarziError, match="a summary of a text"):
         example.main(["--summary", "mine"])
 
@@ -95,7 +95,7 @@ def test_events_are_recboles_items(log: Dataset, recbole: tuple[Any, Any, Any]) 
     _, dataset, _ = recbole
     summary = summary_of(log)
     mapped = example.in_recboles_order(summary, log.vocabulary, dataset)
-    before, after = summary.events(), mapped.events()
+    before, after = summary.soft_inputs(), mapped.soft_inputs()
     assert after.shape == before.shape
     assert dataset.item_num == len(log.vocabulary)
     theirs = [int(dataset.token2id("item", id)) for id in log.vocabulary.frame["id"].to_list()[1:]]

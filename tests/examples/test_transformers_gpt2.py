@@ -64,10 +64,10 @@ def test_a_summary_at_hand(text: Text, file: Path, tmp_path: Path) -> None:
     folder = folder_of(text, tied=False)
     data = DataSettings(source=str(file), tokens="words")
     recipe = folder.recipe.model_copy(update={"data": data})
-    Summary(folder.summary, text.vocabulary, recipe, run={"kind": LANGUAGE}).save(tmp_path / "mine")
+    Summary(folder.tensors, text.vocabulary, recipe, run={"task": LANGUAGE}).save(tmp_path / "mine")
     results = example.main(["--summary", str(tmp_path / "mine"), "--steps", "5", "--tokens", "500"])
     assert all(math.isfinite(value) for value in results.values())
-    Summary(folder.summary, text.vocabulary, recipe).save(tmp_path / "mine")
+    Summary(folder.tensors, text.vocabulary, recipe).save(tmp_path / "mine")
     with pytest.raises(FarziError, match="a summary of a log"):
         example.main(["--summary", str(tmp_path / "mine")])
 

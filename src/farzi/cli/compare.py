@@ -99,7 +99,7 @@ def compare(
     items = len(dataset.vocabulary) - 1
     effort = Effort(seeds=seeds, training=training, equal_bytes=equal_bytes, controls=controls)
     seen = found.recipe.outer.seen if seen is None else seen
-    summary = found.summary.to(device)
+    summary = found.tensors.to(device)
     if names:
         with Shown() as progress:
             compared = transfer(

@@ -36,15 +36,15 @@ def inspect(folder: str, sequences: int, top: int, targets: bool, as_json: bool)
     from farzi.summary import Summary, top_events
 
     found = Summary.load(folder)
-    shown = found.summary.labels if targets else found.summary
+    shown = found.tensors.labels if targets else found.tensors
     rows = top_events(shown, found.vocabulary, sequences, top)
     if as_json:
         print_json(rows)
         return
     verb = "to predict" if targets else "reads"
     for number, row in enumerate(rows, start=1):
-        click.echo(f"sequence {number} of {found.summary.sequences}")
-        if found.of_text:
+        click.echo(f"sequence {number} of {found.tensors.sequences}")
+        if found.is_text:
             click.echo(f"{verb}: {' '.join(events[0]['name'] for events in row)}")
         print_table(
             ("position", "likeliest events"),

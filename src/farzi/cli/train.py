@@ -98,7 +98,7 @@ def _on_summary(folder: "Summary", recipe: "Recipe", device: str) -> tuple["Stud
     from farzi.models import StudentFile, checksum_of_ids
     from farzi.training import train_on_summary
 
-    trained = train_on_summary(folder.summary.to(device), recipe.student, recipe.inner, recipe.seed)
+    trained = train_on_summary(folder.tensors.to(device), recipe.student, recipe.inner, recipe.seed)
     ids = checksum_of_ids(folder.vocabulary)
     return StudentFile(trained.student, recipe.student, folder.recipe.data, ids, "summary"), trained
 

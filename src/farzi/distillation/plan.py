@@ -20,7 +20,7 @@ from farzi.distillation.teach import RECORDED, full_trainings
 from farzi.distillation.weights import Theta
 from farzi.evaluation import task_of
 from farzi.recipe import Recipe
-from farzi.summary import SummaryTensors, chosen_feed
+from farzi.summary import SummaryTensors, chosen_soft_inputs
 from farzi.training import NextEvent, make_model, windows_per_step
 from farzi.unroll import Budget, Memory, Plan, State, Trained, plan
 from farzi.unroll.calibration import timed
@@ -116,7 +116,7 @@ def plan_run(
     replicas = loop.students[0].replicas
     theta = replicas.join([weights] * replicas.count)
     execution, because = chosen_execution(recipe, model)
-    name, feed_because = chosen_feed(recipe.inner, initial)
+    name, feed_because = chosen_soft_inputs(recipe.inner, initial)
     episode = _rehearse(loop)
     plain_steps = steps
     adjoint: Any = loop.adjoint

@@ -24,7 +24,7 @@ from farzi.distillation.weights import Theta
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
 from farzi.recipe.variants import StudentVariant
-from farzi.summary import FEEDS, BatchSchedule, Parametrization, SummaryTensors, chosen_feed
+from farzi.summary import SOFT_INPUTS, BatchSchedule, Parametrization, SummaryTensors, chosen_soft_inputs
 from farzi.training import NextEvent, make_model
 from farzi.unroll import Adam, Optimizer, State
 
@@ -123,7 +123,7 @@ class OuterLoop:
         model = self.students[0].replicas.loss.student
         self.adjoint = recipe.outer.adjoint.build()
         self.execution = EXECUTIONS[chosen_execution(recipe, model)[0]]()
-        self.soft_inputs = FEEDS[chosen_feed(recipe.inner, initial)[0]]
+        self.soft_inputs = SOFT_INPUTS[chosen_soft_inputs(recipe.inner, initial)[0]]
         self.clip = RunningClip(recipe.outer.clip)
         self._parts = self.parametrization.parts(initial)
         self.summary = self._summary_of(self._parts)

@@ -231,7 +231,7 @@ class Run:
         refine["seconds"], select["seconds"] = round(refine["seconds"], 1), round(select["seconds"], 1)
         select["outer_step"] = best["outer_step"]
         facts = {
-            "kind": task_of(self.dataset).name,
+            "task": task_of(self.dataset).name,
             "seconds": round(self.seconds, 1),
             "outer_steps": self.loop.step,
             "stages": self.stages,

@@ -1,4 +1,4 @@
-"""Soft events in factors: what a student is fed with, made a few rows at a time."""
+"""Soft events as factors, embedded without ever materializing V probabilities for each position."""
 
 from farzi.soft.embedding import soft_embedding
 from farzi.soft.events import Events, SoftEvents, as_events

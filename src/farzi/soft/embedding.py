@@ -1,16 +1,16 @@
-r"""Soft events in factors: embedded, and differentiated twice, without ever being held.
+r"""The mean embedding of soft events from their factors, and its first and second derivatives, in chunks.
 
-Soft events are distributions X = softmax(D M), padding (column 0) with probability 0; D are latents over the
-temperature, (N, d), M is a decoder, (d, V). All that a student is fed with is Y = X E, (N, width), for a
-table E (V, width). Here it is made in chunks of rows, and so are its derivatives: neither X nor its
-cotangent, each N x V, exists at any time. With P = X and a cotangent Ȳ,
+Soft events are distributions X = softmax(D M), with probability 0 for padding (column 0). D are latents
+divided by the temperature, (N, d); M is a decoder, (d, V). A student reads Y = X E, (N, width), for a table E
+(V, width). Y and its derivatives are computed in chunks of rows: neither X nor its cotangent, each (N, V),
+ever exists as a whole. With P = X and a cotangent Ȳ,
 
     Ē = Pᵀ Ȳ,    Z̄ = P ∘ (Ȳ Eᵀ − ⟨P, Ȳ Eᵀ⟩),    D̄ = Z̄ Mᵀ,    M̄ = Dᵀ Z̄.
 
-Ē is linear in Ȳ; its own derivatives, for a cotangent U (V, width), are P U and the same Z̄ with U in E's
-place, since ⟨U, Pᵀ Ȳ⟩ = ⟨Ȳ, P U⟩. So two kinds of pass are enough for a metagradient, each over probabilities
-made anew. A further derivative of (D̄, M̄) is refused: none is needed where D and M are what the outer loop
-moves.
+Ē is linear in Ȳ. Its derivatives, for a cotangent U (V, width), are P U and the same Z̄ with U in place of E,
+since ⟨U, Pᵀ Ȳ⟩ = ⟨Ȳ, P U⟩. So two kinds of passes are enough for a metagradient; each recomputes the
+probabilities. A further derivative of (D̄, M̄) is refused. It is not needed, since D and M are what the outer
+loop changes.
 """
 
 from typing import Any
@@ -21,14 +21,14 @@ from torch import Tensor
 from farzi.losses import CHUNK, ROWS
 from farzi.operations import OneByOne, define, or_zeros
 
-REFUSAL = "of soft_embedding's gradients only the table's can be differentiated again, and only once"
+REFUSAL = "soft_embedding: only the gradient by the table can be differentiated again, and only once"
 
 
 def soft_embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
-    """softmax(D M) E with nothing on column 0, in chunks of rows.
+    """softmax(D M) E, with probability 0 in column 0, in chunks of rows.
 
-    Twice differentiable in reverse over reverse mode, but for a second derivative by latents or decoder
-    alone. In forward mode only the table can have a tangent, and what is made of it.
+    Twice differentiable in reverse over reverse mode, except for second derivatives by latents or decoder
+    alone. In forward mode, latents and decoder cannot have a tangent.
 
     Args:
         latents: D, (N, d).
@@ -93,7 +93,7 @@ def factors_backward(
     latents_bar: Tensor,
     decoder_bar: Tensor,
 ) -> None:
-    """D̄ of a chunk of rows, and M̄ gathered, from the chunk's probabilities."""
+    """Write D̄ of a chunk of rows and add its part of M̄, from the chunk's probabilities."""
     p_bar = cotangent[rows] @ table.T
     z_bar = torch.ops.aten._softmax_backward_data.default(p_bar, p, -1, p.dtype)
     torch.mm(z_bar, decoder.T, out=latents_bar[rows])
@@ -101,20 +101,20 @@ def factors_backward(
 
 
 def probabilities(latents: Tensor, decoder: Tensor) -> Tensor:
-    """softmax(D M) of a chunk, (n, V), 0 in column 0."""
+    """softmax(D M) of a chunk of rows, (n, V), with 0 in column 0."""
     logits = latents @ decoder
     logits[:, 0] = -torch.inf
     return torch.softmax(logits, dim=-1)
 
 
 def chunks(latents: Tensor, decoder: Tensor, held: int) -> list[slice]:
-    """Rows such that `held` arrays of their probabilities stay within `CHUNK` numbers."""
+    """Slices of rows: `held` arrays of a slice's probabilities have about `CHUNK` numbers at most."""
     size = max(ROWS, CHUNK // (held * max(1, decoder.shape[1])))
     return [slice(start, start + size) for start in range(0, len(latents), size)]
 
 
 def _embedding_flops(latents: Any, decoder: Any, table: Any, *args: Any, **kwargs: Any) -> int:
-    """2 N V d for D M, 2 N V width for P E; `gathering` takes as many."""
+    """2 N V d for D M, 2 N V width for P E; the same for `gathering`."""
     return 2 * latents[0] * decoder[1] * (latents[1] + table[1])
 
 
@@ -152,7 +152,7 @@ gathering_backward = define(
 
 
 class _Differentiable(OneByOne):
-    """What the four operations have in common: their inputs are kept, and nothing that is zero is made."""
+    """Common to the four operations: they save their inputs, and missing cotangents stay None, not zeros."""
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -242,7 +242,7 @@ class _EmbeddingBackward(_Differentiable):
 
 
 class _GatheringBackward(_Differentiable):
-    """(D, M, Ȳ, U) ↦ D̄, M̄ and P U; a further derivative is refused instead of being wrong."""
+    """(D, M, Ȳ, U) ↦ D̄, M̄ and P U; a further derivative is refused."""
 
     @staticmethod
     def forward(
@@ -252,7 +252,7 @@ class _GatheringBackward(_Differentiable):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Nothing is kept."""
+        """Nothing is saved."""
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
@@ -261,4 +261,6 @@ class _GatheringBackward(_Differentiable):
 
 def _refuse_tangents(*tangents: Any) -> None:
     if any(tangent is not None for tangent in tangents):
-        raise NotImplementedError("soft_embedding has no tangent by latents or decoder, only by the table")
+        raise NotImplementedError(
+            "soft_embedding: latents and decoder cannot have a tangent, only the table can"
+        )

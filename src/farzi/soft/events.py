@@ -1,4 +1,4 @@
-"""Soft events as values: whole, or as the factors that they are made of."""
+"""Soft events as values: materialized, or as factors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,12 @@ from farzi.soft.embedding import soft_embedding
 
 @dataclass(frozen=True, eq=False)
 class SoftEvents:
-    """Soft events X = softmax(D M), (B, L, V), as their factors.
-
-    Soft labels may have a decoder of their own: they are then softmax(D M′).
+    """Soft events X = softmax(D M), (B, L, V), as factors. Soft labels are X, or softmax(D M′).
 
     Attributes:
-        latents: D, (B, L, d), divided by the temperature already.
-        decoder: M, (d, V); its column 0 is padding, which has no probability.
-        label_decoder: M′, likewise, of soft labels; None where labels are the soft inputs themselves.
+        latents: D, (B, L, d), already divided by the temperature.
+        decoder: M, (d, V); column 0 is padding, whose probability is always 0.
+        label_decoder: M′, (d, V), likewise; None if soft labels are the soft inputs.
     """
 
     latents: Tensor
@@ -27,17 +25,17 @@ class SoftEvents:
 
     @property
     def factors(self) -> dict[str, Tensor]:
-        """The factors by name, as `farzi.unroll` takes data; `SoftEvents(**factors)` is the way back."""
-        own = {} if self.label_decoder is None else {"label_decoder": self.label_decoder}
-        return {"latents": self.latents, "decoder": self.decoder, **own}
+        """The factors by name, as `farzi.unroll` takes data; `SoftEvents(**factors)` is the inverse."""
+        more = {} if self.label_decoder is None else {"label_decoder": self.label_decoder}
+        return {"latents": self.latents, "decoder": self.decoder, **more}
 
     @property
     def labels(self) -> "SoftEvents":
-        """The soft events as they are predicted, to be embedded as any others."""
+        """The soft labels, as soft events that can be embedded."""
         return self if self.label_decoder is None else SoftEvents(self.latents, self.label_decoder)
 
     def __getitem__(self, rows: Any) -> "SoftEvents":
-        """Some of the sequences, as `X[rows]`."""
+        """Some of the sequences, as `X[rows]` selects them."""
         return SoftEvents(self.latents[rows], self.decoder, self.label_decoder)
 
     def embedded(self, table: Tensor) -> Tensor:
@@ -47,9 +45,9 @@ class SoftEvents:
 
 
 Events = Tensor | SoftEvents
-"""Sequences of events: indices (B, L), soft events (B, L, V), or the factors of soft events."""
+"""Sequences of events: indices (B, L), materialized soft events (B, L, V), or factors of soft events."""
 
 
 def as_events(data: Events | Mapping[str, Tensor]) -> Events:
-    """Events as they are, or of a dict of their factors."""
+    """The argument itself, or `SoftEvents` from a dict of factors."""
     return SoftEvents(**data) if isinstance(data, Mapping) else data

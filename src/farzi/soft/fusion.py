@@ -1,8 +1,8 @@
-r"""A reverse step's passes over the same probabilities, in traced graphs: two where autograd makes three.
+r"""A rewrite of traced graphs: a reverse step's three passes over the same probabilities become two.
 
 The second derivatives of X E need P E, then (D̄, M̄) and P U for the direction U, then (D̄, M̄) and Pᵀ Ȳ' for
-another cotangent Ȳ'. In a graph it can be seen that P U needs nothing that P E does not have already, and
-that both (D̄, M̄) are only added: Z̄ is linear in Ȳ' Eᵀ + Ȳ Uᵀ.
+another cotangent Ȳ'. The graph shows that P U has the same inputs as P E, so both take one pass, and that the
+two (D̄, M̄) are only added: Z̄ is linear in Ȳ' Eᵀ + Ȳ Uᵀ, so they take one pass, too.
 """
 
 import operator
@@ -40,7 +40,7 @@ def _both(latents: Tensor, decoder: Tensor, table: Tensor, u: Tensor) -> tuple[T
 def _backward_of_both(
     latents: Tensor, decoder: Tensor, table: Tensor, cotangent: Tensor, u: Tensor, other: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """D̄ and M̄ of Ȳ' with E and of Ȳ, here `other`, with U, added; Pᵀ Ȳ'."""
+    """The sums of D̄ and M̄ for Ȳ' with E and for Ȳ, here `other`, with U; and Pᵀ Ȳ'."""
     latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
     table_bar = torch.zeros_like(table)
     tables, cotangents = torch.cat([table, u], dim=1), torch.cat([cotangent, other], dim=1)
@@ -79,7 +79,7 @@ backward_of_both = define(
 
 
 def fuse_passes(module: GraphModule) -> None:
-    """Make two passes of three wherever a graph has them, in place."""
+    """Replace the three passes by two wherever a graph has them, in place."""
     graph = module.graph
     for middle in graph.find_nodes(op="call_function", target=gathering_backward):
         for first in graph.find_nodes(op="call_function", target=embedding):
@@ -92,11 +92,11 @@ def fuse_passes(module: GraphModule) -> None:
                 continue
             break
     stable_topological_sort(module)
-    module.graph.eliminate_dead_code()  # of the sorted graph, which is another one
+    module.graph.eliminate_dead_code()  # sorting has replaced the graph
 
 
 def _sums(first: Node, middle: Node, last: Node) -> list[Node] | None:
-    """The nodes that add up D̄ and M̄ of two passes, where these and a first one can become two."""
+    """The nodes that add D̄ and M̄ of the last two passes; None if the three passes cannot be replaced."""
     latents, decoder, _, u = middle.args
     same = first.args[:2] == last.args[:2] == (latents, decoder) and first.args[2] == last.args[2]
     if not same or (isinstance(u, Node) and (u is first or reaches(first, u))):
@@ -122,23 +122,23 @@ def _replace(graph: Graph, first: Node, middle: Node, last: Node, sums: list[Nod
     latents, decoder, other, u = middle.args
     table, cotangent = last.args[2:]
 
-    def part(of: Node, place: int, like: Node) -> None:
-        with graph.inserting_after(of):
-            node = graph.call_function(operator.getitem, (of, place))
-        node.meta = like.meta
-        like.replace_all_uses_with(node)
+    def replace(old: Node, fused: Node, place: int) -> None:
+        with graph.inserting_after(fused):
+            node = graph.call_function(operator.getitem, (fused, place))
+        node.meta = old.meta
+        old.replace_all_uses_with(node)
 
     with graph.inserting_before(middle):
         forward = graph.call_function(both, (latents, decoder, table, u))
-    part(forward, 0, first)
+    replace(first, forward, 0)
     for node in _outputs(middle, 2):
-        part(forward, 1, node)
+        replace(node, forward, 1)
     with graph.inserting_before(last):
         backward = graph.call_function(backward_of_both, (latents, decoder, table, cotangent, u, other))
     for place, added in enumerate(sums):
-        part(backward, place, added)
+        replace(added, backward, place)
     for node in _outputs(last, 2):
-        part(backward, 2, node)
+        replace(node, backward, 2)
 
 
 add_rewrite(fuse_passes)

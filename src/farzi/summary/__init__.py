@@ -1,9 +1,6 @@
-"""The summary: its tensors, its folder, what it starts from, and which numbers represent it."""
+"""The summary: what a user holds, its tensors, parametrizations and initializers."""
 
 from farzi.summary.card import LANGUAGE as LANGUAGE
-from farzi.summary.feed import FEEDS as FEEDS
-from farzi.summary.feed import BatchSchedule as BatchSchedule
-from farzi.summary.feed import chosen_feed as chosen_feed
 from farzi.summary.initializers import ClassInitializer as ClassInitializer
 from farzi.summary.initializers import Ensemble as Ensemble
 from farzi.summary.initializers import Initializer as Initializer
@@ -16,6 +13,9 @@ from farzi.summary.parametrizations import FullLogits as FullLogits
 from farzi.summary.parametrizations import LowRank as LowRank
 from farzi.summary.parametrizations import Parametrization as Parametrization
 from farzi.summary.parametrizations import Tucker as Tucker
+from farzi.summary.schedule import BatchSchedule as BatchSchedule
+from farzi.summary.soft_inputs import SOFT_INPUTS as SOFT_INPUTS
+from farzi.summary.soft_inputs import chosen_soft_inputs as chosen_soft_inputs
 from farzi.summary.summary import Summary as Summary
 from farzi.summary.summary import history_text as history_text
 from farzi.summary.tensors import SummaryTensors as SummaryTensors

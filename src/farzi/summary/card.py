@@ -1,4 +1,7 @@
-"""The dataset card beside a summary: front matter for the Hugging Face hub, then how to use it."""
+"""The dataset card beside a summary, with front matter for the Hugging Face hub."""
+
+import textwrap
+from typing import Any
 
 import yaml
 
@@ -7,74 +10,131 @@ from farzi.recipe import Recipe
 from farzi.summary.tensors import SummaryTensors
 
 LANGUAGE = "language"
-"""What `run.json` calls a summary of a text."""
+"""The task in `run.json` of a summary of a text."""
 
 
-def card(summary: SummaryTensors, vocabulary: Vocabulary, recipe: Recipe, language: bool = False) -> str:
-    """The text of the folder's README.md; `language` where the summary is of a text."""
-    source = recipe.source
-    events, task, whole, none = _TEXT if language else _LOG
+def card(tensors: SummaryTensors, vocabulary: Vocabulary, recipe: Recipe, run: dict[str, Any]) -> str:
+    """The text of the folder's README.md.
+
+    Args:
+        tensors: the summary's.
+        vocabulary: the summary's.
+        recipe: of the distillation.
+        run: the content of `run.json`.
+    """
+    source, text = recipe.source, run.get("task") == LANGUAGE
     front = yaml.safe_dump(
         {
             "pretty_name": f"Farzi summary of {source}",
-            "tags": ["dataset-distillation", task, "farzi"],
-            "size_categories": [_size_category(summary.sequences)],
+            "tags": [
+                "dataset-distillation",
+                "language-modeling" if text else "sequential-recommendation",
+                "farzi",
+            ],
+            "size_categories": [_size_category(tensors.sequences)],
         },
         sort_keys=False,
         allow_unicode=True,
     )
-    stored, logits = "as the logits of each", 'parts["latents"]'
-    if not summary.is_full_logits:
-        stored, logits = f"in factors of rank {summary.dim}", 'parts["latents"] @ parts["decoder"]'
-    targets = "" if summary.label_decoder is None else _TARGETS.format(temperature=summary.temperature)
+    stored = "logits" if tensors.is_full_logits else f"factors of rank {tensors.dim}"
+    inputs, labels = 'tensors["latents"]', "soft_inputs"
+    if not tensors.is_full_logits:
+        inputs += ' @ tensors["decoder"]'
+    if tensors.label_decoder is not None:
+        labels = 'distributions(tensors["latents"] @ tensors["label_decoder"])'
+    kib = tensors.bytes / 1024
+    size = f"{len(vocabulary) - 1:,} {'tokens' if text else 'items'}"
     return f"""---
 {front}---
 
-# {summary.sequences} synthetic sequences that stand for {source}
+# {tensors.sequences} synthetic sequences distilled from {source}
 
-Each of the {summary.sequences} sequences has {summary.length} *soft* events: distributions over
-{len(vocabulary) - 1:,} {events}, stored {stored} ({summary.bytes / 1024:,.0f} KiB).
-A {recipe.student.type} model trained from scratch on them, with the training in `recipe.yaml`, is meant to
-{whole}. The sequences were learnt; none is {none}.
+Each of the {tensors.sequences} sequences has {tensors.length} positions. Each position holds a probability
+distribution over {size}, stored as {stored} ({kib:,.0f} KiB). The summary
+is made for training a {recipe.student.type} model from random weights, with the settings in `recipe.yaml`, in
+place of the full data. `farzi compare` measures how good such a model is beside one that is trained on the
+full data.
+
+## How it was made
+
+{_bullet(_initial(recipe, text))}
+{_bullet(_outer(run))}
+
+Farzi gives no guarantee of privacy.
+
+## How to read it
 
 ```python
 import torch
 from safetensors.torch import load_file
 
-parts = load_file("summary.safetensors")
-logits = {logits} / {summary.temperature}  # (sequences, length, V)
-logits[..., 0] = -torch.inf  # index 0 is padding
-events = logits.softmax(-1)
-```
-{targets}
-Index i of an event is row i of `vocabulary.parquet`. With the package: `farzi train`, `farzi compare` and
-`farzi inspect` take this folder. `sha256sum -c SHA256SUMS` tells whether it is whole.
+tensors = load_file("summary.safetensors")
 
-The licence of the summary follows from that of the data it was learnt from; it is not stated here.
+
+def distributions(logits):
+    logits = logits / {tensors.temperature}
+    logits[..., 0] = -torch.inf  # index 0 is padding
+    return logits.softmax(-1)  # (sequences, length, V)
+
+
+# What a model reads at each position, and what it learns to predict there from the positions before:
+soft_inputs = distributions({inputs})
+soft_labels = {labels}
+```
+
+Index i is row i of `vocabulary.parquet`. With the package: `farzi.Summary.load`, and the commands
+`farzi train`, `farzi compare` and `farzi inspect`. `sha256sum -c SHA256SUMS` checks the files.
+
+The licence of the summary depends on that of the data it was distilled from; it is not stated here.
 """
 
 
-_TARGETS = """
-That is how events are read. As what is to be predicted there they have a decoder of their own:
+def _initial(recipe: Recipe, text: bool) -> str:
+    """Where the initial summary came from."""
+    init: Any = recipe.init
+    windows = "windows of the text" if text else "windows of real users' events"
+    replaced = "each event replaced by a distribution over the events of its class"
+    match init.type:
+        case "teacher":
+            teachers = init.teachers + len(init.others)
+            models = f"{teachers} models" if teachers > 1 else "a model"
+            made = (
+                f"{windows}, {replaced}. Its labels are the predictions of {models} trained on the full data "
+                "(knowledge distillation)"
+            )
+        case "classes":
+            made = f"{windows}, {replaced}"
+        case "transitions":
+            made = f"{windows}, each event replaced by a distribution over the events that follow it"
+        case "random":
+            made = "random numbers"
+        case other:
+            made = f"by `{other}`"
+    return f"The initial summary: {made}."
 
-```python
-logits = parts["latents"] @ parts["label_decoder"] / {temperature}
-```
-"""
 
-_LOG = (
-    "items",
-    "sequential-recommendation",
-    "recommend about as well as one trained on the whole log",
-    "a real user's",
-)
-_TEXT = (
-    "tokens",
-    "language-modeling",
-    "predict text about as well as one trained on all of it",
-    "out of the text",
-)
-"""What the tokens are, the hub's word for the task, what a student can do, and what no sequence is."""
+def _outer(run: dict[str, Any]) -> str:
+    """What the outer loop did, as far as run.json says."""
+    steps, selected = run.get("outer_steps"), selected_step(run)
+    if steps is None:
+        return "`run.json` does not say how many outer steps were taken."
+    if steps == 0:
+        return "No outer step (data distillation) was taken: this is the initial summary."
+    taken = f"Outer steps (data distillation): {steps}"
+    if selected is None:
+        return f"{taken}."
+    if selected == 0:
+        return f"{taken}. No later state was better on the validation data: this is the initial summary."
+    return f"{taken}. The state after step {selected} was the best on the validation data; it is stored here."
+
+
+def _bullet(text: str) -> str:
+    return textwrap.fill(text, 100, initial_indent="- ", subsequent_indent="  ")
+
+
+def selected_step(run: dict[str, Any]) -> int | None:
+    """The outer step whose state was selected, 0 for the initial summary; None if run.json does not say."""
+    return run.get("stages", {}).get("select", {}).get("outer_step")
 
 
 def _size_category(rows: int) -> str:

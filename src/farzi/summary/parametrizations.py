@@ -1,7 +1,7 @@
-r"""The form of a summary: which numbers the outer loop learns, and how a summary follows from them.
+r"""Parametrizations: which numbers the outer loop changes, and how a summary follows from them.
 
-All begin at an ordinary first summary, and what they give is one: students, tables and the folder on disk
-know nothing of the form.
+Every one of them starts from an initial summary with latents and a decoder, and gives `SummaryTensors` again.
+Students, tables and the folder on disk depend on the summary alone, not on its parametrization.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch import Tensor
 from farzi.summary.tensors import SummaryTensors
 
 Parts = dict[str, Tensor]
-"""What is learnt, by name."""
+"""The numbers that the outer loop changes, by name."""
 
 
 class Parametrization(Protocol):
@@ -30,21 +30,21 @@ class Parametrization(Protocol):
     @property
     def label_decoder(self) -> bool: ...
 
-    def parts(self, start: SummaryTensors) -> Parts:
-        """What is learnt, such that its summary is `start`, or as near to it as the form comes.
+    def parts(self, initial: SummaryTensors) -> Parts:
+        """The numbers whose summary is `initial`, or the nearest to it that these numbers can represent.
 
-        They share no memory with `start`.
+        They share no memory with `initial`.
         """
         ...
 
     def summary(self, parts: Parts, temperature: float) -> SummaryTensors:
-        """Their summary, differentiable in all of them."""
+        """The summary of these numbers, differentiable in all of them."""
         ...
 
 
 @dataclass(frozen=True)
 class LowRank:
-    """Latents D̃, (μ, ξ, d), and a decoder M, (d, V), as they are (Farzi Data, arXiv 2310.09983).
+    """Latents D̃, (μ, ξ, d), and a decoder M, (d, V) (Farzi Data, arXiv 2310.09983).
 
     Attributes:
         dim: d.
@@ -54,9 +54,9 @@ class LowRank:
     dim: int = 32
     label_decoder: bool = True
 
-    def parts(self, start: SummaryTensors) -> Parts:
+    def parts(self, initial: SummaryTensors) -> Parts:
         """See `Parametrization`; exact."""
-        return start.detach().parts
+        return initial.detach().parts
 
     def summary(self, parts: Parts, temperature: float) -> SummaryTensors:
         """See `Parametrization`."""
@@ -65,7 +65,7 @@ class LowRank:
 
 @dataclass(frozen=True)
 class FullLogits:
-    """The logit of every event at every position by itself, (μ, ξ, V): no factors, nothing shared.
+    """One logit for each event at each position, (μ, ξ, V): no factors.
 
     Attributes:
         dim: rank of the initial summary.
@@ -74,29 +74,30 @@ class FullLogits:
     dim: int = 8
     label_decoder: ClassVar[bool] = False
 
-    def parts(self, start: SummaryTensors) -> Parts:
+    def parts(self, initial: SummaryTensors) -> Parts:
         """See `Parametrization`; exact."""
-        start = start.detach()
-        return {"table": start.latents if start.is_full_logits else start.latents @ start.decoder}
+        initial = initial.detach()
+        logits = initial.latents if initial.is_full_logits else initial.latents @ initial.decoder
+        return {"logits": logits}
 
     def summary(self, parts: Parts, temperature: float) -> SummaryTensors:
-        """See `Parametrization`; a table (`SummaryTensors.is_table`)."""
-        table = parts["table"]
-        return SummaryTensors(table, table.new_zeros(0, table.shape[2]), temperature)
+        """See `Parametrization`; `SummaryTensors.is_full_logits` holds."""
+        logits = parts["logits"]
+        return SummaryTensors(logits, logits.new_zeros(0, logits.shape[2]), temperature)
 
 
 @dataclass(frozen=True)
 class Tucker:
     r"""Latents that are a product themselves: D̃[u, t, :] = Σ_ab core[a, b, :] U[u, a] T[t, b].
 
-    With the decoder as the factors of events, that is a Tucker decomposition of the logits in sequences,
-    positions and events, as in TD3 (arXiv 2502.02854). All of it is learnt from the summary's own
-    metagradients; TD3 takes its item factors from a model trained on the full data, which nothing here does.
+    Together with the decoder, that is a Tucker decomposition of the logits over sequences, positions and
+    events, as in TD3 (arXiv 2502.02854). Here the outer loop learns all factors. TD3 takes those of items
+    from a model trained on the full data.
 
     Attributes:
-        dim: d, width of the latents, the rank over items.
+        dim: d, width of the latents, the rank over events.
         label_decoder: whether soft labels have a decoder M′ of their own.
-        sequence_rank: rank over sequences; None: as high as any latents need. More than that is the same.
+        sequence_rank: rank over sequences; None, or more than the full rank: the full rank.
         position_rank: rank over positions; likewise.
     """
 
@@ -105,34 +106,36 @@ class Tucker:
     sequence_rank: int | None = None
     position_rank: int | None = None
 
-    def parts(self, start: SummaryTensors) -> Parts:
+    def parts(self, initial: SummaryTensors) -> Parts:
         """See `Parametrization`; by higher-order SVD (De Lathauwer et al. 2000), exact at full ranks.
 
-        The columns of U and T are orthogonal, of mean square 1: Adam moves all numbers alike.
+        The columns of U and T are orthogonal and have mean square 1, so that Adam, which moves all numbers by
+        about the same amount, changes all parts alike.
 
         Raises:
-            ValueError: `start` is a table, which has no factors of events.
+            ValueError: `initial` has full logits, hence no decoder.
         """
-        if start.is_full_logits:
-            raise ValueError("a table has no factors to begin with")
-        start = start.detach()
-        latents = start.latents.double()
-        users = _directions(latents.flatten(1), self.sequence_rank)
-        times = _directions(latents.transpose(0, 1).flatten(1), self.position_rank)
-        core = torch.einsum("utd,ua,tb->abd", latents, users, times) / (len(users) * len(times))
-        parts = {"core": core, "users": users, "times": times}
-        own = {name: part for name, part in start.parts.items() if name != "latents"}
-        return {**{name: part.to(start.latents).contiguous() for name, part in parts.items()}, **own}
+        if initial.is_full_logits:
+            raise ValueError("full logits have no factors, which a Tucker parametrization starts from")
+        initial = initial.detach()
+        latents = initial.latents.double()
+        sequences = _directions(latents.flatten(1), self.sequence_rank)
+        positions = _directions(latents.transpose(0, 1).flatten(1), self.position_rank)
+        scale = len(sequences) * len(positions)
+        core = torch.einsum("utd,ua,tb->abd", latents, sequences, positions) / scale
+        factors = {"core": core, "sequences": sequences, "positions": positions}
+        decoders = {name: part for name, part in initial.parts.items() if name != "latents"}
+        return {name: part.to(initial.latents).contiguous() for name, part in factors.items()} | decoders
 
     def summary(self, parts: Parts, temperature: float) -> SummaryTensors:
         """See `Parametrization`."""
-        rows = torch.einsum("ua,abd->ubd", parts["users"], parts["core"])
-        latents = torch.einsum("ubd,tb->utd", rows, parts["times"])
+        rows = torch.einsum("ua,abd->ubd", parts["sequences"], parts["core"])
+        latents = torch.einsum("ubd,tb->utd", rows, parts["positions"])
         return SummaryTensors(latents, parts["decoder"], temperature, parts.get("label_decoder"))
 
 
 def _directions(rows: Tensor, rank: int | None) -> Tensor:
     """The left singular vectors of rows (n, m) with the largest values, (n, at most rank), times √n."""
-    most = min(rows.shape)
-    _, vectors = torch.linalg.eigh(rows @ rows.T)  # values rise
-    return vectors[:, -min(most, rank or most) :].flip(1) * len(rows) ** 0.5
+    full = min(rows.shape)
+    _, vectors = torch.linalg.eigh(rows @ rows.T)  # eigenvalues ascend
+    return vectors[:, -min(full, rank or full) :].flip(1) * len(rows) ** 0.5

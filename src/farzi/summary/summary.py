@@ -1,31 +1,41 @@
-"""A summary as a folder that someone else can use.
+"""`Summary`: what a user holds, and its folder, which others can use without this package.
 
-    summary.safetensors   latents, decoder (of a table empty), targets where events are predicted by a decoder
-                          of their own; the temperature in the header's metadata
+    summary.safetensors   format farzi-summary-2: latents (μ, ξ, d), decoder (d, V), label_decoder (d, V) if
+                          soft labels have one; with full logits latents (μ, ξ, V) and decoder (0, V); the
+                          temperature in the header's metadata
     vocabulary.parquet    index, original id, readable name where known, count
     recipe.yaml           everything needed to repeat the run
-    history.jsonl         one line an outer step that was measured
-    run.json              what the distillation took, and on what
-    tokenizer.json        of a text in subwords: Hugging Face's `tokenizers` and `transformers` read it
+    history.jsonl         one line for each validation
+    run.json              what the distillation took, on which data and machine; the selected outer step
+    tokenizer.json        of a text: for Hugging Face's `tokenizers` and `transformers`
     SHA256SUMS            checksums of the files above, as `sha256sum -c` reads them
-    README.md             a dataset card; yours to edit
+    README.md             a dataset card, which may be edited
 
-Nothing is pickled. A damaged file, or one of another summary, is noticed before anything is trained.
+Nothing is pickled. A damaged file, or one of another summary, is refused when the folder is loaded.
 """
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
 
 from farzi.data import Vocabulary
 from farzi.errors import FarziError
 from farzi.files import sha256, write_text_atomic
 from farzi.recipe import Recipe, load_recipe
-from farzi.summary.card import LANGUAGE, card
+from farzi.summary.card import LANGUAGE, card, selected_step
+from farzi.summary.inspect import top_frame
 from farzi.summary.tensors import SummaryTensors
 from farzi.tensorfile import read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    import polars as pl
+    from torch.utils.data import TensorDataset
 
 FORMAT = "farzi-summary-2"
 TENSORS = "summary.safetensors"
@@ -34,26 +44,35 @@ RESULTS = (
     *("results.json", "comparison.md", "comparison.json", "comparison.png"),
     *("students.json", "students.md"),
 )
-"""What a comparison adds to the folder; it goes when the summary does."""
+"""The files that a comparison adds to the folder; they are removed with the summary."""
 SUMMED = (TENSORS, "vocabulary.parquet", "recipe.yaml", "history.jsonl", "run.json")
 TOKENIZER = "tokenizer.json"
 ADVICE = "restore it or distil again"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Summary:
-    """A summary with all that stands beside it.
+    """A summary with everything that belongs to it: what `farzi.distill` returns.
+
+    Example:
+        >>> summary = Summary.load("runs/mine")  # doctest: +SKIP
+        >>> summary  # doctest: +SKIP
+        Summary of movielens-small: 100 sequences x 20 positions, 1,303 items, 579 KiB, outer step 50 of 150
+        >>> summary.to_frame()  # doctest: +SKIP
 
     Attributes:
-        summary: the learnt sequences.
-        vocabulary: what their events are.
-        recipe: how they were learnt.
-        history: the measured outer steps, one dict each.
-        run: what the distillation took and on what: seconds, outer steps, machine, checksum of the log.
-        tokenizer: what a `tokenizer.json` holds, for a text in subwords. Token i has index i + 1.
+        tensors: latents, decoders and temperature.
+        vocabulary: the events.
+        recipe: of the distillation.
+        history: the validations, one dict each.
+        run: what the distillation took and on what: seconds, outer steps, machine, checksum of the data.
+        tokenizer: the content of a text's `tokenizer.json`. Its token i has index i + 1.
+
+    Raises:
+        ValueError: the vocabulary is not of the tensors' size.
     """
 
-    summary: SummaryTensors
+    tensors: SummaryTensors
     vocabulary: Vocabulary
     recipe: Recipe
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -61,19 +80,84 @@ class Summary:
     tokenizer: str | None = None
 
     def __post_init__(self) -> None:
-        """Check that the vocabulary is the summary's."""
-        if len(self.vocabulary) != self.summary.vocabulary:
+        if len(self.vocabulary) != self.tensors.vocabulary:
             raise ValueError(
-                f"a vocabulary of {len(self.vocabulary)} events for a summary of {self.summary.vocabulary}"
+                f"a vocabulary of {len(self.vocabulary)} events for a summary of {self.tensors.vocabulary}"
             )
 
+    def __repr__(self) -> str:
+        """One line: source, size, and the outer step that was selected."""
+        tensors, steps, selected = self.tensors, self.run.get("outer_steps"), selected_step(self.run)
+        size = f"{tensors.sequences} sequences x {tensors.length} positions"
+        events = f"{len(self.vocabulary) - 1:,} {'tokens' if self.is_text else 'items'}"
+        step = "" if selected is None else f", outer step {selected} of {steps}"
+        initial = " (the initial summary)" if selected == 0 else ""
+        size += f", {events}, {tensors.bytes / 1024:,.0f} KiB"
+        return f"Summary of {self.recipe.source}: {size}{step}{initial}"
+
     @property
-    def of_text(self) -> bool:
-        """Whether the summary is of a text."""
-        return self.run.get("kind") == LANGUAGE
+    def is_text(self) -> bool:
+        """Whether the data was a text."""
+        return self.run.get("task") == LANGUAGE
+
+    @torch.no_grad()
+    def soft_inputs(self, sequences: slice | Sequence[int] | None = None) -> Tensor:
+        """What a student reads: a probability distribution over V events at each position.
+
+        Args:
+            sequences: which ones; all if None, which takes μ · ξ · V numbers.
+
+        Returns:
+            (μ, ξ, V), rows sum to 1, and padding, index 0, has probability 0.
+        """
+        return self._selected(sequences).soft_inputs()
+
+    @torch.no_grad()
+    def soft_labels(self, sequences: slice | Sequence[int] | None = None) -> Tensor:
+        """What a student learns to predict at each position, from the positions before it.
+
+        The label of the first position is never used. Without a label decoder labels are the soft inputs.
+
+        Args:
+            sequences: which ones; all if None.
+
+        Returns:
+            (μ, ξ, V), as `soft_inputs`.
+        """
+        return self._selected(sequences).soft_labels()
+
+    def to_torch(self, sequences: slice | Sequence[int] | None = None) -> "TensorDataset":
+        """Training pairs for any PyTorch model: soft inputs (ξ − 1, V) and the next soft labels (ξ − 1, V).
+
+        With a model's embedding table E, `inputs @ E` is what it reads; the loss is cross-entropy with soft
+        targets. Everything is in memory, 2 · μ · (ξ − 1) · V numbers.
+
+        Args:
+            sequences: which ones; all if None.
+        """
+        from torch.utils.data import TensorDataset
+
+        return TensorDataset(self.soft_inputs(sequences)[:, :-1], self.soft_labels(sequences)[:, 1:])
+
+    def to_frame(self, top: int = 3) -> "pl.DataFrame":
+        """The likeliest events at each position, by id and name.
+
+        Args:
+            top: how many events for each position.
+
+        Returns:
+            Columns `sequence` and `position`, counted from 0; `role`, "input" or "label"; `rank`, from 1;
+            `item_id`; `name`, null if unknown; `probability`. The first position has no label.
+        """
+        return top_frame(self.tensors, self.vocabulary, top)
+
+    def _selected(self, sequences: slice | Sequence[int] | None) -> SummaryTensors:
+        return self.tensors if sequences is None else self.tensors.select(sequences)
 
     def save(self, path: str | Path) -> None:
-        """Write the folder, which may exist; the checksums come last, so that a folder with them is whole.
+        """Write the folder, which may exist. The checksums come last: a folder that has them is complete.
+
+        Results measured on an earlier summary in that folder are removed.
 
         Raises:
             OSError: the disk is full or the folder cannot be written.
@@ -85,10 +169,9 @@ class Summary:
         self.recipe.save(path / "recipe.yaml")
         write_text_atomic(path / "history.jsonl", history_text(self.history))
         write_text_atomic(path / "run.json", json.dumps(self.run, indent=2, allow_nan=False) + "\n")
-        write_text_atomic(path / "README.md", card(self.summary, self.vocabulary, self.recipe, self.of_text))
-        write_tensors(
-            path / TENSORS, FORMAT, self.summary.parts, {"temperature": repr(self.summary.temperature)}
-        )
+        write_text_atomic(path / "README.md", card(self.tensors, self.vocabulary, self.recipe, self.run))
+        temperature = repr(self.tensors.temperature)
+        write_tensors(path / TENSORS, FORMAT, self.tensors.parts, {"temperature": temperature})
         summed = SUMMED
         if self.tokenizer is not None:
             write_text_atomic(path / TOKENIZER, self.tokenizer)
@@ -97,7 +180,7 @@ class Summary:
 
     @staticmethod
     def remove(path: str | Path) -> None:
-        """Take the tensors out of a folder, which then holds no summary, and the results measured on them."""
+        """Remove the tensors from a folder, which then holds no summary, and the results measured on them."""
         for name in (SUMS, TENSORS, TOKENIZER, *RESULTS):
             (Path(path) / name).unlink(missing_ok=True)
 
@@ -106,11 +189,11 @@ class Summary:
         """Read a folder that `save` wrote.
 
         Raises:
-            FarziError: it is no summary, or one of its files is missing or damaged.
+            FarziError: it is no summary, is one of another format, or has a missing or damaged file.
         """
         path = Path(path)
         if not path.is_dir():
-            raise FarziError(f"{path}: no such folder; `farzi distill --out {path}` would make one")
+            raise FarziError(f"{path}: no such folder; distil one there first")
         if not (path / TENSORS).is_file():
             raise FarziError(
                 f"{path / TENSORS}: no such file; the folder holds no finished summary "
@@ -118,24 +201,32 @@ class Summary:
             )
         # Checksums come first: the Parquet reader can bring the whole process down on a damaged file.
         sums = _content(path / SUMS).decode("ascii", "replace").splitlines(keepends=True)
-        subwords = any(line.endswith(f"  {TOKENIZER}\n") for line in sums)
-        contents = {name: _content(path / name) for name in (*SUMMED, *([TOKENIZER] if subwords else []))}
+        has_tokenizer = any(line.endswith(f"  {TOKENIZER}\n") for line in sums)
+        contents = {
+            name: _content(path / name) for name in (*SUMMED, *([TOKENIZER] if has_tokenizer else []))
+        }
         for name, content in contents.items():
             if _sum(name, hashlib.sha256(content).hexdigest()) not in sums:
-                raise FarziError(f"{path / name}: damaged, or of another summary: not as in {SUMS}; {ADVICE}")
-        tensors, words = read_tensors(path / TENSORS, FORMAT, ADVICE)
+                raise FarziError(
+                    f"{path / name}: damaged, or of another summary: its checksum is not in {SUMS}; {ADVICE}"
+                )
+        tensors, metadata = read_tensors(path / TENSORS, FORMAT, ADVICE)
         return Summary(
-            SummaryTensors(**tensors, temperature=float(words["temperature"])),
+            SummaryTensors(**tensors, temperature=float(metadata["temperature"])),
             Vocabulary.load(path / "vocabulary.parquet"),
             load_recipe(path / "recipe.yaml"),
             [json.loads(line) for line in contents["history.jsonl"].splitlines()],
             json.loads(contents["run.json"]),
-            contents[TOKENIZER].decode() if subwords else None,
+            contents[TOKENIZER].decode() if has_tokenizer else None,
         )
 
 
 def history_text(history: list[dict[str, Any]]) -> str:
-    """The content of history.jsonl, a JSON object a line. ValueError where a number is not finite."""
+    """The content of history.jsonl: one JSON object in each line.
+
+    Raises:
+        ValueError: a number is not finite, which JSON cannot hold.
+    """
     return "".join(json.dumps(line, allow_nan=False) + "\n" for line in history)
 
 

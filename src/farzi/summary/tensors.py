@@ -1,6 +1,6 @@
-"""The summary: a few synthetic sequences of soft events, in factors."""
+"""The tensors of a summary: a few synthetic sequences of distributions over events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,20 +11,22 @@ from farzi.soft import SoftEvents
 
 @dataclass(frozen=True, eq=False)
 class SummaryTensors:
-    """μ sequences of ξ soft events over V events, X = softmax(D̃ M / τ).
+    """μ sequences of ξ positions, each a distribution over V events.
 
-    Or a table, of no factors: X = softmax(D̃ / τ) where the latents are (μ, ξ, V) and the decoder, which would
-    be the identity, is (0, V).
+    Soft inputs, which a student reads, are X = softmax(D̃ M / τ). Soft labels, which it learns to predict, are
+    X′ = softmax(D̃ M′ / τ), or X if there is no label decoder. With one, inputs can be concentrated on few
+    events while labels spread over all that may follow.
 
-    An event is read by what comes after it and predicted by what comes before. By default both meet the same
-    distribution. With a decoder of their own the targets are X′ = softmax(D̃ M′ / τ): what is read may then be
-    sharp and what is predicted soft, as what may follow is.
+    With full logits there are no factors: the latents are the logits, (μ, ξ, V), and the decoder is (0, V).
 
     Attributes:
         latents: D̃, (μ, ξ, d).
-        decoder: M, (d, V); its column 0 is padding and never gets any weight. (0, V) of a table.
+        decoder: M, (d, V); column 0 is padding, whose probability is always 0.
         temperature: τ.
-        targets: M′, (d, V), as the decoder; None where events are predicted as they are read.
+        label_decoder: M′, (d, V); None if soft labels are the soft inputs.
+
+    Raises:
+        ValueError: the shapes do not fit each other, or the temperature is not positive.
     """
 
     latents: Tensor
@@ -36,22 +38,22 @@ class SummaryTensors:
         shapes = self.latents.ndim == 3 and self.decoder.ndim == 2
         if not shapes or self.latents.shape[2] != self.decoder.shape[int(self.is_full_logits)]:
             raise ValueError(
-                "latents must be (sequences, length, dim) and decoder (dim, V), or (0, V) of a table, got "
-                f"{tuple(self.latents.shape)} and {tuple(self.decoder.shape)}"
+                "latents must be (sequences, length, dim) and decoder (dim, V), or (0, V) with full logits, "
+                f"got {tuple(self.latents.shape)} and {tuple(self.decoder.shape)}"
             )
         if self.label_decoder is not None and (
             self.is_full_logits or self.label_decoder.shape != self.decoder.shape
         ):
             raise ValueError(
-                f"targets must be as the decoder of factors, got {tuple(self.label_decoder.shape)} and "
-                f"{tuple(self.decoder.shape)}"
+                "label_decoder must have the decoder's shape, and full logits have none, got "
+                f"{tuple(self.label_decoder.shape)} and {tuple(self.decoder.shape)}"
             )
         if not self.temperature > 0:
             raise ValueError(f"temperature must be positive, got {self.temperature}")
 
     @property
     def is_full_logits(self) -> bool:
-        """Whether it has no factors: its latents are the logits of the events themselves."""
+        """Whether the latents are the logits themselves."""
         return self.decoder.shape[0] == 0
 
     @property
@@ -61,12 +63,12 @@ class SummaryTensors:
 
     @property
     def length(self) -> int:
-        """ξ, the events in each sequence."""
+        """ξ, the positions in each sequence."""
         return self.latents.shape[1]
 
     @property
     def dim(self) -> int:
-        """d, the width of the latents; V of a table."""
+        """d, the width of the latents; V with full logits."""
         return self.latents.shape[2]
 
     @property
@@ -81,50 +83,53 @@ class SummaryTensors:
 
     @property
     def bytes(self) -> int:
-        """What its numbers take when stored."""
+        """Bytes of all its numbers."""
         return sum(part.numel() * part.element_size() for part in self.parts.values())
 
     @property
     def parts(self) -> dict[str, Tensor]:
-        """Its tensors by their names."""
-        own = {} if self.label_decoder is None else {"label_decoder": self.label_decoder}
-        return {"latents": self.latents, "decoder": self.decoder, **own}
+        """Its tensors by name."""
+        more = {} if self.label_decoder is None else {"label_decoder": self.label_decoder}
+        return {"latents": self.latents, "decoder": self.decoder, **more}
 
     @property
     def labels(self) -> "SummaryTensors":
-        """The events as they are predicted: M′ in the decoder's place; itself where there is none."""
-        return (
-            self
-            if self.label_decoder is None
-            else SummaryTensors(self.latents, self.label_decoder, self.temperature)
-        )
+        """The summary whose soft inputs are this one's soft labels."""
+        if self.label_decoder is None:
+            return self
+        return SummaryTensors(self.latents, self.label_decoder, self.temperature)
 
-    def events(self) -> Tensor:
-        """The soft events X as they are read, (μ, ξ, V): distributions, nothing on padding.
-
-        Differentiable in both factors.
-        """
+    def soft_inputs(self) -> Tensor:
+        """X, (μ, ξ, V): what a student reads at each position. Differentiable in latents and decoder."""
         logits = (self.latents if self.is_full_logits else self.latents @ self.decoder) / self.temperature
         padding = torch.zeros_like(logits[0, 0])
         padding[0] = -torch.inf
         return torch.softmax(logits + padding, dim=-1)
 
-    def soft_events(self) -> SoftEvents:
-        """The same in factors, D̃ / τ and M, M′ if there is one: what `events` makes is never held.
+    def soft_labels(self) -> Tensor:
+        """X′, (μ, ξ, V): what a student learns to predict at each position, from those before it."""
+        return self.labels.soft_inputs()
 
-        Differentiable in all.
+    def soft_events(self) -> SoftEvents:
+        """Soft inputs and labels as factors, D̃ / τ, M and M′: no array of V probabilities per position.
+
+        Differentiable in all of them.
 
         Raises:
-            ValueError: a table has none.
+            ValueError: full logits have no factors.
         """
         if self.is_full_logits:
-            raise ValueError("a table has no factors; its soft events are made whole, by events()")
+            raise ValueError("full logits have no factors; use soft_inputs()")
         return SoftEvents(self.latents / self.temperature, self.decoder, self.label_decoder)
+
+    def select(self, sequences: slice | Sequence[int]) -> "SummaryTensors":
+        """Some of the sequences, as `latents[sequences]` selects them."""
+        return SummaryTensors(self.latents[sequences], self.decoder, self.temperature, self.label_decoder)
 
     def reordered(self, order: Tensor) -> "SummaryTensors":
         """The same over other events: event i is this one's event `order[i]`; `order[0]` must be 0.
 
-        Those that are left out get no probability, and the others more in proportion.
+        Events that are left out get no probability, and the others more in proportion.
         """
         if self.is_full_logits:
             return SummaryTensors(self.latents[..., order], self.decoder[:, order], self.temperature)
@@ -132,13 +137,13 @@ class SummaryTensors:
         return SummaryTensors(self.latents, self.decoder[:, order], self.temperature, labels)
 
     def detach(self) -> "SummaryTensors":
-        """The same numbers without gradients."""
-        return self._each(lambda part: part.detach().clone())
+        """A copy without gradients."""
+        return self._map(lambda part: part.detach().clone())
 
     def to(self, device: torch.device | str) -> "SummaryTensors":
         """The same on another device."""
-        return self._each(lambda part: part.to(device))
+        return self._map(lambda part: part.to(device))
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "SummaryTensors":
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "SummaryTensors":
         parts = {name: change(part) for name, part in self.parts.items()}
         return SummaryTensors(**parts, temperature=self.temperature)

@@ -1,4 +1,4 @@
-"""Initial summaries: from teachers, from classes of items, from transitions, at random."""
+"""Initial summaries: from teachers, from classes of events, from transitions, at random."""
 
 from farzi.summary.initializers.base import Initializer as Initializer
 from farzi.summary.initializers.base import Size as Size

@@ -1,6 +1,7 @@
-"""What a summary starts from: strategies as values.
+"""The protocol of initializers, and what several of them need.
 
-A start from the data matters as much as the outer loop: `TransitionInitializer` is for logs, `ClassInitializer` for texts.
+The initial summary matters as much as the outer loop. `TeacherInitializer` is the default; without teachers,
+`TransitionInitializer` is meant for logs and `ClassInitializer` for texts.
 """
 
 from dataclasses import dataclass
@@ -16,15 +17,15 @@ from farzi.summary.tensors import SummaryTensors
 
 @dataclass(frozen=True)
 class Size:
-    """What a summary measures, whatever its values.
+    """The shape of a summary, its temperature, and whether it has a label decoder.
 
     Attributes:
         sequences: μ, number of synthetic sequences.
-        length: ξ, events in each.
+        length: ξ, positions in each.
         dim: d, width of the latents.
         vocabulary: V, padding included.
         temperature: τ.
-        own_targets: whether what is predicted has a decoder of its own.
+        label_decoder: whether soft labels have a decoder of their own.
     """
 
     sequences: int
@@ -38,8 +39,9 @@ class Size:
 class Initializer(Protocol):
     """Makes the initial summary.
 
-    One that learns from full-data models also has `teachers`, the number of trainings of the recipe's student
-    that it wants (0 if there is no such attribute), and may have `others`, the settings of further teachers.
+    An initializer that uses full-data models also has an attribute `teachers`: how many trainings of the
+    recipe's student it needs (0 if there is no such attribute). It may have `others`, the settings of further
+    teachers.
     """
 
     def __call__(
@@ -51,15 +53,15 @@ class Initializer(Protocol):
             size: of the summary.
             log: training sequences.
             rng: for all random draws.
-            teachers: models trained on the full data; None where the initializer wants none.
+            teachers: models trained on the full data; None where the initializer needs none.
         """
         ...
 
 
 def real_windows(log: Sequences, sequences: int, length: int, rng: np.random.Generator) -> np.ndarray:
-    """Real windows, (sequences, length), none with padding where the log has long enough sequences.
+    """Random windows of the log, (sequences, length), without padding.
 
-    Shorter ones are repeated to fill the length: a synthetic sequence has no padding.
+    If no sequence is long enough, shorter windows are repeated to fill the length.
     """
     long = log.select(log.lengths >= length)
     windows = crops(long if len(long) else log, length, sequences, rng)
@@ -70,5 +72,5 @@ def real_windows(log: Sequences, sequences: int, length: int, rng: np.random.Gen
 
 
 def single(array: np.ndarray) -> torch.Tensor:
-    """As a tensor in single precision."""
+    """The array as a tensor in single precision."""
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

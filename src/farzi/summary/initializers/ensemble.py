@@ -1,4 +1,4 @@
-"""Students of the full data, asked together what they expect."""
+"""Several models of the full data, averaged."""
 
 from dataclasses import dataclass
 
@@ -10,30 +10,30 @@ from farzi.models import SequenceModel
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """What several students expect, as one: the softmax of the mean of their logits, their geometric mean.
+    """Teachers whose logits are averaged: the predictions are the geometric mean of theirs.
 
-    Side by side their hidden states and output tables make a student as wide as all of them. What one
-    architecture expects that others do not weighs little in it (an ensemble that is distilled: Hinton et al.
-    2015, arXiv 1503.02531).
+    The mean logits are a product again: hidden states side by side, divided by the number of models, times
+    output tables side by side. See knowledge distillation from an ensemble, Hinton et al. 2015 (arXiv
+    1503.02531).
 
     Attributes:
-        students: trained on the full data, of one vocabulary and one length.
+        models: trained on the full data, all with the same vocabulary and length.
     """
 
-    students: tuple[SequenceModel, ...]
+    models: tuple[SequenceModel, ...]
 
     @torch.no_grad()
     def hidden(self, events: Tensor) -> Tensor:
-        """Hidden states after events (sequences, length), wherever these are; on the CPU."""
-        states = [one.hidden(one.embed(events.to(one.device))).cpu() for one in self.students]
+        """Hidden states (B, L, width of all models) after events (B, L); on the CPU."""
+        states = [model.hidden(model.embed(events.to(model.device))).cpu() for model in self.models]
         return torch.cat(states, -1) / len(states)
 
     @property
     def table(self) -> Tensor:
-        """The output table (events, width of all), on the CPU."""
-        return torch.cat([one.output_table.detach().cpu() for one in self.students], -1)
+        """The output table (V, width of all models), on the CPU."""
+        return torch.cat([model.output_table.detach().cpu() for model in self.models], -1)
 
     @property
-    def points(self) -> Tensor:
-        """Where events are: their embeddings in all students (events, width of all), on the CPU."""
-        return torch.cat([one.embedding.detach().cpu() for one in self.students], -1)
+    def embeddings(self) -> Tensor:
+        """The embeddings of events in all models (V, width of all models), on the CPU."""
+        return torch.cat([model.embedding.detach().cpu() for model in self.models], -1)

@@ -12,14 +12,18 @@ from farzi.summary.tensors import SummaryTensors
 
 @dataclass(frozen=True)
 class RandomInitializer:
-    """Normal latents and decoder: logits of standard deviation `spread`."""
+    """Normal latents and decoder.
+
+    Attributes:
+        spread: standard deviation of the logits.
+    """
 
     spread: float = 1.0
 
     def __call__(
         self, size: Size, log: Sequences, rng: np.random.Generator, teachers: Ensemble | None = None
     ) -> SummaryTensors:
-        """Draw the numbers; the log is not read."""
+        """See `Initializer`; the log is not read."""
         latents = rng.standard_normal((size.sequences, size.length, size.dim))
         noise = rng.standard_normal((size.dim, size.vocabulary))
         decoder = noise * self.spread * size.temperature / size.dim**0.5

@@ -1,4 +1,4 @@
-"""Starts whose targets are what a student of the full data expects: see `TeacherInitializer` and `TaughtAlike`."""
+"""An initial summary whose soft labels are teachers' predictions: see `TeacherInitializer`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,32 +20,33 @@ from farzi.summary.tensors import SummaryTensors
 
 @dataclass(frozen=True, eq=False)
 class TeacherInitializer:
-    r"""Real sequences in which events stand as their classes, each to be followed by what teachers expect.
+    r"""Real windows with each event replaced by its class, and teachers' predictions as soft labels.
 
-    What is read is P(event | class), as in `ClassInitializer`, and nothing else. What is predicted, by a decoder of
-    its own, are the expectations of students that were trained on the full data (knowledge distillation,
-    Hinton et al. 2015, arXiv 1503.02531). They are asked about real events drawn of the classes; the mean of
-    their hidden states h over the draws stands for the geometric mean of their expectations softmax(h Eᵀ).
-    A position so tells all that may come next: nothing that happened to be is there to be learnt by heart.
+    Soft inputs are P(event | class), as in `ClassInitializer` without smoothing. Soft labels are the
+    predictions of models trained on the full data: knowledge distillation (Hinton et al. 2015, arXiv
+    1503.02531). To compute them, real events are drawn from the classes `draws` times, and the teachers'
+    hidden states h are averaged over the draws; softmax(h Eᵀ) is then the geometric mean of their
+    predictions. Such a label contains every event that may follow, so there is less to overfit than in the
+    real next event.
 
-    First the latents are in three parts: as many as are left for what is predicted, those for what is read,
-    and a constant. Then all of them are fitted together to both, by Kullback-Leibler divergence: on Penn
-    Treebank cut to 2,000 words 200 x 30 events of width 16 trained a Transformer of width 32 to perplexity 98
-    before and 77 after (single runs).
+    At first each latent has three parts: for soft labels, for soft inputs, and a constant. Then all latents
+    and both decoders are fitted together, by Kullback-Leibler divergence. On Penn Treebank cut to 2,000
+    words, 200 x 30 positions of width 16 trained a Transformer of width 32 to perplexity 98 before that fit
+    and 77 after it (single runs).
 
     Attributes:
         teachers: trainings of the recipe's student on the full data whose predictions are averaged.
         others: further teachers, one training each.
-        classes: number of item classes; if None, half of the summary's positions, or 8 √positions where
-            classes are of near embeddings.
-        cluster_by: what puts two items into one class: "context", the items that occur next to them, or
+        classes: number of classes; if None, half of the summary's positions, or 8 √positions with
+            `cluster_by="embeddings"`.
+        cluster_by: what puts two events into one class: "context", the events that occur next to them, or
             "embeddings", near embeddings in the teachers. The latter suits large vocabularies with many rare
-            items: all of Penn Treebank in 400 x 50 trained a Transformer of width 32 to perplexity 183
+            events: all of Penn Treebank in 400 x 50 trained a Transformer of width 32 to perplexity 183
             instead of 195; on MovieLens-100k a SASRec was slightly worse.
         input_share: share of the latents' width that is for soft inputs at first.
-        draws: real events drawn at each position.
-        fits: steps of the fit.
-        batch: positions in a step of it.
+        draws: real events drawn for each position.
+        fits: optimizer steps of the fit.
+        batch: positions in each of them.
     """
 
     teachers: int = 3
@@ -75,11 +76,8 @@ class TeacherInitializer:
             raise FarziError(f"init.type teacher: needs a parametrization of dim 2 or more, not {size.dim}")
         input_dim = min(max(1, round(self.input_share * size.dim)), size.dim - 2)
         rank = size.dim - input_dim - 1
-        positions = size.sequences * size.length
-        by_context = self.cluster_by == "context"
-        default = max(1, positions // 2) if by_context else round(8 * positions**0.5)
-        classes = ClassInitializer(self.classes or default)
-        points = None if by_context else teachers.points.double().numpy()
+        points = None if self.cluster_by == "context" else teachers.embeddings.double().numpy()
+        classes = ClassInitializer(self.number_of_classes(size.sequences * size.length))
         real = classes.sequences(size, log, rng, points)
         codes, decoder = classes.factors(np.eye(len(real.transitions)), input_dim + 1, rng)
         hidden = self._hidden(real, teachers, rng)
@@ -89,11 +87,16 @@ class TeacherInitializer:
         latents[:, 1:, : label_latents.shape[1]] = label_latents.unflatten(0, hidden.shape[:2])
         latents[:, :, rank:] = single(codes)[torch.from_numpy(real.rows)]
         inputs, labels = torch.zeros(2, size.dim, size.vocabulary)
-        inputs[rank:] = single(real.lifted(decoder))
+        inputs[rank:] = single(real.decoder_over_events(decoder))
         labels[: len(label_factors) - 1], labels[-1] = label_factors[:-1], label_factors[-1]
         labels[:, 0] = 0.0
         self._fit([latents, inputs, labels], real, hidden, teachers, rng)
         return SummaryTensors(latents, inputs * size.temperature, size.temperature, labels * size.temperature)
+
+    def number_of_classes(self, positions: int) -> int:
+        """The number of classes for a summary of so many positions: `classes`, or its default."""
+        default = max(1, positions // 2) if self.cluster_by == "context" else round(8 * positions**0.5)
+        return self.classes or default
 
     def _hidden(self, real: ClassSequences, teachers: Ensemble, rng: np.random.Generator) -> Tensor:
         """Mean hidden states at all positions but the last, (sequences, length - 1, width)."""
@@ -110,41 +113,44 @@ class TeacherInitializer:
         teachers: Ensemble,
         rng: np.random.Generator,
     ) -> None:
-        """Fit latents, decoder and targets, in place, to the classes read and what `hidden` expects."""
+        """Fit latents and both decoders, in place, to P(event | class) and to the teachers' predictions."""
         latents, inputs, labels = parts
-        slopes = [torch.zeros_like(part) for part in parts]
-        for part, slope in zip(parts, slopes):
-            part.grad = slope
-        table, rows = teachers.table[1:], torch.from_numpy(real.rows)  # padding aside
+        bars = [torch.zeros_like(part) for part in parts]
+        for part, bar in zip(parts, bars):
+            part.grad = bar
+        latents_bar, inputs_bar, labels_bar = bars
+        table, rows = teachers.table[1:], torch.from_numpy(real.rows)  # without padding
         adam = torch.optim.Adam(parts, lr=0.02)
         sequences, length = rows.shape
         for fit in range(self.fits):
             adam.param_groups[0]["lr"] = 0.02 * (1 - fit / self.fits) + 1e-3
             adam.zero_grad(set_to_none=False)
-            of_sequences = torch.from_numpy(rng.integers(sequences, size=self.batch))
+            which = torch.from_numpy(rng.integers(sequences, size=self.batch))
             positions = torch.from_numpy(rng.integers(length, size=self.batch))
-            order = positions.argsort(descending=True)  # those that are only read, the first ones, are last
-            at = of_sequences[order], positions[order]
-            latent, told = latents[at], int((positions > 0).sum())
-            pulled = torch.zeros_like(latent)
-            add_gradient(latent, inputs[:, 1:], pulled, slopes[1][:, 1:])
-            _take_off_classes(latent, inputs[:, 1:], pulled, slopes[1][:, 1:], rows[at], real)
-            expected = _expected(hidden[at[0][:told], at[1][:told] - 1], table)
-            add_gradient(latent[:told], labels[:, 1:], pulled[:told], slopes[2][:, 1:], expected)
-            slopes[0].index_put_(at, pulled, accumulate=True)
-            for slope in slopes:
-                slope /= self.batch
+            order = positions.argsort(descending=True)  # first positions, which have no label, come last
+            at = which[order], positions[order]
+            latent, labelled = latents[at], int((positions > 0).sum())
+            latent_bar = torch.zeros_like(latent)
+            add_gradient(latent, inputs[:, 1:], latent_bar, inputs_bar[:, 1:])
+            _subtract_class_targets(latent, inputs[:, 1:], latent_bar, inputs_bar[:, 1:], rows[at], real)
+            predictions = _predictions(hidden[at[0][:labelled], at[1][:labelled] - 1], table)
+            add_gradient(
+                latent[:labelled], labels[:, 1:], latent_bar[:labelled], labels_bar[:, 1:], predictions
+            )
+            latents_bar.index_put_(at, latent_bar, accumulate=True)
+            for bar in bars:
+                bar /= self.batch
             adam.step()
         for part in parts:
             part.grad = None
 
 
-def _expected(hidden: Tensor, table: Tensor) -> Callable[[slice], Tensor]:
-    """What is expected after some of the hidden states (n, width): softmax(h Eᵀ)."""
+def _predictions(hidden: Tensor, table: Tensor) -> Callable[[slice], Tensor]:
+    """The predictions softmax(h Eᵀ) for a slice of the hidden states (n, width)."""
     return lambda rows: torch.softmax(hidden[rows] @ table.T, -1)
 
 
-def _take_off_classes(
+def _subtract_class_targets(
     latents: Tensor,
     decoder: Tensor,
     latents_bar: Tensor,
@@ -152,13 +158,15 @@ def _take_off_classes(
     rows: Tensor,
     real: ClassSequences,
 ) -> None:
-    """What `add_gradient` would have by P(event | class): of each row only the events of its class.
+    """The targets' part of the gradient in `add_gradient`, for the targets P(event | class).
+
+    Each row's target is zero outside its class, so no (n, V) array is needed.
 
     Args:
         latents: z, (n, dim).
-        decoder: M, (dim, V - 1), padding aside.
-        latents_bar: (n, dim), taken off from.
-        decoder_bar: (dim, V - 1), taken off from.
+        decoder: M, (dim, V - 1), without padding.
+        latents_bar: (n, dim), subtracted from.
+        decoder_bar: (dim, V - 1), subtracted from.
         rows: class of each row, (n,).
         real: the classes.
     """
@@ -172,10 +180,11 @@ def _take_off_classes(
 
 
 def _factors(hidden: Tensor, table: Tensor, counts: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """Latents (n, rank) of root mean square 1 / 2, and a decoder (rank + 1, V), for the logits h Eᵀ.
+    """The best factors of the logits h Eᵀ: latents (n, at most rank) and a decoder (at most rank + 1, V).
 
-    The last row of the decoder is for a latent of 1 / 2 throughout. Of lower rank than the hidden states they
-    come as near as they can, events counting as often as they occur, and what is added to all logits not.
+    The latents have root mean square 1 / 2. The decoder's last row is for a latent of 1 / 2 everywhere. If
+    the rank is lower than that of the hidden states, the error is smallest with events weighted by their
+    counts; what is added to all logits of a row does not count as an error.
 
     Args:
         hidden: h, (n, width).
@@ -187,11 +196,11 @@ def _factors(hidden: Tensor, table: Tensor, counts: Tensor, rank: int) -> tuple[
     share = share / share.sum()
     centred = (table - share @ table) * share.sqrt().unsqueeze(-1)
     values, axes = torch.linalg.eigh(centred.T @ centred)
-    root = values.clamp(min=0).sqrt()  # |x root axes| is how far apart two expectations are
+    root = values.clamp(min=0).sqrt()  # |x · axes · root| is the distance of the logits of x and of 0
     mean = hidden.mean(0)
     left, singular, right = torch.linalg.svd((hidden - mean) @ axes * root, full_matrices=False)
-    kept = singular[:rank] > 1e-9 * singular[0]
-    left, singular, right = left[:, :rank][:, kept], singular[:rank][kept], right[:rank][kept]
+    nonzero = singular[:rank] > 1e-9 * singular[0]
+    left, singular, right = left[:, :rank][:, nonzero], singular[:rank][nonzero], right[:rank][nonzero]
     directions = (right * torch.where(root > 0, 1 / root, 0)) @ axes.T  # of hidden states
     scale = len(hidden) ** 0.5
     decoder = (2 / scale) * singular.unsqueeze(-1) * (directions @ table.T)

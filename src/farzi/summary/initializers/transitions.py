@@ -1,4 +1,4 @@
-"""A start from what follows what: see `TransitionInitializer`."""
+"""An initial summary from the log's transitions: see `TransitionInitializer`."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,22 +16,23 @@ from farzi.summary.tensors import SummaryTensors
 
 @dataclass(frozen=True)
 class TransitionInitializer:
-    r"""Low-rank factors of the log's smoothed transition matrix, rows laid along real sequences.
+    r"""Low-rank factors of the log's smoothed transition matrix, one row for each position of real windows.
 
-    With c_ij the discounted number of times that j comes within `horizon` events after i, and q the items'
+    With c_ij the discounted number of times that j occurs within `horizon` events after i, and q the items'
     shares of the log,
 
         log P(j near next | i) = log(c_ij + κ q_j) + const_i = log q_j + log(1 + c_ij / (κ q_j)) + const_i'.
 
-    The second term is as sparse as the log, so its rank-(d−1) factors are cheap at any vocabulary; log q
-    takes the remaining dimension. A synthetic event that stands on a real event i then starts as the
-    distribution of what follows i.
+    The second term is as sparse as the log, so its factors of rank d − 1 are cheap at any vocabulary; log q
+    takes the remaining dimension. The distribution at a position that stands for the real event i is that of
+    the events that follow i.
 
     Attributes:
-        horizon: how many events ahead count as near.
+        horizon: how many events ahead are counted.
         discount: weight of each further step ahead.
-        smoothing: κ, the weight of popularity, in events. As a start, 1 was as good as 20 on MovieLens-100k
-            (HR@100 50.2 and 49.5) and better on the sparser movielens-small (22.4 and 18.3; single runs).
+        smoothing: κ, the weight of popularity, in events. Initial summaries with 1 were as good as with 20 on
+            MovieLens-100k (HR@100 50.2 and 49.5) and better on the sparser movielens-small (22.4 and 18.3;
+            single runs).
     """
 
     horizon: int = 5
@@ -41,29 +42,33 @@ class TransitionInitializer:
     def __call__(
         self, size: Size, log: Sequences, rng: np.random.Generator, teachers: Ensemble | None = None
     ) -> SummaryTensors:
-        """See the class. Raises FarziError where the log has too few items for `size.dim`."""
+        """See `Initializer`.
+
+        Raises:
+            FarziError: the log has too few items for `size.dim`.
+        """
         dim, vocabulary = size.dim, size.vocabulary
         if dim >= vocabulary - 1:
             raise FarziError(
-                f"a summary of dim {dim} needs more than {dim} items, the log has {vocabulary - 1}; "
-                "lower --dim"
+                f"init.type transitions: summary.parametrization.dim {dim} needs more than {dim} items, the "
+                f"data has {vocabulary - 1}; lower it"
             )
         share = np.bincount(log.items, minlength=vocabulary).astype(float)
-        share[1:] += 1.0  # an item that is never trained on is rare, not impossible
+        share[1:] += 1.0  # an item without training events is rare, not impossible
         share /= share.sum()
         excess = self._near(log, vocabulary).tocoo()
         excess.data = np.log1p(excess.data / (self.smoothing * share[excess.col]))
-        item_factors, event_factors = _factors(sparse.csr_matrix(excess), dim - 1, rng)
+        item_factors, next_factors = _factors(sparse.csr_matrix(excess), dim - 1, rng)
         log_share = np.log(share, where=share > 0, out=np.zeros_like(share))
         log_share[1:] -= log_share[1:].mean()
-        events = np.hstack([item_factors, np.ones((vocabulary, 1))])  # (V, d)
-        decoder = np.vstack([event_factors, log_share]) * size.temperature  # (d, V)
+        latents_of_items = np.hstack([item_factors, np.ones((vocabulary, 1))])  # (V, d)
+        decoder = np.vstack([next_factors, log_share]) * size.temperature  # (d, V)
         decoder[:, 0] = 0.0
-        latents = events[real_windows(log, size.sequences, size.length, rng)]
+        latents = latents_of_items[real_windows(log, size.sequences, size.length, rng)]
         return SummaryTensors(single(latents), single(decoder), size.temperature)
 
     def _near(self, log: Sequences, vocabulary: int) -> sparse.csr_matrix:
-        """c, (V, V): discounted counts of what comes soon after what."""
+        """c, (V, V): discounted counts of events that occur soon after others."""
         owner = np.repeat(np.arange(len(log)), log.lengths)
         total = sparse.csr_matrix((vocabulary, vocabulary))
         for ahead in range(1, self.horizon + 1):
@@ -75,9 +80,12 @@ class TransitionInitializer:
 
 
 def _factors(matrix: sparse.csr_matrix, rank: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(V, rank) and (rank, V) whose product approximates `matrix` best, the singular values shared out."""
+    """The best approximation of a matrix (V, V) by factors (V, rank) and (rank, V).
+
+    Each factor is multiplied by the square roots of the singular values.
+    """
     size, _ = cast(tuple[int, int], matrix.shape)
-    if rank == 0 or matrix.nnz == 0:  # nothing to factorise, which ARPACK does not take
+    if rank == 0 or matrix.nnz == 0:  # ARPACK refuses these
         return np.zeros((size, rank)), np.zeros((rank, size))
     left, values, right = cast(Any, svds(matrix, k=rank, v0=rng.standard_normal(size)))
     root = np.sqrt(values)
