@@ -14,7 +14,8 @@ import torch
 from hypothesis import settings
 
 from farzi.data import Dataset, Holdout, Sequences, Vocabulary
-from farzi.recipe import InnerSettings, OuterSettings, Recipe, StudentSettings, SummarySettings
+from farzi.recipe import Inner, Outer, Recipe, Select, SummaryShape, Teach
+from farzi.recipe import variants as v
 
 # No deadline: how long an example takes says more about the machine than about the code.
 settings.register_profile("farzi", deadline=None)
@@ -97,8 +98,13 @@ def other() -> Dataset:
 def recipe() -> Recipe:
     """A distillation of `tiny` that takes half a second."""
     return Recipe(
-        student=StudentSettings(hidden=8),
-        summary=SummarySettings(sequences=6, length=5, dim=4),
-        inner=InnerSettings(steps=6, window=2, skip=1, pool=3, learning_rate=0.02),
-        outer=OuterSettings(steps=8, batch=16, validate_every=3, validate_students=1),
+        student=v.SASRec(hidden=8),
+        teach=Teach(max_steps=10, validate_every=5),
+        summary=SummaryShape(
+            sequences=6, length=5, parametrization=v.LowRank(dim=4, label_decoder=False)
+        ),
+        init=v.TransitionInit(),
+        inner=Inner(optimizer=v.Adam(learning_rate=0.02), cooldown=0.0, steps=6, batch=None),
+        outer=Outer(steps=8, batch=16, learning_rate=0.03, window=2, burn_in=1, pool=3),
+        select=Select(every=3, students=1),
     )
