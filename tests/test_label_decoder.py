@@ -1,4 +1,4 @@
-"""Targets by a decoder of their own, against the plain formula: the loss, and metagradients of trainings."""
+"""Soft labels with a decoder of their own, against the plain formula: the loss, and metagradients."""
 
 from typing import Any
 
@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from farzi.recipe import InnerSettings, StudentSettings
-from farzi.soft import SoftEvents, embedding
 from farzi.models import SequenceModel
-from farzi.summary import FEEDS, Factored, SummaryTensors, chosen_feed
+from farzi.recipe import variants as v
+from farzi.recipe.recipe import Inner
+from farzi.soft import SoftEvents, embedding
+from farzi.summary import SummaryTensors, chosen_soft_inputs
+from farzi.summary.soft_inputs import factored
 from farzi.training import NextEvent, make_model
 from farzi.unroll import (
     SGD,
@@ -23,10 +25,10 @@ from farzi.unroll import (
 from .test_soft import EXECUTIONS
 
 SEQUENCES, LENGTH, DIM, VOCABULARY = 6, 5, 3, 20
-STUDENTS = {
-    "tied": StudentSettings(hidden=6),
-    "untied": StudentSettings(name="transformer", hidden=6, tied=False),
-    "recurrent": StudentSettings(name="lstm", hidden=6, tied=False),
+STUDENTS: dict[str, v.StudentVariant] = {
+    "tied": v.SASRec(hidden=6),
+    "untied": v.Transformer(hidden=6, tied=False),
+    "recurrent": v.LSTM(hidden=6, tied=False),
 }
 
 
@@ -35,7 +37,7 @@ def parts() -> dict[str, Tensor]:
     shapes = {
         "latents": (SEQUENCES, LENGTH, DIM),
         "decoder": (DIM, VOCABULARY),
-        "targets": (DIM, VOCABULARY),
+        "label_decoder": (DIM, VOCABULARY),
     }
     return {name: torch.randn(*shape, generator=generator).double() for name, shape in shapes.items()}
 
@@ -44,9 +46,11 @@ def student(name: str) -> SequenceModel:
     return make_model(STUDENTS[name], VOCABULARY, LENGTH, 0).double()
 
 
-def plain_loss(student: SequenceModel, latents: Tensor, decoder: Tensor, targets: Tensor) -> Tensor:
-    """As one writes it down: what is read is softmax(D M / τ), what is predicted softmax(D M′ / τ)."""
-    read, labels = (torch.softmax((latents @ matrix / 0.7)[..., 1:], dim=-1) for matrix in (decoder, targets))
+def plain_loss(student: SequenceModel, latents: Tensor, decoder: Tensor, label_decoder: Tensor) -> Tensor:
+    """Soft inputs are softmax(D M / τ), soft labels softmax(D M′ / τ)."""
+    read, labels = (
+        torch.softmax((latents @ matrix / 0.7)[..., 1:], dim=-1) for matrix in (decoder, label_decoder)
+    )
     hidden = student.hidden(read[:, :-1] @ student.embedding[1:])
     log_p = torch.log_softmax(hidden @ student.output_table[1:].T, dim=-1)
     return -(labels[:, 1:] * log_p).sum(-1).mean()
@@ -55,8 +59,8 @@ def plain_loss(student: SequenceModel, latents: Tensor, decoder: Tensor, targets
 @pytest.mark.parametrize("name", STUDENTS)
 def test_the_loss_is_the_formulas(name: str):
     model = student(name)
-    found = NextEvent(model)(SummaryTensors(**parts(), temperature=0.7).soft_events())
-    torch.testing.assert_close(found, plain_loss(model, **parts()), rtol=1e-12, atol=0)
+    result = NextEvent(model)(SummaryTensors(**parts(), temperature=0.7).soft_events())
+    torch.testing.assert_close(result, plain_loss(model, **parts()), rtol=1e-12, atol=0)
 
 
 BATCHES = torch.tensor([[0, 3], [5, 1], [1, 1], [2, 4]])
@@ -80,7 +84,7 @@ def test_the_metagradient_is_autograds(
 
     learnt = {part: value.requires_grad_() for part, value in parts().items()}
     loss = NextEvent(model)
-    data = Factored()(SummaryTensors(**learnt, temperature=0.7))
+    data = factored(SummaryTensors(**learnt, temperature=0.7))
     end = unroll(
         loss.at,
         loss.parameters_of(model),
@@ -89,7 +93,7 @@ def test_the_metagradient_is_autograds(
         BATCHES,
         execution=EXECUTIONS[execution](curvature),
     )
-    found = torch.autograd.grad(outer(end), list(learnt.values()))
+    result = torch.autograd.grad(outer(end), list(learnt.values()))
 
     class Plain(torch.nn.Module):
         def __init__(self) -> None:
@@ -108,51 +112,53 @@ def test_the_metagradient_is_autograds(
         slopes = torch.autograd.grad(value, list(theta.values()), create_graph=True)
         theta = {part: leaf - rate * slope for (part, leaf), slope in zip(theta.items(), slopes, strict=True)}
     right = torch.autograd.grad(outer(theta), again)
-    for ours, theirs in zip(found, right, strict=True):
+    for ours, theirs in zip(result, right, strict=True):
         assert (ours - theirs).norm() <= 1e-12 * theirs.norm()
 
 
 def test_a_decoder_twice_is_one_decoder():
-    """With M′ = M nothing changes but the way: what is predicted is what is read."""
-    same = parts() | {"targets": parts()["decoder"]}
+    """With M′ = M the loss is that without a label decoder, computed in another way."""
+    same = parts() | {"label_decoder": parts()["decoder"]}
     one = SummaryTensors(same["latents"], same["decoder"])
     for name in STUDENTS:
         model = NextEvent(student(name))
         torch.testing.assert_close(
-            model(SummaryTensors(**same, temperature=1.0).soft_events()), model(one.events())
+            model(SummaryTensors(**same, temperature=1.0).soft_events()), model(one.soft_inputs())
         )
 
 
-def test_the_factors_come_with_their_targets():
+def test_the_factors_include_the_label_decoder():
     soft = SummaryTensors(**parts(), temperature=1.0).soft_events()
     again = SoftEvents(**soft.factors)[[4, 0]]
-    assert again.targets is soft.targets
-    assert torch.equal(again.labels.decoder, parts()["targets"])
+    assert again.label_decoder is soft.label_decoder
+    assert torch.equal(again.labels.decoder, parts()["label_decoder"])
 
 
-def test_a_summary_keeps_its_targets():
-    found = SummaryTensors(**parts(), temperature=0.7)
-    assert list(found.parts) == ["latents", "decoder", "targets"]
-    assert found.bytes == 8 * (SEQUENCES * LENGTH * DIM + 2 * DIM * VOCABULARY)
+def test_a_summary_with_a_label_decoder():
+    result = SummaryTensors(**parts(), temperature=0.7)
+    assert list(result.parts) == ["latents", "decoder", "label_decoder"]
+    assert result.bytes == 8 * (SEQUENCES * LENGTH * DIM + 2 * DIM * VOCABULARY)
     order = torch.tensor([0, 7, 3, 2])
-    reordered = found.reordered(order)
-    assert reordered.targets is not None
-    assert torch.equal(reordered.targets, parts()["targets"][:, order])
-    for same in (found.detach(), found.to("cpu")):
+    reordered = result.reordered(order)
+    assert reordered.label_decoder is not None
+    assert torch.equal(reordered.label_decoder, parts()["label_decoder"][:, order])
+    for same in (result.detach(), result.to("cpu")):
         assert same.temperature == 0.7
         assert all(torch.equal(same.parts[name], value) for name, value in parts().items())
-    assert chosen_feed(InnerSettings(), found)[0] == "factored"
-    assert isinstance(FEEDS["factored"](found), dict)
+    assert chosen_soft_inputs(Inner(), result)[0] == "factored"
+    assert list(factored(result)) == list(parts())
 
 
 @pytest.mark.parametrize("shape", [(DIM, VOCABULARY - 1), (DIM + 1, VOCABULARY)])
-def test_targets_of_another_shape_are_refused(shape: tuple[int, int]):
-    with pytest.raises(ValueError, match="targets must be as the decoder"):
+def test_a_label_decoder_of_another_shape_is_refused(shape: tuple[int, int]):
+    with pytest.raises(ValueError, match="label_decoder must have the decoder's shape"):
         SummaryTensors(
-            torch.zeros(SEQUENCES, LENGTH, DIM), torch.zeros(DIM, VOCABULARY), targets=torch.zeros(shape)
+            torch.zeros(SEQUENCES, LENGTH, DIM),
+            torch.zeros(DIM, VOCABULARY),
+            label_decoder=torch.zeros(shape),
         )
 
 
-def test_a_table_has_no_targets_of_its_own():
-    with pytest.raises(ValueError, match="targets must be as the decoder"):
-        SummaryTensors(torch.zeros(2, 3, 7), torch.zeros(0, 7), targets=torch.zeros(0, 7))
+def test_full_logits_have_no_label_decoder():
+    with pytest.raises(ValueError, match="label_decoder must have the decoder's shape"):
+        SummaryTensors(torch.zeros(2, 3, 7), torch.zeros(0, 7), label_decoder=torch.zeros(0, 7))

@@ -1,4 +1,4 @@
-"""Soft events in factors against the plain formula: values, derivatives, and runs through the engine."""
+"""Soft events as factors against the plain formula: values, derivatives, and runs through the engine."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.fx import GraphModule
 
-from farzi.recipe import StudentSettings
-from farzi.soft import SoftEvents, embedding, soft_embedding
 from farzi.models import SASRec, SequenceModel
-from farzi.summary import Factored, Feed, SummaryTensors, Whole
+from farzi.recipe import variants as v
+from farzi.soft import SoftEvents, embedding, soft_embedding
+from farzi.summary import SOFT_INPUTS, SummaryTensors
 from farzi.training import NextEvent, make_model
 from farzi.unroll import (
     Adam,
@@ -43,7 +43,7 @@ def chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def plain(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
-    """As one writes it down."""
+    """The formula."""
     return torch.softmax((latents @ decoder)[:, 1:], dim=-1) @ table[1:]
 
 
@@ -158,13 +158,18 @@ def test_vmap_goes_over_tables_and_over_what_comes_back() -> None:
 def test_what_is_not_available_is_refused() -> None:
     inputs = arguments()
     (first,) = torch.autograd.grad(outer(soft_embedding(*inputs)), inputs[0], create_graph=True)
-    with pytest.raises(NotImplementedError, match="only the table's can be differentiated again"):
+    with pytest.raises(
+        NotImplementedError, match="only the gradient by the table can be differentiated again"
+    ):
         torch.autograd.grad(first.sum(), inputs[1])
     (first,) = torch.autograd.grad(outer(soft_embedding(*inputs)), inputs[2], create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), inputs[0], create_graph=True)
     with pytest.raises(NotImplementedError, match="only once"):
         torch.autograd.grad(second.sum(), inputs[2])
-    with forward_ad.dual_level(), pytest.raises(NotImplementedError, match="no tangent by latents"):
+    with (
+        forward_ad.dual_level(),
+        pytest.raises(NotImplementedError, match="latents and decoder cannot have a tangent"),
+    ):
         soft_embedding(forward_ad.make_dual(inputs[0], inputs[0].detach()), *inputs[1:])
 
 
@@ -204,11 +209,11 @@ class Untied(SASRec):
 
 def students() -> dict[str, SequenceModel]:
     torch.manual_seed(0)
-    return {"tied": make_model(StudentSettings(hidden=6), 20, 5, 0), "untied": Untied()}
+    return {"tied": make_model(v.SASRec(hidden=6), 20, 5, 0), "untied": Untied()}
 
 
 def test_soft_events_in_factors_are_the_summarys() -> None:
-    factors, whole = summary().soft_events(), summary().events()
+    factors, whole = summary().soft_events(), summary().soft_inputs()
     table = torch.eye(20, dtype=torch.float64)
     torch.testing.assert_close(factors.embedded(table), whole)
     rows = torch.tensor([4, 0, 4])
@@ -221,7 +226,7 @@ def test_soft_events_in_factors_are_the_summarys() -> None:
 @pytest.mark.parametrize("name", ["tied", "untied"])
 def test_a_student_reads_both_alike(name: str) -> None:
     student = students()[name].double()
-    factors, whole = summary().soft_events(), summary().events()
+    factors, whole = summary().soft_events(), summary().soft_inputs()
     torch.testing.assert_close(student(factors[:, :-1]), student(whole[:, :-1]))
     torch.testing.assert_close(NextEvent(student)(factors), NextEvent(student)(whole))
     for ours, right in zip(student.embed_twice(factors), student.embed_twice(whole), strict=True):
@@ -236,7 +241,7 @@ EXECUTIONS: dict[str, Callable[[Curvature], Execution]] = {
 
 
 def metagradient(
-    feed: Feed, student: SequenceModel, execution: Execution, batches: Any, runs: int = 1
+    soft_inputs: str, student: SequenceModel, execution: Execution, batches: Any, runs: int = 1
 ) -> tuple[list[Tensor], list[Tensor]]:
     """θT, and the derivatives of a function of it by latents and decoder."""
     latents, decoder = summary().latents.requires_grad_(), summary().decoder.requires_grad_()
@@ -245,7 +250,7 @@ def metagradient(
     if runs > 1:
         theta = stack([{name: (1 + 0.1 * k) * leaf for name, leaf in theta.items()} for k in range(runs)])
         at = stacked_loss(at)
-    data = feed(SummaryTensors(latents, decoder, 0.7))
+    data = SOFT_INPUTS[soft_inputs](SummaryTensors(latents, decoder, 0.7))
     end = unroll(at, theta, data, Adam(0.05, epsilon=1e-5), batches, execution=execution)
     value = torch.stack([leaf.sin().sum() for leaf in end.values()]).sum()
     return [leaf.detach() for leaf in end.values()], list(torch.autograd.grad(value, [latents, decoder]))
@@ -262,14 +267,14 @@ def same(found: list[Tensor], right: list[Tensor]) -> None:
 )
 @pytest.mark.parametrize("execution", EXECUTIONS)
 @pytest.mark.parametrize("name", ["tied", "untied"])
-def test_the_metagradient_is_that_of_whole_events(
+def test_the_metagradient_is_that_of_materialized_events(
     monkeypatch: pytest.MonkeyPatch, name: str, execution: str, curvature: Curvature, batched: bool
 ) -> None:
     monkeypatch.setattr(embedding, "CHUNK", 1)
     monkeypatch.setattr(embedding, "ROWS", 4)
     batches = torch.tensor([[0, 3], [5, 1], [1, 1], [2, 4]]) if batched else [None] * 4
-    end, bars = metagradient(Factored(), students()[name], EXECUTIONS[execution](curvature), batches)
-    right_end, right = metagradient(Whole(), students()[name], Eager(), batches)
+    end, bars = metagradient("factored", students()[name], EXECUTIONS[execution](curvature), batches)
+    right_end, right = metagradient("materialized", students()[name], Eager(), batches)
     same(end, right_end)
     same(bars, right)
 
@@ -280,7 +285,7 @@ def test_a_reverse_step_goes_over_the_probabilities_twice() -> None:
     With P U there before the loss, the loss's gradient and its tangent can be one as well.
     """
     execution = Compiled(compiler=interpreter)
-    metagradient(Factored(), students()["tied"], execution, [None] * 2)
+    metagradient("factored", students()["tied"], execution, [None] * 2)
     used = {}
     for (what, *_), graph in execution._graphs.items():
         name = what[0] if isinstance(what, tuple) else what
@@ -341,7 +346,7 @@ def test_passes_are_one_only_where_their_results_are_added() -> None:
 
 def test_several_runs_at_once() -> None:
     execution = Compiled(compiler=interpreter)
-    found = metagradient(Factored(), students()["tied"], execution, [None] * 3, runs=2)
-    right = metagradient(Whole(), students()["tied"], Eager(), [None] * 3, runs=2)
+    found = metagradient("factored", students()["tied"], execution, [None] * 3, runs=2)
+    right = metagradient("materialized", students()["tied"], Eager(), [None] * 3, runs=2)
     for ours, theirs in zip(found, right, strict=True):
         same(ours, theirs)

@@ -1,4 +1,4 @@
-"""Tensors in a file: back as they were, the same bytes each time, and no damage unnoticed."""
+"""Tensors in a file: they come back unchanged, the bytes are reproducible, and damage is noticed."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 from farzi.errors import FarziError
 from farzi.tensorfile import read_tensors, write_tensors
 
-WORDS = {"b": "two words", "a": "ü, \\ and \n", "": ""}
+METADATA = {"b": "two words", "a": "ü, \\ and \n", "": ""}
 
 
 @pytest.fixture
@@ -30,30 +30,30 @@ def tensors() -> dict[str, torch.Tensor]:
 
 
 def test_everything_comes_back_in_its_order(tmp_path: Path, tensors: dict[str, torch.Tensor]):
-    write_tensors(tmp_path / "file", "test-1", tensors, WORDS)
-    found, words = read_tensors(tmp_path / "file", "test-1", "")
-    assert words == WORDS
-    assert list(found) == list(tensors)
+    write_tensors(tmp_path / "file", "test-1", tensors, METADATA)
+    result, metadata = read_tensors(tmp_path / "file", "test-1", "")
+    assert metadata == METADATA
+    assert list(result) == list(tensors)
     for name, value in tensors.items():
-        assert found[name].dtype == value.dtype
-        torch.testing.assert_close(found[name], value.detach(), rtol=0, atol=0, equal_nan=True)
+        assert result[name].dtype == value.dtype
+        torch.testing.assert_close(result[name], value.detach(), rtol=0, atol=0, equal_nan=True)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path, tensors: dict[str, torch.Tensor]):
     contents = set()
     for k in range(5):
-        words = dict(sorted(WORDS.items(), reverse=k % 2 == 0))
-        write_tensors(tmp_path / str(k), "test-1", tensors, words)
+        metadata = dict(sorted(METADATA.items(), reverse=k % 2 == 0))
+        write_tensors(tmp_path / str(k), "test-1", tensors, metadata)
         contents.add((tmp_path / str(k)).read_bytes())
     assert len(contents) == 1
 
 
 def test_other_readers_understand_it(tmp_path: Path, tensors: dict[str, torch.Tensor]):
-    write_tensors(tmp_path / "file", "test-1", tensors, WORDS)
-    found = safetensors.torch.load((tmp_path / "file").read_bytes())
-    assert set(found) == set(tensors)
-    assert torch.equal(found["turned"], tensors["turned"])
+    write_tensors(tmp_path / "file", "test-1", tensors, METADATA)
+    result = safetensors.torch.load((tmp_path / "file").read_bytes())
+    assert set(result) == set(tensors)
+    assert torch.equal(result["turned"], tensors["turned"])
     data = (tmp_path / "file").read_bytes()
     size = int.from_bytes(data[:8], "little")
     assert size % 8 == 0
@@ -91,9 +91,9 @@ def test_no_truncated_file_passes(tmp_path: Path):
 
 def test_files_of_another_format_or_none_are_refused(tmp_path: Path):
     write_tensors(tmp_path / "file", "test-2", {"b": torch.ones(3)}, {})
-    assert "not of the format test-1" in refusal(tmp_path / "file")
+    assert "its format is test-2, this version of Farzi reads test-1" in refusal(tmp_path / "file")
     safetensors.torch.save_file({"b": torch.ones(3)}, tmp_path / "plain")
-    assert "not of the format test-1" in refusal(tmp_path / "plain")
+    assert "its format is none, this version of Farzi reads test-1" in refusal(tmp_path / "plain")
     safetensors.torch.save_file({"b": torch.ones(3)}, tmp_path / "bare", {"format": "test-1"})
     assert "checksum" in refusal(tmp_path / "bare")
 

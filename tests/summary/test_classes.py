@@ -1,4 +1,4 @@
-"""A start from classes: a made-up language whose classes are known, and logs that have next to nothing."""
+"""Initial summaries from classes: a made-up language with known classes, and logs of a few events."""
 
 import numpy as np
 import pytest
@@ -32,11 +32,11 @@ LOG = language()
 COUNTS = np.bincount(LOG.items, minlength=VOCABULARY)
 
 
-def begin(
-    log: Sequences = LOG, start: ClassInitializer | None = None, sequences: int = 20, dim: int = 8
+def initial(
+    log: Sequences = LOG, initializer: ClassInitializer | None = None, sequences: int = 20, dim: int = 8
 ) -> SummaryTensors:
-    start = start or ClassInitializer(CLASSES, smoothing=0, candidates=2000)
-    return start(Size(sequences, 15, dim, VOCABULARY, 0.5), log, np.random.default_rng(0))
+    initializer = initializer or ClassInitializer(CLASSES, smoothing=0, candidates=2000)
+    return initializer(Size(sequences, 15, dim, VOCABULARY, 0.5), log, np.random.default_rng(0))
 
 
 def shares() -> np.ndarray:
@@ -56,63 +56,63 @@ def transitions() -> np.ndarray:
 
 def nearest(summary: SummaryTensors) -> tuple[np.ndarray, np.ndarray]:
     """The true class whose words each synthetic event is nearest to, and how far it is from them, nats."""
-    events = summary.events().double().numpy()
+    events = summary.soft_inputs().double().numpy()
     distance = rel_entr(shares(), events[..., None, :]).sum(-1)
     return distance.argmin(-1), distance.min(-1)
 
 
-def test_no_class_is_left_empty_where_the_commonest_events_are_alike():
-    """k-means begins with the commonest words, which here are all of one class."""
+def test_no_class_is_empty_if_the_most_frequent_events_are_alike():
+    """The first centres are the most frequent words, which here are all of one class."""
     counts = np.where(CLASS_OF == 2, 1000.0, 1.0)
-    found = ClassInitializer()._cluster(np.eye(CLASSES)[CLASS_OF], counts, CLASSES)
-    assert sorted(len(set(found[1:][CLASS_OF[1:] == one])) for one in range(CLASSES)) == [1] * CLASSES
-    assert len(set(found[1:])) == CLASSES
+    result = ClassInitializer()._cluster(np.eye(CLASSES)[CLASS_OF], counts, CLASSES)
+    assert sorted(len(set(result[1:][CLASS_OF[1:] == one])) for one in range(CLASSES)) == [1] * CLASSES
+    assert len(set(result[1:])) == CLASSES
 
 
-def test_each_event_stands_as_the_words_of_a_true_class():
-    _, distance = nearest(begin())
+def test_each_position_has_the_words_of_a_true_class():
+    _, distance = nearest(initial())
     assert distance.max() < 0.03
 
 
 def test_sequences_go_from_class_to_class_as_the_log_does():
-    classes, _ = nearest(begin(sequences=30))
-    found = np.zeros((CLASSES, CLASSES))
-    np.add.at(found, (classes[:, :-1], classes[:, 1:]), 1)
-    true = transitions() * found.sum() / transitions().sum()
+    classes, _ = nearest(initial(sequences=30))
+    result = np.zeros((CLASSES, CLASSES))
+    np.add.at(result, (classes[:, :-1], classes[:, 1:]), 1)
+    true = transitions() * result.sum() / transitions().sum()
     # As many transitions drawn at random would be some 24 of χ² away, one for each degree of freedom.
-    assert ((found - true) ** 2 / (true + 0.5)).sum() < 8
+    assert ((result - true) ** 2 / (true + 0.5)).sum() < 8
 
 
-def test_smoothing_mixes_in_what_is_expected_after_the_class_before():
-    plain, smooth = begin(), begin(start=ClassInitializer(CLASSES, smoothing=0.4, candidates=2000))
-    classes, _ = nearest(plain)  # both stand on the same windows
+def test_smoothing_adds_the_prediction_from_the_class_before():
+    plain, smooth = initial(), initial(initializer=ClassInitializer(CLASSES, smoothing=0.4, candidates=2000))
+    classes, _ = nearest(plain)  # both use the same windows
     expected = transitions() / transitions().sum(1, keepdims=True) @ shares()
     mixed = 0.6 * shares()[classes[:, 1:]] + 0.4 * expected[classes[:, :-1]]
-    assert np.abs(smooth.events()[:, 1:].double().numpy() - mixed).max() < 0.02
-    assert np.abs(smooth.events()[:, 0].double().numpy() - shares()[classes[:, 0]]).max() < 0.02
+    assert np.abs(smooth.soft_inputs()[:, 1:].double().numpy() - mixed).max() < 0.02
+    assert np.abs(smooth.soft_inputs()[:, 0].double().numpy() - shares()[classes[:, 0]]).max() < 0.02
 
 
 def test_the_same_seed_gives_the_same_summary():
-    first, second = begin(), begin()
+    first, second = initial(), initial()
     assert (first.latents == second.latents).all()
     assert (first.decoder == second.decoder).all()
 
 
 @pytest.mark.parametrize("rows", [[[1, 2, 3, 4, 1, 2], [3]], [[1], [2], [1]], [[1, 2], [3]]])
 @pytest.mark.parametrize("dim", [1, 2, VOCABULARY + 3])
-def test_a_log_with_next_to_nothing_gives_a_summary_all_the_same(rows: list[list[int]], dim: int):
-    summary = begin(Sequences.from_lists(rows), ClassInitializer(), sequences=4, dim=dim)
-    events = summary.events()
+def test_a_log_of_a_few_events_gives_a_summary(rows: list[list[int]], dim: int):
+    summary = initial(Sequences.from_lists(rows), ClassInitializer(), sequences=4, dim=dim)
+    events = summary.soft_inputs()
     assert summary.latents.shape == (4, 15, dim)
     np.testing.assert_allclose(events.sum(-1), 1, rtol=1e-5)
     assert (events[..., 0] == 0).all()
 
 
 def test_more_classes_than_events_are_one_each():
-    summary = begin(
+    summary = initial(
         Sequences.from_lists([[1, 2, 3, 1, 2, 3, 1]]),
         ClassInitializer(1000, smoothing=0),
         sequences=2,
         dim=VOCABULARY,
     )
-    assert (summary.events().max(-1).values > 0.9).all()
+    assert (summary.soft_inputs().max(-1).values > 0.9).all()

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from farzi.summary.initializers.classes import OfClasses, _nearest
+from farzi.summary.initializers.classes import ClassSequences
 from farzi.summary.initializers.fitting import CHUNK, ROWS, add_gradient, chunks
-from farzi.summary.initializers.teacher import _take_off_classes
+from farzi.summary.initializers.teacher import _subtract_class_targets
 
 ROWS_FITTED, DIM, WIDE = 3 * ROWS + 5, 4, 2 * CHUNK // ROWS  # several chunks, the last one not whole
 
@@ -17,53 +17,44 @@ def made() -> tuple[torch.Tensor, torch.Tensor]:
     return latents, decoder
 
 
-def by_autograd(wanted: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def by_autograd(target: torch.Tensor) -> tuple[torch.Tensor, ...]:
     latents, decoder = made()
-    loss = -(wanted * torch.log_softmax(latents @ decoder, -1)).sum()
+    loss = -(target * torch.log_softmax(latents @ decoder, -1)).sum()
     return torch.autograd.grad(loss, (latents, decoder))
 
 
-def close(found: tuple[torch.Tensor, ...], wanted: tuple[torch.Tensor, ...]) -> None:
-    for one, other in zip(found, wanted, strict=True):
+def close(result: tuple[torch.Tensor, ...], target: tuple[torch.Tensor, ...]) -> None:
+    for one, other in zip(result, target, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
 def test_chunks_are_all_rows_once():
-    found = chunks(ROWS_FITTED, WIDE)
-    assert len(found) == 4
-    assert [row for some in found for row in range(ROWS_FITTED)[some]] == list(range(ROWS_FITTED))
+    result = chunks(ROWS_FITTED, WIDE)
+    assert len(result) == 4
+    assert [row for some in result for row in range(ROWS_FITTED)[some]] == list(range(ROWS_FITTED))
     assert chunks(ROWS_FITTED, 1) == [slice(0, CHUNK)]
 
 
 def test_the_gradient_is_what_autograd_gives():
-    wanted = torch.softmax(torch.randn(ROWS_FITTED, WIDE, dtype=torch.float64), -1)
+    target = torch.softmax(torch.randn(ROWS_FITTED, WIDE, dtype=torch.float64), -1)
     latents, decoder = (part.detach() for part in made())
-    found = torch.ones_like(latents), torch.ones_like(decoder)
-    add_gradient(latents, decoder, *found, wanted.__getitem__)
-    close(tuple(part - 1 for part in found), by_autograd(wanted))
+    result = torch.ones_like(latents), torch.ones_like(decoder)
+    add_gradient(latents, decoder, *result, target.__getitem__)
+    close(tuple(part - 1 for part in result), by_autograd(target))
 
 
-def test_classes_are_taken_off_as_if_they_were_wanted():
+def test_class_targets_are_subtracted():
     rng = np.random.default_rng(0)
     class_of, rows = rng.integers(5, size=WIDE + 1), rng.integers(5, size=ROWS_FITTED)
     counts = rng.integers(1, 9, size=WIDE + 1).astype(float)
     counts[0] = 0.0
     shares = counts / np.bincount(class_of, counts)[class_of]
     shares[0] = 1.0
-    of = OfClasses(rows[None], class_of, np.log(shares), np.zeros((5, 5)))
+    real = ClassSequences(rows[None], class_of, np.log(shares), np.zeros((5, 5)))
     latents, decoder = (part.detach() for part in made())
-    found = torch.zeros_like(latents), torch.zeros_like(decoder)
-    add_gradient(latents, decoder, *found)
-    _take_off_classes(latents, decoder, *found, torch.from_numpy(rows), of)
-    wanted = torch.from_numpy(np.where(class_of[1:] == rows[:, None], shares[1:], 0.0))
-    for one, other in zip(found, by_autograd(wanted), strict=True):  # shares are in single precision
+    result = torch.zeros_like(latents), torch.zeros_like(decoder)
+    add_gradient(latents, decoder, *result)
+    _subtract_class_targets(latents, decoder, *result, torch.from_numpy(rows), real)
+    target = torch.from_numpy(np.where(class_of[1:] == rows[:, None], shares[1:], 0.0))
+    for one, other in zip(result, by_autograd(target), strict=True):  # shares are in single precision
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
-
-
-def test_the_nearest_of_many_centres():
-    rng = np.random.default_rng(0)
-    points, centres = rng.standard_normal((3 * ROWS + 1, 3)), rng.standard_normal((CHUNK // ROWS, 3))
-    nearest, apart = _nearest(points, centres)
-    distance = ((points[:, None] - centres) ** 2).sum(-1)
-    np.testing.assert_array_equal(nearest, distance.argmin(1))
-    np.testing.assert_allclose(apart, distance.min(1) - (points**2).sum(1), atol=1e-10)

@@ -1,4 +1,4 @@
-"""A summary's folder: everything comes back, nothing damaged passes, and the card tells the truth."""
+"""`Summary`: its folder, where everything comes back and damage is noticed; its card; its exits."""
 
 import json
 import re
@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from torch.utils.data import DataLoader
 
-from farzi.data import Dataset, Vocabulary
+from farzi.data import Log, Vocabulary
 from farzi.errors import FarziError
 from farzi.files import sha256
-from farzi.recipe import DataSettings, Recipe
-from farzi.summary import Summary, Size, SummaryTensors, TransitionInitializer, history_text
+from farzi.recipe import Recipe
+from farzi.summary import LANGUAGE, Size, Summary, SummaryTensors, TransitionInitializer, history_text
 from farzi.tensorfile import write_tensors
 
 FILES = (
@@ -32,23 +33,22 @@ FILES = (
 HISTORY = [{"outer_step": 0, "real_loss": None, "best": True}, {"outer_step": 4, "real_loss": 0.1 + 0.2}]
 
 
-def made(dataset: Dataset, recipe: Recipe, seed: int = 0, temperature: float = 0.3) -> Summary:
-    asked = recipe.summary
-    size = Size(asked.sequences, asked.length, asked.dim, len(dataset.vocabulary), temperature)
-    summary = TransitionInitializer()(size, dataset.train, np.random.default_rng(seed))
+def made(dataset: Log, recipe: Recipe, seed: int = 0, temperature: float = 0.3) -> Summary:
+    size = Size(recipe.summary.sequences, recipe.summary.length, 4, len(dataset.vocabulary), temperature)
+    tensors = TransitionInitializer()(size, dataset.train, np.random.default_rng(seed))
     run = {"seconds": 1.5 + seed, "outer_steps": 4, "data_sha256": "0123"}
     history = [*HISTORY, {"outer_step": 8, "real_loss": float(seed)}]
-    return Summary(summary, dataset.vocabulary, recipe.model_copy(update={"seed": seed}), history, run)
+    return Summary(tensors, dataset.vocabulary, recipe.changed({"seed": seed}), history, run)
 
 
 @pytest.fixture
-def folder(tiny: Dataset, recipe: Recipe, tmp_path: Path) -> Path:
+def folder(tiny: Log, recipe: Recipe, tmp_path: Path) -> Path:
     made(tiny, recipe).save(tmp_path / "summary")
     return tmp_path / "summary"
 
 
 @pytest.fixture
-def another(other: Dataset, recipe: Recipe, tmp_path: Path) -> Path:
+def another(other: Log, recipe: Recipe, tmp_path: Path) -> Path:
     """Of the same sizes, with everything else different."""
     made(other, recipe, seed=1, temperature=0.4).save(tmp_path / "another")
     return tmp_path / "another"
@@ -62,12 +62,12 @@ def refusal(path: Path) -> str:
     return line
 
 
-def test_everything_comes_back_as_it_was(folder: Path, tiny: Dataset, recipe: Recipe):
+def test_everything_comes_back_as_it_was(folder: Path, tiny: Log, recipe: Recipe):
     before, after = made(tiny, recipe), Summary.load(folder)
-    assert torch.equal(after.summary.latents, before.summary.latents)
-    assert torch.equal(after.summary.decoder, before.summary.decoder)
-    assert after.summary.latents.dtype == torch.float32
-    assert after.summary.temperature == before.summary.temperature
+    assert torch.equal(after.tensors.latents, before.tensors.latents)
+    assert torch.equal(after.tensors.decoder, before.tensors.decoder)
+    assert after.tensors.latents.dtype == torch.float32
+    assert after.tensors.temperature == before.tensors.temperature
     assert after.vocabulary == before.vocabulary
     assert (after.recipe, after.history, after.run) == (before.recipe, before.history, before.run)
     assert {path.name for path in folder.iterdir()} == {*FILES, "README.md"}
@@ -79,7 +79,7 @@ def test_saving_what_was_loaded_gives_the_same_bytes(folder: Path, tmp_path: Pat
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-def test_saving_over_a_folder_replaces_it_and_its_results(folder: Path, other: Dataset, recipe: Recipe):
+def test_saving_over_a_folder_replaces_it_and_its_results(folder: Path, other: Log, recipe: Recipe):
     results = [
         folder / name for name in ("results.json", "comparison.json", "comparison.md", "comparison.png")
     ]
@@ -93,7 +93,7 @@ def test_saving_over_a_folder_replaces_it_and_its_results(folder: Path, other: D
 
 
 def test_an_interrupted_save_leaves_no_summary(
-    folder: Path, other: Dataset, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+    folder: Path, other: Log, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ):
     def full(self: Vocabulary, path: str | Path) -> None:
         raise OSError(28, "No space left on device")
@@ -104,20 +104,20 @@ def test_an_interrupted_save_leaves_no_summary(
     assert "holds no finished summary" in refusal(folder)
 
 
-def test_a_vocabulary_of_another_size_is_refused(tiny: Dataset, recipe: Recipe):
-    summary = SummaryTensors(torch.zeros(1, 2, 1), torch.zeros(1, 7))
+def test_a_vocabulary_of_another_size_is_refused(tiny: Log, recipe: Recipe):
+    tensors = SummaryTensors(torch.zeros(1, 2, 1), torch.zeros(1, 7))
     with pytest.raises(ValueError, match="vocabulary of 41 events for a summary of 7"):
-        Summary(summary, tiny.vocabulary, recipe)
+        Summary(tensors, tiny.vocabulary, recipe)
 
 
-def test_targets_of_their_own_come_back(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_a_label_decoder_comes_back(tiny: Log, recipe: Recipe, tmp_path: Path):
     size = len(tiny.vocabulary)
     stored = SummaryTensors(torch.randn(2, 3, 4), torch.randn(4, size), 0.5, torch.randn(4, size))
     Summary(stored, tiny.vocabulary, recipe).save(tmp_path)
-    found = Summary.load(tmp_path).summary
-    assert found.temperature == 0.5
-    assert list(found.parts) == ["latents", "decoder", "targets"]
-    assert all(torch.equal(part, stored.parts[name]) for name, part in found.parts.items())
+    result = Summary.load(tmp_path).tensors
+    assert result.temperature == 0.5
+    assert list(result.parts) == ["latents", "decoder", "label_decoder"]
+    assert all(torch.equal(part, stored.parts[name]) for name, part in result.parts.items())
 
 
 def test_a_history_is_json_for_every_reader():
@@ -191,13 +191,16 @@ def test_a_damaged_vocabulary_never_reaches_the_parquet_reader(folder: Path, mon
     assert "vocabulary.parquet" in refusal(folder)
 
 
-def test_another_format_is_refused_though_its_checksums_are_right(folder: Path):
+def test_a_file_of_format_1_is_refused_though_its_checksums_are_right(folder: Path):
     path = folder / "summary.safetensors"
     before = sha256(path)
-    write_tensors(path, "farzi-summary-0", {"latents": torch.zeros(2)}, {})
+    write_tensors(path, "farzi-summary-1", {"latents": torch.zeros(2)}, {})
     sums = (folder / "SHA256SUMS").read_text()
     (folder / "SHA256SUMS").write_text(sums.replace(before, sha256(path)))
-    assert "summary.safetensors: not of the format farzi-summary-1" in refusal(folder)
+    assert refusal(folder) == (
+        f"{path}: its format is farzi-summary-1, this version of Farzi reads farzi-summary-2; "
+        "restore it or distil again"
+    )
 
 
 def test_places_without_a_summary_are_refused(tmp_path: Path):
@@ -223,8 +226,8 @@ def test_history_and_run_are_plain_json(folder: Path):
 
 
 @pytest.mark.parametrize("source", ["movielens-small", "a: 'log' # of \"mine\".csv", "журнал.csv"])
-def test_the_front_matter_of_the_card_is_yaml(tiny: Dataset, recipe: Recipe, tmp_path: Path, source: str):
-    recipe = recipe.model_copy(update={"data": DataSettings(source=source)})
+def test_the_front_matter_of_the_card_is_yaml(tiny: Log, recipe: Recipe, tmp_path: Path, source: str):
+    recipe = recipe.changed({"data.source": source})
     made(tiny, recipe).save(tmp_path / "summary")
     text = (tmp_path / "summary" / "README.md").read_text("utf-8")
     empty, front, body = text.split("---\n", 2)
@@ -235,16 +238,76 @@ def test_the_front_matter_of_the_card_is_yaml(tiny: Dataset, recipe: Recipe, tmp
     assert "# 6 synthetic sequences" in body
 
 
-def test_the_code_in_the_card_gives_the_very_events(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    found = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
-    assert found is not None
-    monkeypatch.chdir(folder)
+@pytest.mark.parametrize("kind", ["plain", "label decoder", "full logits"])
+def test_the_code_in_the_card_gives_the_soft_inputs_and_labels(
+    tiny: Log, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    summary = made(tiny, recipe)
+    if kind == "label decoder":
+        label_decoder = torch.randn(summary.tensors.decoder.shape)
+        summary = replace(summary, tensors=replace(summary.tensors, label_decoder=label_decoder))
+    if kind == "full logits":
+        logits = summary.tensors.latents @ summary.tensors.decoder
+        summary = replace(summary, tensors=SummaryTensors(logits, torch.zeros(0, logits.shape[2]), 0.3))
+    summary.save(tmp_path)
+    code = re.search(r"```python\n(.*?)```", (tmp_path / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    exec(found[1], names)
-    assert torch.equal(names["events"], Summary.load(folder).summary.events())
+    exec(code[1], names)
+    torch.testing.assert_close(names["soft_inputs"], summary.soft_inputs(), rtol=0, atol=0)
+    torch.testing.assert_close(names["soft_labels"], summary.soft_labels(), rtol=0, atol=0)
 
 
-def test_a_tokenizer_stands_beside_the_summary_and_is_checked(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+TEACHER = {"type": "teacher", "teachers": 2, "others": [{"type": "gru4rec"}]}
+ORIGINS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
+    (
+        {"type": "transitions"},
+        {"outer_steps": 0, "stages": {"select": {"outer_step": 0}}},
+        ["windows of real users' events", "No outer step (data distillation) was taken"],
+    ),
+    (
+        TEACHER,
+        {"outer_steps": 50, "stages": {"select": {"outer_step": 0}}},
+        [
+            "windows of real users' events, each event replaced by a distribution over the events of its "
+            "class. Its labels are the",
+            "predictions of 3 models trained on the full data (knowledge distillation)",
+            "Outer steps (data distillation): 50. No later state was better on the validation data",
+        ],
+    ),
+    (
+        {"type": "teacher", "teachers": 1},
+        {"outer_steps": 50, "stages": {"select": {"outer_step": 20}}},
+        ["predictions of a model trained on the full data", "The state after step 20 was the best"],
+    ),
+    (
+        {"type": "classes"},
+        {"outer_steps": 5, "task": LANGUAGE},
+        ["windows of the text", "distillation): 5. Farzi"],
+    ),
+    ({"type": "random"}, {}, ["summary: random numbers", "does not say how many outer steps"]),
+    ({"type": "my.package:Mine"}, {"outer_steps": 5}, ["summary: by `my.package:Mine`"]),
+]
+
+
+@pytest.mark.parametrize(("init", "run", "sentences"), ORIGINS)
+def test_the_card_says_how_the_summary_was_made(
+    tiny: Log,
+    recipe: Recipe,
+    tmp_path: Path,
+    init: dict[str, Any],
+    run: dict[str, Any],
+    sentences: list[str],
+):
+    summary = replace(made(tiny, recipe), recipe=recipe.changed({"init": init}), run=run)
+    summary.save(tmp_path)
+    text = " ".join((tmp_path / "README.md").read_text().split())
+    assert all(sentence in text for sentence in sentences), text
+    assert "none is a real user" not in text
+
+
+def test_a_tokenizer_stands_beside_the_summary_and_is_checked(tiny: Log, recipe: Recipe, tmp_path: Path):
     plain = made(tiny, recipe)
     text = '{"model": "ümlaut"}'
     replace(plain, tokenizer=text).save(tmp_path)
@@ -256,3 +319,68 @@ def test_a_tokenizer_stands_beside_the_summary_and_is_checked(tiny: Dataset, rec
     assert "tokenizer.json: no such file" in refusal(tmp_path)
     plain.save(tmp_path)
     assert Summary.load(tmp_path).tokenizer is None
+
+
+# What a notebook needs.
+
+
+def labelled(tiny: Log, recipe: Recipe) -> Summary:
+    """A summary with a label decoder and a run."""
+    summary = made(tiny, recipe)
+    tensors = replace(summary.tensors, label_decoder=summary.tensors.decoder.flip(0))
+    run = {"outer_steps": 8, "stages": {"select": {"outer_step": 3}}}
+    return replace(summary, tensors=tensors, run=run)
+
+
+def test_soft_inputs_and_labels_are_distributions(tiny: Log, recipe: Recipe):
+    summary = labelled(tiny, recipe)
+    tensors = summary.tensors
+    for soft, decoder in (
+        (summary.soft_inputs(), tensors.decoder),
+        (summary.soft_labels(), tensors.label_decoder),
+    ):
+        assert decoder is not None
+        assert soft.shape == (6, 5, 41)
+        logits = (tensors.latents @ decoder / 0.3)[..., 1:]
+        torch.testing.assert_close(soft[..., 1:], torch.softmax(logits, -1))
+        assert (soft[..., 0] == 0).all()
+        assert not soft.requires_grad
+    assert torch.equal(summary.soft_inputs([4, 0]), summary.soft_inputs()[[4, 0]])
+    assert torch.equal(summary.soft_labels(slice(2)), summary.soft_labels()[:2])
+    plain = made(tiny, recipe)
+    assert torch.equal(plain.soft_labels(), plain.soft_inputs())
+
+
+def test_pairs_for_pytorch_are_inputs_and_the_labels_that_follow(tiny: Log, recipe: Recipe):
+    summary = labelled(tiny, recipe)
+    pairs = summary.to_torch(range(4))
+    assert len(pairs) == 4
+    inputs, labels = next(iter(DataLoader(pairs, batch_size=4)))
+    assert inputs.shape == labels.shape == (4, 4, 41)
+    assert torch.equal(inputs, summary.soft_inputs()[:4, :-1])
+    assert torch.equal(labels, summary.soft_labels()[:4, 1:])
+
+
+def test_the_frame_has_the_likeliest_events_by_name(tiny: Log, recipe: Recipe):
+    summary = labelled(tiny, recipe)
+    frame = summary.to_frame(top=2)
+    assert frame.columns == ["sequence", "position", "role", "rank", "item_id", "name", "probability"]
+    assert len(frame) == 6 * (5 + 4) * 2  # the first position has no label
+    assert frame.filter(position=0)["role"].unique().to_list() == ["input"]
+    ids, names = summary.vocabulary.frame["id"].to_list(), summary.vocabulary.frame["name"].to_list()
+    for role, soft in (("input", summary.soft_inputs()), ("label", summary.soft_labels())):
+        rows = frame.filter(sequence=5, position=3, role=role).rows(named=True)
+        probabilities, indices = soft[5, 3].topk(2)
+        assert [row["rank"] for row in rows] == [1, 2]
+        assert [row["item_id"] for row in rows] == [ids[i] for i in indices]
+        assert [row["name"] for row in rows] == [names[i] for i in indices]
+        assert [row["probability"] for row in rows] == pytest.approx(probabilities.tolist(), rel=1e-6)
+
+
+def test_it_is_shown_in_one_line(tiny: Log, recipe: Recipe):
+    summary = labelled(tiny, recipe.changed({"data.source": "mine.csv"}))
+    size = "Summary of mine.csv: 6 sequences x 5 positions, 40 items, 2 KiB"
+    assert repr(summary) == f"{size}, outer step 3 of 8"
+    run = {"outer_steps": 8, "stages": {"select": {"outer_step": 0}}}
+    assert repr(replace(summary, run=run)) == f"{size}, outer step 0 of 8 (the initial summary)"
+    assert repr(replace(summary, run={"task": LANGUAGE})) == size.replace("items", "tokens")

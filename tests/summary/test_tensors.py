@@ -1,4 +1,4 @@
-"""The summary's soft events: their values, gradients and size."""
+"""The tensors of a summary: soft inputs, their gradients, sizes, and what is refused."""
 
 import pytest
 import torch
@@ -6,16 +6,18 @@ import torch
 from farzi.summary import SummaryTensors
 
 
-def made(sequences: int = 3, length: int = 4, dim: int = 2, vocabulary: int = 7, tau: float = 0.7) -> SummaryTensors:
+def made(
+    sequences: int = 3, length: int = 4, dim: int = 2, vocabulary: int = 7, tau: float = 0.7
+) -> SummaryTensors:
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(sequences, length, dim, generator=generator, dtype=torch.float64)
     decoder = torch.randn(dim, vocabulary, generator=generator, dtype=torch.float64)
     return SummaryTensors(latents, decoder, tau)
 
 
-def test_events_are_the_softmax_over_all_but_padding():
+def test_soft_inputs_are_the_softmax_over_all_but_padding():
     summary = made()
-    events = summary.events()
+    events = summary.soft_inputs()
     logits = torch.einsum("stk,kv->stv", summary.latents, summary.decoder)[..., 1:] / 0.7
     expected = logits.exp() / logits.exp().sum(-1, keepdim=True)
     torch.testing.assert_close(events[..., 1:], expected)
@@ -25,27 +27,27 @@ def test_events_are_the_softmax_over_all_but_padding():
 
 def test_huge_logits_do_no_harm():
     summary = made()
-    events = SummaryTensors(summary.latents * 1e6, summary.decoder, 1e-3).events()
+    events = SummaryTensors(summary.latents * 1e6, summary.decoder, 1e-3).soft_inputs()
     assert events.isfinite().all()
     assert (events[..., 0] == 0).all()
     torch.testing.assert_close(events.sum(-1), torch.ones(3, 4, dtype=torch.float64))
 
 
 def test_gradients_agree_with_finite_differences():
-    def events(latents: torch.Tensor, decoder: torch.Tensor) -> torch.Tensor:
-        return SummaryTensors(latents, decoder, 0.7).events()
+    def soft_inputs(latents: torch.Tensor, decoder: torch.Tensor) -> torch.Tensor:
+        return SummaryTensors(latents, decoder, 0.7).soft_inputs()
 
     summary = made()
     inputs = (summary.latents.requires_grad_(), summary.decoder.requires_grad_())
-    assert torch.autograd.gradcheck(events, inputs)
-    assert torch.autograd.gradgradcheck(events, inputs)
+    assert torch.autograd.gradcheck(soft_inputs, inputs)
+    assert torch.autograd.gradgradcheck(soft_inputs, inputs)
 
 
 def test_padding_gets_no_gradient():
     summary = made()
     decoder = summary.decoder.requires_grad_()
     weights = torch.arange(7, dtype=torch.float64)
-    (SummaryTensors(summary.latents, decoder).events() * weights).sum().backward()
+    (SummaryTensors(summary.latents, decoder).soft_inputs() * weights).sum().backward()
     assert decoder.grad is not None
     assert (decoder.grad[:, 0] == 0).all()
     assert (decoder.grad[:, 1:] != 0).all()
