@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from farzi.data import Dataset, Holdout, Sequences, Vocabulary
+from farzi.data import Holdout, Log, Sequences, Vocabulary
 from farzi.recipe import Inner, Outer, Recipe, Select, SummaryShape, Teach
 from farzi.recipe import variants as v
 
@@ -29,10 +29,10 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) else None
 
 
-MakeDataset = Callable[[Sequence[Sequence[int]], int], Dataset]
+MakeDataset = Callable[[Sequence[Sequence[int]], int], Log]
 
 
-def _dataset(rows: Sequence[Sequence[int]], items: int) -> Dataset:
+def _dataset(rows: Sequence[Sequence[int]], items: int) -> Log:
     """Rows of item indices (1..items); each user's last event is the test, the one before the validation."""
     sequences = [np.asarray(row, np.int64) for row in rows]
     users = tuple(f"u{i}" for i in range(len(sequences)))
@@ -51,7 +51,7 @@ def _dataset(rows: Sequence[Sequence[int]], items: int) -> Dataset:
         return Sequences.from_lists([row[begin:end] for row in sequences], users)
 
     valid, test = Holdout(part(None, -2), part(-2, -1)), Holdout(part(None, -1), part(-1, None))
-    return Dataset("made-up", Vocabulary(frame), part(None, -2), valid, test, {})
+    return Log("made-up", Vocabulary(frame), part(None, -2), valid, test, {})
 
 
 def _cyclic(users: int, items: int, seed: int, jumps: float = 0.1) -> list[list[int]]:
@@ -83,13 +83,13 @@ def make_dataset() -> MakeDataset:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> Dataset:
+def tiny() -> Log:
     """60 users, 40 items, cyclic: learnable in a few steps."""
     return _dataset(_cyclic(60, 40, seed=0), 40)
 
 
 @pytest.fixture(scope="session")
-def other() -> Dataset:
+def other() -> Log:
     """As large as `tiny`, with other events."""
     return _dataset(_cyclic(60, 40, seed=1), 40)
 
