@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from farzi.models import GRU4Rec, recurrent
+from farzi.models import GRU4Rec
+from farzi.models import gru as layers
 from farzi.models.recurrence import gru
 from farzi.training import NextEvent
 from farzi.unroll import Adam, Compiled, Eager, Execution, inductor, interpreter, train, unroll
@@ -72,11 +73,11 @@ def operations(args: argparse.Namespace, recurrence: Recurrence, how: str) -> tu
     optimizer, schedule, execution = Adam(0.01, epsilon=1e-5), [None] * args.steps, EXECUTIONS[how]()
 
     def at(theta: Any, data: Any, batch: Any) -> Tensor:
-        recurrent.gru = recurrence
+        layers.gru = recurrence
         try:
             return loss.at(theta, data, batch)
         finally:
-            recurrent.gru = gru
+            layers.gru = gru
 
     def plain() -> Any:
         return train(at, theta0, events, optimizer, schedule, execution=execution)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from farzi.data import Log as Log
     from farzi.data import Text as Text
     from farzi.errors import FarziError as FarziError
+    from farzi.errors import FarziWarning as FarziWarning
     from farzi.evaluation import Comparison as Comparison
     from farzi.evaluation import Evaluation as Evaluation
     from farzi.models import Model as Model
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "farzi.api": ("load_log", "load_text", "distill", "train", "evaluate", "compare"),
     "farzi.data": ("Log", "Text"),
-    "farzi.errors": ("FarziError",),
+    "farzi.errors": ("FarziError", "FarziWarning"),
     "farzi.evaluation": ("Comparison", "Evaluation"),
     "farzi.models": ("Model",),
     "farzi.recipe": ("Recipe", "presets"),

@@ -1,4 +1,4 @@
-"""The metagradient of every student against autograd through the loop of its training."""
+"""The metagradient of every model against autograd through the loop of its training."""
 
 from typing import Any
 
@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from farzi.recipe import StudentSettings
-from farzi.models import STUDENTS, build_model, recurrent
+from farzi.models import build_model
 from farzi.training import NextEvent
 from farzi.unroll import (
     Adam,
@@ -25,12 +24,13 @@ from farzi.unroll import (
 from tests.unroll.problems import fresh, gradient, relative_error
 from tests.unroll.reference import adam, train_by_autograd
 
+from .kinds import TYPES, settings
 from .plain import plain_gru, plain_lstm
 
 VOCABULARY, LENGTH, STEPS = 9, 6, 8
 KINDS = {
-    **{name: {"name": name} for name in STUDENTS},
-    **{f"{name}, 2 layers, untied": {"name": name, "layers": 2, "tied": False} for name in STUDENTS},
+    **{name: {"type": name} for name in TYPES},
+    **{f"{name}, 2 layers, untied": {"type": name, "layers": 2, "tied": False} for name in TYPES},
 }
 EXECUTIONS: dict[str, Any] = {
     "eager": Eager,
@@ -53,8 +53,7 @@ HYPERS = {
 def problem(kind: str) -> tuple[NextEvent, dict[str, Tensor], Tensor, list[Tensor]]:
     """A loss, first weights, soft events, and the rows of each step."""
     torch.manual_seed(3)
-    settings = StudentSettings.model_validate({"hidden": 4, **KINDS[kind]})
-    loss = NextEvent(build_model(settings, VOCABULARY, LENGTH - 1).double())
+    loss = NextEvent(build_model(settings(**{"hidden": 4, **KINDS[kind]}), VOCABULARY, LENGTH - 1).double())
     with torch.no_grad():
         loss.student.embedding.normal_()
     logits = 2 * torch.randn(5, LENGTH, VOCABULARY, dtype=torch.float64)
@@ -80,7 +79,7 @@ def cases() -> list[Any]:
         pytest.param(
             kind,
             how,
-            marks=pytest.mark.long if "graph" in how and (kind not in STUDENTS or "forward" in how) else (),
+            marks=pytest.mark.long if "graph" in how and (kind not in TYPES or "forward" in how) else (),
         )
         for kind in KINDS
         for how in EXECUTIONS
@@ -90,8 +89,8 @@ def cases() -> list[Any]:
 @pytest.mark.parametrize(("kind", "execution"), cases())
 def test_equals_autograd_through_the_loop(kind: str, execution: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = by_engine(kind, EXECUTIONS[execution]())
-    monkeypatch.setattr(recurrent, "gru", plain_gru)
-    monkeypatch.setattr(recurrent, "lstm", plain_lstm)
+    monkeypatch.setattr("farzi.models.gru.gru", plain_gru)
+    monkeypatch.setattr("farzi.models.lstm.lstm", plain_lstm)
     loss, theta0, events, rows = problem(kind)
     theta0, events = fresh(theta0), fresh(events)
     outer(train_by_autograd(adam, loss.at, theta0, events, lambda *_: HYPERS, rows)).backward()
@@ -103,7 +102,7 @@ def test_equals_autograd_through_the_loop(kind: str, execution: str, monkeypatch
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", STUDENTS)
+@pytest.mark.parametrize("kind", TYPES)
 def test_compiled_is_as_exact(kind: str) -> None:
     pairs = zip(by_engine(kind, Compiled(compiler=inductor)), by_engine(kind, Eager()), strict=True)
     for mine, right in pairs:
@@ -111,7 +110,7 @@ def test_compiled_is_as_exact(kind: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*There is a performance drop.*:UserWarning")
-@pytest.mark.parametrize("kind", STUDENTS)
+@pytest.mark.parametrize("kind", TYPES)
 def test_several_runs_at_once_are_single_ones(kind: str) -> None:
     loss, theta0, events, rows = problem(kind)
     starts = [theta0, {name: 0.9 * leaf for name, leaf in theta0.items()}]

@@ -1,61 +1,74 @@
-"""What every student is: hidden states from embeddings, and an output table."""
+"""The base of all models: hidden states from embeddings, an output table, and a model from its settings."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from farzi.data import pad_left
+from farzi.errors import FarziError
+from farzi.recipe.variants import StudentVariant
 from farzi.soft import Events, SoftEvents
 
 
-class SequenceModel(nn.Module):
-    """A causal sequence model over a vocabulary of V events, index 0 being padding.
+class SequenceModel(nn.Module, ABC):
+    """A causal sequence model over a vocabulary of V items, index 0 being padding.
 
-    It takes event indices (B, L), padded on the left, or soft events X, whose embedding is their mean
-    embedding X E: whole, (B, L, V), or in factors (`SoftEvents`), which are embedded without being made. A
-    concrete student gives `hidden`, which sees embedded events only; everything else follows.
+    It reads item indices (B, L), padded on the left, or soft inputs X, whose embedding is their mean
+    embedding X E: materialized, (B, L, V), or in factors (`SoftEvents`), in which case X is never computed. A
+    concrete model sets `embedding` and `length` and defines `hidden`; everything else follows.
 
     Attributes:
-        embedding: the embedding table E, (V, width); its row 0 never enters.
-        length: the longest sequence that it takes.
+        embedding: the embedding table E, (V, width); its row 0 is never used.
+        length: the longest sequence that it reads.
+        dropout: the rate of `drop`, which acts in training mode (`train()`) only. 0 unless set.
     """
 
     embedding: nn.Parameter
     length: int
 
+    def __init__(self) -> None:
+        super().__init__()
+        # of the instance: as an attribute of the class it would hide a submodule called `dropout`
+        self.dropout: float = 0.0
+
     @abstractmethod
     def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
-        """Hidden states (B, L, width) from embedded events (B, L, width).
+        """Hidden states (B, L, width) from embedded items (B, L, width); state t depends on items up to t.
 
         Args:
-            vectors: embedded events.
-            real: which positions hold an event, (B, L); None where all do.
+            vectors: embedded items.
+            real: which positions hold an item and not padding, (B, L); None if all do.
         """
 
     @property
     def output_table(self) -> Tensor:
-        """The table (V, width) that scores events: tied to the embedding unless a student says otherwise."""
+        """The table (V, width) that scores items: the embedding table unless a model overrides this."""
         return self.embedding
 
     @property
     def device(self) -> torch.device:
-        """Where its parameters are."""
+        """The device of its parameters."""
         return self.embedding.device
 
+    def drop(self, states: Tensor) -> Tensor:
+        """Dropout at the rate `dropout` in training mode; the states themselves otherwise."""
+        return F.dropout(states, self.dropout) if self.training and self.dropout else states
+
     def embed(self, events: Events) -> Tensor:
-        """Embeddings (B, L, width) of indices (B, L) or of soft events."""
+        """Embeddings (B, L, width) of indices (B, L) or of soft inputs."""
         if isinstance(events, Tensor) and not events.is_floating_point():
             return self.embedding[events] * (events > 0).unsqueeze(-1)
         return _mean_rows(events, self.embedding)
 
     def embed_twice(self, events: Events) -> tuple[Tensor, Tensor]:
-        """Soft events by the embedding table, as they are read, and by the output table, as targets.
+        """A summary's soft inputs by the embedding table, and its soft labels by the output table.
 
-        Where the tables are tied, and what is predicted is what is read, both are one tensor (B, L, width);
-        where only the latter holds, both tables are gone through once.
+        If the tables are tied and there is no label decoder, both results are the same tensor (B, L, width).
+        If only the tables differ, both are computed in one pass.
         """
         inputs, outputs = self.embedding, self.output_table
         if isinstance(events, SoftEvents) and events.label_decoder is not None:
@@ -64,45 +77,116 @@ class SequenceModel(nn.Module):
             embedded = self.embed(events)
             return embedded, embedded
         both = _mean_rows(events, torch.cat([inputs, outputs], dim=1))
-        read, targets = both.split([inputs.shape[1], outputs.shape[1]], dim=-1)
-        return read, targets
+        read, labels = both.split([inputs.shape[1], outputs.shape[1]], dim=-1)
+        return read, labels
 
     def forward(self, events: Events) -> Tensor:
-        """Scores of every event as the next one at each position, (B, L, V); padding scores −∞."""
+        """Scores of every item as the next one at each position, (B, L, V); padding scores −∞."""
         real = events > 0 if isinstance(events, Tensor) and not events.is_floating_point() else None
         scores = self.hidden(self.embed(events), real) @ self.output_table.T
         return scores.index_fill(-1, torch.zeros(1, dtype=torch.long, device=scores.device), -torch.inf)
 
     @torch.no_grad()
     def next_scores(self, histories: Tensor) -> Tensor:
-        """Scores (B, V) of the event after each history (B, L), padded on the left."""
+        """Scores (B, V) of the item after each history (B, L), padded on the left; padding scores −∞."""
         hidden = self.hidden(self.embed(histories), histories > 0)[:, -1]
         scores = hidden @ self.output_table.T
         scores[:, 0] = -torch.inf
         return scores
 
     @torch.no_grad()
-    def recommend(
-        self, histories: Sequence[Sequence[int] | np.ndarray], k: int = 10, seen: bool = False
+    def top_k(
+        self, histories: Sequence[Sequence[int] | np.ndarray], k: int = 10, *, exclude_seen: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """The k likeliest next events after each history.
+        """The k items that score highest after each history.
 
         Args:
-            histories: B lists of indices, oldest first, of any length; the last `length` events are read.
-            k: events wanted; at most V − 1.
-            seen: whether events of the history may be recommended again.
+            histories: B lists of indices, oldest first, of any length; the last `length` of each are read.
+            k: number of items, at most V − 1.
+            exclude_seen: whether items anywhere in a history are left out.
 
         Returns:
-            Indices (B, k), the likeliest first, and their scores (B, k); a score is −∞ where fewer are left.
+            Indices (B, k), the highest score first, and their scores (B, k). A score is −∞ if fewer than k
+            items are left.
         """
         scores = self.next_scores(torch.from_numpy(pad_left(histories, self.length)).to(self.device))
-        if not seen:
+        if exclude_seen:
             for row, history in zip(scores, histories, strict=True):
                 row[torch.as_tensor(np.asarray(history, np.int64), device=self.device)] = -torch.inf
-        found = scores.topk(k, dim=-1)
-        return found.indices, found.values
+        best = scores.topk(k, dim=-1)
+        return best.indices, best.values
+
+
+class TableModel(SequenceModel):
+    """A model whose embedding and output tables are its own parameters. A concrete one adds its layers.
+
+    Args:
+        vocabulary: V, number of items with padding.
+        length: the longest sequence.
+        hidden: width of embeddings and hidden states.
+        deviation: standard deviation of both tables' first values.
+        tied: whether items are scored by the embedding table itself; if not, by a second table.
+    """
+
+    output: nn.Parameter | None
+
+    def __init__(
+        self, vocabulary: int, length: int, hidden: int, deviation: float = 0.02, tied: bool = True
+    ) -> None:
+        super().__init__()
+        self.length = length
+        self.embedding = nn.Parameter(torch.randn(vocabulary, hidden) * deviation)
+        output = None if tied else nn.Parameter(torch.randn(vocabulary, hidden) * deviation)
+        self.register_parameter("output", output)
+        self.scale = hidden**0.5  # so that small first embeddings still count beside the layers' own weights
+
+    @property
+    def output_table(self) -> Tensor:
+        """The table (V, width) that scores items."""
+        return self.embedding if self.output is None else self.output
+
+    def check_length(self, length: int) -> None:
+        """Refuse sequences that are longer than the model's positions.
+
+        Raises:
+            ValueError: `length` is above the model's.
+        """
+        if length > self.length:
+            raise ValueError(f"a sequence of {length} items is longer than the model's length {self.length}")
+
+
+def build_model(student: StudentVariant, vocabulary: int, length: int) -> SequenceModel:
+    """A model with fresh random weights from PyTorch's generator, in evaluation mode.
+
+    A class of the user's is called as `Class(vocabulary, length, **settings)`.
+
+    Args:
+        student: its architecture.
+        vocabulary: V, padding included.
+        length: the longest sequence that it reads.
+
+    Raises:
+        FarziError: a class of the user's cannot be imported, is no `SequenceModel`, or does not take these
+            arguments.
+    """
+    name = f"student.type {student.type}"
+    try:
+        model = student.build(vocabulary, length)
+    except FarziError as error:
+        message = str(error)  # "type ...", or with the path already
+        raise FarziError(f"student.{message}" if message.startswith("type ") else message) from error
+    if not isinstance(model, SequenceModel):
+        raise FarziError(f"{name}: is no model: must be a subclass of farzi.models.SequenceModel")
+    for attribute, kind in (("embedding", Tensor), ("length", int)):
+        if not isinstance(getattr(model, attribute, None), kind):
+            raise FarziError(f"{name}: its __init__ must set self.{attribute}")
+    if len(model.embedding) != vocabulary:
+        raise FarziError(
+            f"{name}: its embedding has {len(model.embedding)} rows, but the vocabulary {vocabulary}"
+        )
+    return model.eval()
 
 
 def _mean_rows(events: Events, table: Tensor) -> Tensor:
-    """X E, (B, L, width), for soft events X and a table E, (V, width)."""
+    """X E, (B, L, width), for soft inputs X and a table E, (V, width)."""
     return events.embedded(table) if isinstance(events, SoftEvents) else events @ table

@@ -1,4 +1,4 @@
-"""What Transformer students are built from: normalisation, attention blocks and the causal mask."""
+"""The parts of the attentive models: normalisation, attention blocks and the causal mask."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Norm(nn.Module):
-    """Layer normalisation in plain operations: the fused one's second derivative is many times slower."""
+    """Layer normalisation in plain operations; the fused one's second derivative is many times slower."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -45,7 +45,14 @@ class Block(nn.Module):
         self.inner = nn.Linear(hidden, inner)
         self.outer = nn.Linear(inner, hidden)
 
-    def forward(self, states: Tensor, blocked: Tensor) -> Tensor:
+    def forward(self, states: Tensor, blocked: Tensor, drop: Callable[[Tensor], Tensor]) -> Tensor:
+        """The states after the block, (B, L, width).
+
+        Args:
+            states: (B, L, width).
+            blocked: see `blocked_positions`.
+            drop: dropout, for the output of the attention and of the feed-forward layer.
+        """
         batch, length, width = states.shape
         split = (batch, length, self.heads, width // self.heads)
         q, k, v = (part.view(split).transpose(1, 2) for part in self.qkv(self.norm1(states)).chunk(3, dim=-1))
@@ -53,19 +60,19 @@ class Block(nn.Module):
         mask = blocked if blocked.ndim == 2 else blocked.unsqueeze(1)
         weights = scores.masked_fill(mask, -torch.inf).softmax(-1)
         attended = (weights @ v).transpose(1, 2).reshape(batch, length, width)
-        states = states + self.out(attended)
-        return states + self.outer(self.activation(self.inner(self.norm2(states))))
+        states = states + drop(self.out(attended))
+        return states + drop(self.outer(self.activation(self.inner(self.norm2(states)))))
 
 
 def blocked_positions(vectors: Tensor, real: Tensor | None) -> Tensor:
-    """Where position t (rows) may not see position s (columns): later ones and padding; (L, L) or (B, L, L).
+    """Which positions (columns) a position (row) must not read: later ones and padding; (L, L) or (B, L, L).
 
     Args:
-        vectors: embedded events, (B, L, width).
-        real: which positions hold an event, (B, L); None where all do.
+        vectors: embedded items, (B, L, width).
+        real: which positions hold an item, (B, L); None if all do.
     """
     length = vectors.shape[1]
     future = torch.ones(length, length, dtype=torch.bool, device=vectors.device).triu(1)  # (L, L)
     blocked = future if real is None else future | ~real.unsqueeze(1)  # (B, L, L)
-    # A padded position would have nothing to attend to: it may see itself, and is never read.
+    # A padded position would have nothing to attend to: it reads itself, and nothing reads it.
     return blocked & ~torch.eye(length, dtype=torch.bool, device=vectors.device)

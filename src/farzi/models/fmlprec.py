@@ -1,30 +1,31 @@
 r"""FMLP-Rec: learnt filters instead of attention (Zhou et al., arXiv 2202.13556), made causal.
 
 As published a layer multiplies the sequence's Fourier transform by learnt complex weights. That is a circular
-convolution over the whole sequence: position t sees later events, so that such a student can only be trained
-to predict what follows the last position. Here the same weights stand for the same filter k, of one value a
-lag, but it is applied as
+convolution over the whole sequence: position t reads later items, so that such a model can only be trained to
+predict the item after the last position. Here the same weights stand for the same filter k, with one value
+for each lag, but it is applied as
 
     y_t = Σ_{s ≤ t} k_{t−s} ∘ x_s,
 
-so that every position predicts its next event, and a summary's sequence counts as often as it is long.
+so that every position predicts its next item, and each position of a summary's sequence counts in the loss.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from farzi.models.base import TableModel
 from farzi.models.blocks import Norm
-from farzi.models.tables import TableModel
 
 
 class FMLPRec(TableModel):
-    """Filters and feed-forward layers of four times the width, each added and then normalised; no dropout.
+    """Filters and feed-forward layers of four times the width, each added to its input and then normalised.
 
     Args:
-        vocabulary: V, number of events with padding.
+        vocabulary: V, number of items with padding.
         length: the longest sequence, and that of the filters; positions are counted from the end.
         hidden: width of embeddings and hidden states.
         layers: number of blocks.
@@ -48,17 +49,17 @@ class FMLPRec(TableModel):
 
     def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
         length = vectors.shape[1]
-        self.refuse_longer(length)
-        states = self.norm(vectors + self.position[self.length - length :])
+        self.check_length(length)
+        states = self.drop(self.norm(vectors + self.position[self.length - length :]))
         for block in self.blocks:
             if real is not None:
-                states = states * real.unsqueeze(-1)  # what is not there leaves no trace in a filter
-            states = block(states)
+                states = states * real.unsqueeze(-1)  # padding must not enter a filter
+            states = block(states, self.drop)
         return states
 
 
 class FilterBlock(nn.Module):
-    """A causal filter and a feed-forward layer, each added to its input and normalised then."""
+    """A causal filter and a feed-forward layer, each added to its input and then normalised."""
 
     def __init__(self, length: int, hidden: int, deviation: float) -> None:
         super().__init__()
@@ -68,17 +69,18 @@ class FilterBlock(nn.Module):
         self.inner = nn.Linear(hidden, 4 * hidden)
         self.outer = nn.Linear(4 * hidden, hidden)
 
-    def forward(self, states: Tensor) -> Tensor:
-        states = self.norm1(states + self.filter(states))
-        return self.norm2(states + self.outer(F.gelu(self.inner(states))))
+    def forward(self, states: Tensor, drop: Callable[[Tensor], Tensor]) -> Tensor:
+        """The states after the block, (B, L, width); `drop` is dropout, for both layers' outputs."""
+        states = self.norm1(states + drop(self.filter(states)))
+        return self.norm2(states + drop(self.outer(F.gelu(self.inner(states)))))
 
 
 class CausalFilter(nn.Module):
-    """A convolution with one filter a channel over this position and those before it.
+    """A convolution over this position and those before it, with one filter for each channel.
 
     The filter is learnt by its spectrum, as published: the real and the imaginary parts at each frequency.
     Its values at the lags 0..length−1 are the inverse Fourier transform, a product with a constant matrix.
-    They are applied as one matrix a channel: plain products, quick to differentiate twice.
+    They are applied as one matrix for each channel: plain products, which are quick to differentiate twice.
     """
 
     basis: Tensor
@@ -90,7 +92,7 @@ class CausalFilter(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         length = states.shape[1]
-        # the engine may hand over weights of another precision than the student was made in
+        # the engine may pass weights of another precision than the model was created in
         basis = self.basis[:length].to(self.spectrum.dtype)
         values = (basis @ self.spectrum).T  # (width, L): by lag
         # row t of a channel's matrix is k_t, ..., k_0, 0, ...: a window of the reversed and padded values
@@ -104,9 +106,9 @@ class CausalFilter(nn.Module):
 def inverse_transform(length: int) -> Tensor:
     """The matrix (length, 2 (length // 2 + 1)) of the inverse real Fourier transform.
 
-    It takes the real parts at the frequencies 0..length // 2, then the imaginary parts, as `torch.fft.irfft`
-    does: those of frequency 0, and of the highest one where `length` is even, count once, their imaginary
-    parts not at all.
+    Its columns belong to the real parts at the frequencies 0..length // 2, then to the imaginary parts. As in
+    `torch.fft.irfft` the real parts of frequency 0, and of the highest one if `length` is even, count once,
+    all others twice; the imaginary parts of these two do not count.
     """
     frequencies = torch.arange(length // 2 + 1, dtype=torch.float64)
     angles = 2 * math.pi / length * torch.outer(torch.arange(length, dtype=torch.float64), frequencies)

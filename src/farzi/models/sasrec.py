@@ -3,20 +3,20 @@
 import torch
 from torch import Tensor, nn
 
+from farzi.models.base import TableModel
 from farzi.models.blocks import Block, Norm, blocked_positions
-from farzi.models.tables import TableModel
 
 
 class SASRec(TableModel):
-    """Self-attentive sequential recommendation with pre-normalised blocks and no dropout.
+    """Self-attentive sequential recommendation with pre-normalised blocks.
 
     Args:
-        vocabulary: V, number of events with padding.
-        length: the longest sequence; positions are counted from the sequence's end, so that the newest event
+        vocabulary: V, number of items with padding.
+        length: the longest sequence; positions are counted from the sequence's end, so that the newest item
             always has the same position embedding.
         hidden: width of embeddings and hidden states.
         layers: number of blocks.
-        heads: attention heads a block; must divide `hidden`.
+        heads: attention heads in each block; must divide `hidden`.
         deviation: standard deviation of the first embeddings.
         tied: whether the output table is the embedding table.
     """
@@ -38,9 +38,9 @@ class SASRec(TableModel):
 
     def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
         length = vectors.shape[1]
-        self.refuse_longer(length)
+        self.check_length(length)
         blocked = blocked_positions(vectors, real)
-        states = vectors * self.scale + self.position[self.length - length :]
+        states = self.drop(vectors * self.scale + self.position[self.length - length :])
         for block in self.blocks:
-            states = block(states, blocked)
+            states = block(states, blocked, self.drop)
         return self.norm(states)

@@ -4,20 +4,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from farzi.models.base import TableModel
 from farzi.models.blocks import Block, Norm, blocked_positions
-from farzi.models.tables import TableModel
 
 
 class TransformerLM(TableModel):
-    """Pre-normalised blocks with a feed-forward layer of four times the width and GELU, and no dropout.
+    """Pre-normalised blocks with a feed-forward layer of four times the width and GELU.
 
     Args:
-        vocabulary: V, number of events with padding.
-        length: the longest sequence. Positions are counted from a sequence's first event: a short context
-            looks like the beginning of a long one, which training has seen.
+        vocabulary: V, number of tokens with padding.
+        length: the longest sequence. Positions are counted from a sequence's first token, so that a short
+            context looks like the beginning of a long one, which occurs in training.
         hidden: width of embeddings and hidden states.
         layers: number of blocks.
-        heads: attention heads a block; must divide `hidden`.
+        heads: attention heads in each block; must divide `hidden`.
         deviation: standard deviation of the first embeddings.
         tied: whether the output table is the embedding table.
     """
@@ -39,13 +39,13 @@ class TransformerLM(TableModel):
 
     def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
         length = vectors.shape[1]
-        self.refuse_longer(length)
+        self.check_length(length)
         blocked = blocked_positions(vectors, real)
         if real is None:
             position = self.position[:length]
         else:
             position = self.position[(real.cumsum(1) - 1).clamp(min=0)]  # (B, L, width)
-        states = vectors * self.scale + position * self.scale
+        states = self.drop(vectors * self.scale + position * self.scale)
         for block in self.blocks:
-            states = block(states, blocked)
+            states = block(states, blocked, self.drop)
         return self.norm(states)

@@ -54,7 +54,7 @@ class GRU4Rec(_Sized):
     """A gated recurrent network for recommendation (arXiv 1511.06939)."""
 
     type: Literal["gru4rec"] = "gru4rec"
-    implementation: ClassVar[str] = "farzi.models.recurrent:GRU4Rec"
+    implementation: ClassVar[str] = "farzi.models.gru4rec:GRU4Rec"
 
 
 class FMLPRec(_Sized):
@@ -68,14 +68,14 @@ class GRU(_Sized):
     """A gated recurrent language model."""
 
     type: Literal["gru"] = "gru"
-    implementation: ClassVar[str] = "farzi.models.recurrent:GRU"
+    implementation: ClassVar[str] = "farzi.models.gru:GRU"
 
 
 class LSTM(_Sized):
     """A long short-term memory language model."""
 
     type: Literal["lstm"] = "lstm"
-    implementation: ClassVar[str] = "farzi.models.recurrent:LSTM"
+    implementation: ClassVar[str] = "farzi.models.lstm:LSTM"
 
 
 StudentVariant = SASRec | GRU4Rec | FMLPRec | Transformer | GRU | LSTM | Custom

@@ -1,4 +1,4 @@
-"""What every adapted model is asked: the same as every student, and the engine's exactness."""
+"""What every adapted model must do: the same as every model, and give exact metagradients."""
 
 import copy
 
@@ -26,42 +26,42 @@ HYPERS = {
 }
 
 
-def hidden(student: SequenceModel, events: Tensor) -> Tensor:
+def hidden(model: SequenceModel, events: Tensor) -> Tensor:
     real = None if events.is_floating_point() else events > 0
-    return student.hidden(student.embed(events), real)
+    return model.hidden(model.embed(events), real)
 
 
-def assert_is_a_student(student: SequenceModel) -> None:
-    """Causal, blind to padding, the same for ids and one-hot soft events, and untouched by `train()`."""
-    student.train()
+def assert_is_a_model(model: SequenceModel) -> None:
+    """Causal, padding ignored, the same for indices and one-hot soft inputs, and unchanged by `train()`."""
+    model.train()
     torch.manual_seed(0)
     events = torch.randint(1, VOCABULARY, (3, LENGTH))
-    found = hidden(student, events)
-    assert torch.equal(found, hidden(student, events)), "dropout"
+    found = hidden(model, events)
+    assert torch.equal(found, hidden(model, events)), "dropout"
     for position in range(LENGTH):
         other = events.clone()
         other[:, position] = events[:, position] % (VOCABULARY - 1) + 1
-        after = hidden(student, other)
+        after = hidden(model, other)
         torch.testing.assert_close(found[:, :position], after[:, :position], rtol=1e-12, atol=1e-12)
         assert not torch.isclose(found[:, position], after[:, position]).all(-1).any()
     padded = F.pad(events, (2, 0))
-    torch.testing.assert_close(hidden(student, padded)[:, 2:], found, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(hidden(model, padded)[:, 2:], found, rtol=1e-10, atol=1e-12)
     soft = F.one_hot(events, VOCABULARY).double()
-    torch.testing.assert_close(hidden(student, soft), found, rtol=1e-10, atol=1e-12)
-    table = student.output_table
+    torch.testing.assert_close(hidden(model, soft), found, rtol=1e-10, atol=1e-12)
+    table = model.output_table
     assert table.shape == (VOCABULARY, found.shape[-1])
 
 
-def assert_is_exact(student: SequenceModel) -> None:
+def assert_is_exact(model: SequenceModel) -> None:
     """The metagradient against autograd through the loop, by autograd and as a graph."""
     with torch.no_grad():
-        for leaf in student.parameters():  # no gradient exactly 0, where the reference has no derivative
+        for leaf in model.parameters():  # no gradient exactly 0, where the reference has no derivative
             leaf.add_(0.1 * torch.randn_like(leaf))
-    loss = NextEvent(student)
+    loss = NextEvent(model)
     torch.manual_seed(1)
     logits = 2 * torch.randn(4, LENGTH + 1, VOCABULARY, dtype=torch.float64)
     logits[..., 0] = -torch.inf
-    events, start = logits.softmax(-1), loss.parameters_of(student)
+    events, start = logits.softmax(-1), loss.parameters_of(model)
 
     def outer(theta: dict[str, Tensor]) -> Tensor:
         return torch.stack([leaf.square().sum() for leaf in theta.values()]).sum()
@@ -76,6 +76,6 @@ def assert_is_exact(student: SequenceModel) -> None:
         outer(end).backward()
         assert gradient(data).isfinite().all()
         assert relative_error(gradient(data), gradient(right)) <= 1e-12
-        put = loss.put(end)
-        assert all(torch.equal(leaf, end[f"student.{name}"]) for name, leaf in put.named_parameters())
-    assert copy.deepcopy(student).length == student.length
+        trained = loss.student_with(end)
+        assert all(torch.equal(leaf, end[f"student.{name}"]) for name, leaf in trained.named_parameters())
+    assert copy.deepcopy(model).length == model.length

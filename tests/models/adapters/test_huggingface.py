@@ -1,4 +1,4 @@
-"""GPT-2 and Llama, made from configurations with random weights, as students."""
+"""GPT-2 and Llama, made from configurations with random weights, as sequence models."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import torch
 
 from farzi.models.adapters import HuggingFace
 
-from .contract import LENGTH, VOCABULARY, assert_is_a_student, assert_is_exact
+from .contract import LENGTH, VOCABULARY, assert_is_a_model, assert_is_exact
 
 transformers: Any = pytest.importorskip("transformers")
 
@@ -32,12 +32,12 @@ CASES = [(make, tied) for make in (gpt2, llama) for tied in (True, False)]
 
 
 @pytest.mark.parametrize(("make", "tied"), CASES)
-def test_it_is_a_student(make: Any, tied: bool) -> None:
+def test_it_is_a_model(make: Any, tied: bool) -> None:
     torch.manual_seed(0)
     student = HuggingFace(make(tie_word_embeddings=tied)).double()
     assert (student.output_table is student.embedding) == tied
     assert student.length == 8
-    assert_is_a_student(student)
+    assert_is_a_model(student)
     assert_is_exact(student)
 
 
@@ -51,10 +51,10 @@ def test_it_scores_as_the_model_itself(make: Any, tied: bool) -> None:
 
 
 @pytest.mark.parametrize(("make", "tied"), CASES)
-def test_weights_are_handed_back(make: Any, tied: bool) -> None:
+def test_weights_are_copied_to_a_model_of_the_library(make: Any, tied: bool) -> None:
     torch.manual_seed(0)
     student, model = HuggingFace(make(tie_word_embeddings=tied)), make(tie_word_embeddings=tied).eval()
     events = torch.randint(1, VOCABULARY, (3, LENGTH))
     assert not torch.allclose(student(events)[..., 1:], model(events).logits[..., 1:])
-    student.hand_back(model)
+    student.copy_weights_to(model)
     torch.testing.assert_close(student(events)[..., 1:], model(events).logits[..., 1:])

@@ -1,4 +1,4 @@
-"""RecBole's models, as shipped, as students."""
+"""RecBole's models, as shipped, as sequence models."""
 
 import warnings
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 
 from farzi.models.adapters import EveryPosition, MaskedPrefixes, Prefixes, RecBole
 
-from .contract import VOCABULARY, assert_is_a_student, assert_is_exact
+from .contract import VOCABULARY, assert_is_a_model, assert_is_exact
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -47,7 +47,7 @@ KINDS = {"SASRec": EveryPosition, "GRU4Rec": EveryPosition, "NARM": Prefixes, "B
 
 
 class Items:
-    """All that a model asks of RecBole's data set."""
+    """All that a model needs of RecBole's data set."""
 
     def num(self, field: str) -> int:
         return VOCABULARY
@@ -59,10 +59,10 @@ def model(kind: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_a_student(kind: str) -> None:
+def test_it_is_a_model(kind: str) -> None:
     student = RecBole(model(kind))
     assert isinstance(student.positions, KINDS[kind])
-    assert_is_a_student(student)
+    assert_is_a_model(student)
     assert_is_exact(student)
 
 

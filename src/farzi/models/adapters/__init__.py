@@ -1,4 +1,4 @@
-"""Other libraries' models as students. The libraries themselves are not imported: a model is handed over."""
+"""Models of other libraries as sequence models. The libraries are not imported: the user passes a model."""
 
 from farzi.models.adapters.huggingface import HuggingFace as HuggingFace
 from farzi.models.adapters.recbole import EveryPosition as EveryPosition

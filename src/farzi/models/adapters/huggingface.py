@@ -1,4 +1,4 @@
-"""Causal language models of Hugging Face `transformers` as students, through `inputs_embeds`."""
+"""Causal language models of Hugging Face `transformers`, through `inputs_embeds`."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from farzi.models.base import SequenceModel
 
 
 class HuggingFace(SequenceModel):
-    """Any `AutoModelForCausalLM`: GPT-2, Llama and their kin, whatever weights it holds.
+    """Any `AutoModelForCausalLM`, such as GPT-2 or Llama, with fresh or trained weights.
 
-    Token 0 is padding here, and is neither read nor predicted. Positions are counted from a sequence's first
-    event, whatever padding stands before it. Dropout stays off.
+    Token 0 is padding, and is neither read nor predicted. Positions are counted from the first token after
+    the padding. Dropout stays off.
 
     Args:
-        model: the model, whose vocabulary is the log's, padding included. Its parts are used, not copied; the
-            trained weights are in `student.model`, and `hand_back` puts them into another model of its kind.
+        model: the model; its vocabulary is that of the data, padding included. Its modules are used, not
+            copied. `copy_weights_to` writes trained weights into another model of the same configuration.
 
     Raises:
-        ValueError: its output layer has a bias, for which a student has no place.
+        ValueError: its output layer has a bias, which sequence models do not have.
     """
 
     output: nn.Parameter | None
@@ -28,18 +28,18 @@ class HuggingFace(SequenceModel):
         super().__init__()
         if getattr(model.get_output_embeddings(), "bias", None) is not None:
             raise ValueError(
-                f"the output layer of {type(model).__name__} has a bias; a student can't have one"
+                f"the output layer of {type(model).__name__} has a bias; sequence models have none"
             )
         self.length: int = model.config.max_position_embeddings
         self.model: Any = model.base_model
         table, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
-        # Of two names for one tensor only one may be a parameter's.
+        # If both are one tensor, only one of them may be registered as a parameter.
         self.register_parameter("output", None if head is table else nn.Parameter(head.detach().clone()))
         self.eval()
 
     @property
     def embedding(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The model's own table, (V, width)."""
+        """The model's embedding table, (V, width)."""
         return self.model.get_input_embeddings().weight
 
     @property
@@ -48,18 +48,18 @@ class HuggingFace(SequenceModel):
         return self.embedding if self.output is None else self.output
 
     def train(self, mode: bool = True) -> "HuggingFace":
-        """Dropout stays off whatever is asked for."""
+        """Stay in evaluation mode, in which dropout is off."""
         return super().train(False)
 
     def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
-        given: dict[str, Tensor] = {}
+        positions: dict[str, Tensor] = {}
         if real is not None:
-            given["attention_mask"] = real.long()
-            given["position_ids"] = (real.cumsum(1) - 1).clamp(min=0)
-        with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative, nor can it be traced
-            return self.model(inputs_embeds=vectors, use_cache=False, **given).last_hidden_state
+            positions["attention_mask"] = real.long()
+            positions["position_ids"] = (real.cumsum(1) - 1).clamp(min=0)
+        with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative and cannot be traced
+            return self.model(inputs_embeds=vectors, use_cache=False, **positions).last_hidden_state
 
-    def hand_back(self, model: Any) -> None:
+    def copy_weights_to(self, model: Any) -> None:
         """Copy the weights into an `AutoModelForCausalLM` of the same configuration."""
         model.base_model.load_state_dict(self.model.state_dict())
         if self.output is not None:

@@ -1,4 +1,4 @@
-"""Recurrences as single operations that may be differentiated as often as needed."""
+"""Recurrences as single operations with derivatives of every order."""
 
 from farzi.models.recurrence.gru import gru as gru
 from farzi.models.recurrence.lstm import lstm as lstm

@@ -3,18 +3,18 @@ r"""The recurrence of a gated recurrent unit, with derivatives of every order, a
     r, z = σ(x^{rz}_t + U^{rz} h_{t−1}),   n = tanh(x^n_t + r ∘ (U^n h_{t−1} + b)),
     h_t = (1 − z) ∘ n + z ∘ h_{t−1},
 
-where the input's projections x (L, B, 3 width; r, z, n) are made outside, for all steps at once. The unit is
-that of cuDNN and `torch.nn.GRU` (Cho et al., arXiv 1406.1078, the reset gate behind the product).
+where the input's projections x (L, B, 3 width; r, z, n) are computed outside, for all steps at once. The unit
+is that of cuDNN and `torch.nn.GRU` (Cho et al., arXiv 1406.1078, the reset gate behind the product).
 
-Only `gru_scan` is nonlinear. Once its states are known, everything that its derivatives need follows for all
-steps at once, but for a *linear* recurrence whose step is h_{t−1}'s share in h_t,
+Only `gru_scan` is nonlinear. Once its states are known, its derivatives are computed for all steps at once,
+except for a *linear* recurrence with the Jacobian of h_t by h_{t−1},
 
     J_t v = z_t ∘ v + Σ_g C_t^g ∘ (U^g v),
 
 which is solved forwards for tangents (`gru_push`: μ_t = s_t + J_t μ_{t−1}) and backwards for cotangents
-(`gru_pull`: λ_t = s_t + J_{t+1}ᵀ λ_{t+1}). Each of the two is the other's adjoint, so that they are closed
-under differentiation: no graph of the single steps is ever made. A step is a matrix product and two or three
-elementwise operations.
+(`gru_pull`: λ_t = s_t + J_{t+1}ᵀ λ_{t+1}). Each of the two is the adjoint of the other, so that they are
+closed under differentiation, and autograd records no single steps. A step is a matrix product and two or
+three elementwise operations.
 """
 
 from typing import Any
@@ -109,7 +109,7 @@ gru_pull = define(
 def _linearised(
     x: Tensor, weight: Tensor, bias: Tensor, states: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of each step: z, C by gate, ∂h/∂x by gate, (L, B, 3, width), and the state before it."""
+    """For each step: z, C by gate and ∂h/∂x by gate, (L, B, 3, width), and the state before it."""
     previous = before(states)
     products = (previous.flatten(0, 1) @ weight.T).view_as(x)
     (xr, xz, xn), (ur, uz, un) = x.chunk(3, -1), products.chunk(3, -1)

@@ -126,7 +126,7 @@ def _linearised(x: Tensor, weight: Tensor, states: Tensor, cells: Tensor) -> tup
 
 
 def _by_gate(cell: Tensor, state: Tensor) -> Tensor:
-    """Three times what belongs to the cell, once what belongs to the output, (L, B, 4, width)."""
+    """What belongs to the cell for the gates i, f, g, and to the output for o, (L, B, 4, width)."""
     return torch.stack([cell, cell, cell, state], 2)
 
 

@@ -1,16 +1,16 @@
-"""What the loops over time share."""
+"""Shifts and sums over time that the recurrences share; time is the first dimension."""
 
 import torch
 from torch import Tensor
 
 
 def before(states: Tensor) -> Tensor:
-    """The state that each step began with: those given, one step later, zeros first; time goes first."""
+    """The state before each step: the given ones, one step later, zeros first."""
     return torch.cat([torch.zeros_like(states[:1]), states[:-1]])
 
 
 def after(states: Tensor) -> Tensor:
-    """Those given, one step earlier, zeros last."""
+    """The given states, one step earlier, zeros last."""
     return torch.cat([states[1:], torch.zeros_like(states[:1])])
 
 

@@ -1,0 +1,177 @@
+"""A trained model as users hold it: the network, its vocabulary, and where it comes from; and its file.
+
+The file is one safetensors file: the weights, the vocabulary as a tensor of bytes (JSON, compressed by zlib),
+and in the header the architecture, the data, and what the training took. Nothing is pickled.
+"""
+
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
+
+from farzi.data import Vocabulary
+from farzi.errors import FarziError
+from farzi.models.base import SequenceModel, build_model
+from farzi.models.histories import read_histories, recommend
+from farzi.recipe.variants import Data, DataVariant, Student, StudentVariant
+from farzi.tensorfile import read_tensors, write_tensors
+
+FORMAT = "farzi-model-1"
+ADVICE = "train the model again"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Model:
+    """A trained model with what is needed to use it.
+
+    Attributes:
+        network: the network.
+        student: its architecture.
+        vocabulary: original id, name and count of each item, by index.
+        data: the log or text that it was trained for, and how that was split.
+        trained_on: "summary", "full", or the name of a control.
+        seconds: wall-clock seconds of the training.
+        steps: optimizer steps of the training.
+    """
+
+    network: SequenceModel
+    student: StudentVariant
+    vocabulary: Vocabulary
+    data: DataVariant
+    trained_on: str
+    seconds: float = 0.0
+    steps: int = 0
+
+    def __repr__(self) -> str:
+        """One line: architecture, vocabulary, training."""
+        return (
+            f"Model({self.student.type}, {len(self.vocabulary) - 1:,} items, trained on {self.trained_on}: "
+            f"{self.steps:,} steps, {self.seconds:.1f} s)"
+        )
+
+    def recommend(
+        self,
+        histories: Any,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        user: str | None = None,
+        item: str | None = None,
+        time: str | None = None,
+    ) -> Any:
+        """The k items that score highest after each user's history.
+
+        Items that the model does not know are left out of the histories, and so are rows that lack a user, an
+        item or a time. A user without any known item gets no rows. All are counted in one `FarziWarning`.
+
+        Args:
+            histories: a frame of pandas, polars or pyarrow with a row for each event; or a mapping from users
+                to lists of item ids; or a list of lists of item ids, whose users are their positions. Events
+                are ordered by time, in a frame without times and in lists as they are given, oldest first.
+            k: number of items for each user, at most the number of items of the vocabulary.
+            exclude_seen: whether the items of a user's history are left out of the result. A user with fewer
+                than k other items gets fewer rows.
+            user: the frame's user column. If None it is the one called user_id, or else recognised by its
+                name as in `load_log`; likewise `item` (item_id) and `time` (timestamp).
+            item: the frame's column of item ids.
+            time: the frame's column of times.
+
+        Returns:
+            A frame of the same kind (polars if no frame was given) with k rows for each user, best first, in
+            the order of the users' first rows. Columns: `user_id`, with the given values; `item_id`, of the
+            given type if that is a number and all ids of the vocabulary are whole numbers, else text;
+            `score`, the network's logit, comparable within one user only; `rank`, from 1; and `name`, if the
+            vocabulary has names.
+
+        Raises:
+            FarziError: k is too large or below 1, or the histories cannot be read.
+        """
+        items = len(self.vocabulary) - 1
+        if not 1 <= k <= items:
+            raise FarziError(f"k must be between 1 and {items:,}, the number of items, not {k}")
+        given = read_histories(histories, user, item, time)
+        return recommend(self.network, self.vocabulary, given, k, exclude_seen)
+
+    def check(self, vocabulary: Vocabulary, source: str) -> None:
+        """Refuse a vocabulary that is not the one that the model was trained for.
+
+        Args:
+            vocabulary: of a log or text.
+            source: its name, for the message.
+
+        Raises:
+            FarziError: the ids or their order differ.
+        """
+        if not vocabulary.frame["id"].equals(self.vocabulary.frame["id"]):
+            raise FarziError(
+                f"{source}: its items are not those that the model was trained for; read it with the same "
+                "settings as then (`model.data`)"
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            OSError: the disk is full or the file cannot be written.
+        """
+        header = {
+            "student": self.student.model_dump_json(),
+            "length": str(self.network.length),
+            "data": self.data.model_dump_json(),
+            "trained_on": self.trained_on,
+            "seconds": repr(self.seconds),
+            "steps": str(self.steps),
+        }
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        write_tensors(path, FORMAT, {**tensors, "vocabulary": _packed(self.vocabulary)}, header)
+
+    @staticmethod
+    def load(path: str | Path) -> "Model":
+        """Read a file that `save` wrote.
+
+        A model of the user's own class (`student.type` "package.module:Class") is created by that class: the
+        module must be importable, and is imported. A file cannot bring code with it, but it decides which
+        installed module is imported: load such files only from sources that you trust.
+
+        Raises:
+            FarziError: the file is missing, damaged or something else; or its class cannot be imported or is
+                no `SequenceModel`.
+        """
+        if not Path(path).is_file():
+            raise FarziError(f"{path}: no such file")
+        tensors, header = read_tensors(path, FORMAT, ADVICE)
+        try:
+            student = TypeAdapter(Student).validate_json(header["student"])
+            data = TypeAdapter(Data).validate_json(header["data"])
+        except ValidationError:
+            raise FarziError(
+                f"{path}: of another version of Farzi, whose settings differ; {ADVICE}"
+            ) from None
+        vocabulary = _unpacked(tensors.pop("vocabulary"))
+        try:
+            network = build_model(student, len(vocabulary), int(header["length"]))
+        except FarziError as error:
+            raise FarziError(f"{path}: {error}") from error
+        try:
+            network.load_state_dict({name.removeprefix("network."): value for name, value in tensors.items()})
+        except RuntimeError as error:
+            raise FarziError(f"{path}: its weights do not fit {student.type}; {ADVICE}") from error
+        trained = header["trained_on"], float(header["seconds"]), int(header["steps"])
+        return Model(network, student, vocabulary, data, *trained)
+
+
+def _packed(vocabulary: Vocabulary) -> Tensor:
+    """The vocabulary as bytes: uint8, (n,)."""
+    columns = vocabulary.frame.select("id", "name", "count").to_dict(as_series=False)
+    data = zlib.compress(json.dumps(columns, ensure_ascii=False).encode())
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
+
+
+def _unpacked(data: Tensor) -> Vocabulary:
+    columns = json.loads(zlib.decompress(data.numpy().tobytes()))
+    return Vocabulary.from_tokens(*(columns[name][1:] for name in ("id", "name", "count")))
