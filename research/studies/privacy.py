@@ -48,9 +48,9 @@ class GivenAway:
         trained, _ = self.training.fit(bench, repeat)
         mine = _log(bench, self.members, repeat)
         theirs = _log(bench, Members(self.members.settings, others=True), repeat)
-        scores = [-losses(trained.student, log.train) for log in (mine, theirs)]
+        scores = [-losses(trained.model, log.train) for log in (mine, theirs)]
         found = attack(*scores)
-        figures = OnHeldOut()(trained.student, mine, recipe.outer.seen)
+        figures = OnHeldOut()(trained.model, mine, recipe.outer.seen)
         figures |= {MEMBER: found.auc, "share, blind at most": found.null, CAUGHT: found.caught}
         events = self._events(bench, repeat, mine)
         if events is None:

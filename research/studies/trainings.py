@@ -199,7 +199,7 @@ class Measured:
         recipe = self.training.recipe
         dataset = bench.data(recipe.data, self.training.source, repeat.summary)
         seen: Seen = recipe.outer.seen
-        figures = self.measure(trained.student, dataset, seen)
+        figures = self.measure(trained.model, dataset, seen)
         return {**figures, **facts, "train seconds": trained.seconds}
 
     @property

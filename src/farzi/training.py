@@ -1,13 +1,14 @@
-"""Training a student from scratch: on a summary, by its recipe, or on real events, until it gets no better.
+"""Training a model from fresh random weights: on a summary, or on real events with early stopping.
 
-Both start from fresh random weights, embeddings included. `train_on_summary` is the inner loop itself, so
-that a student is trained exactly as the distillation expected; `train_on_events` is ordinary minibatch
-training with early stopping.
+`train_on_summary` is the inner loop itself: the model is trained exactly as in the distillation, in
+evaluation mode, so that nothing in it is random. `train_on_events` is ordinary minibatch training, with
+dropout.
 """
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,15 +38,15 @@ from farzi.unroll import Optimizer, train
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A trained student and what it took.
+    """A trained model and what the training took.
 
     Attributes:
-        student: the student.
-        seconds: wall-clock seconds of the training, early-stopping measurements included.
+        model: the model, in evaluation mode.
+        seconds: wall-clock seconds of the training, its validations included.
         steps: optimizer steps taken.
     """
 
-    student: SequenceModel
+    model: SequenceModel
     seconds: float
     steps: int
 
@@ -57,34 +58,49 @@ def make_model(
     seed: int,
     device: torch.device | str = "cpu",
 ) -> SequenceModel:
-    """A student with fresh random weights that depend on `seed` alone, whatever the device.
+    """A model with fresh random weights that depend on `seed` alone, not on the device; in evaluation mode.
 
-    It takes one event less than a training window has: the last one is predicted, never read, so that its
-    position would keep its first, random embedding, and meet it when the student is used.
+    It reads one item less than a training window has: the last one is predicted, never read. The embedding of
+    its position would stay random, and be used when the trained model reads a longer history.
 
     Args:
         student: the architecture.
         vocabulary: V, padding included.
-        window: events in the sequences that it will be trained on, at least 2.
+        window: items in the sequences that it will be trained on, at least 2.
         seed: of its weights.
-        device: where they lie.
+        device: of its weights.
+
+    Raises:
+        FarziError: see `build_model`.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return build_model(student, vocabulary, window - 1).to(device)
 
 
+@contextmanager
+def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Seed PyTorch's generators of the CPU and of a device, and restore their states at the end."""
+    device = torch.device(device)
+    cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
 def make_optimizer(inner: Inner, steps: int | None = None) -> Optimizer:
-    """The inner optimizer as a value, with its rate decayed at the end where `inner.cooldown` says so.
+    """The inner optimizer as a value; with `inner.cooldown` its rate decays in the last steps.
 
     Step t of T has the rate α min(1, (T − t) / (cooldown T)), t from 0 on.
 
     Args:
         inner: the training on the summary.
-        steps: T, if not `inner.steps`.
+        steps: T, `inner.steps` if None.
 
     Raises:
-        FarziError: an optimizer from outside this package is none, or has no `learning_rate` to decay.
+        FarziError: the user's own class is no `farzi.unroll.Optimizer`, or has no `learning_rate` to decay.
     """
     optimizer = inner.optimizer.build()
     if not isinstance(optimizer, Optimizer):
@@ -96,28 +112,28 @@ def make_optimizer(inner: Inner, steps: int | None = None) -> Optimizer:
             f"inner.cooldown decays learning_rate, which {inner.optimizer.type} does not have; set it to 0"
         )
     steps = inner.steps if steps is None else steps
-    rates = falling(inner.optimizer.own["learning_rate"], steps, inner.cooldown * steps, steps)
+    rates = decaying_rates(inner.optimizer.own["learning_rate"], steps, inner.cooldown * steps, steps)
     return optimizer.with_hypers({"learning_rate": rates})
 
 
-def falling(rate: float, end: float, last: float, steps: int) -> Tensor:
-    """Learning rates (steps,), float64: step t of them has α min(1, (end − t) / last), and 0 from `end` on.
+def decaying_rates(rate: float, end: float, decay: float, steps: int) -> Tensor:
+    """Learning rates (steps,), float64: α min(1, (end − t) / decay) in step t, and 0 from `end` on.
 
     Args:
         rate: α.
-        end: steps of the training; it may go on for longer than `steps`.
-        last: steps at its end in which the rate falls.
-        steps: how many are wanted.
+        end: number of steps of the training; may be more than `steps`.
+        decay: number of steps before `end` in which the rate decays.
+        steps: number of rates.
     """
-    left = end - torch.arange(steps, dtype=torch.float64)
-    return rate * (left / last).clamp(min=0, max=1)
+    remaining = end - torch.arange(steps, dtype=torch.float64)
+    return rate * (remaining / decay).clamp(min=0, max=1)
 
 
 class NextEvent(nn.Module):
-    """A student's next-event loss as a function of its parameters: what the engine differentiates.
+    """A student's next-event loss as a function of its parameters, which the engine differentiates.
 
-    Called with soft events, whole (B, L, V) or in factors, it is the loss on a summary, with indices (B, L)
-    the one on real events.
+    With soft inputs, materialized (B, L, V) or in factors, it is the loss on a summary, with indices (B, L)
+    the loss on real events.
     """
 
     def __init__(self, student: SequenceModel) -> None:
@@ -130,47 +146,53 @@ class NextEvent(nn.Module):
             read = events[:, :-1]
             hidden = self.student.hidden(self.student.embed(read), read > 0)
             return hard_next_event(hidden, self.student.output_table, events)
-        embedded, targets = self.student.embed_twice(events)
-        return soft_next_event(self.student.hidden(embedded[:, :-1]), self.student.output_table, targets)
+        embedded, labels = self.student.embed_twice(events)
+        return soft_next_event(self.student.hidden(embedded[:, :-1]), self.student.output_table, labels)
 
     def parameters_of(self, student: SequenceModel) -> dict[str, Tensor]:
-        """The parameters of a student of the same architecture, detached, under this module's names."""
+        """The parameters of a student of this architecture, detached, by their names in this module."""
         return {f"student.{name}": value.detach() for name, value in student.named_parameters()}
 
     def at(
         self, theta: dict[str, Tensor], data: Events | Mapping[str, Tensor], batch: Tensor | None = None
     ) -> Tensor:
-        """The loss at parameters `theta`; `batch`, where given, indexes the sequences used.
+        """The loss at parameters `theta`, a scalar in nats.
 
         Args:
-            theta: as `parameters_of` names them.
-            data: events, or the factors of soft events as a dict.
-            batch: rows of the data.
+            theta: by name, as from `parameters_of`.
+            data: indices or soft inputs, or the factors of soft inputs as a dict.
+            batch: the sequences used, as an index into the data's first dimension; all if None.
         """
         events = as_events(data)
         return functional_call(self, theta, (events if batch is None else events[batch],))
 
-    def put(self, theta: dict[str, Tensor]) -> SequenceModel:
-        """A student of this architecture that holds the parameters `theta`."""
+    def scores(self, theta: dict[str, Tensor], events: Events) -> Tensor:
+        """The student's scores at parameters `theta`, (B, L, V), as `SequenceModel.forward` gives them."""
+        return functional_call(self.student, _own_names(theta), (events,))
+
+    def student_with(self, theta: dict[str, Tensor]) -> SequenceModel:
+        """A copy of the student with the parameters `theta`."""
         student = copy.deepcopy(self.student)
-        student.load_state_dict(
-            {name.removeprefix("student."): value.detach() for name, value in theta.items()}
-        )
+        student.load_state_dict(student.state_dict() | _own_names(theta))
         return student
+
+
+def _own_names(theta: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("student."): value for name, value in theta.items()}
 
 
 def train_on_summary(
     summary: SummaryTensors, student: StudentVariant, inner: Inner, seed: int, steps: int | None = None
 ) -> Trained:
-    """Train a fresh student on a summary, with the inner loop's optimizer and number of steps.
+    """Train a model from fresh random weights on a summary, with the inner loop's optimizer and steps.
 
-    Where a step reads a few sequences only (`inner.batch`), which ones is drawn by `farzi.summary.BatchSchedule`.
+    With `inner.batch` each step reads some of the sequences, drawn by `farzi.summary.BatchSchedule`.
 
     Args:
-        summary: what to train on; the model is where it is.
+        summary: the summary; the model is trained on its device.
         student: the architecture.
         inner: the training.
-        seed: of the student's first weights, and of the order of the summary's sequences.
+        seed: of the first weights, and of the order of the summary's sequences.
         steps: number of steps instead of `inner.steps`.
     """
     model = make_model(student, summary.vocabulary, summary.length, seed, summary.device)
@@ -178,37 +200,38 @@ def train_on_summary(
 
 
 def fit_to_summary(
-    student: SequenceModel, summary: SummaryTensors, inner: Inner, seed: int, steps: int | None = None
+    model: SequenceModel, summary: SummaryTensors, inner: Inner, seed: int, steps: int | None = None
 ) -> Trained:
-    """Train a student of one's own on a summary, as `train_on_summary` trains a fresh one.
+    """Train a given model on a summary, as `train_on_summary` trains a fresh one.
 
     Args:
-        student: begins at its weights, on the summary's device; it stays as it is.
-        summary: what to train on.
+        model: gives the first weights; on the summary's device. It is not changed: a copy is trained.
+        summary: the summary.
         inner: the training.
         seed: of the order of the summary's sequences.
         steps: number of steps instead of `inner.steps`.
     """
     start = time.perf_counter()
-    loss = NextEvent(student)
+    model = copy.deepcopy(model).eval()
+    loss = NextEvent(model)
     steps = inner.steps if steps is None else steps
     schedule = BatchSchedule(summary.sequences, inner.batch, seed, summary.device).batches(0, steps)
     with torch.no_grad():
         data = SOFT_INPUTS[chosen_soft_inputs(inner, summary)[0]](summary)
-    end = train(loss.at, loss.parameters_of(student), data, make_optimizer(inner, steps), schedule)
-    return Trained(loss.put(end.theta), time.perf_counter() - start, len(schedule))
+    end = train(loss.at, loss.parameters_of(model), data, make_optimizer(inner, steps), schedule)
+    return Trained(loss.student_with(end.theta), time.perf_counter() - start, len(schedule))
 
 
 def windows_per_step(teach: Teach, log: Sequences, length: int) -> int:
-    """Windows in a step of training on real events: `teach.batch`, or as many as fit without overlap."""
+    """Windows in each step on real events: `teach.batch`, or fewer if fewer fit without overlap."""
     return min(teach.batch, int((-(-log.lengths // length)).sum()))
 
 
 def torch_optimizer(settings: OptimizerVariant, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """PyTorch's own optimizer, which needs no derivative through its steps and is faster.
+    """PyTorch's optimizer of these settings: no derivative through its steps is needed, and it is faster.
 
     Raises:
-        FarziError: a class from outside this package is no `torch.optim.Optimizer`.
+        FarziError: the user's own class is not a `torch.optim.Optimizer`.
     """
     own = dict(settings.own)
     rate = own.pop("learning_rate", None)
@@ -241,42 +264,51 @@ def train_on_events(
     teach: Teach,
     score: Callable[[SequenceModel], float],
     device: torch.device | str = "cpu",
-    heard: Callable[[int, float], None] = lambda step, figure: None,
+    report: Callable[[int, float], None] = lambda step, figure: None,
 ) -> Trained:
-    """Train a fresh student on real sequences until `score` gets no better.
+    """Train a model from fresh random weights on real sequences until `score` stops improving.
+
+    Every random draw depends on `seed` alone, those of dropout (`teach.dropout`) included.
 
     Args:
         log: training sequences.
         student: the architecture.
         vocabulary: V, padding included.
-        length: events in a window.
-        seed: of the first weights and of the windows drawn.
-        teach: optimizer, batch and patience.
-        score: the figure of merit on validation data, higher is better.
-        device: where it is trained.
-        heard: called after each measurement with the steps taken and the figure.
+        length: items in a window.
+        seed: of the first weights, of the windows drawn and of dropout.
+        teach: optimizer, dropout, batch and patience.
+        score: measures the model on validation data, higher is better; the model is in evaluation mode.
+        device: where the model is trained.
+        report: called after each validation with the steps taken and the score.
 
     Returns:
-        The student at its best measurement; the seconds count all steps taken.
+        The model at its best validation; the seconds count all steps taken.
+
+    Raises:
+        FarziError: see `build_model` and `torch_optimizer`.
     """
     start = time.perf_counter()
     model = make_model(student, vocabulary, length, seed, device)
+    if teach.dropout:
+        model.dropout = teach.dropout
     loss = NextEvent(model)
     optimizer = torch_optimizer(teach.optimizer, model.parameters())
     rng = np.random.default_rng(seed)
     batch = windows_per_step(teach, log, length)
     best, best_state, since, step = -np.inf, copy.deepcopy(model.state_dict()), 0, 0
-    while step < teach.max_steps and since < teach.patience:
-        windows = torch.from_numpy(crops(log, length, batch, rng)).to(device)
-        optimizer.zero_grad()
-        loss(windows).backward()
-        optimizer.step()
-        step += 1
-        if step % teach.validate_every == 0 or step == teach.max_steps:
-            figure = score(model)
-            heard(step, figure)
-            since += 1
-            if figure > best:
-                best, best_state, since = figure, copy.deepcopy(model.state_dict()), 0
+    with seeded(int(np.random.default_rng([seed, 7]).integers(2**62)), device):
+        while step < teach.max_steps and since < teach.patience:
+            windows = torch.from_numpy(crops(log, length, batch, rng)).to(device)
+            model.train()
+            optimizer.zero_grad()
+            loss(windows).backward()
+            optimizer.step()
+            step += 1
+            if step % teach.validate_every == 0 or step == teach.max_steps:
+                figure = score(model.eval())
+                report(step, figure)
+                since += 1
+                if figure > best:
+                    best, best_state, since = figure, copy.deepcopy(model.state_dict()), 0
     model.load_state_dict(best_state)
-    return Trained(model, time.perf_counter() - start, step)
+    return Trained(model.eval(), time.perf_counter() - start, step)

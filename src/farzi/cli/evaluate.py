@@ -54,10 +54,10 @@ def evaluate(
     from farzi.cli.logs import recorded_log
     from farzi.evaluation import LanguageTask, metric_of, task_of
     from farzi.files import finite_values
-    from farzi.models import StudentFile
+    from farzi.models import Model
     from farzi.provenance import provenance
 
-    found = StudentFile.load(file)
+    found = Model.load(file)
     recorded = found.data if source is None else found.data.model_copy(update={"file": None})
     settings = given.with_value(("data", "source"), source).recipe(Recipe(data=recorded)).data
     dataset = recorded_log(settings, found.data, f"the student in {file}")
@@ -67,16 +67,16 @@ def evaluate(
     if stride is not None:
         if not isinstance(kind, LanguageTask):
             raise FarziError(f"--stride is for texts, and {dataset.name} is a log")
-        if stride > found.student.length:
-            raise FarziError(f"--stride {stride} is longer than the student's {found.student.length} tokens")
+        if stride > found.network.length:
+            raise FarziError(f"--stride {stride} is longer than the student's {found.network.length} tokens")
         kind = LanguageTask(stride)
-    figures = kind.evaluate(found.student.to(device), holdout)
-    metrics, window, items = figures.means(), found.student.length + 1, len(dataset.vocabulary) - 1
+    figures = kind.evaluate(found.network.to(device), holdout)
+    metrics, window, items = figures.means(), found.network.length + 1, len(dataset.vocabulary) - 1
     if as_json:
         facts = {
             **provenance(device),
             "student": file,
-            "architecture": found.settings.model_dump(mode="json"),
+            "architecture": found.student.model_dump(mode="json"),
             "trained_on": found.trained_on,
             "data": dataset.name,
             "on": on,

@@ -10,7 +10,7 @@ from farzi.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
     from farzi.data import Data
-    from farzi.models import StudentFile
+    from farzi.models import Model
     from farzi.recipe import Recipe
     from farzi.training import EventTraining, Trained
 
@@ -94,13 +94,14 @@ def train(
         )
 
 
-def _on_summary(folder: "Summary", recipe: "Recipe", device: str) -> tuple["StudentFile", "Trained"]:
-    from farzi.models import StudentFile, checksum_of_ids
+def _on_summary(folder: "Summary", recipe: "Recipe", device: str) -> tuple["Model", "Trained"]:
+    from farzi.models import Model
     from farzi.training import train_on_summary
 
     trained = train_on_summary(folder.tensors.to(device), recipe.student, recipe.inner, recipe.seed)
-    ids = checksum_of_ids(folder.vocabulary)
-    return StudentFile(trained.student, recipe.student, folder.recipe.data, ids, "summary"), trained
+    took = trained.seconds, trained.steps
+    model = Model(trained.model, recipe.student, folder.vocabulary, folder.recipe.data, "summary", *took)
+    return model, trained
 
 
 def _log(path: str | None, folder: "Summary | None", recipe: "Recipe") -> "Data":
@@ -115,13 +116,13 @@ def _log(path: str | None, folder: "Summary | None", recipe: "Recipe") -> "Data"
 
 def _on_events(
     on: str, recipe: "Recipe", training: "EventTraining", dataset: "Data", device: str
-) -> tuple["StudentFile", "Trained"]:
+) -> tuple["Model", "Trained"]:
     import numpy as np
 
     from farzi.cli.progress import Shown
     from farzi.evaluation import task_of
     from farzi.evaluation.controls import SUBSETS
-    from farzi.models import StudentFile, checksum_of_ids
+    from farzi.models import Model
     from farzi.training import train_on_events
 
     length, log = recipe.summary.length, dataset.train
@@ -142,5 +143,5 @@ def _on_events(
             device,
             lambda step, figure: progress.passing(f"step {step}, validation {kind.told(figure)}"),
         )
-    ids = checksum_of_ids(dataset.vocabulary)
-    return StudentFile(trained.student, recipe.student, recipe.data, ids, on), trained
+    took = trained.seconds, trained.steps
+    return Model(trained.model, recipe.student, dataset.vocabulary, recipe.data, on, *took), trained

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from farzi.distillation.weights import Theta
 from farzi.recipe import Inner
-from farzi.training import NextEvent, falling, make_optimizer
+from farzi.training import NextEvent, decaying_rates, make_optimizer
 from farzi.unroll import Optimizer, State, stack, stacked_loss, unstack
 from farzi.unroll.execution import TreeLoss
 
@@ -119,7 +119,7 @@ class Rates(NamedTuple):
         if not self.annealed:
             return self.optimizer
         # of one shape whatever the end, so that all share a compiled graph
-        rates = falling(self.rate, end, self.cooldown, self.steps)
+        rates = decaying_rates(self.rate, end, self.cooldown, self.steps)
         return self.optimizer.with_hypers({"learning_rate": rates})
 
 

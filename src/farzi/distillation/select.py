@@ -121,7 +121,7 @@ def validate(
     measured = []
     for k in range(recipe.select.students):
         seed = int(np.random.default_rng([recipe.seed, 2, k]).integers(2**62))
-        model = train_on_summary(summary, recipe.student, recipe.inner, seed).student
+        model = train_on_summary(summary, recipe.student, recipe.inner, seed).model
         measured.append(task.evaluate(model, dataset.valid))
     means = [one.means() for one in measured]
     figures = {name: float(np.mean([one[name] for one in means])) for name in means[0]}

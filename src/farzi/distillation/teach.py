@@ -275,8 +275,8 @@ def train_on_full_data(
     trained = train_on_events(
         dataset.train, student, vocabulary, length, seed, training.teach, score, device, report
     )
-    figures = task.evaluate(trained.student, dataset.valid).means()
-    return Outcome(trained.student, figures, trained.seconds, trajectory)
+    figures = task.evaluate(trained.model, dataset.valid).means()
+    return Outcome(trained.model, figures, trained.seconds, trajectory)
 
 
 def _write(path: Path, outcome: Outcome) -> None:
@@ -292,6 +292,6 @@ def _read(path: Path, training: FullTraining, vocabulary: int, device: torch.dev
     tensors, words = read_tensors(path, FORMAT, ADVICE)
     state = unflatten({name: value.to(device) for name, value in tensors.items()}, {})
     loss = NextEvent(make_model(training.student, vocabulary, training.length, training.seed, device))
-    model, values = loss.put(state["model"]), json.loads(words["values"])
+    model, values = loss.student_with(state["model"]), json.loads(words["values"])
     trajectory = list(state.get("trajectory", {}).values())
     return Outcome(model, values["figures"], values["seconds"], trajectory, cached=True)

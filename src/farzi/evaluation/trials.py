@@ -96,7 +96,7 @@ class Trials:
         if len(rates) == 1:
             return rates[0]
         self.progress(f"{name}: choosing a learning rate")
-        return max(rates, key=lambda rate: self._validate(self.fit(pick(seed), rate, seed).student))
+        return max(rates, key=lambda rate: self._validate(self.fit(pick(seed), rate, seed).model))
 
     def on_events(self, name: str, pick: Pick, rate: float) -> Result:
         """Train on real sequences, and test."""
@@ -124,7 +124,7 @@ class Trials:
         seed = self.first_seed - 1
         return max(
             tried,
-            key=lambda one: self._validate(train_on_summary(summary, self.student, one, seed).student),
+            key=lambda one: self._validate(train_on_summary(summary, self.student, one, seed).model),
         )
 
     def picker(self, control: Control, count: int) -> Pick:
@@ -167,7 +167,7 @@ class Trials:
     def _measured(
         self, name: str, sequences: int, size: int, trained: Sequence[Trained], rate: float
     ) -> Result:
-        figures: list[Figures] = [self.task.evaluate(one.student, self.dataset.test) for one in trained]
+        figures: list[Figures] = [self.task.evaluate(one.model, self.dataset.test) for one in trained]
         per_unit = {
             metric: np.stack([one.per_unit[metric] for one in figures]) for metric in figures[0].per_unit
         }
