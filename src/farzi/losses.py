@@ -1,4 +1,4 @@
-r"""Next-event cross-entropy, at every position, for soft and for hard events.
+r"""Next-event cross-entropy at every position, with soft labels or with real events.
 
 With hidden states h_t, an output table E (V, width) and targets x_{t+1}, the loss is the mean over all
 positions of
@@ -6,11 +6,11 @@ positions of
     logsumexp(h_t Eᵀ) − ⟨x_{t+1}, h_t Eᵀ⟩.
 
 Padding (index 0) is never predicted: its logit counts as −∞. The second term needs no vocabulary-sized
-product, since ⟨x, h Eᵀ⟩ = h · (x E). The first is `mean_log_partition`, which goes through the positions in
-chunks: neither its value nor its gradient nor the gradient's tangent ever holds positions x vocabulary.
+product, since ⟨x, h Eᵀ⟩ = h · (x E). The first is `mean_log_partition`, which is computed in chunks of
+positions: neither it nor its gradient nor the gradient's tangent needs memory for positions x vocabulary.
 
-Its parts are operations of PyTorch's dispatcher (`torch.ops.farzi`), so that a traced graph holds each as one
-node, and so that a gradient and its tangent, which share the probabilities, can be made as one.
+Its parts are operations of PyTorch's dispatcher (`torch.ops.farzi`). Each is one node of a traced graph, and
+a gradient and its tangent, which share the probabilities, can be computed by one operation.
 """
 
 from typing import Any
@@ -22,27 +22,27 @@ from farzi.operations import OneByOne, define, or_zeros
 from farzi.unroll import Fusion, add_fusion
 
 CHUNK = 2**18
-"""Numbers in the logits held at a time; 1 MiB in float32, which stays in a core's cache."""
+"""Logits in memory at a time: 1 MiB in float32, which fits into the cache of a core."""
 
 ROWS = 32
-"""Positions in a chunk at least: with fewer, each product reads the whole table for too little work."""
+"""Least number of positions in a chunk: with fewer, each product reads the whole table for little work."""
 
 
 def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy with soft targets.
+    """Cross-entropy with soft labels.
 
     Args:
-        hidden: hidden states, (B, L−1, width); the last position has no target: if it is there, it is left
-            out.
+        hidden: hidden states, (B, L−1, width); if the last position is given, which has no target, it is
+            ignored.
         table: output table E, (V, width); row 0 is padding.
-        targets: x E for the soft events x at the same positions, (B, L, width); for tied tables this is what
-            the student was fed with.
+        targets: x E for the soft labels x at the same positions, (B, L, width). With tied tables and no label
+            decoder these are the embedded soft inputs.
 
     Returns:
-        Scalar, nats an event.
+        Scalar, nats per event.
 
     Raises:
-        ValueError: the sequences have one position only, so that there is nothing to predict.
+        ValueError: the sequences have only one position, so there is nothing to predict.
     """
     if targets.shape[1] < 2:
         raise ValueError(
@@ -55,15 +55,15 @@ def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
 
 
 def hard_next_event(hidden: Tensor, table: Tensor, events: Tensor) -> Tensor:
-    """Cross-entropy with event indices; positions whose next event is padding do not count.
+    """Cross-entropy with item indices; positions whose next item is padding do not count.
 
     Args:
-        hidden: hidden states, (B, L−1, width); if the last position is there, it is left out.
+        hidden: hidden states, (B, L−1, width); if the last position is given, it is ignored.
         table: output table E, (V, width); row 0 is padding.
         events: indices, (B, L), 0 = padding.
 
     Returns:
-        Scalar, nats an event; 0 where there is nothing to predict.
+        Scalar, nats per event; 0 if there is nothing to predict.
     """
     targets = events[:, 1:]
     real = targets > 0
@@ -76,8 +76,8 @@ def hard_next_event(hidden: Tensor, table: Tensor, events: Tensor) -> Tensor:
 def mean_log_partition(hidden: Tensor, table: Tensor) -> Tensor:
     """Mean over rows of logsumexp(h Eᵀ), in chunks of rows.
 
-    Twice differentiable, in reverse over reverse and in forward over reverse mode alike: its Hessian is
-    symmetric, so that one product with it serves both. A third derivative is refused.
+    Twice differentiable, in reverse over reverse and in forward over reverse mode: the Hessian is symmetric,
+    so one Hessian product serves both. A third derivative raises NotImplementedError.
 
     Args:
         hidden: h, (N, width).
@@ -110,7 +110,7 @@ def _log_partition(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tenso
 
 
 def _log_partition_dual(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """∂A/∂h = p E / N, and the tangent of (∂A/∂h, ∂A/∂E), for which p is made anyway."""
+    """∂A/∂h = p E / N, and the tangent of (∂A/∂h, ∂A/∂E), which needs p as well."""
     h_bar = torch.empty_like(hidden)
     return h_bar, *_log_partition_tangent(hidden, table, u, w, h_bar)
 
@@ -121,12 +121,12 @@ def _log_partition_tangent(
     """The tangent of (∂A/∂h, ∂A/∂E) in the direction (u, w), in chunks of rows: the Hessian product.
 
     With p = softmax(h Eᵀ) and ż = u Eᵀ + h wᵀ: ṗ = p ∘ (ż − ⟨p, ż⟩), and the tangents are (ṗ E + p w) / N and
-    (ṗᵀ h + pᵀ u) / N. Where `h_bar` is given it is filled with ∂A/∂h.
+    (ṗᵀ h + pᵀ u) / N. If `h_bar` is given it is filled with ∂A/∂h.
     """
     width = hidden.shape[1]
     both, twice = torch.cat([table, w], dim=1), torch.cat([u, hidden], dim=1)  # (V, 2 width), (N, 2 width)
     h_dot, e_dot = torch.empty_like(hidden), torch.zeros_like(table)
-    for rows in _chunks(hidden, table, held=2):
+    for rows in _chunks(hidden, table, arrays=2):
         h = hidden[rows]
         p, _ = _probabilities(h, table)
         p_dot = twice[rows] @ both.T  # ż
@@ -153,9 +153,9 @@ def _probabilities(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
     return p.div_(total), total.log_().add_(top)
 
 
-def _chunks(hidden: Tensor, table: Tensor, held: int = 1) -> list[slice]:
-    """Rows such that `held` arrays of their logits stay within `CHUNK`."""
-    size = max(ROWS, CHUNK // (held * max(1, len(table))))
+def _chunks(hidden: Tensor, table: Tensor, arrays: int = 1) -> list[slice]:
+    """Slices of rows such that `arrays` arrays of their logits stay within `CHUNK`."""
+    size = max(ROWS, CHUNK // (arrays * max(1, len(table))))
     return [slice(start, start + size) for start in range(0, len(hidden), size)]
 
 
@@ -170,7 +170,7 @@ def _tangent_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
 
 
 def _dual_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
-    """The tangent's, and 2 N V w for p E."""
+    """As for the tangent, and 2 N V w for p E."""
     return _tangent_flops(hidden, table) + 2 * hidden[0] * table[0] * table[1]
 
 
@@ -198,7 +198,7 @@ add_fusion(Fusion(log_partition, log_partition_tangent, log_partition_dual, kept
 
 
 class _MeanLogPartition(OneByOne):
-    """(h, E) ↦ the mean log-partition A, ∂A/∂h and ∂A/∂E: all that a backward pass needs, in one pass.
+    """(h, E) ↦ the mean log-partition A, ∂A/∂h and ∂A/∂E, in one pass.
 
     The gradients are outputs so that they carry tangents (forward over reverse) and graphs (reverse over
     reverse).
@@ -236,7 +236,7 @@ class _MeanLogPartition(OneByOne):
 
 
 class _HessianProduct(OneByOne):
-    """The Hessian product as a node that refuses a third derivative instead of giving a wrong one."""
+    """The Hessian product as a node that raises at a third derivative, instead of returning a wrong one."""
 
     @staticmethod
     def forward(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -244,7 +244,7 @@ class _HessianProduct(OneByOne):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Nothing is kept."""
+        """Nothing is saved: there is no backward pass."""
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
