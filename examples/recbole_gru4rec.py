@@ -1,17 +1,17 @@
 """RecBole's GRU4Rec, trained on a summary and measured by RecBole itself, beside its training on the log.
 
-    python examples/recbole_gru4rec.py                     # learns a summary of movielens-small first
-    python examples/recbole_gru4rec.py --summary runs/mine # or takes one that `farzi distill` has left
-    python examples/recbole_gru4rec.py --quick             # half a minute: that it runs, not what it gives
+    python examples/recbole_gru4rec.py                     # distils a summary of movielens-small first
+    python examples/recbole_gru4rec.py --summary runs/mine # uses the summary of an earlier `farzi distill`
+    python examples/recbole_gru4rec.py --quick             # half a minute, to see that it runs
 
-The log becomes a RecBole data set, of which each user's last event is the test and the one before it the
-validation, as Farzi has it. The summary's events are put in RecBole's order of items, RecBole's own model is
-trained on them as a student, and its weights go back into RecBole, whose trainer ranks all items.
+The log is written as a RecBole data set. Each user's last event is the test and the one before it the
+validation, as in Farzi. The summary's items are put into RecBole's order, RecBole's own model is trained on
+the summary as a student, and its weights are copied back into RecBole, whose trainer ranks all items.
 docs/models.md says how to install RecBole.
 """
 
 # pyright: reportMissingImports=false
-# RecBole is not among what Farzi is developed with.
+# RecBole is not among Farzi's development dependencies.
 
 import argparse
 import contextlib
@@ -31,63 +31,74 @@ from recbole.data import create_dataset, data_preparation
 from recbole.model.sequential_recommender import GRU4Rec
 from recbole.trainer import Trainer
 
-from farzi.data import Dataset, Vocabulary, complete, load_dataset
+from farzi.data import Log, Vocabulary, load_dataset
 from farzi.distillation import distill
 from farzi.errors import FarziError
-from farzi.recipe import DataSettings, InnerSettings, OuterSettings, Recipe, StudentSettings, SummarySettings
 from farzi.models.adapters import RecBole
+from farzi.recipe import Inner, presets
+from farzi.recipe.variants import LogData
 from farzi.summary import Summary, SummaryTensors
 from farzi.training import fit_to_summary
 
-torch.autograd.set_detect_anomaly(False)  # RecBole turns that on for all of the process
+torch.autograd.set_detect_anomaly(False)  # RecBole turns it on for the whole process
 for _old, _new in {"float_": np.float64, "complex_": np.complex128, "unicode_": np.str_}.items():
-    setattr(np, _old, _new)  # RecBole's Config asks for names that NumPy 2 has no more
+    setattr(np, _old, _new)  # RecBole's Config needs names that NumPy 2 no longer has
 
 NAME = "log"  # of the data set in RecBole
-RATES = (1 / 3, 1.0, 3.0)  # times the recipe's, which is that of another model
-VALID = "ndcg@10"  # what chooses among them, and stops the training on the real log
+RATES = (1 / 3, 1.0, 3.0)  # factors of the recipe's rate, which was chosen for another model
+QUICK = {
+    "student.hidden": 8,
+    "teach.max_steps": 20,
+    "summary": {"sequences": 8, "length": 6},
+    "init.teachers": 1,
+    "inner.steps": 20,
+    "outer": {"minutes": None, "steps": 2, "batch": 16, "window": 3, "burn_in": 5, "pool": 2},
+    "select": {"every": 2, "students": 1},
+}
+VALID = "ndcg@10"  # chooses among them, and stops the training on the real log
 
 
 def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
     """Print RecBole's figures of both trainings, and return them under "summary" and "full"."""
     options = parsed(arguments)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = learnt(options, Path(scratch) / "summary")
-        log = load_dataset(folder.recipe.data)
-        # RecBole leaves files of TensorBoard wherever it runs.
+        summary = summary_for(options, Path(scratch) / "summary")
+        assert isinstance(summary.recipe.data, LogData)
+        log = load_dataset(summary.recipe.data)
+        # RecBole writes TensorBoard files into the current folder.
         with contextlib.chdir(scratch):
-            return compared(folder, log, options)
+            return compare(summary, log, options)
 
 
-def compared(folder: Summary, log: Dataset, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+def compare(summary: Summary, log: Log, options: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Train RecBole's model on the summary and on the log, in the current folder, and measure both."""
     write_inter(log, Path(NAME))
-    config = recbole_config(log, folder.recipe.student.hidden, options)
+    config = recbole_config(log, summary.recipe.student.own["hidden"], options)
     dataset = create_dataset(config)
     train_data, valid_data, test_data = data_preparation(config, dataset)
-    summary = in_recboles_order(folder.tensors, folder.vocabulary, dataset)
+    tensors = in_recboles_order(summary.tensors, summary.vocabulary, dataset)
 
     torch.manual_seed(options.seed)
-    fresh = GRU4Rec(config, train_data.dataset).to(config["device"])  # both trainings begin here
+    fresh = GRU4Rec(config, train_data.dataset).to(config["device"])  # the first weights of both trainings
 
-    def measured(model: Any, data: Any) -> dict[str, float]:
+    def measure(model: Any, data: Any) -> dict[str, float]:
         with recboles_trainer(config, model) as trainer:
             return dict(trainer.evaluate(data, load_best_model=False))
 
     start = time.perf_counter()
-    few = [train_on_summary(fresh, summary, folder.recipe.inner, rate, options.seed) for rate in RATES]
-    few_seconds = (time.perf_counter() - start) / len(RATES)
-    best = max(few, key=lambda model: measured(model, valid_data)[VALID])
+    models = [train_on_summary(fresh, tensors, summary.recipe.inner, rate, options.seed) for rate in RATES]
+    summary_seconds = (time.perf_counter() - start) / len(RATES)
+    best = max(models, key=lambda model: measure(model, valid_data)[VALID])
 
     start = time.perf_counter()
     full = train_on_log(fresh, config, train_data, valid_data)
     full_seconds = time.perf_counter() - start
 
-    results = {"summary": measured(best, test_data), "full": measured(full, test_data)}
+    results = {"summary": measure(best, test_data), "full": measure(full, test_data)}
     print(f"\nRecBole {config['model']}, {len(log.test)} users, all {dataset.item_num - 1} items ranked\n")
     print(f"{'trained on':40}{'seconds':>9}" + "".join(f"{name:>10}" for name in results["full"]))
     for what, seconds, figures in (
-        (f"summary, {summary.sequences} x {summary.length} events", few_seconds, results["summary"]),
+        (f"summary, {tensors.sequences} x {tensors.length} events", summary_seconds, results["summary"]),
         (f"real log, {len(log.train.items):,} events", full_seconds, results["full"]),
     ):
         print(f"{what:40}{seconds:9.1f}" + "".join(f"{value:10.4f}" for value in figures.values()))
@@ -97,37 +108,30 @@ def compared(folder: Summary, log: Dataset, options: argparse.Namespace) -> dict
 # The summary
 
 
-def learnt(options: argparse.Namespace, out: Path) -> Summary:
-    """The summary in the folder that the options name, or one learnt now."""
+def summary_for(options: argparse.Namespace, out: Path) -> Summary:
+    """The summary in the folder that the options name, or a new one."""
     if options.summary is not None:
-        folder = Summary.load(options.summary)
-        if folder.is_text:
+        summary = Summary.load(options.summary)
+        if summary.is_text:
             raise FarziError(f"{options.summary}: a summary of a text; RecBole needs one of a log")
-        return folder
-    recipe = Recipe(
-        seed=options.seed,
-        data=DataSettings(source=options.data),
-        outer=OuterSettings(minutes=options.minutes),
-    )  # as in `make demo`: learnt with Farzi's SASRec, which is another model than RecBole's GRU4Rec
+        return summary
+    # as in `make demo`: the student is Farzi's SASRec, another model than RecBole's GRU4Rec
+    recipe = presets.LOG.changed(
+        {"seed": options.seed, "data.source": options.data, "outer.minutes": options.minutes}
+    )
     if options.quick:
-        small = {
-            "student": StudentSettings(hidden=8),
-            "summary": SummarySettings(sequences=8, length=6),
-            "inner": InnerSettings(steps=20, skip=5, window=3, pool=2, execution="eager"),
-            "outer": OuterSettings(steps=2, batch=16, validate_every=2, validate_students=1),
-        }
-        recipe = recipe.model_copy(update=small)
-    print("learning a summary ...", flush=True)
-    return distill(complete(recipe), out)
+        recipe = recipe.changed(QUICK)
+    print("distilling a summary ...", flush=True)
+    return distill(recipe, out)
 
 
 def in_recboles_order(summary: SummaryTensors, vocabulary: Vocabulary, dataset: Any) -> SummaryTensors:
-    """The same summary with RecBole's numbers: event i is RecBole's item i, and 0 is padding in both.
+    """The same summary in RecBole's order: index i is RecBole's item i, and 0 is padding in both.
 
     Items of the summary that RecBole's data set does not have get no probability.
 
     Raises:
-        FarziError: RecBole's data set has an item that the summary does not know.
+        FarziError: RecBole's data set has an item that the summary does not have.
     """
     tokens = dataset.id2token(dataset.iid_field, range(1, dataset.item_num))
     order = torch.tensor([0, *vocabulary.encode(tokens.tolist())])
@@ -137,11 +141,11 @@ def in_recboles_order(summary: SummaryTensors, vocabulary: Vocabulary, dataset: 
 # RecBole
 
 
-def write_inter(log: Dataset, folder: Path) -> None:
+def write_inter(log: Log, folder: Path) -> None:
     """Write a log as RecBole reads it, `folder`/`folder`.inter, with the original ids of users and items.
 
-    The time is an event's place in its user's history: events of one second stand in Farzi's order then, so
-    that both hold out the same ones.
+    The time of an event is its place in its user's history: events of the same second are then in Farzi's
+    order, and both hold out the same ones.
     """
     folder.mkdir()
     ids = log.vocabulary.frame["id"].to_list()
@@ -152,7 +156,7 @@ def write_inter(log: Dataset, folder: Path) -> None:
                 file.write(f"{user}\t{ids[item]}\t{place}\n")
 
 
-def recbole_config(log: Dataset, width: int, options: argparse.Namespace) -> Any:
+def recbole_config(log: Log, width: int, options: argparse.Namespace) -> Any:
     """RecBole's settings: leave one out by time, all items ranked, a GRU4Rec of one width throughout."""
     settings = {
         "data_path": ".",
@@ -163,7 +167,7 @@ def recbole_config(log: Dataset, width: int, options: argparse.Namespace) -> Any
         "MAX_ITEM_LIST_LENGTH": options.history,
         "eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full"},
         "metrics": ["Hit", "NDCG"],
-        "topk": [k for k in (10, 100) if k < len(log.vocabulary)],  # RecBole stops where there are fewer
+        "topk": [k for k in (10, 100) if k < len(log.vocabulary)],  # RecBole refuses a larger k
         "valid_metric": VALID.upper(),
         "train_neg_sample_args": None,  # cross-entropy over all items needs no negatives
         "train_batch_size": options.batch,
@@ -175,13 +179,13 @@ def recbole_config(log: Dataset, width: int, options: argparse.Namespace) -> Any
         "show_progress": False,
         "seed": options.seed,
     }
-    with patch.object(sys, "argv", sys.argv[:1]):  # RecBole would take our options for its own
+    with patch.object(sys, "argv", sys.argv[:1]):  # RecBole would read this script's options as its own
         return Config(model="GRU4Rec", dataset=NAME, config_dict=settings)
 
 
 @contextlib.contextmanager
 def recboles_trainer(config: Any, model: Any) -> Iterator[Any]:
-    """RecBole's trainer of a model, whose TensorBoard file is closed in the end."""
+    """RecBole's trainer of a model; its TensorBoard file is closed at the end."""
     trainer = Trainer(config, model)
     try:
         yield trainer
@@ -190,19 +194,19 @@ def recboles_trainer(config: Any, model: Any) -> Iterator[Any]:
 
 
 def train_on_log(fresh: Any, config: Any, train_data: Any, valid_data: Any) -> Any:
-    """A copy of a model, trained by RecBole's own trainer; it stops when validation gets no better."""
+    """A copy of a model, trained by RecBole's own trainer; it stops when the validation stops improving."""
     model = copy.deepcopy(fresh)
     best = {"score": float("-inf"), "state": copy.deepcopy(model.state_dict())}
 
-    # RecBole would save the best weights with its settings pickled beside them, which torch.load refuses to
-    # read today: they are kept here instead.
-    def keep(epoch: int, score: float) -> None:
+    # RecBole would save the best weights with its settings pickled, which torch.load refuses to read: here
+    # they are stored in memory.
+    def store(epoch: int, score: float) -> None:
         print(f"RecBole, epoch {epoch + 1}: {VALID} {score:.4f} on the validation data", flush=True)
         if score > best["score"]:
             best.update(score=score, state=copy.deepcopy(model.state_dict()))
 
     with recboles_trainer(config, model) as trainer:
-        trainer.fit(train_data, valid_data, verbose=False, saved=False, callback_fn=keep)
+        trainer.fit(train_data, valid_data, verbose=False, saved=False, callback_fn=store)
     model.load_state_dict(best["state"])
     return model
 
@@ -210,41 +214,40 @@ def train_on_log(fresh: Any, config: Any, train_data: Any, valid_data: Any) -> A
 # Farzi's inner loop on RecBole's model
 
 
-def train_on_summary(fresh: Any, summary: SummaryTensors, inner: InnerSettings, rate: float, seed: int) -> Any:
+def train_on_summary(fresh: Any, summary: SummaryTensors, inner: Inner, rate: float, seed: int) -> Any:
     """A copy of a RecBole model, trained on a summary as `farzi.training.train_on_summary` trains a student.
 
     Args:
-        fresh: the model; it stays as it is.
+        fresh: the model; it is not changed.
         summary: in RecBole's order.
-        inner: the training that the summary was learnt for.
-        rate: times its learning rate.
-        seed: of the order of the sequences, where a step reads some of them only.
+        inner: the training that the summary was distilled for.
+        rate: factor of its learning rate.
+        seed: of the order of the sequences, if a step reads only some of them.
     """
-    summary = summary.to(fresh.device)
-    inner = inner.model_copy(update={"learning_rate": rate * inner.learning_rate})
+    summary, optimizer = summary.to(fresh.device), inner.optimizer
+    faster = optimizer.model_copy(update={"learning_rate": rate * optimizer.own["learning_rate"]})
+    inner = inner.model_copy(update={"optimizer": faster})
     student = RecBole(copy.deepcopy(fresh))  # its dropout is off
-    trained: Any = fit_to_summary(student, summary, inner, seed).student
+    trained: Any = fit_to_summary(student, summary, inner, seed).model
     model = copy.deepcopy(fresh)
-    model.load_state_dict(trained.model.state_dict())  # under the names that RecBole gave them
+    model.load_state_dict(trained.model.state_dict())  # with RecBole's names
     return model
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--summary", type=Path, help="a folder of `farzi distill`; without it one is learnt")
     parser.add_argument(
-        "--data", default="movielens-small", help="what to learn it of: a named log or a file"
+        "--summary", type=Path, help="a folder of `farzi distill`; without it one is distilled"
     )
-    parser.add_argument(
-        "--minutes", type=float, default=4.5, help="to learn it, after a training on the log (default: 4.5)"
-    )
+    parser.add_argument("--data", default="movielens-small", help="what is distilled: a named log or a file")
+    parser.add_argument("--minutes", type=float, default=4.5, help="of the outer loop (default: 4.5)")
     parser.add_argument("--epochs", type=int, help="of RecBole's own training, at most (default: 30)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of RecBole's (default: 0.002)")
     parser.add_argument("--batch", type=int, default=512, help="of RecBole's own training (default: 512)")
     parser.add_argument("--history", type=int, default=20, help="events that RecBole reads (default: 20)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="next to no training, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="nearly no training, to see that it runs")
     options = parser.parse_args(arguments)
     if options.epochs is None:
         options.epochs = 1 if options.quick else 30

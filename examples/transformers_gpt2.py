@@ -1,17 +1,17 @@
 """A GPT-2 of Hugging Face `transformers`, trained on a summary of a text, beside steps on the text itself.
 
-    python examples/transformers_gpt2.py                     # learns a summary of `sotu` first
-    python examples/transformers_gpt2.py --summary runs/mine # or takes one that `farzi distill` has left
-    python examples/transformers_gpt2.py --quick             # two minutes: that it runs, not what it gives
+    python examples/transformers_gpt2.py                     # distils a summary of `sotu` first
+    python examples/transformers_gpt2.py --summary runs/mine # uses the summary of an earlier `farzi distill`
+    python examples/transformers_gpt2.py --quick             # two minutes, to see that it runs
 
-The model is an ordinary one of `transformers` before and after: it is made from a `GPT2Config`, with random
-weights, and what Farzi has trained is saved by `save_pretrained`, read by `AutoModelForCausalLM` and
-measured by `model(input_ids=..., labels=...)`. Token i is event i of the summary; 0 is padding, which no text
-has. `pip install 'farzi[hf]'` brings what is needed.
+The model is an ordinary one of `transformers` before and after: it is created from a `GPT2Config` with random
+weights, trained by Farzi, saved by `save_pretrained`, read by `AutoModelForCausalLM` and measured by
+`model(input_ids=..., labels=...)`. Token i is index i of the summary; 0 is padding, which occurs in no text.
+`pip install 'farzi[hf]'` installs what is needed.
 """
 
 # pyright: reportMissingImports=false
-# `transformers` is not among what Farzi is developed with.
+# `transformers` is not among Farzi's development dependencies.
 
 import argparse
 import copy
@@ -26,35 +26,46 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from farzi.data import TEXTS, Passages, Text, complete, load_text
+from farzi.data import Passages, Text, load_text
 from farzi.distillation import distill
 from farzi.errors import FarziError
-from farzi.recipe import DataSettings, Recipe
 from farzi.models.adapters import HuggingFace
+from farzi.recipe import presets
+from farzi.recipe.variants import TextData
 from farzi.summary import Summary
 from farzi.training import fit_to_summary
 
-RATES = (1 / 3, 1.0, 3.0)  # times the recipe's: GPT-2 begins at other weights than Farzi's student
-GLANCE = 20_000  # tokens of the validation text that choose among them
+RATES = (1 / 3, 1.0, 3.0)  # factors of the recipe's: GPT-2 has other first weights than Farzi's student
+VALIDATION = 20_000  # tokens of the validation text that choose among them
+QUICK = {
+    "student.hidden": 8,
+    "teach.max_steps": 20,
+    "summary": {"sequences": 10, "length": 8},
+    "summary.parametrization.dim": 4,
+    "inner": {"steps": 20, "batch": 5},
+    "outer": {"minutes": None, "steps": 2, "batch": 16, "window": 3, "burn_in": 5, "pool": 2},
+    "select": {"every": 2, "students": 1},
+}
 
 
 def main(arguments: list[str] | None = None) -> dict[str, float]:
     """Print the perplexities on the test text, and return them under "summary", "text" and "untrained"."""
     options = parsed(arguments)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = learnt(options, Path(scratch) / "summary")
-        text = load_text(folder.recipe.data)
-        config = gpt2_config(folder, text)
+        summary = summary_for(options, Path(scratch) / "summary")
+        assert isinstance(summary.recipe.data, TextData)
+        text = load_text(summary.recipe.data)
+        config = gpt2_config(summary, text)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.manual_seed(options.seed)
         fresh = GPT2LMHeadModel(config).to(device)
 
         start = time.perf_counter()
-        students = [train_on_summary(fresh, folder, rate, options.seed) for rate in RATES]
-        few_seconds = (time.perf_counter() - start) / len(RATES)
+        students = [train_on_summary(fresh, summary, rate, options.seed) for rate in RATES]
+        summary_seconds = (time.perf_counter() - start) / len(RATES)
         models = [as_transformers(student, config) for student in students]
-        best = min(models, key=lambda model: perplexity(model, text.valid, GLANCE))
-        # From here on it is a model like any other.
+        best = min(models, key=lambda model: perplexity(model, text.valid, VALIDATION))
+        # from here on an ordinary model of transformers
         out = options.out or Path(scratch) / "model"
         best.save_pretrained(out)
         model = AutoModelForCausalLM.from_pretrained(out).to(device)
@@ -63,10 +74,10 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     full = train_on_text(fresh, text, options)
     full_seconds = time.perf_counter() - start
 
-    summary = folder.tensors
+    tensors = summary.tensors
     rows = {
         "untrained": ("nothing", 0.0, fresh),
-        "summary": (f"summary, {summary.sequences} x {summary.length} tokens", few_seconds, model),
+        "summary": (f"summary, {tensors.sequences} x {tensors.length} tokens", summary_seconds, model),
         "text": (f"text, {options.steps} steps of {options.batch} windows", full_seconds, full),
     }
     results = {name: perplexity(one, text.test, options.tokens) for name, (_, _, one) in rows.items()}
@@ -82,41 +93,39 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
 # The summary
 
 
-def learnt(options: argparse.Namespace, out: Path) -> Summary:
-    """The summary in the folder that the options name, or one learnt now."""
+def summary_for(options: argparse.Namespace, out: Path) -> Summary:
+    """The summary in the folder that the options name, or a new one."""
     if options.summary is not None:
-        folder = Summary.load(options.summary)
-        if not folder.is_text:
+        summary = Summary.load(options.summary)
+        if not summary.is_text:
             raise FarziError(f"{options.summary}: a summary of a log; GPT-2 needs one of a text")
-        return folder
-    data = DataSettings(source=options.data, tokens=None if options.data in TEXTS else "words")
-    settings: dict[str, Any] = {"seed": options.seed, "data": data, "outer": {"minutes": options.minutes}}
+        return summary
+    recipe = presets.TEXT.changed(
+        {"seed": options.seed, "data.source": options.data, "outer.minutes": options.minutes}
+    )
     if options.quick:
-        settings["student"] = {"hidden": 8}
-        settings["summary"] = {"sequences": 10, "length": 8, "dim": 4}
-        settings["inner"] = {"steps": 20, "batch": 5, "skip": 5, "window": 3, "pool": 2, "execution": "eager"}
-        settings["outer"] = {"steps": 2, "batch": 16, "validate_every": 2, "validate_students": 1}
-    print("learning a summary ...", flush=True)
-    return distill(complete(Recipe.model_validate(settings)), out)
+        recipe = recipe.changed(QUICK)
+    print("distilling a summary ...", flush=True)
+    return distill(recipe, out)
 
 
 # GPT-2
 
 
-def gpt2_config(folder: Summary, text: Text) -> Any:
-    """A GPT-2 of the size of the student that the summary was learnt with.
+def gpt2_config(summary: Summary, text: Text) -> Any:
+    """A GPT-2 of the size of the student that the summary was distilled with.
 
-    It has one position less than the summary's sequences have tokens, for the last one is predicted, never
-    read: a position more would keep its random first weights.
+    It has one position less than the summary's sequences: the last token is predicted, never read, and the
+    embedding of a further position would stay random.
     """
-    student = folder.recipe.student
+    student = summary.recipe.student.own
     return GPT2Config(
         vocab_size=len(text.vocabulary),
-        n_positions=folder.tensors.length - 1,
-        n_embd=student.hidden,
-        n_layer=student.layers,
-        n_head=student.heads or 1,
-        tie_word_embeddings=student.tied,
+        n_positions=summary.tensors.length - 1,
+        n_embd=student["hidden"],
+        n_layer=student["layers"],
+        n_head=student.get("heads", 1),
+        tie_word_embeddings=student["tied"],
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
@@ -126,30 +135,31 @@ def gpt2_config(folder: Summary, text: Text) -> Any:
     )
 
 
-def train_on_summary(fresh: Any, folder: Summary, rate: float, seed: int) -> HuggingFace:
-    """A student made of a copy of a model, trained as `farzi.training.train_on_summary` trains one.
+def train_on_summary(fresh: Any, summary: Summary, rate: float, seed: int) -> HuggingFace:
+    """A copy of a model, trained on a summary as `farzi.training.train_on_summary` trains a student.
 
     Args:
-        fresh: the model; it stays as it is.
-        folder: the summary, and the training that it was learnt for.
-        rate: times that training's learning rate.
-        seed: of the order of the sequences, where a step reads some of them only.
+        fresh: the model; it is not changed.
+        summary: the summary, with the recipe of its training.
+        rate: factor of that training's learning rate.
+        seed: of the order of the sequences, if a step reads only some of them.
     """
-    stored, inner = folder.tensors, folder.recipe.inner
-    summary = stored.to(fresh.device)
-    inner = inner.model_copy(update={"learning_rate": rate * inner.learning_rate})
+    inner = summary.recipe.inner
+    rate *= inner.optimizer.own["learning_rate"]
+    optimizer = inner.optimizer.model_copy(update={"learning_rate": rate})
+    inner = inner.model_copy(update={"optimizer": optimizer})
     student = HuggingFace(copy.deepcopy(fresh))
-    return cast(HuggingFace, fit_to_summary(student, summary, inner, seed).student)
+    return cast(HuggingFace, fit_to_summary(student, summary.tensors.to(fresh.device), inner, seed).model)
 
 
 def as_transformers(student: HuggingFace, config: Any) -> Any:
     """A model of `transformers` with a student's weights, on the student's device."""
     model = GPT2LMHeadModel(config).to(student.embedding.device)
-    student.hand_back(model)
+    student.copy_weights_to(model)
     return model
 
 
-# From here on there is nothing of Farzi's but the text in tokens
+# From here on only the tokens of the text are Farzi's
 
 
 def train_on_text(fresh: Any, text: Text, options: argparse.Namespace) -> Any:
@@ -181,7 +191,7 @@ def perplexity(model: Any, held: Passages, tokens: int | None = None, batch: int
     Args:
         model: any causal language model of `transformers`.
         held: the documents; the token `held.start` stands before each.
-        tokens: predict about so many at most, those of every second window, or third, and so on.
+        tokens: predict about that many at most, by skipping windows evenly.
         batch: windows at a time.
     """
     length = model.config.max_position_embeddings
@@ -211,18 +221,18 @@ def perplexity(model: Any, held: Passages, tokens: int | None = None, batch: int
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--summary", type=Path, help="a folder of `farzi distill`; without it one is learnt")
-    parser.add_argument("--data", default="sotu", help="what to learn it of: a named text or a file")
     parser.add_argument(
-        "--minutes", type=float, default=4.5, help="to learn it, after a training on the text (default: 4.5)"
+        "--summary", type=Path, help="a folder of `farzi distill`; without it one is distilled"
     )
+    parser.add_argument("--data", default="sotu", help="what is distilled: a named text or a file")
+    parser.add_argument("--minutes", type=float, default=4.5, help="of the outer loop (default: 4.5)")
     parser.add_argument("--steps", type=int, help="of the training on the text (default: 300)")
     parser.add_argument("--learning-rate", type=float, default=5e-3, help="of that (default: 0.005)")
-    parser.add_argument("--batch", type=int, default=64, help="windows a step of that (default: 64)")
-    parser.add_argument("--tokens", type=int, help="of the test text, about so many at most (default: all)")
-    parser.add_argument("--out", type=Path, help="where the model trained on the summary is to stay")
+    parser.add_argument("--batch", type=int, default=64, help="windows in each step of that (default: 64)")
+    parser.add_argument("--tokens", type=int, help="of the test text, about that many at most (default: all)")
+    parser.add_argument("--out", type=Path, help="folder for the model trained on the summary")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="next to no training, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="nearly no training, to see that it runs")
     options = parser.parse_args(arguments)
     if options.steps is None:
         options.steps = 10 if options.quick else 300

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from farzi.data import Dataset, Holdout, Sequences, Vocabulary, load_dataset
+from farzi.data import Holdout, Log, Sequences, Vocabulary, load_dataset
 from farzi.errors import FarziError
-from farzi.evaluation import evaluate
-from farzi.recipe import DataSettings, InnerSettings, Recipe
+from farzi.evaluation.ranking import evaluate
 from farzi.models.adapters import RecBole
+from farzi.recipe import Inner, Outer, Recipe
+from farzi.recipe.variants import LogData
 from farzi.summary import LANGUAGE, Summary, SummaryTensors
 
 with warnings.catch_warnings():
@@ -30,7 +31,7 @@ OPTIONS = ["--history", "6", "--epochs", "2", "--batch", "64"]
 
 
 @pytest.fixture
-def file(tiny: Dataset, tmp_path: Path) -> Path:
+def file(tiny: Log, tmp_path: Path) -> Path:
     """`tiny` as a file; many of a user's events are of one second."""
     path = tmp_path / "events.csv"
     ids = tiny.vocabulary.frame["id"].to_list()
@@ -46,12 +47,12 @@ def file(tiny: Dataset, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def log(file: Path) -> Dataset:
-    return load_dataset(DataSettings(source=str(file)))
+def log(file: Path) -> Log:
+    return load_dataset(LogData(source=str(file)))
 
 
 @pytest.fixture
-def recbole(log: Dataset, tmp_path: Path) -> Iterator[tuple[Any, Any, Any]]:
+def recbole(log: Log, tmp_path: Path) -> Iterator[tuple[Any, Any, Any]]:
     """RecBole's settings, data set, and training, validation and test data of the log."""
     (tmp_path / "work").mkdir()
     with contextlib.chdir(tmp_path / "work"):
@@ -61,7 +62,7 @@ def recbole(log: Dataset, tmp_path: Path) -> Iterator[tuple[Any, Any, Any]]:
         yield config, dataset, example.data_preparation(config, dataset)
 
 
-def summary_of(log: Dataset) -> SummaryTensors:
+def summary_of(log: Log) -> SummaryTensors:
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(5, 7, 3, generator=generator)
     return SummaryTensors(latents, 2 * torch.randn(3, len(log.vocabulary), generator=generator), 0.7)
@@ -79,9 +80,9 @@ def test_it_runs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert not torch.is_anomaly_enabled()
 
 
-def test_a_summary_at_hand(log: Dataset, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_earlier_summary(log: Log, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # paths that a recipe and a user give are relative to where they are
-    recipe = Recipe(data=DataSettings(source=file.name), inner=InnerSettings(steps=5))
+    recipe = Recipe(data=LogData(source=file.name), inner=Inner(steps=5), outer=Outer(window=5))
     Summary(summary_of(log), log.vocabulary, recipe).save("mine")
     results = example.main(["--summary", "mine", *OPTIONS])
     assert all(math.isfinite(value) for figures in results.values() for value in figures.values())
@@ -91,7 +92,7 @@ def test_a_summary_at_hand(log: Dataset, file: Path, tmp_path: Path, monkeypatch
         example.main(["--summary", "mine"])
 
 
-def test_events_are_recboles_items(log: Dataset, recbole: tuple[Any, Any, Any]) -> None:
+def test_events_are_recboles_items(log: Log, recbole: tuple[Any, Any, Any]) -> None:
     _, dataset, _ = recbole
     summary = summary_of(log)
     mapped = example.in_recboles_order(summary, log.vocabulary, dataset)
@@ -108,7 +109,7 @@ def test_events_are_recboles_items(log: Dataset, recbole: tuple[Any, Any, Any]) 
         example.in_recboles_order(SummaryTensors(summary.latents, summary.decoder[:, :-1]), fewer, dataset)
 
 
-def test_recbole_holds_out_what_farzi_does(log: Dataset, recbole: tuple[Any, Any, Any]) -> None:
+def test_recbole_holds_out_what_farzi_does(log: Log, recbole: tuple[Any, Any, Any]) -> None:
     _, dataset, parts = recbole
     for held, data in ((log.valid, parts[1]), (log.test, parts[2])):
         rows = data.dataset.inter_feat
@@ -124,12 +125,12 @@ def test_recbole_holds_out_what_farzi_does(log: Dataset, recbole: tuple[Any, Any
             np.testing.assert_array_equal(wanted, held.targets[number])
 
 
-def test_recboles_figures_are_farzis(log: Dataset, recbole: tuple[Any, Any, Any]) -> None:
+def test_recboles_figures_are_farzis(log: Log, recbole: tuple[Any, Any, Any]) -> None:
     config, dataset, (train_data, _, test_data) = recbole
     fresh = example.GRU4Rec(config, train_data.dataset)
     first = {name: value.clone() for name, value in fresh.state_dict().items()}
     summary = example.in_recboles_order(summary_of(log), log.vocabulary, dataset)
-    model = example.train_on_summary(fresh, summary, InnerSettings(steps=10), 1.0, 0)
+    model = example.train_on_summary(fresh, summary, Inner(steps=10), 1.0, 0)
     torch.testing.assert_close(dict(fresh.state_dict()), first, rtol=0, atol=0)  # the other training's start
     assert not torch.equal(model.state_dict()["item_embedding.weight"], first["item_embedding.weight"])
     with example.recboles_trainer(config, model) as trainer:

@@ -12,7 +12,8 @@ import torch
 
 from farzi.data import Text, load_text
 from farzi.errors import FarziError
-from farzi.recipe import DataSettings, InnerSettings, Recipe, StudentSettings
+from farzi.recipe import Inner, Outer, Recipe
+from farzi.recipe.variants import TextData, Transformer
 from farzi.summary import LANGUAGE, Summary, SummaryTensors
 
 with warnings.catch_warnings():
@@ -36,17 +37,21 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def text(file: Path) -> Text:
-    return load_text(DataSettings(source=str(file), tokens="words"))
+    return load_text(TextData(source=str(file), tokens="words"))
 
 
-def folder_of(text: Text, tied: bool) -> Summary:
+def summary_with(text: Text, tied: bool) -> Summary:
     generator = torch.Generator().manual_seed(0)
     size = len(text.vocabulary)
     summary = SummaryTensors(
         torch.randn(6, 9, 3, generator=generator), 2 * torch.randn(3, size, generator=generator)
     )
-    student = StudentSettings(name="transformer", hidden=8, heads=2, tied=tied)
-    return Summary(summary, text.vocabulary, Recipe(student=student, inner=InnerSettings(steps=10, batch=4)))
+    student = Transformer(hidden=8, heads=2, tied=tied)
+    return Summary(
+        summary,
+        text.vocabulary,
+        Recipe(student=student, inner=Inner(steps=10, batch=4), outer=Outer(window=5)),
+    )
 
 
 def test_it_runs(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,30 +61,30 @@ def test_it_runs(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert all(math.isfinite(value) and value > 1 for value in results.values())
     assert "perplexity" in capsys.readouterr().out
     model = transformers.AutoModelForCausalLM.from_pretrained(out)
-    text = load_text(DataSettings(source=str(file), tokens="words"))
+    text = load_text(TextData(source=str(file), tokens="words"))
     assert example.perplexity(model, text.test) == pytest.approx(results["summary"], rel=1e-6)
 
 
-def test_a_summary_at_hand(text: Text, file: Path, tmp_path: Path) -> None:
-    folder = folder_of(text, tied=False)
-    data = DataSettings(source=str(file), tokens="words")
-    recipe = folder.recipe.model_copy(update={"data": data})
-    Summary(folder.tensors, text.vocabulary, recipe, run={"task": LANGUAGE}).save(tmp_path / "mine")
+def test_an_earlier_summary(text: Text, file: Path, tmp_path: Path) -> None:
+    summary = summary_with(text, tied=False)
+    data = TextData(source=str(file), tokens="words")
+    recipe = summary.recipe.model_copy(update={"data": data})
+    Summary(summary.tensors, text.vocabulary, recipe, run={"task": LANGUAGE}).save(tmp_path / "mine")
     results = example.main(["--summary", str(tmp_path / "mine"), "--steps", "5", "--tokens", "500"])
     assert all(math.isfinite(value) for value in results.values())
-    Summary(folder.tensors, text.vocabulary, recipe).save(tmp_path / "mine")
+    Summary(summary.tensors, text.vocabulary, recipe).save(tmp_path / "mine")
     with pytest.raises(FarziError, match="a summary of a log"):
         example.main(["--summary", str(tmp_path / "mine")])
 
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_saved_model_is_the_student(text: Text, tmp_path: Path, tied: bool) -> None:
-    folder = folder_of(text, tied)
-    config = example.gpt2_config(folder, text)
+    summary = summary_with(text, tied)
+    config = example.gpt2_config(summary, text)
     torch.manual_seed(0)
     fresh = transformers.GPT2LMHeadModel(config)
     first = fresh.lm_head.weight.clone()
-    student = example.train_on_summary(fresh, folder, 1.0, 0)
+    student = example.train_on_summary(fresh, summary, 1.0, 0)
     assert torch.equal(fresh.lm_head.weight, first)
     example.as_transformers(student, config).save_pretrained(tmp_path / "model")
     model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model")
@@ -93,7 +98,7 @@ def test_the_saved_model_is_the_student(text: Text, tmp_path: Path, tied: bool) 
 def test_perplexity_predicts_each_token_once(text: Text) -> None:
     """Against one forward pass a token, of the window that the docstring says."""
     torch.manual_seed(0)
-    config = example.gpt2_config(folder_of(text, tied=False), text)
+    config = example.gpt2_config(summary_with(text, tied=False), text)
     config.initializer_range = 0.5
     model = transformers.GPT2LMHeadModel(config).eval()
     length, stride = config.n_positions, config.n_positions // 2
