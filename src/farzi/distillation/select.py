@@ -44,7 +44,7 @@ class Validation:
         """Whether its score is more than about one standard error of the difference above the other's."""
         difference = self.score - other.score
         interval = jackknife_interval(difference, self.leave_one_out - other.leave_one_out)
-        return difference > 0 and 2 * difference > interval.value - interval.low
+        return difference > 0 and 2 * difference > interval.mean - interval.low
 
 
 class Selection:
