@@ -1,4 +1,4 @@
-"""`python -m research`: the paper's experiments and the questions it left open, row by row."""
+"""`python -m research`: the paper's experiments and questions it left open, one row at a time."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -7,7 +7,7 @@ import click
 
 from farzi.cli.allocator import keep_freed_memory
 from farzi.cli.mistakes import run_command
-from farzi.cli.options import Given, device_option
+from farzi.cli.options import device_option
 from farzi.cli.output import print_table, warn_in_one_line
 from farzi.errors import FarziError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from research.studies import Bench, Row, Setting, Study
 
 OUTSIDE = 1
-"""Exit status of a rerun with a figure outside the recorded interval."""
+"""Exit status of a rerun with a figure outside its recorded interval."""
 
 COMMAND, RESULTS = "python -m research", "research/results"
 
@@ -33,21 +33,23 @@ class OneLineErrors(click.Command):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.argument("name", required=False)
-@click.option("--out", metavar="FOLDER", help=f"where it goes; what is there goes on [{RESULTS}/NAME]")
+@click.option(
+    "--out", metavar="FOLDER", help=f"the study's folder; a study in it is resumed [{RESULTS}/NAME]"
+)
 @click.option(
     "--data", "source", metavar="DATA", help="a named data set or a file, instead of the study's own"
 )
-@click.option("--from", "file", metavar="FILE", help="a copy of the data at hand")
-@click.option("--recipe", metavar="FILE", help="what the rows vary, instead of the defaults for the data")
-@click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="students a row")
-@click.option("--summaries", type=click.IntRange(min=1), metavar="N", help="distillations a row")
+@click.option("--from", "file", metavar="FILE", help="a local copy of the data")
+@click.option("--recipe", metavar="FILE", help="what the rows vary, instead of the preset for the data")
+@click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="students in each row")
+@click.option("--summaries", type=click.IntRange(min=1), metavar="N", help="distillations in each row")
 @click.option("--outer-steps", type=click.IntRange(min=1), metavar="N", help="of each distillation")
 @click.option(
     "--minutes-per-distillation",
     "minutes",
     type=click.FloatRange(min=0, min_open=True),
     metavar="X",
-    help="in the place of a number of outer steps",
+    help="instead of a number of outer steps",
 )
 @click.option(
     "--max-steps",
@@ -56,16 +58,16 @@ class OneLineErrors(click.Command):
     help="end trainings on real events after N steps: a quick look, unfair to these",
 )
 @click.option(
-    "--row", "key", metavar="KEY", help="this row alone; if it is recorded, it is measured again and compared"
+    "--row", "key", metavar="KEY", help="this row alone; a recorded one is measured again and compared"
 )
 @click.option(
     "--cache",
     metavar="FOLDER",
-    help="where summaries and trainings on real events are kept; studies may share it [OUT/cache]",
+    help="where summaries and trainings on real events are cached; studies may share it [OUT/cache]",
 )
 @device_option
-@click.option("--dry-run", is_flag=True, help="say which rows are left and what they cost, and stop")
-@click.option("--restart", is_flag=True, help="begin anew; the rows in the folder are lost")
+@click.option("--dry-run", is_flag=True, help="show which rows are left and what they cost, and stop")
+@click.option("--restart", is_flag=True, help="start again; the rows in the folder are lost")
 @click.option(
     "--readme", is_flag=True, help=f"write the README.md of the results, in --out FOLDER [{RESULTS}]"
 )
@@ -87,12 +89,13 @@ def study(
     restart: bool,
     readme: bool,
 ) -> None:
-    """Do the study NAME: distil, train and measure row by row, and say what the rows tell.
+    """Run the study NAME: distil, train and measure row by row, and draw the conclusions.
 
-    Without NAME the studies are listed. Each row is in FOLDER/rows.jsonl before the next one begins;
-    Ctrl-C is safe: the same command goes on. What a study was begun with holds until --restart.
+    Without NAME the studies are listed. Each row is in FOLDER/rows.jsonl before the next one starts. After
+    Ctrl-C the same command resumes. The settings a study was started with hold until --restart.
     """
-    from farzi.recipe.wording import did_you_mean
+    from farzi.recipe import Recipe
+    from farzi.recipe.explain import did_you_mean
     from research.studies import STUDIES, Bench, Wanted, begin, row_named
 
     if readme:
@@ -101,24 +104,24 @@ def study(
         click.echo(f"{save_readme(out or RESULTS)} is written")
         return
     if name is None:
-        print_table(("study", "asks"), ((one.name, one.question) for one in STUDIES.values()))
+        print_table(("study", "question"), ((one.name, one.question) for one in STUDIES.values()))
         return
     if name not in STUDIES:
         known = list(STUDIES)
         raise FarziError(f"there is no study {name!r}; known: {', '.join(known)}{did_you_mean(name, known)}")
     from farzi.cli.progress import Shown
 
-    asked = STUDIES[name]
-    folder = Path(out or default_folder(asked, source))
-    base = None if recipe is None else Given(recipe, {}).recipe()
+    chosen = STUDIES[name]
+    folder = Path(out or default_folder(chosen, source))
+    base = None if recipe is None else Recipe.load(recipe)
     wanted = Wanted(source, file, base, seeds, summaries, outer_steps, minutes, max_steps)
-    setting = begin(asked, folder, wanted, restart)
+    setting = begin(chosen, folder, wanted, restart)
     with Shown() as progress:
         bench = Bench(folder, progress, progress.doing, cache, device)
         if key is not None:
-            _one(asked, setting, bench, row_named(asked, setting, key), restart)
+            _one(chosen, setting, bench, row_named(chosen, setting, key), restart)
         else:
-            _all(asked, setting, bench, dry_run, restart)
+            _all(chosen, setting, bench, dry_run, restart)
 
 
 def default_folder(study: "Study", source: str | None) -> str:
@@ -130,14 +133,14 @@ def default_folder(study: "Study", source: str | None) -> str:
 
 
 def command_of(study: "Study", setting: "Setting", folder: Path, key: str) -> str:
-    """What reruns a row; a copy of the data at hand is FILE in it."""
+    """The command that reruns a row; it names a local copy of the data FILE."""
     words = [COMMAND, study.name]
-    source = setting.recipe.data.source
+    source = setting.recipe.source
     if source != study.source:
         words += ["--data", source]
     if folder.as_posix() != default_folder(study, source):
         words += ["--out", folder.as_posix()]
-    if setting.recipe.data.file is not None:
+    if getattr(setting.recipe.data, "file", None) is not None:
         words += ["--from FILE"]
     return " ".join([*words, "--row", key])
 
@@ -150,15 +153,15 @@ def _all(study: "Study", setting: "Setting", bench: "Bench", dry_run: bool, rest
     todo = left(rows, {} if restart else read_rows(bench.folder))
     if todo:
         click.echo(f"{study.name}: {len(todo)} of {len(rows)} rows left", err=not dry_run)
-        cost = price(todo, bench, setting.effort.training)
+        cost = price(todo, bench)
         click.echo(
-            f"{cost.distillations} distillations, {cost.trainings} trainings on real events; some "
-            f"{_time(cost.seconds)} at this machine's speed now, trainings on summaries and tests aside",
+            f"{cost.distillations} distillations, {cost.trainings} trainings on real events; about "
+            f"{_time(cost.seconds)} at this machine's speed now, plus trainings on summaries and tests",
             err=not dry_run,
         )
     if dry_run:
         if not todo:
-            click.echo(f"{study.name}: all {len(rows)} rows are there, in {bench.folder}")
+            click.echo(f"{study.name}: all {len(rows)} rows are recorded in {bench.folder}")
         for row in todo:
             click.echo(f"  {row.key}")
         return
@@ -167,23 +170,24 @@ def _all(study: "Study", setting: "Setting", bench: "Bench", dry_run: bool, rest
         done = measure(row, bench, command_of(study, setting, bench.folder, row.key))
         append_row(bench.folder, done)
         save_study(study, bench.folder, current(rows, read_rows(bench.folder)))
-    found = current(rows, read_rows(bench.folder))
-    print_findings(study.tell(found))
-    click.echo(f"{save_study(study, bench.folder, found)} holds the table, the picture and the conclusion")
+    recorded = current(rows, read_rows(bench.folder))
+    print_findings(study.conclude(recorded))
+    page = save_study(study, bench.folder, recorded)
+    click.echo(f"{page} holds the table, the picture and the conclusion")
 
 
 def _one(study: "Study", setting: "Setting", bench: "Bench", row: "Row", restart: bool) -> None:
     from research.report import save_study
     from research.studies import append_row, current, left, measure, read_rows, rerun, save_setting
 
-    found = {} if restart else read_rows(bench.folder)
-    if left([row], found):
+    recorded = {} if restart else read_rows(bench.folder)
+    if left([row], recorded):
         save_setting(study, bench.folder, setting, restart)
         append_row(bench.folder, measure(row, bench, command_of(study, setting, bench.folder, row.key)))
         save_study(study, bench.folder, current(list(study.grid(setting)), read_rows(bench.folder)))
         click.echo(f"{row.key} is recorded in {bench.folder}")
         return
-    compared = rerun(row, found[row.key], bench)
+    compared = rerun(row, recorded[row.key], bench)
     print_table(
         ("figure", "now", "recorded interval", "within"),
         (
@@ -194,9 +198,9 @@ def _one(study: "Study", setting: "Setting", bench: "Bench", row: "Row", restart
     )
     outside = [one.figure for one in compared if not one.within]
     if outside:
-        click.echo(f"{row.key} does not fall within its recorded interval: {', '.join(outside)}")
+        click.echo(f"{row.key} lies outside its recorded interval: {', '.join(outside)}")
         click.get_current_context().exit(OUTSIDE)
-    click.echo(f"{row.key} falls within its recorded interval")
+    click.echo(f"{row.key} lies in its recorded interval")
 
 
 def _time(seconds: float) -> str:

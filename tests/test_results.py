@@ -58,7 +58,7 @@ def test_the_readme_of_the_results_has_the_headline_tables_and_every_study():
         study, rows = recorded
         assert not rows or any(line.startswith(f"| [{folder.name}]({folder.name}/") for line in shown)
         if study.name == "headline" and rows:
-            tables = [markdown(one, commands=False) for one in study.tell(rows).tables]
+            tables = [markdown(one, commands=False) for one in study.conclude(rows).tables]
             assert all(line in shown for line in table("\n".join(tables)))
 
 

@@ -18,8 +18,8 @@ from farzi.distillation.weights import Theta
 from farzi.unroll import Optimizer, State
 
 ROUNDING = 1e-5
-"""Layers whose real gradient is a smaller part of the whole one are left out: it may be 0 but for rounding, as
-that of the bias of an attention's keys, and its direction means nothing."""
+"""Layers whose real gradient is a smaller share of the whole one are left out. It may be 0 up to rounding, as for
+the bias of an attention's keys, and then has no direction."""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def readme(folder: str | Path) -> str:
     if done:
         lines = ["## Studies", "", "| folder | asks | finds |", "|---|---|---|"]
         lines += [
-            f"| [{path.name}]({path.name}/{PAGE}) | {study.question} | {study.tell(rows).headline} |"
+            f"| [{path.name}]({path.name}/{PAGE}) | {study.question} | {study.conclude(rows).headline} |"
             for path, study, rows in done
         ]
         parts.append("\n".join(lines))
@@ -81,7 +81,7 @@ def study_of(folder: str | Path) -> tuple[Study, list[Done]] | None:
 
 
 def _headline(path: Path, study: Study, rows: list[Done]) -> list[str]:
-    findings = study.tell(rows)
+    findings = study.conclude(rows)
     tables = [markdown(one, commands=False) for one in findings.tables]
     return [f"## [{path.name}]({path.name}/{PAGE})", *tables, findings.conclusion]
 

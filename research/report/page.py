@@ -35,7 +35,7 @@ def save_study(study: Study, folder: str | Path, rows: Sequence[Done]) -> Path:
     Raises:
         OSError: the disk is full or a file cannot be written.
     """
-    folder, findings = Path(folder), study.tell(rows)
+    folder, findings = Path(folder), study.conclude(rows)
     if findings.charts:
         plot_charts(findings.charts, folder / PICTURE)
     write_text_atomic(folder / PAGE, study_page(study, rows))
@@ -44,7 +44,7 @@ def save_study(study: Study, folder: str | Path, rows: Sequence[Done]) -> Path:
 
 def study_page(study: Study, rows: Sequence[Done]) -> str:
     """The page as Markdown; of the same rows always the same."""
-    findings = study.tell(rows)
+    findings = study.conclude(rows)
     parts = [f"# {study.name}", study.question]
     if findings.charts:
         parts.append(f"![{study.name}]({PICTURE})")
@@ -76,12 +76,12 @@ def evaluation_line(rows: Sequence[Done]) -> str:
     recipes = [recipe for done in rows for recipe in _recipes(done.values)]
     if not recipes:
         return ""
-    data, outer = recipes[0]["data"], recipes[0]["outer"]
+    data, select = recipes[0]["data"], recipes[0]["select"]
     if any("perplexity" in done.figures for done in rows):
         how = "each held-out token is predicted once, among the whole vocabulary; perplexity is a token's"
     else:
-        seen = "kept in the ranking" if outer["seen"] == "keep" else "left out of the ranking"
-        split = f"held-out events (split: {data['split']})"
+        seen = "kept in the ranking" if select["seen"] == "keep" else "left out of the ranking"
+        split = f"held-out events (split: {data['split']['type'].replace('_', '-')})"
         how = f"{split} are ranked among all items, seen ones {seen}, ties lost"
     return f"Data: {data['source']}; {how}. Students start from fresh random weights."
 
@@ -89,7 +89,7 @@ def evaluation_line(rows: Sequence[Done]) -> str:
 def _recipes(value: Any) -> Iterator[dict[str, Any]]:
     """The recipes in a row's values."""
     if isinstance(value, Mapping):
-        if {"data", "student", "outer"} <= set(value):
+        if {"data", "student", "select"} <= set(value):
             yield dict(value)
         else:
             for one in value.values():

@@ -1,7 +1,5 @@
-"""Studies: questions about distillation, each a grid of rows that are measured one by one and then read."""
+"""Studies: questions about distillation, each a grid of rows measured one by one, and conclusions."""
 
-from research.studies.base import base_recipe as base_recipe
-from research.studies.base import with_file as with_file
 from research.studies.bench import CACHE as CACHE
 from research.studies.bench import Bench as Bench
 from research.studies.findings import Chart as Chart
@@ -16,6 +14,8 @@ from research.studies.folder import recorded as recorded
 from research.studies.folder import save_setting as save_setting
 from research.studies.price import Price as Price
 from research.studies.price import price as price
+from research.studies.recipes import base_recipe as base_recipe
+from research.studies.recipes import with_file as with_file
 from research.studies.registry import STUDIES as STUDIES
 from research.studies.rows import ROWS as ROWS
 from research.studies.rows import Done as Done
@@ -31,7 +31,6 @@ from research.studies.study import Row as Row
 from research.studies.study import Setting as Setting
 from research.studies.study import Study as Study
 from research.studies.study import Work as Work
-from research.studies.vary import varied as varied
 
 __all__ = [
     "CACHE",
@@ -64,6 +63,5 @@ __all__ = [
     "rerun",
     "row_named",
     "save_setting",
-    "varied",
     "with_file",
 ]

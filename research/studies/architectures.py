@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 from farzi.evaluation import Interval
 from farzi.evaluation.transfer import trainings_of_others
-from farzi.recipe import another
 from research.studies.conclusions import counted, first, headline_figures, main_figure, share_of, table
 from research.studies.findings import Chart, Curve, Findings, Line, Point, Table, listed
+from research.studies.recipes import ARCHITECTURES as KINDS
+from research.studies.recipes import of_architecture, with_all
 from research.studies.rows import Done
 from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import FULL, key_of
 from research.studies.trainings import Measured, OnReal, OnSummary
-from research.studies.vary import KINDS, learnt_with_all, varied
 
 ALL = "all three"
 NOTHING = Interval(math.nan, math.nan, math.nan)
@@ -22,17 +22,18 @@ def grid(setting: Setting) -> Sequence[Row]:
     """For each student its training on the full data and on the summaries learnt with each, and with all."""
     rows = []
     for name in KINDS:
-        own = another(setting.recipe.student, name)
-        work = Measured(OnReal(setting.recipe, student=own, effort=setting.effort))
+        own = of_architecture(setting.recipe.student, name)
+        work = Measured(OnReal(setting.recipe, student=own))
         rows.append(setting.row(key_of(FULL, name), {"learnt with": FULL, "student": name}, work))
     for learnt in (*KINDS, ALL):
-        with_one = varied(setting.recipe, {"student.name": KINDS[0] if learnt == ALL else learnt})
-        recipe = learnt_with_all(with_one, KINDS) if learnt == ALL else with_one
+        student = of_architecture(setting.recipe.student, KINDS[0] if learnt == ALL else learnt)
+        with_one = setting.recipe.changed({"student": student})
+        recipe = with_all(with_one, KINDS) if learnt == ALL else with_one
         for name in KINDS:
-            known = (recipe.student.name, *recipe.inner.students)
-            student = another(recipe.student, name)
+            student = of_architecture(recipe.student, name)
+            known = (recipe.student, *recipe.outer.students)
             others = trainings_of_others(recipe.inner, recipe.summary.sequences)
-            training = OnSummary(recipe, student=student, among=() if name in known else others)
+            training = OnSummary(recipe, student=student, among=() if student in known else others)
             rows.append(
                 setting.row(
                     key_of(learnt, name), {"learnt with": learnt, "student": name}, Measured(training)
@@ -41,7 +42,7 @@ def grid(setting: Setting) -> Sequence[Row]:
     return rows
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """The 4 x 3 table of shares of the same student's figure on the full data, then all figures."""
     main = main_figure(rows)
     lines, curves, off, joint = [], [], [], []
@@ -89,5 +90,5 @@ ARCHITECTURES = Study(
     "architectures",
     "Does a summary that was learnt with one architecture teach another?",
     grid,
-    tell,
+    conclude,
 )

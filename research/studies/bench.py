@@ -1,4 +1,4 @@
-"""What rows are measured at: the data, and the summaries that were distilled already."""
+"""What rows are measured with: the data, and caches of summaries and of trainings on real events."""
 
 import hashlib
 import json
@@ -10,20 +10,24 @@ import torch
 
 from farzi.data import Data, load_data
 from farzi.data.fingerprint import fingerprint
-from farzi.distillation import Progress, References, distill
-from farzi.recipe import DataSettings, Recipe
+from farzi.distillation import Cache, Progress, distill, full_trainings
+from farzi.recipe import Recipe
+from farzi.recipe.variants import DataVariant
 from farzi.summary import Summary
-from research.studies.kept import Trainings
+from research.studies.training_cache import TrainingCache
 
 CACHE = "cache"
-"""Where a study's folder keeps its summaries."""
+"""Where a study's folder has its summaries and trainings."""
 
 FIRST_SEED = 1000
 """Students' seeds count up from here; distillations' from their recipe's."""
 
+WITHOUT_BEARING: Any = {"data": {"file"}, "teach": {"grid"}, "compare": True}
+"""Settings of a recipe on which its summary does not depend."""
+
 
 class Source(Protocol):
-    """Data not read as a recipe's settings say: made ones, or a part of others; a frozen dataclass."""
+    """Data that no recipe's settings describe: a made-up log, a part of another one. A frozen dataclass."""
 
     def __call__(self, bench: "Bench", repeat: int) -> Data:
         """The data of a repetition."""
@@ -35,10 +39,10 @@ class Bench:
 
     Args:
         folder: the study's.
-        progress: hears distillations.
-        doing: called with a word on what is being done.
-        cache: where summaries and trainings on real events are kept, if not in the study's folder: studies
-            may share them.
+        progress: receives reports of distillations.
+        doing: called with a line on what is being done.
+        cache: folder of summaries and trainings on real events, if not in the study's folder: studies may
+            share one.
         device: where summaries are learnt and students trained.
     """
 
@@ -55,33 +59,33 @@ class Bench:
         self.progress = progress or Progress()
         self.doing = doing or (lambda what: None)
         self.device = device
-        self.trainings = Trainings(self.cache)
-        self._references = References(self.cache)
-        self._kept: dict[Any, Any] = {}
+        self.trainings = TrainingCache(self.cache)
+        self._full_data = Cache(self.cache)
+        self._results: dict[Any, Any] = {}
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
-        """What `make` gives, called once for each (hashable) key."""
-        if key not in self._kept:
-            self._kept[key] = make()
-        return self._kept[key]
+        """The result of `make`, which is called once for each (hashable) key."""
+        if key not in self._results:
+            self._results[key] = make()
+        return self._results[key]
 
-    def data(self, settings: DataSettings, source: Source | None = None, repeat: int = 0) -> Data:
+    def data(self, settings: DataVariant, source: Source | None = None, repeat: int = 0) -> Data:
         """The log or the text. Raises FarziError as `load_data`."""
         if source is None:
             return self.once(settings, lambda: load_data(settings))
         return self.once((source, repeat), lambda: source(self, repeat))
 
     def summary(self, recipe: Recipe, number: int, dataset: Data) -> Summary:
-        """The summary of that number of a recipe: found, gone on with or distilled.
+        """A recipe's summary: read from the cache, or distilled; an interrupted distillation is resumed.
 
         Args:
             recipe: the whole run; `number` is added to its seed.
             number: from 0.
-            dataset: what it is learnt from.
+            dataset: what it is distilled from.
 
         Raises:
             FarziError: as `farzi.distillation.distill`.
-            KeyboardInterrupt: as there; the same call goes on.
+            KeyboardInterrupt: as there; the same call resumes.
         """
         own = _numbered(recipe, number)
         place = self.place(own, dataset)
@@ -91,22 +95,25 @@ class Bench:
             place,
             dataset=dataset,
             progress=self.progress,
-            references=self._references,
+            cache=self._full_data,
             device=self.device,
         )
 
     def has(self, recipe: Recipe, number: int, dataset: Data) -> bool:
-        """Whether `summary` would find it finished."""
+        """Whether `summary` would read a finished one."""
         return (self.place(_numbered(recipe, number), dataset) / "SHA256SUMS").exists()
 
-    def references(self, recipe: Recipe, number: int, dataset: Data) -> list[Path]:
-        """Where the full-data trainings are kept that this summary begins with, once they are done."""
-        return self._references.paths(_numbered(recipe, number), dataset)
+    def full_data_paths(self, recipe: Recipe, number: int, dataset: Data) -> list[Path]:
+        """The cache's files of the full-data trainings that this summary needs, there or not."""
+        paths = [
+            self._full_data.path(training, dataset) for training in full_trainings(_numbered(recipe, number))
+        ]
+        return [path for path in paths if path is not None]
 
     def place(self, recipe: Recipe, dataset: Data) -> Path:
-        """Where a recipe's summary is kept, whatever its data are called and wherever they lie."""
-        told = recipe.model_dump(mode="json", exclude={"data": {"file"}})
-        words = json.dumps([told, fingerprint(dataset)], sort_keys=True)
+        """The folder of a recipe's summary, whatever its data are called and wherever they are."""
+        settings = recipe.model_dump(mode="json", exclude=WITHOUT_BEARING)
+        words = json.dumps([settings, fingerprint(dataset)], sort_keys=True)
         return self.cache / hashlib.sha256(words.encode()).hexdigest()[:16]
 
 

@@ -29,8 +29,8 @@ def grid(setting: Setting) -> Sequence[Row]:
     for share in SHARES:
         if outer.minutes is None:
             steps = max(1, round(share * outer.steps))
-            every = max(1, min(outer.validate_every, steps))
-            settings = {"outer.steps": steps, "outer.validate_every": every}
+            every = max(1, min(setting.recipe.select.every, steps))
+            settings = {"outer.steps": steps, "select.every": every}
             row = distilled_row(setting, key_of("steps", steps), {"budget": f"{steps} steps"}, settings)
         else:
             minutes = share * outer.minutes
@@ -47,7 +47,7 @@ def break_even(done: Done, whole: Done) -> float:
     return cost / saved if saved > 0 else math.nan if math.isnan(saved) else math.inf
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """Costs in seconds, in trainings on the full data, and in trainings until break-even."""
     whole, main, names = first(rows, **{"trained on": FULL}), main_figure(rows), headline_figures(rows)
     lines, points = [], []
@@ -97,4 +97,6 @@ def _said(summaries: Sequence[Done], whole: Done | None, main: str) -> str:
     )
 
 
-COST = Study("cost", "What does distilling cost, and after how many trainings is it paid for?", grid, tell)
+COST = Study(
+    "cost", "What does distilling cost, and after how many trainings is it paid for?", grid, conclude
+)

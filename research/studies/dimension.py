@@ -20,12 +20,14 @@ def grid(setting: Setting) -> Sequence[Row]:
     """The full data, and a summary of each width."""
     rows = [full_row(setting, Gap())]
     for dim in DIMS:
-        row = distilled_row(setting, key_of("dim", dim), {LABEL: dim}, {"summary.dim": dim}, Gap())
+        row = distilled_row(
+            setting, key_of("dim", dim), {LABEL: dim}, {"summary.parametrization.dim": dim}, Gap()
+        )
         rows.append(row)
     return rows
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """Quality and generalisation gap over d."""
     main = main_figure(rows)
     gap = f"gap: {main}"
@@ -51,6 +53,6 @@ DIMENSION = Study(
     "dimension",
     "Which latent dimension d teaches best, and does a small one regularise?",
     grid,
-    tell,
+    conclude,
     summaries=3,
 )

@@ -21,7 +21,7 @@ def grid(setting: Setting) -> Sequence[Row]:
     return methods(setting, MEASURE)
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """A table and bars for users, and for items."""
     found = [_side(rows, what, bounds) for what, bounds in (("user", MEASURE.users), ("item", MEASURE.items))]
     whole, ours = first(rows, **{"trained on": FULL}), first(rows, **{"trained on": FARZI})
@@ -96,5 +96,5 @@ GROUPS = Study(
     "cold-start",
     "Do rare users and rare items lose more than common ones when a summary stands for the data?",
     grid,
-    tell,
+    conclude,
 )

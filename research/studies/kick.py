@@ -7,7 +7,8 @@ learning rate, epsilon, the batch, the student's width, the optimizer (whose rat
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from farzi.recipe import InnerSettings, Recipe, StudentSettings
+from farzi.recipe import Inner, Recipe
+from farzi.recipe.variants import StudentVariant
 from research.studies.conclusions import (
     counted,
     having,
@@ -18,18 +19,11 @@ from research.studies.conclusions import (
     table,
 )
 from research.studies.findings import Chart, Curve, Findings, Point, paragraph
+from research.studies.recipes import Changes, at_rate, of_architecture, rate_of
 from research.studies.rows import Done
 from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import full_row, key_of
 from research.studies.trainings import Measured, OnSummary
-from research.studies.vary import varied
-
-LEARNT: Mapping[str, Mapping[str, Any]] = {
-    "one student": {},
-    "three students": {"inner.students": ("gru4rec", "fmlprec")},
-    "rates drawn at random": {"inner.rate_range": 4.0},
-}
-"""Ways to distil, some of which may make a summary less of a kick: what each changes in the recipe."""
 
 FACTORS = (0.25, 0.5, 2.0, 4.0)
 """Of steps, learning rate and width."""
@@ -43,60 +37,79 @@ RATES = {
 }
 """Optimizers, and shares of the recipe's learning rate of which the validation takes the best."""
 
+WAYS = ("one student", "three students", "rates drawn at random")
+"""Ways to distil: see `ways`."""
+
 LEARNT_WITH = "as learnt"
 
 
+def ways(recipe: Recipe) -> Mapping[str, Changes]:
+    """The changes that each way to distil makes to the recipe; some may make a summary less of a kick."""
+    others = tuple(of_architecture(recipe.student, name) for name in ("gru4rec", "fmlprec"))
+    return {
+        WAYS[0]: {},
+        WAYS[1]: {"outer.students": others},
+        WAYS[2]: {"outer.rate_range": 4.0},
+    }
+
+
 def grid(setting: Setting) -> Sequence[Row]:
-    """The full data, and for each way to distil the training it was learnt for and every change of it."""
+    """The full data, and for each way to distil the training it was made for and every change of it."""
     rows = [full_row(setting)]
-    for how, settings in LEARNT.items():
-        recipe = varied(setting.recipe, settings)
-        for change, value, work in changes(recipe):
-            labels = {"trained on": "summary", "learnt with": how, "change": change, "value": value}
-            rows.append(setting.row(key_of(how, change, value), labels, work))
+    for way, settings in ways(setting.recipe).items():
+        for change, value, work in changes(setting.recipe.changed(settings)):
+            labels = {"trained on": "summary", "learnt with": way, "change": change, "value": value}
+            rows.append(setting.row(key_of(way, change, value), labels, work))
     return rows
 
 
 def changes(recipe: Recipe) -> list[tuple[str, float | str, Measured]]:
-    """What is changed, to what, and the training that comes of it; the unchanged one first."""
+    """What is changed, its value, and the training with this change; the unchanged training first."""
     inner, student = recipe.inner, recipe.student
-    found: list[tuple[str, float | str, Measured]] = [(LEARNT_WITH, 1.0, Measured(OnSummary(recipe)))]
+    optimizer, rate = inner.optimizer, rate_of(inner.optimizer)
+    rows: list[tuple[str, float | str, Measured]] = [(LEARNT_WITH, 1.0, Measured(OnSummary(recipe)))]
 
     def add(change: str, value: float | str, work: OnSummary) -> None:
-        found.append((change, value, Measured(work)))
+        rows.append((change, value, Measured(work)))
 
-    def of(**changed: Any) -> InnerSettings:
+    def with_(**changed: Any) -> Inner:
         return inner.model_copy(update=changed)
 
     for factor in FACTORS:
-        add("steps", factor, OnSummary(recipe, inner=of(steps=max(1, round(factor * inner.steps)))))
+        add("steps", factor, OnSummary(recipe, inner=with_(steps=max(1, round(factor * inner.steps)))))
     for factor in FACTORS:
-        add("learning rate", factor, OnSummary(recipe, inner=of(learning_rate=factor * inner.learning_rate)))
+        add(
+            "learning rate",
+            factor,
+            OnSummary(recipe, inner=with_(optimizer=at_rate(optimizer, factor * rate))),
+        )
     for epsilon in EPSILONS:
-        if epsilon != inner.epsilon:
-            add("epsilon", epsilon, OnSummary(recipe, inner=of(epsilon=epsilon)))
+        if optimizer.own.get("epsilon", epsilon) != epsilon:
+            other = with_(optimizer=optimizer.model_copy(update={"epsilon": epsilon}))
+            add("epsilon", epsilon, OnSummary(recipe, inner=other))
     for batch in BATCHES:
         if batch < recipe.summary.sequences and batch != inner.batch:
-            add("batch", float(batch), OnSummary(recipe, inner=of(batch=batch)))
+            add("batch", float(batch), OnSummary(recipe, inner=with_(batch=batch)))
     for factor in FACTORS:
-        width = round(factor * student.hidden)
-        if width >= 1 and width % (student.heads or 1) == 0:
-            wide: StudentSettings = student.model_copy(update={"hidden": width})
+        width = round(factor * student.own["hidden"])
+        if width >= 1 and width % student.own.get("heads", 1) == 0:
+            wide: StudentVariant = student.model_copy(update={"hidden": width})
             add("width", factor, OnSummary(recipe, student=wide))
     for name, factors in RATES.items():
-        if name != inner.optimizer:
-            other = of(optimizer=name, beta1=None, beta2=None, weight_decay=None)
-            rates = (factor * other.learning_rate for factor in factors)
-            tried = tuple(other.model_copy(update={"learning_rate": rate}) for rate in rates)
+        if name != optimizer.type:
+            tried = tuple(
+                recipe.changed({"inner.optimizer": {"type": name, "learning_rate": factor * rate}}).inner
+                for factor in factors
+            )
             add("optimizer", name, OnSummary(recipe, among=tried))
-    return found
+    return rows
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """How much of the figure is left under each change, for each way to distil."""
     main = main_figure(rows)
     tables, curves, said = [], {}, []
-    for how in LEARNT:
+    for how in WAYS:
         mine = having(rows, **{"learnt with": how})
         known = having(mine, change=LEARNT_WITH)
         if not known:
@@ -145,5 +158,5 @@ KICK = Study(
     "data-or-kick",
     "Is a summary a data set, or a starting kick for the one training that it was learnt for?",
     grid,
-    tell,
+    conclude,
 )

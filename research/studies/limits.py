@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from farzi.evaluation.controls import Random
-from farzi.recipe import Recipe
 from research.studies.conclusions import (
     counted,
     curve,
@@ -26,7 +25,6 @@ from research.studies.rows import Done
 from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import key_of
 from research.studies.trainings import Beside, Measured, OnReal, OnSummary
-from research.studies.vary import varied
 
 BASE = MadeLog()
 VALUES: Mapping[str, tuple[float, ...]] = {
@@ -55,23 +53,22 @@ def log_of(what: str, value: float) -> MadeLog:
 def grid(setting: Setting) -> Sequence[Row]:
     """A row for each made log: the full log, two summaries, and as many random sequences as the first has."""
     rows = []
-    recipe: Recipe = varied(setting.recipe, {"data.source": "made"})
-    larger = varied(
-        recipe,
+    recipe = setting.recipe.changed({"data.source": "made"})
+    larger = recipe.changed(
         {
             "summary.sequences": TIMES * recipe.summary.sequences,
             "inner.steps": TIMES * recipe.inner.steps,
-        },
+        }
     )
     for what, values in VALUES.items():
         for value in values:
             log = log_of(what, value)
             work = Beside(
                 (
-                    ("full", Measured(OnReal(recipe, effort=setting.effort, source=log))),
+                    ("full", Measured(OnReal(recipe, source=log))),
                     ("summary", Measured(OnSummary(recipe, source=log))),
                     ("larger summary", Measured(OnSummary(larger, source=log))),
-                    ("random", Measured(OnReal(recipe, Random(), effort=setting.effort, source=log))),
+                    ("random", Measured(OnReal(recipe, Random(), source=log))),
                 )
             )
             labels = {"varied": what, what: value, "users": log.users, "items": log.items, "value": value}
@@ -79,7 +76,7 @@ def grid(setting: Setting) -> Sequence[Row]:
     return rows
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """A table and a chart for each thing that is varied; where the summary keeps the least."""
     what = main_figure(rows, "full: ").removeprefix("full: ")
     figures = [f"{name}: {what}" for name in SETS]
@@ -122,6 +119,6 @@ LIMITS = Study(
     "limits",
     "Where does distillation break: imbalance, very long sequences, large vocabularies, few users?",
     grid,
-    tell,
+    conclude,
     source="movielens-small",
 )

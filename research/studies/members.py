@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from farzi.data import Data, Dataset, Holdout, Sequences
-from farzi.recipe import DataSettings
+from farzi.recipe.variants import DataVariant
 from research.studies.bench import Bench
 
 
@@ -18,7 +18,7 @@ class Members:
         others: take the other half instead.
     """
 
-    settings: DataSettings
+    settings: DataVariant
     others: bool = False
 
     def __call__(self, bench: Bench, repeat: int) -> Data:

@@ -1,7 +1,7 @@
-"""Inner optimizers, each with a learning rate of its own, chosen on the validation events.
+"""Inner optimizers, each at the learning rate chosen for it on the validation events.
 
-Every rate of every optimizer is a row; what is told of an optimizer is the row whose summary was best on the
-validation events while it was learnt.
+Every rate of every optimizer is a row. An optimizer is judged by the row whose summary was best on the
+validation events.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +45,7 @@ def grid_of(names: Sequence[str]) -> Callable[[Setting], Sequence[Row]]:
         rows = [full_row(setting)]
         for name in names:
             for rate in RATES[name]:
-                settings = {"inner.optimizer": name, "inner.learning_rate": rate}
+                settings = {"inner.optimizer": {"type": name, "learning_rate": rate}}
                 rows.append(
                     distilled_row(setting, key_of(name, rate), {"optimizer": name, "rate": rate}, settings)
                 )
@@ -54,7 +54,7 @@ def grid_of(names: Sequence[str]) -> Callable[[Setting], Sequence[Row]]:
     return grid
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """Each optimizer at the rate that the validation chose."""
     whole, main = first(rows, **{"trained on": FULL}), main_figure(rows)
     tried = [
@@ -88,14 +88,14 @@ OPTIMIZERS = Study(
     "optimizers",
     "Which inner optimizer teaches best, each at its own learning rate?",
     grid_of(tuple(RATES)),
-    tell,
+    conclude,
 )
 
 ADAM_SGD = Study(
     "adam-sgd",
     "Is it worth differentiating through Adam rather than SGD?",
     grid_of(("adam", "sgd")),
-    tell,
+    conclude,
     source="amazon-magazine",
     summaries=3,
 )

@@ -1,7 +1,7 @@
-"""What outer steps add to the summary that they start from, over its size.
+"""What outer steps add to the initial summary, over its size.
 
-A start that is taught knows what students of the full data expect, but of so many events only, each of one
-class. Where these are few, outer steps have much to mend; where they are many, little is left.
+The initial summary holds teachers' predictions at a number of positions, each of one item class. Where these
+are few, outer steps can gain much; where they are many, little.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from research.studies.conclusions import (
     unit,
 )
 from research.studies.findings import Chart, Findings, listed, paragraph
-from research.studies.headline import DISTILLERS, START
+from research.studies.headline import START, START_ALONE
 from research.studies.rows import Done
 from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import FULL, distilled_row, full_row, key_of
@@ -27,15 +27,15 @@ SIZES = ((5, 10), (10, 10), (10, 20), (25, 20))
 """Sequences and their length."""
 
 STEPS = "outer steps"
-LEARNT = {START: DISTILLERS[START], STEPS: {}}
-"""How far a summary is learnt: what each changes in the recipe."""
+LEARNT = {START: START_ALONE, STEPS: {}}
+"""The changes each makes to the recipe."""
 
 VERDICTS = {
     "is ahead of": "add to the start",
     "is behind": "take from the start",
     "cannot be told from": "cannot be told from the start",
 }
-"""What is said of outer steps, by `Apart.verdict`."""
+"""The words for outer steps, by `Difference.verdict`."""
 
 
 def grid(setting: Setting) -> Sequence[Row]:
@@ -50,7 +50,7 @@ def grid(setting: Setting) -> Sequence[Row]:
     return rows
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """Each figure over the number of events, with and without outer steps, and where they differ."""
     whole, names = first(rows, **{"trained on": FULL}), headline_figures(rows)
     figures = (*names, "best at step", "outer steps", "distil seconds")
@@ -86,5 +86,5 @@ OUTER_LOOP = Study(
     "outer-loop",
     "What do outer steps add to the summary that they start from?",
     grid,
-    tell,
+    conclude,
 )

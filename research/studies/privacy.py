@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from farzi.evaluation.controls import Random
 from farzi.data import Dataset
+from farzi.evaluation.controls import Random
 from farzi.recipe import Recipe
 from research.studies.attacks import attack, losses, overlaps
 from research.studies.bench import FIRST_SEED, Bench
@@ -50,7 +50,7 @@ class GivenAway:
         theirs = _log(bench, Members(self.members.settings, others=True), repeat)
         scores = [-losses(trained.model, log.train) for log in (mine, theirs)]
         found = attack(*scores)
-        figures = OnHeldOut()(trained.model, mine, recipe.outer.seen)
+        figures = OnHeldOut()(trained.model, mine, recipe.select.seen)
         figures |= {MEMBER: found.auc, "share, blind at most": found.null, CAUGHT: found.caught}
         events = self._events(bench, repeat, mine)
         if events is None:
@@ -66,7 +66,7 @@ class GivenAway:
         if isinstance(self.training, OnSummary):
             with torch.no_grad():
                 return bench.summary(self.training.recipe, repeat.summary, log).tensors.soft_inputs()
-        if self.training.subset is None:
+        if self.training.control is None:
             return None
         picked = self.training.pick(log, FIRST_SEED + repeat.number)
         full = [one for one in picked if len(one) == self.training.recipe.summary.length]
@@ -92,8 +92,8 @@ def grid(setting: Setting) -> Sequence[Row]:
     """All the members' events, random sequences of theirs, and a summary."""
     members = Members(setting.recipe.data)
     trainings: dict[str, OnSummary | OnReal] = {
-        FULL: OnReal(setting.recipe, effort=setting.effort, source=members),
-        "random": OnReal(setting.recipe, Random(), effort=setting.effort, source=members),
+        FULL: OnReal(setting.recipe, source=members),
+        "random": OnReal(setting.recipe, Random(), source=members),
         "summary": OnSummary(setting.recipe, source=members),
     }
     return [
@@ -102,7 +102,7 @@ def grid(setting: Setting) -> Sequence[Row]:
     ]
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """The attacks side by side, each with its null."""
     figures = (MEMBER, "share, blind at most", CAUGHT, NEAREST, "share of overlap, members",
                "share of overlap, others")  # fmt: skip
@@ -139,6 +139,6 @@ PRIVACY = Study(
     "privacy",
     "What does a summary give away of the users it was learnt from?",
     grid,
-    tell,
+    conclude,
     summaries=3,
 )

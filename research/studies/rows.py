@@ -1,6 +1,6 @@
-"""A study's raw rows: `rows.jsonl`, one JSON object a row, each whole or not there.
+"""A study's measured rows: `rows.jsonl`, one JSON object for each row.
 
-A row that is measured again is added at the end; the last one of a key counts, and none is lost.
+A row measured again is appended. The last one of each key counts; none is lost.
 """
 
 import json
@@ -11,23 +11,24 @@ from typing import Any
 
 from farzi.errors import FarziError
 from farzi.files import finite_values, write_text_atomic
+from research.studies.former import converted
 
 ROWS = "rows.jsonl"
 
 
 @dataclass(frozen=True)
 class Done:
-    """A row that was measured.
+    """A row with its figures.
 
     Attributes:
         key: the row's.
         labels: the row's.
-        figures: by name, one a repetition; None where it is not finite.
-        seconds: that it took, distillations included unless the study had them already.
+        figures: by name, one for each repetition; None where it is not finite.
+        seconds: wall-clock time, without distillations that were cached.
         command: reruns this row alone.
         origin: farzi's version, commit, date, machine, versions.
-        values: all that the figures depend on.
-        failure: why there are no figures, in a line; empty where there are.
+        values: all that the figures depend on, as `Row.values()` gave it.
+        failure: why there are no figures, in one line; empty if there are.
     """
 
     key: str
@@ -40,32 +41,35 @@ class Done:
     failure: str = ""
 
     def line(self) -> str:
-        """As it stands in the file."""
+        """Its line of the file."""
         return json.dumps(finite_values(asdict(self)), allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def read_rows(folder: str | Path) -> dict[str, Done]:
-    """The rows of a study's folder by key, the last of each; none where the file is not there.
+    """The rows of a study's folder by key, the last of each; empty if there is no file.
+
+    Rows recorded with recipes of a former form are converted (`research.studies.former`).
 
     Raises:
         FarziError: a line is damaged; it is named.
     """
     path = Path(folder) / ROWS
-    found: dict[str, Done] = {}
+    rows: dict[str, Done] = {}
     for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
-            done = Done(**json.loads(line))
-        except (ValueError, TypeError):
-            raise FarziError(f"{path}:{number}: not a row of a study; take the line out") from None
-        found[done.key] = done
-    return found
+            values: dict[str, Any] = json.loads(line)
+            done = Done(**{**values, "values": converted(values.get("values", {}))})
+        except (ValueError, TypeError, KeyError):
+            raise FarziError(f"{path}:{number}: not a row of a study; remove the line") from None
+        rows[done.key] = done
+    return rows
 
 
 def append_row(folder: str | Path, done: Done) -> None:
-    """Add a row at the end of the file, which is then replaced as a whole.
+    """Append a row; the file is replaced as a whole.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; the file is as it was.
+        OSError: the disk is full or the folder cannot be written; the file is unchanged.
     """
     path = Path(folder) / ROWS
     write_text_atomic(path, _text(path) + done.line())

@@ -1,4 +1,4 @@
-"""Doing a study row by row: what is left, one row, and whether a rerun falls where it should."""
+"""Measuring a study row by row: what is left, one row, and a rerun compared with the recorded row."""
 
 import difflib
 import math
@@ -17,7 +17,7 @@ from research.studies.study import Row, Setting, Study, same_values
 
 @dataclass(frozen=True)
 class Rerun:
-    """A figure of a row that was measured again.
+    """A figure of a row measured again.
 
     Attributes:
         figure: its name.
@@ -33,52 +33,52 @@ class Rerun:
 
     @property
     def within(self) -> bool:
-        """Whether it falls within the recorded interval; rounding aside."""
+        """Whether it lies in the recorded interval, up to rounding."""
         slack = 1e-6 * max(1.0, abs(self.low), abs(self.high))
         return self.low - slack <= self.mean <= self.high + slack
 
 
 def left(rows: Sequence[Row], done: dict[str, Done]) -> list[Row]:
-    """The rows that are not there yet, or were measured with other settings."""
+    """The rows that are not recorded, or only with other settings."""
     return [row for row in rows if row.key not in done or not is_current(row, done[row.key])]
 
 
 def is_current(row: Row, done: Done) -> bool:
-    """Whether a recorded row is what the study wants of it today."""
+    """Whether a recorded row was measured with the settings that the row has today."""
     return same_values(done.values, row.values(), row.values(brief=True))
 
 
 def current(rows: Sequence[Row], done: dict[str, Done]) -> list[Done]:
-    """The recorded rows that a study wants, in its order; those of other settings are left out."""
+    """The recorded rows of a grid, in its order, without those of other settings."""
     return [done[row.key] for row in rows if row.key in done and is_current(row, done[row.key])]
 
 
 def measure(row: Row, bench: Bench, command: str) -> Done:
-    """Do a row: all its repetitions. One that cannot be done has no figures, and says why.
+    """Measure all repetitions of a row. A row that fails has no figures but the reason.
 
     Args:
-        row: what is to be done.
-        bench: where.
+        row: what is measured.
+        bench: its data and caches.
         command: that reruns it.
 
     Raises:
-        KeyboardInterrupt: as distillation does; nothing of the row is kept but summaries.
+        KeyboardInterrupt: as distillation does; what is in the caches stays.
     """
     begin, failure = time.perf_counter(), ""
-    found: list[dict[str, float]] = []
+    measured: list[dict[str, float]] = []
     try:
         for repeat in row.repeats():
             bench.doing(f"{row.key}: {repeat.number + 1} of {row.seeds}")
-            found.append(row.work(bench, repeat))
+            measured.append(row.work(bench, repeat))
     except FarziError as error:  # a summary wider than the log has items, a training that diverges: a finding
-        found, failure = [], str(error).replace(f"{bench.cache}/", "")
+        measured, failure = [], str(error).replace(f"{bench.cache}/", "")
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
-        found, failure = [], "out of memory"
-    names = list(dict.fromkeys(name for one in found for name in one))
+        measured, failure = [], "out of memory"
+    names = list(dict.fromkeys(name for one in measured for name in one))
     figures: dict[str, list[float | None]] = {
-        name: [_finite(one.get(name)) for one in found] for name in names
+        name: [_finite(one.get(name)) for one in measured] for name in names
     }
     seconds = round(time.perf_counter() - begin, 1)
     origin = {key: value for key, value in provenance(bench.device).items() if key != "command"}
@@ -86,9 +86,9 @@ def measure(row: Row, bench: Bench, command: str) -> Done:
 
 
 def rerun(row: Row, recorded: Done, bench: Bench) -> list[Rerun]:
-    """Measure a recorded row again, and hold it against its intervals; nothing is written.
+    """Measure a recorded row again and compare it with the recorded intervals; nothing is written.
 
-    A row of one repetition has no interval: its figures must then come out as they were.
+    A row of one repetition has no interval: its figures must then be equal.
     """
     again = measure(row, bench, recorded.command)
     judged = [name for name in recorded.figures if bare(name) in METRICS]
@@ -104,7 +104,7 @@ def row_named(study: Study, setting: Setting, key: str) -> Row:
     """A row of a study by its key.
 
     Raises:
-        FarziError: there is none; near ones are named.
+        FarziError: there is none; the line names similar ones.
     """
     rows = {row.key: row for row in study.grid(setting)}
     if key not in rows:
@@ -114,9 +114,9 @@ def row_named(study: Study, setting: Setting, key: str) -> Row:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Whether memory was refused, by Python or by PyTorch on either device; a machine may also kill."""
-    said = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said
+    """Whether Python or PyTorch, on either device, could not allocate memory."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
 def _finite(value: float | None) -> float | None:

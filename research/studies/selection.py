@@ -9,13 +9,11 @@ Kendall's tau (b) compares the orders.
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from farzi.evaluation.controls import Random
-from farzi.evaluation import Effort
-from farzi.recipe import InnerSettings, another
+from farzi.recipe import Inner, Teach
 from research.studies.conclusions import (
     counted,
     headline_figures,
@@ -35,11 +33,11 @@ from research.studies.orders import (
     repetitions,
     told_apart,
 )
+from research.studies.recipes import ARCHITECTURES, at_rate, of_architecture, rate_of, with_all
 from research.studies.rows import Done
 from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import key_of
 from research.studies.trainings import Beside, Measured, OnReal, OnSummary
-from research.studies.vary import KINDS, learnt_with_all
 
 WIDTHS = (1 / 8, 1 / 4, 1 / 2, 1.0)
 """Of the recipe's width: from too narrow to wide enough, as a grid has them."""
@@ -51,20 +49,22 @@ SETS = ("summary", "summary of all", "random")
 def grid(setting: Setting) -> Sequence[Row]:
     """36 students."""
     recipe = setting.recipe
-    of_all = learnt_with_all(recipe, KINDS)
+    of_all = with_all(recipe, ARCHITECTURES)
     rows = []
-    for name in KINDS:
+    for name in ARCHITECTURES:
         for share in WIDTHS:
-            width = max(2, round(share * recipe.student.hidden))
-            student = another(recipe.student, name).model_copy(update={"hidden": width, "heads": None})
+            width = max(2, round(share * recipe.student.own["hidden"]))
+            heads = {"heads": 1} if "heads" in recipe.student.own else {}
+            one_head = recipe.student.model_copy(update={"hidden": width, **heads})
+            student = of_architecture(one_head, name)
             for factor in FACTORS:
-                fixed, inner = _effort(factor, setting.effort), _inner(factor, recipe.inner)
+                teach, inner = _teach(factor, recipe.teach), _inner(factor, recipe.inner)
                 work = Beside(
                     (
-                        ("full", Measured(OnReal(recipe, None, student, fixed))),
+                        ("full", Measured(OnReal(recipe, None, student, teach))),
                         ("summary", Measured(OnSummary(recipe, student, inner))),
                         ("summary of all", Measured(OnSummary(of_all, student, inner))),
-                        ("random", Measured(OnReal(recipe, Random(), student, fixed))),
+                        ("random", Measured(OnReal(recipe, Random(), student, teach))),
                     )
                 )
                 labels = {"student": name, "width": width, "rate": f"x {factor:.2g}"}
@@ -72,25 +72,29 @@ def grid(setting: Setting) -> Sequence[Row]:
     return rows
 
 
-def _effort(factor: float, effort: Effort) -> Effort:
-    """Training on real events at so many times the learning rate."""
-    training, longer = effort.training, max(1.0, 1 / factor)
-    return replace(
-        effort,
-        rates=(factor * training.learning_rate,),
-        training=replace(
-            training, steps=round(longer * training.steps), every=round(longer * training.every)
-        ),
+def _teach(factor: float, teach: Teach) -> Teach:
+    """Training on real events at a multiple of the learning rate."""
+    longer, rate = max(1.0, 1 / factor), factor * rate_of(teach.optimizer)
+    return teach.model_copy(
+        update={
+            "max_steps": round(longer * teach.max_steps),
+            "validate_every": round(longer * teach.validate_every),
+            "grid": teach.grid.model_copy(update={"learning_rate": (rate,)}),
+        }
     )
 
 
-def _inner(factor: float, inner: InnerSettings) -> InnerSettings:
-    """Training on a summary at so many times the learning rate."""
-    steps = round(max(1.0, 1 / factor) * inner.steps)
-    return inner.model_copy(update={"learning_rate": factor * inner.learning_rate, "steps": steps})
+def _inner(factor: float, inner: Inner) -> Inner:
+    """Training on a summary at a multiple of the learning rate."""
+    return inner.model_copy(
+        update={
+            "optimizer": at_rate(inner.optimizer, factor * rate_of(inner.optimizer)),
+            "steps": round(max(1.0, 1 / factor) * inner.steps),
+        }
+    )
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """The figures, a cloud of dots for each small set, and the taus."""
     main = main_figure(rows, "full: ")
     what = main.removeprefix("full: ")
@@ -197,5 +201,5 @@ SELECTION = Study(
     "model-selection",
     "Can a summary choose a model: does it put students in the order that the full data does?",
     grid,
-    tell,
+    conclude,
 )

@@ -34,7 +34,7 @@ def grid(setting: Setting) -> Sequence[Row]:
     return rows
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """Quality over the number of sequences, a curve a length."""
     whole, main = first(rows, **{"trained on": FULL}), main_figure(rows)
     sizes = having(rows, **{"trained on": "summary"})
@@ -48,4 +48,4 @@ def tell(rows: Sequence[Done]) -> Findings:
     return Findings((shown,), charts, paragraph(said))
 
 
-SIZE = Study("size", "Is it better to have more synthetic sequences or longer ones?", grid, tell)
+SIZE = Study("size", "Is it better to have more synthetic sequences or longer ones?", grid, conclude)

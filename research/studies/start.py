@@ -1,43 +1,58 @@
-"""What a summary starts from, before and after it is learnt."""
+"""Initializers: summaries that start from each, before and after the outer loop."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from farzi.recipe import TAUGHT
-from farzi.recipe.student import StudentName
+from farzi.recipe import Recipe
+from farzi.recipe.variants import TextData
+from research.studies.recipes import ARCHITECTURES, Changes, of_architecture, without_label_decoder
 from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import Sweep, distilled_row, full_row, key_of
-from research.studies.vary import KINDS, UNTAUGHT
 
-STARTS = ("transitions", "classes", "random")
-OWN = ("taught", "taught-alike", "transitions")
-"""Starts of summaries whose targets have a decoder of their own."""
+WITHOUT_LABEL_DECODER = ("transitions", "classes", "random")
+"""Initializers of summaries whose soft labels are their soft inputs."""
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """The full data, a summary learnt from each start, those with targets of their own, and more teachers."""
-    rows = [full_row(setting)]
-    for name in STARTS:
-        changed = {**UNTAUGHT, "summary.start": name}
-        rows.append(distilled_row(setting, key_of("start", name), {"start": name}, changed))
-    for name in OWN:
-        what = {"start": f"{name}, own targets"}
-        classes = setting.recipe.summary.classes if name in TAUGHT else None
-        changed = {"summary.start": name, "summary.targets": "own", "summary.teachers": ()}
-        changed["summary.classes"] = classes
-        rows.append(distilled_row(setting, key_of("start", f"{name}-own"), what, changed))
-    for many, teachers in _teachers(setting.recipe.student.name).items():
-        what = {"start": f"taught by {many}"}
-        changed = {"summary.start": "auto", "summary.targets": "own", "summary.teachers": teachers}
-        rows.append(distilled_row(setting, key_of("taught-by", many.replace(" ", "-")), what, changed))
+    """The full data, a summary from each initializer, those with a label decoder, and more teachers."""
+    recipe, rows = setting.recipe, [full_row(setting)]
+    for name in WITHOUT_LABEL_DECODER:
+        changes = {**without_label_decoder(recipe), "init": {"type": name}}
+        rows.append(distilled_row(setting, key_of("start", name), {"start": name}, changes))
+    for name, init in with_label_decoder(recipe).items():
+        labels = {"start": f"{name}, own targets"}
+        rows.append(distilled_row(setting, key_of("start", f"{name}-own"), labels, _initialised(init)))
+    for number, init in with_more_teachers(recipe).items():
+        labels = {"start": f"taught by {number}"}
+        key = key_of("taught-by", number.replace(" ", "-"))
+        rows.append(distilled_row(setting, key, labels, _initialised(init)))
     return rows
 
 
-def _teachers(student: StudentName) -> Mapping[str, tuple[StudentName, ...]]:
-    """Further teachers, by how many there are with the student."""
-    found: dict[str, tuple[StudentName, ...]] = {"three": (student, student)}
-    if student in KINDS:
-        found["three kinds"] = tuple(name for name in KINDS if name != student)
-    return found
+def with_label_decoder(recipe: Recipe) -> Mapping[str, dict[str, Any]]:
+    """Initializers of summaries with a label decoder, by the names in the table."""
+    one = {"type": "teacher", "teachers": 1, "others": (), "classes": recipe.init.own.get("classes")}
+    return {
+        "taught": {**one, "cluster_by": "context"},
+        "taught-alike": {**one, "cluster_by": "embeddings"},
+        "transitions": {"type": "transitions"},
+    }
+
+
+def with_more_teachers(recipe: Recipe) -> Mapping[str, dict[str, Any]]:
+    """Initializers with several teachers, by their number."""
+    student, classes = recipe.student, recipe.init.own.get("classes")
+    cluster_by = "embeddings" if isinstance(recipe.data, TextData) else "context"
+    same = {"type": "teacher", "classes": classes, "cluster_by": cluster_by}
+    initializers = {"three": {**same, "teachers": 3, "others": ()}}
+    if student.type in ARCHITECTURES:
+        others = tuple(of_architecture(student, name) for name in ARCHITECTURES if name != student.type)
+        initializers["three kinds"] = {**same, "teachers": 1, "others": others}
+    return initializers
+
+
+def _initialised(init: dict[str, Any]) -> Changes:
+    return {"summary.parametrization.label_decoder": True, "init": init}
 
 
 START = Study(

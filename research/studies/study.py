@@ -1,15 +1,15 @@
-"""What a study is: a question, the rows that would answer it, and what they say once they are there."""
+"""A study: a question, the rows that answer it, and the conclusions drawn from measured rows."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
-from farzi.evaluation import Effort
-from farzi.recipe import DataSettings, Recipe
-from research.studies.bench import Bench, Source
+from farzi.recipe import Recipe
+from farzi.recipe.variants import LogData, TextData
+from research.studies.bench import WITHOUT_BEARING, Bench, Source
 from research.studies.findings import Findings
 from research.studies.rows import Done
 
@@ -18,15 +18,15 @@ class Repeat(NamedTuple):
     """One of a row's repetitions.
 
     Attributes:
-        number: of the repetition, from 0; the student's first weights follow from it.
-        summary: of the summary used, from 0; a distillation's seed follows from it.
+        number: the repetition's, from 0; it seeds the student's first weights.
+        summary: the number of the summary used, from 0; it seeds the distillation.
     """
 
     number: int
     summary: int
 
 
-class Ask(NamedTuple):
+class Job(NamedTuple):
     """A recipe and where its data come from, if not from `recipe.data`."""
 
     recipe: Recipe
@@ -35,17 +35,17 @@ class Ask(NamedTuple):
 
 @dataclass(frozen=True)
 class Demand:
-    """What a row takes, for the cost beforehand.
+    """What a row needs, from which its cost is planned.
 
     Attributes:
-        distil: recipes whose summaries it needs, as many of each as the row has.
-        real: trainings on real events, for each repetition.
-        tuning: the same, to choose a learning rate: once for all repetitions.
+        distil: recipes whose summaries it needs, `Row.summaries` of each.
+        real: trainings on real events of each repetition.
+        tuning: trainings on real events that choose a learning rate, once for all repetitions.
     """
 
-    distil: tuple[Ask, ...] = ()
-    real: tuple[Ask, ...] = ()
-    tuning: tuple[Ask, ...] = ()
+    distil: tuple[Job, ...] = ()
+    real: tuple[Job, ...] = ()
+    tuning: tuple[Job, ...] = ()
 
     def __add__(self, other: "Demand") -> "Demand":
         distil = tuple(dict.fromkeys((*self.distil, *other.distil)))
@@ -53,7 +53,7 @@ class Demand:
 
 
 class Work(Protocol):
-    """What gives a row its figures: a frozen dataclass, from which all but the machine's speed follows."""
+    """Measures a row's figures: a frozen dataclass that determines all but the machine's speed."""
 
     def __call__(self, bench: Bench, repeat: Repeat) -> dict[str, float]:
         """The figures of a repetition by name; shares between 0 and 1, times in seconds."""
@@ -61,30 +61,30 @@ class Work(Protocol):
 
     @property
     def demand(self) -> Demand:
-        """What it takes."""
+        """What it needs."""
         ...
 
 
 @runtime_checkable
 class Bearing(Protocol):
-    """A part of a row's work that holds more than what has a bearing on its figures."""
+    """A part of a row's work of which not everything affects the row's figures."""
 
     @property
     def bearing(self) -> Mapping[str, Any]:
-        """What has, by name."""
+        """What does affect them, by name."""
         ...
 
 
 @dataclass(frozen=True)
 class Row:
-    """Something to be measured by itself.
+    """One line of a study's grid, measured by itself.
 
     Attributes:
         key: its name in the study; letters, digits, dots and dashes.
-        labels: what tells it from the others.
-        work: gives its figures.
+        labels: its values of what the study varies.
+        work: measures its figures.
         seeds: repetitions, each with other first weights.
-        summaries: distillations, each from a seed of its own, that the repetitions take in turn.
+        summaries: distillations with different seeds, which the repetitions use in turn.
     """
 
     key: str
@@ -101,7 +101,7 @@ class Row:
         """Everything that its figures depend on, as JSON values.
 
         Args:
-            brief: leave out settings of recipes that have their default.
+            brief: leave out settings that have their default.
         """
         return {
             "seeds": self.seeds,
@@ -112,22 +112,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a study's grid is made around.
+    """The values from which a study's grid is built.
 
     Attributes:
-        recipe: the one that rows vary.
-        seeds: repetitions of a row.
-        summaries: distillations of a row.
-        effort: how trainings on real events are done and tuned.
+        recipe: the one that rows vary; its `teach` says how models are trained on real events.
+        seeds: repetitions of each row.
+        summaries: distillations of each row.
     """
 
     recipe: Recipe
     seeds: int = 3
     summaries: int = 1
-    effort: Effort = field(default_factory=Effort)
 
     def row(self, key: str, labels: Mapping[str, Any], work: Work) -> Row:
-        """A row of as many repetitions as this setting has."""
+        """A row with this setting's numbers of repetitions and distillations."""
         return Row(key, labels, work, self.seeds, self.summaries)
 
 
@@ -136,19 +134,19 @@ class Study:
     """A question and how it is answered.
 
     Attributes:
-        name: what `python -m research` knows it by.
-        question: in a sentence.
-        grid: the rows that it wants.
-        tell: what some of these rows, in the grid's order, say.
-        source: the data set that is taken if none is named.
-        seeds: repetitions of a row, if nothing else is said.
-        summaries: distillations of a row, if nothing else is said.
+        name: its name in `python -m research NAME`.
+        question: one sentence.
+        grid: gives the rows for a setting.
+        conclude: draws conclusions from any of these rows, given in the grid's order.
+        source: the data set used if none is named.
+        seeds: repetitions of each row, if no number is given.
+        summaries: distillations of each row, if no number is given.
     """
 
     name: str
     question: str
     grid: Callable[[Setting], Sequence[Row]]
-    tell: Callable[[Sequence[Done]], Findings]
+    conclude: Callable[[Sequence[Done]], Findings]
     source: str = "ml-100k"
     seeds: int = 3
     summaries: int = 1
@@ -157,19 +155,17 @@ class Study:
 def values_of(value: Any, brief: bool = False) -> Any:
     """A nested value as JSON: dataclasses with their kind, recipes as groups of settings.
 
-    Where a copy of the data lies is left out: it says nothing about what is in it. So is what has no bearing
-    on a row's figures (`Bearing`).
+    Left out is what does not affect a row's figures: the path of a local copy of the data, how summaries are
+    compared, what is tuned in trainings on real events that only teach, and what `Bearing` leaves out.
 
     Args:
         value: dataclasses, settings, sequences, mappings, numbers and words.
         brief: leave out settings and fields that have their default.
     """
     if isinstance(value, BaseModel):
-        dumped = value.model_dump(mode="json", exclude_defaults=brief)
-        data = dumped.get("data", {}) if isinstance(value, Recipe) else dumped
-        if isinstance(value, Recipe | DataSettings):
-            data.pop("file", None)
-        return dumped
+        is_data = isinstance(value, LogData | TextData)
+        exclude = WITHOUT_BEARING if isinstance(value, Recipe) else {"file"} if is_data else None
+        return value.model_dump(mode="json", exclude_defaults=brief, exclude=exclude)
     if isinstance(value, Bearing):
         return {"kind": type(value).__name__} | values_of(value.bearing, brief)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -187,17 +183,17 @@ def values_of(value: Any, brief: bool = False) -> Any:
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
-    """A field's default; MISSING, which equals nothing, where it has none."""
+    """A field's default; MISSING, which equals nothing, if it has none."""
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def same_values(recorded: Any, whole: Any, brief: Any) -> bool:
-    """Whether recorded values are today's, but for settings that came later and have their default.
+    """Whether recorded values equal today's, except for settings added later that have their default.
 
     Args:
-        recorded: `Row.values()` then.
-        whole: the same now.
-        brief: the same now, without what has its default.
+        recorded: `Row.values()` when the row was measured.
+        whole: the same today.
+        brief: the same today, without what has its default.
     """
     if isinstance(recorded, dict) and isinstance(whole, dict):
         return (

@@ -18,10 +18,10 @@ from research.studies.conclusions import (
 )
 from research.studies.findings import Chart, Findings, paragraph
 from research.studies.measures import Measure, OnHeldOut
+from research.studies.recipes import Changes
 from research.studies.rows import Done
 from research.studies.study import Row, Setting
 from research.studies.trainings import Measured, OnReal, OnSummary
-from research.studies.vary import varied
 
 FULL = "full"
 """The key, and the label "trained on", of the row that others are a share of."""
@@ -31,7 +31,7 @@ def full_row(
     setting: Setting, measure: Measure | None = None, labels: Mapping[str, Any] | None = None
 ) -> Row:
     """The row of the full data."""
-    work = Measured(OnReal(setting.recipe, effort=setting.effort), measure or OnHeldOut())
+    work = Measured(OnReal(setting.recipe), measure or OnHeldOut())
     return setting.row(FULL, {"trained on": FULL, **(labels or {})}, work)
 
 
@@ -39,11 +39,11 @@ def distilled_row(
     setting: Setting,
     key: str,
     labels: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    changes: Changes,
     measure: Measure | None = None,
 ) -> Row:
     """A row of a summary learnt with some settings changed."""
-    work = Measured(OnSummary(varied(setting.recipe, settings)), measure or OnHeldOut())
+    work = Measured(OnSummary(setting.recipe.changed(changes)), measure or OnHeldOut())
     return setting.row(key, {"trained on": "summary", **labels}, work)
 
 

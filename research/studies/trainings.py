@@ -1,4 +1,4 @@
-"""What students are trained on, and the row's work that is made of it: as values."""
+"""What students are trained on, and the work of a row: train and measure. All of it as values."""
 
 import math
 from collections.abc import Mapping
@@ -7,20 +7,22 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from farzi.evaluation.controls import Subset
 from farzi.data import Data, Sequences
-from farzi.evaluation import Effort, Seen, task_of, metric_of
+from farzi.evaluation import Seen, metric_of, task_of
+from farzi.evaluation.controls import Control
 from farzi.evaluation.trials import Trials
-from farzi.recipe import InnerSettings, Recipe, StudentSettings
+from farzi.recipe import Inner, Recipe, Teach
+from farzi.recipe.variants import StudentVariant
 from farzi.summary import Summary
 from farzi.training import Trained, train_on_summary
 from research.studies.bench import FIRST_SEED, Bench, Source
 from research.studies.measures import Measure, OnHeldOut
-from research.studies.study import Ask, Demand, Repeat
+from research.studies.recipes import rate_of
+from research.studies.study import Demand, Job, Repeat
 
 
 class Training(Protocol):
-    """How a student comes about; a frozen dataclass."""
+    """Trains the student of each repetition; a frozen dataclass."""
 
     @property
     def recipe(self) -> Recipe:
@@ -33,12 +35,12 @@ class Training(Protocol):
         ...
 
     def fit(self, bench: Bench, repeat: Repeat) -> tuple[Trained, dict[str, float]]:
-        """The student of a repetition, and what else is worth a figure."""
+        """The student of a repetition, and further figures of its training."""
         ...
 
     @property
     def demand(self) -> Demand:
-        """What it takes."""
+        """What it needs."""
         ...
 
 
@@ -50,52 +52,52 @@ class OnSummary:
         recipe: of the distillation.
         student: another one than the recipe's.
         inner: another training than the recipe's.
-        among: trainings that are tried, of which the best on the validation events is taken.
+        among: trainings to try; the best on the validation events is used.
         source: where the data come from, if not from `recipe.data`.
     """
 
     recipe: Recipe
-    student: StudentSettings | None = None
-    inner: InnerSettings | None = None
-    among: tuple[InnerSettings, ...] = ()
+    student: StudentVariant | None = None
+    inner: Inner | None = None
+    among: tuple[Inner, ...] = ()
     source: Source | None = None
 
     def fit(self, bench: Bench, repeat: Repeat) -> tuple[Trained, dict[str, float]]:
-        """See `Training`; the facts are of the distillation."""
+        """See `Training`; the further figures are of the distillation."""
         dataset = bench.data(self.recipe.data, self.source, repeat.summary)
-        folder = bench.summary(self.recipe, repeat.summary, dataset)
-        summary = folder.tensors.to(bench.device)
+        summary = bench.summary(self.recipe, repeat.summary, dataset)
+        tensors = summary.tensors.to(bench.device)
         student, inner = self.student or self.recipe.student, self.inner or self.recipe.inner
         if self.among:
-            trials = trials_of(bench, dataset, student, self.recipe, Effort())
-            inner = bench.once((self, repeat.summary), lambda: trials.best_inner(summary, self.among))
-        trained = train_on_summary(summary, student, inner, FIRST_SEED + repeat.number)
-        facts = {**distilled_facts(folder), "learning rate": inner.learning_rate}
-        return trained, facts
+            trials = trials_of(bench, dataset, student, self.recipe, self.recipe.teach)
+            inner = bench.once((self, repeat.summary), lambda: trials.best_inner(tensors, self.among))
+        trained = train_on_summary(tensors, student, inner, FIRST_SEED + repeat.number)
+        return trained, {**distillation_figures(summary), "learning rate": rate_of(inner.optimizer)}
 
     @property
     def demand(self) -> Demand:
         """See `Training`."""
-        return Demand(distil=(Ask(self.recipe, self.source),))
+        return Demand(distil=(Job(self.recipe, self.source),))
 
 
-def distilled_facts(folder: Summary) -> dict[str, float]:
+def distillation_figures(summary: Summary) -> dict[str, float]:
     """Figures of a distillation: seconds, outer steps, size, norm of the metagradient, best validation."""
-    norms = [line["metagradient_norm"]["median"] for line in folder.history if line["metagradient_norm"]]
-    best = [line for line in folder.history if line["best"]]
+    history = summary.history
+    norms = [line["metagradient_norm"]["median"] for line in history if line["metagradient_norm"]]
+    best = [line for line in history if line["best"]]
     return {
-        "distil seconds": float(folder.run["seconds"]),
-        "outer steps": float(folder.run["outer_steps"]),
-        "validation at start": _gain(folder.history[0]) if folder.history else math.nan,
+        "distil seconds": float(summary.run["seconds"]),
+        "outer steps": float(summary.run["outer_steps"]),
+        "validation at start": _gain(history[0]) if history else math.nan,
         "best at step": float(best[-1]["outer_step"]) if best else math.nan,
-        "KiB": folder.tensors.bytes / 1024,
+        "KiB": summary.tensors.bytes / 1024,
         "metagradient norm": float(np.median(norms)) if norms else math.nan,
         "validation": _gain(best[-1]) if best else math.nan,
     }
 
 
 def _gain(line: dict[str, Any]) -> float:
-    """Mean gain over the full data of the judged metrics, as it chooses the best summary of a run."""
+    """Mean ratio to the full data over the metrics that select a run's best summary."""
     gains = [
         metric_of(name).gain(ratio)
         for name, ratio in line["relative_to_full"].items()
@@ -106,28 +108,29 @@ def _gain(line: dict[str, Any]) -> float:
 
 @dataclass(frozen=True)
 class OnReal:
-    """A fresh student trained on real events until the validation gets no better.
+    """A fresh student trained on real events, with early stopping.
 
     Attributes:
-        recipe: names the data, the student, the length of windows and how many sequences a subset has.
-        subset: picks sequences; None takes all the training events.
+        recipe: names the data, the student, the length of windows, the training, and a control's number of
+            sequences.
+        control: picks sequences; None takes all the training events.
         student: another one than the recipe's.
-        effort: learning rates tried on the validation events, and the rest of the training.
+        teach: another training than the recipe's; its grid is tuned on the validation events.
         source: where the data come from, if not from `recipe.data`.
     """
 
     recipe: Recipe
-    subset: Subset | None = None
-    student: StudentSettings | None = None
-    effort: Effort = field(default_factory=Effort)
+    control: Control | None = None
+    student: StudentVariant | None = None
+    teach: Teach | None = None
     source: Source | None = None
 
     def fit(self, bench: Bench, repeat: Repeat) -> tuple[Trained, dict[str, float]]:
         """See `Training`."""
         dataset = bench.data(self.recipe.data, self.source, repeat.summary)
         student = self.student or self.recipe.student
-        trials = trials_of(bench, dataset, student, self.recipe, self.effort)
-        name = "full" if self.subset is None else type(self.subset).__name__.lower()
+        trials = trials_of(bench, dataset, student, self.recipe, self._teach)
+        name = "full" if self.control is None else type(self.control).__name__.lower()
         key = (replace(self, source=None), "rate", self.source, repeat.summary if self.source else 0)
         rate = bench.once(key, lambda: trials.best_rate(name, lambda seed: self.pick(dataset, seed)))
         seed = FIRST_SEED + repeat.number
@@ -136,44 +139,46 @@ class OnReal:
 
     def pick(self, dataset: Data, seed: int) -> Sequences:
         """The sequences that are trained on."""
-        if self.subset is None:
+        if self.control is None:
             return dataset.train
         size = self.recipe.summary
-        return self.subset(dataset.pieces, size.length, size.sequences, np.random.default_rng(seed))
+        return self.control(dataset.pieces, size.length, size.sequences, np.random.default_rng(seed))
 
     @property
     def bearing(self) -> Mapping[str, Any]:
-        """Nothing of what the recipe says of distillation: a row stays what it is when that changes."""
+        """No setting of the distillation: the row stays valid when these change."""
         size = self.recipe.summary
         return {
             "data": self.recipe.data,
             "student": self.student or self.recipe.student,
             "length": size.length,
-            "sequences": None if self.subset is None else size.sequences,
-            "seen": self.recipe.outer.seen,
-            "subset": self.subset,
-            "effort": self.effort,
+            "sequences": None if self.control is None else size.sequences,
+            "seen": self.recipe.select.seen,
+            "control": self.control,
+            "teach": self._teach,
             "source": self.source,
         }
 
     @property
     def demand(self) -> Demand:
         """See `Training`."""
-        one, rates = (Ask(self.recipe, self.source),), len(self.effort.rates)
+        one, rates = (Job(self.recipe, self.source),), len(self._teach.grid.learning_rate)
         return Demand(real=one, tuning=one * rates if rates > 1 else ())
 
+    @property
+    def _teach(self) -> Teach:
+        return self.teach or self.recipe.teach
 
-def trials_of(
-    bench: Bench, dataset: Data, student: StudentSettings, recipe: Recipe, effort: Effort
-) -> Trials:
-    """The choosing of learning rates for a student, by the validation events."""
-    kind, length = task_of(dataset, recipe.outer.seen), recipe.summary.length
+
+def trials_of(bench: Bench, dataset: Data, student: StudentVariant, recipe: Recipe, teach: Teach) -> Trials:
+    """Chooses a student's learning rate or training on the validation events."""
     return Trials(
         dataset,
         student,
-        length,
-        kind,
-        effort,
+        recipe.summary.length,
+        task_of(dataset, recipe.select.seen),
+        recipe.compare.seeds,
+        teach,
         FIRST_SEED,
         lambda what: None,
         bench.device,
@@ -186,7 +191,7 @@ class Measured:
     """A student, trained and measured: the work of most rows.
 
     Attributes:
-        training: how it comes about.
+        training: how it is trained.
         measure: what is measured.
     """
 
@@ -195,12 +200,12 @@ class Measured:
 
     def __call__(self, bench: Bench, repeat: Repeat) -> dict[str, float]:
         """See `research.studies.Work`; `train seconds` are the student's alone."""
-        trained, facts = self.training.fit(bench, repeat)
+        trained, further = self.training.fit(bench, repeat)
         recipe = self.training.recipe
         dataset = bench.data(recipe.data, self.training.source, repeat.summary)
-        seen: Seen = recipe.outer.seen
+        seen: Seen = recipe.select.seen
         figures = self.measure(trained.model, dataset, seen)
-        return {**figures, **facts, "train seconds": trained.seconds}
+        return {**figures, **further, "train seconds": trained.seconds}
 
     @property
     def demand(self) -> Demand:

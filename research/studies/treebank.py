@@ -19,7 +19,6 @@ from research.studies.rows import Done
 from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import FULL, full_row, key_of
 from research.studies.trainings import Measured, OnReal, OnSummary
-from research.studies.vary import varied
 
 SEQUENCES = (10, 200)
 """Of 50 tokens each they are 0.05 % and 1 % of the text's 929,589."""
@@ -30,12 +29,12 @@ def grid(setting: Setting) -> Sequence[Row]:
     rows = [full_row(setting)]
     own = setting.recipe.summary
     for sequences in dict.fromkeys([*SEQUENCES, own.sequences]):
-        recipe = varied(setting.recipe, {"summary.sequences": sequences})
+        recipe = setting.recipe.changed({"summary.sequences": sequences})
         size = f"{sequences} x {own.length}"
         works = {
             "summary": Measured(OnSummary(recipe)),
-            "random": Measured(OnReal(recipe, Random(), effort=setting.effort)),
-            "head": Measured(OnReal(recipe, Head(), effort=setting.effort)),
+            "random": Measured(OnReal(recipe, Random())),
+            "head": Measured(OnReal(recipe, Head())),
         }
         for name, work in works.items():
             labels = {"trained on": name, "size": size, "which": f"{name} {size}"}
@@ -43,7 +42,7 @@ def grid(setting: Setting) -> Sequence[Row]:
     return rows
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """The table, and bars."""
     whole, main = first(rows, **{"trained on": FULL}), main_figure(rows)
     figures = headline_figures(rows)
@@ -69,6 +68,6 @@ TREEBANK = Study(
     "treebank",
     "How well does a language model predict that was trained on 1 % as many tokens, or on fewer or more?",
     grid,
-    tell,
+    conclude,
     source="ptb",
 )

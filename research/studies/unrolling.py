@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from farzi.recipe import Recipe
 from research.studies.algorithm import AlgorithmOne
 from research.studies.bench import Bench
 from research.studies.conclusions import (
@@ -22,24 +22,24 @@ from research.studies.conclusions import (
 )
 from research.studies.findings import Chart, Findings
 from research.studies.price import planned
+from research.studies.recipes import rate_of, without_label_decoder
 from research.studies.rows import Done
-from research.studies.study import Ask, Demand, Repeat, Row, Setting, Study
+from research.studies.study import Demand, Job, Repeat, Row, Setting, Study
 from research.studies.sweeps import FULL, full_row, key_of
 from research.studies.trainings import Measured, OnSummary
-from research.studies.vary import UNTAUGHT, varied
 
 STEPS = (20, 50, 100, 200, 400)
 WINDOWS = (1, 5, 10, 20, 40)
 EPSILONS = (1e-8, 1e-6, 1e-5, 1e-4, 1e-3)
 THROUGH = (2, 5, 10, 20, 50)
-"""Steps that Algorithm 1 is held against the exact metagradient through."""
+"""Steps through which Algorithm 1 is compared with the exact metagradient."""
 
 SWEEPS = ("T", "window", "epsilon", "gradient")
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A student on a summary, and what an outer step of that summary takes.
+    """A student on a summary, and the cost of an outer step of that summary.
 
     Attributes:
         student: the work.
@@ -50,7 +50,7 @@ class Planned:
     def __call__(self, bench: Bench, repeat: Repeat) -> dict[str, float]:
         """The student's figures, `step seconds` and `step MiB` (the window's tensors at most)."""
         training = self.student.training
-        plan = planned(Ask(training.recipe, training.source), bench)
+        plan = planned(Job(training.recipe, training.source), bench)
         (window,) = (row for row in plan.window.rows if row.memory == plan.used)
         costs = {"step seconds": plan.seconds_outer(window.seconds), "step MiB": window.peak_bytes / 2**20}
         return {**self.student(bench, repeat), **costs}
@@ -64,35 +64,36 @@ class Planned:
 def grid(setting: Setting) -> Sequence[Row]:
     """One setting after the other varied; the rows of Algorithm 1 in seconds, at the end."""
     recipe = setting.recipe
-    rows = [full_row(setting)]
+    inner, outer, rows = recipe.inner, recipe.outer, [full_row(setting)]
     for steps in STEPS:
-        if steps >= recipe.inner.window:
-            skip = min(recipe.inner.skip, steps - recipe.inner.window)
-            rows.append(_row(setting, "T", steps, {"inner.steps": steps, "inner.skip": skip}))
+        if steps >= outer.window:
+            burn_in = min(outer.burn_in, steps - outer.window)
+            rows.append(_row(setting, "T", steps, {"inner.steps": steps, "outer.burn_in": burn_in}))
     for window in WINDOWS:
-        if window <= recipe.inner.steps:
-            skip = min(recipe.inner.skip, recipe.inner.steps - window)
-            rows.append(_row(setting, "window", window, {"inner.window": window, "inner.skip": skip}))
-    rows += [_row(setting, "epsilon", epsilon, {"inner.epsilon": epsilon}) for epsilon in EPSILONS]
-    adam = {"inner.optimizer": "adam", "inner.learning_rate": recipe.inner.learning_rate}  # it runs no other
+        if window <= inner.steps:
+            burn_in = min(outer.burn_in, inner.steps - window)
+            rows.append(_row(setting, "window", window, {"outer.window": window, "outer.burn_in": burn_in}))
+    rows += [_row(setting, "epsilon", epsilon, {"inner.optimizer.epsilon": epsilon}) for epsilon in EPSILONS]
+    # Algorithm 1 runs no other optimizer than Adam
+    adam = {"inner.optimizer": {"type": "adam", "learning_rate": rate_of(inner.optimizer)}}
     rows += [
-        _row(setting, "gradient", name, {**adam, "inner.gradient": name}) for name in ("exact", "algorithm-1")
+        _row(setting, "gradient", name, {**adam, "outer.adjoint": {"type": adjoint}})
+        for name, adjoint in (("exact", "exact"), ("algorithm-1", "algorithm1"))
     ]
-    started = varied(recipe, {**adam, **UNTAUGHT})  # there is no teacher to be asked
+    alone = recipe.changed({**adam, **without_label_decoder(recipe)})  # this comparison trains no teacher
     rows += [
-        setting.row(key_of("algorithm-1", steps), {"through": steps}, AlgorithmOne(started, steps))
+        setting.row(key_of("algorithm-1", steps), {"through": steps}, AlgorithmOne(alone, steps))
         for steps in THROUGH
     ]
     return rows
 
 
-def _row(setting: Setting, label: str, value: object, settings: dict[str, object]) -> Row:
-    recipe: Recipe = varied(setting.recipe, settings)
-    work = Planned(Measured(OnSummary(recipe)))
+def _row(setting: Setting, label: str, value: object, settings: dict[str, Any]) -> Row:
+    work = Planned(Measured(OnSummary(setting.recipe.changed(settings))))
     return setting.row(key_of(label, value), {"trained on": "summary", "setting": label, label: value}, work)
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """A table and a curve for each setting, and Algorithm 1's cosine."""
     whole, main = first(rows, **{"trained on": FULL}), main_figure(rows)
     tables, charts, said = [], [], []
@@ -137,5 +138,5 @@ UNROLLING = Study(
     "unrolling",
     "How many inner steps, how many differentiated, with which epsilon; and is Algorithm 1 enough?",
     grid,
-    tell,
+    conclude,
 )

@@ -1,7 +1,7 @@
 """Fresh or pretrained first weights of inner runs, at equal outer steps and at equal seconds.
 
-Inner runs that begin on the way of a full-data training see later students; outer steps cost the same. What
-the full-data training itself takes is part of the seconds in both cases, since every run is measured by it.
+Inner runs that start along a full-data training see students that are further trained; outer steps cost the
+same. The seconds of the full-data training count in all cases, since every run has one as its baseline.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,11 @@ from research.studies.rows import Done
 from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import FULL, distilled_row, full_row, key_of
 
-WEIGHTS = ("fresh", "pretrained", "mixed")
+WEIGHTS = {
+    "fresh": {"type": "fresh"},
+    "pretrained": {"type": "pretrained"},
+    "mixed": {"type": "pretrained", "share": 0.5},
+}
 MINUTES = 5.0
 """Of a distillation at equal seconds, where the recipe counts in steps."""
 
@@ -37,15 +41,14 @@ def grid(setting: Setting) -> Sequence[Row]:
     }
     rows = [full_row(setting)]
     for what, settings in equal.items():
-        for name in WEIGHTS:
+        for name, weights in WEIGHTS.items():
             labels = {"equal": what, "weights": name}
-            rows.append(
-                distilled_row(setting, key_of(name, what), labels, {**settings, "inner.weights": name})
-            )
+            changes = {**settings, "outer.weights": weights}
+            rows.append(distilled_row(setting, key_of(name, what), labels, changes))
     return rows
 
 
-def tell(rows: Sequence[Done]) -> Findings:
+def conclude(rows: Sequence[Done]) -> Findings:
     """Two bars for each kind of first weights."""
     whole, main = first(rows, **{"trained on": FULL}), main_figure(rows)
     figures = (*headline_figures(rows), "outer steps", "distil seconds")
@@ -67,5 +70,5 @@ WEIGHT_STARTS = Study(
     "weights",
     "Should inner runs begin with fresh weights or on the way of a full-data training?",
     grid,
-    tell,
+    conclude,
 )

@@ -12,7 +12,7 @@ from farzi.errors import FarziError
 from farzi.recipe import DataSettings, Recipe
 from research.studies import Bench, Done, Findings, Row, Setting, Study, Table
 from research.studies.conclusions import table
-from research.studies.study import Ask, Demand, Repeat
+from research.studies.study import Job, Demand, Repeat
 
 CALLS: list[str] = []
 
@@ -32,7 +32,7 @@ class Toy:
 
     @property
     def demand(self) -> Demand:
-        return Demand(distil=(Ask(self.recipe),))
+        return Demand(distil=(Job(self.recipe),))
 
 
 def toy_grid(levels: Sequence[int]) -> Callable[[Setting], Sequence[Row]]:
@@ -42,7 +42,7 @@ def toy_grid(levels: Sequence[int]) -> Callable[[Setting], Sequence[Row]]:
     return grid
 
 
-def toy_tell(rows: Sequence[Done]) -> Findings:
+def toy_conclude(rows: Sequence[Done]) -> Findings:
     shown: Table = table(rows, ("level",), ("HR@10", "distil seconds"))
     return Findings((shown,), (), f"{len(rows)} rows. That is all.")
 
@@ -56,7 +56,7 @@ def calls() -> list[str]:
 @pytest.fixture
 def toy() -> Study:
     """Rows at the levels 1, 2 and 13."""
-    return Study("toy", "What is a row?", toy_grid((1, 2, 13)), toy_tell)
+    return Study("toy", "What is a row?", toy_grid((1, 2, 13)), toy_conclude)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from farzi.recipe import DataSettings, Recipe
 from research.__main__ import study
 from research.studies import STUDIES, Bench, Done, Findings, Row, Setting, Study
 from research.studies.conclusions import table
-from research.studies.study import Ask, Demand, Repeat
+from research.studies.study import Job, Demand, Repeat
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Level:
 
     @property
     def demand(self) -> Demand:
-        return Demand(distil=(Ask(self.recipe),), real=(Ask(self.recipe),))
+        return Demand(distil=(Job(self.recipe),), real=(Job(self.recipe),))
 
 
 @pytest.fixture
@@ -53,10 +53,10 @@ def shift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def grid(setting: Setting) -> Sequence[Row]:
         return [setting.row(f"level-{k}", {"level": k}, Level(str(file), k, setting.recipe)) for k in (1, 2)]
 
-    def tell(rows: Sequence[Done]) -> Findings:
+    def conclude(rows: Sequence[Done]) -> Findings:
         return Findings((table(rows, ("level",), ("HR@10",)),), (), f"{len(rows)} rows are there. No more.")
 
-    monkeypatch.setitem(STUDIES, "toy", Study("toy", "What is a row?", grid, tell))
+    monkeypatch.setitem(STUDIES, "toy", Study("toy", "What is a row?", grid, conclude))
     return file
 
 

@@ -54,10 +54,10 @@ def test_every_kind_of_chart_gives_a_picture(tmp_path: Path, kind: str, count: i
 
 
 def test_a_page_names_its_picture_only_where_there_is_one(tmp_path: Path):
-    def tell(rows: object) -> Findings:
+    def conclude(rows: object) -> Findings:
         return Findings((TABLE,), (), "Two is best. Always.")
 
-    study = Study("x", "Which?", lambda setting: [], tell)
+    study = Study("x", "Which?", lambda setting: [], conclude)
     page = save_study(study, tmp_path, []).read_text()
     assert page.startswith("# x\n\nWhich?\n\n| d |")
     assert "figure.png" not in page

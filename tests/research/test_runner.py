@@ -59,7 +59,7 @@ def test_what_cannot_be_done_is_a_row_that_says_why(tmp_path, toy):
     failed = read_rows(tmp_path)["level-13"]
     assert failed.figures == {}
     assert failed.failure == "thirteen cannot be done"
-    shown = toy.tell(current(toy.grid(Setting(Recipe())), read_rows(tmp_path)))
+    shown = toy.conclude(current(toy.grid(Setting(Recipe())), read_rows(tmp_path)))
     assert shown.tables[0].lines[2].cells[1] == "failed: thirteen cannot be done"
 
 

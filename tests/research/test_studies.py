@@ -105,13 +105,13 @@ def test_any_rows_can_be_told_of(study: Study, tmp_path: Path):
         whole,
     ]
     for done in some:
-        findings = study.tell(done)
+        findings = study.conclude(done)
         assert findings.tables
         for one in findings.tables:
             assert all(len(line.cells) == len(one.columns) for line in one.lines)
             assert "nan" not in markdown(one)
         assert "nan" not in findings.conclusion
-    findings = study.tell(whole)
+    findings = study.conclude(whole)
     assert findings.charts
     assert any(letter.isdigit() for letter in findings.conclusion)
     assert findings.headline in findings.conclusion
