@@ -18,7 +18,7 @@ from farzi.distillation.weights import Theta
 from farzi.unroll import Optimizer, State
 
 ROUNDING = 1e-5
-"""Layers whose real gradient is a smaller share of the whole one are left out. It may be 0 up to rounding, as for
+"""Layers whose real gradient is a smaller share of the whole one are left out. Up to rounding it may be 0, as for
 the bias of an attention's keys, and then has no direction."""
 
 
