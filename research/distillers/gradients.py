@@ -15,11 +15,13 @@ from torch import Tensor
 from farzi.distillation import Episode, InnerRun, OuterLoop
 from farzi.distillation.inner import Replicas
 from farzi.distillation.weights import Theta
+from farzi.errors import FarziError
+from farzi.recipe import Recipe
 from farzi.unroll import Optimizer, State
 
 ROUNDING = 1e-5
-"""Layers whose real gradient is a smaller share of the whole one are left out. Up to rounding it may be 0, as for
-the bias of an attention's keys, and then has no direction."""
+"""Layers whose real gradient is a smaller share of the whole one are left out: up to rounding it may be 0, like
+that of the bias of attention keys, and then has no direction."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,13 @@ class GradientMatching:
     """
 
     name = "gradient_distance"
+
+    def check(self, recipe: Recipe) -> None:
+        """See `farzi.distillation.Objective`."""
+        if recipe.outer.adjoint.type == "algorithm1":
+            raise FarziError(
+                "outer.adjoint.type algorithm1: runs Adam backwards, and gradient matching runs none"
+            )
 
     def episode(self, loop: OuterLoop, step: int) -> Episode:
         """See `farzi.distillation.Objective`."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from farzi.distillation import Episode, OuterLoop
 from farzi.distillation.weights import Theta
 from farzi.errors import FarziError
+from farzi.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,20 @@ class TrajectoryMatching:
     ahead: int = 1
     name = "trajectory_distance"
 
+    def check(self, recipe: Recipe) -> None:
+        """See `farzi.distillation.Objective`."""
+        why = "windows start along full-data trainings of `student` alone"
+        if recipe.outer.students:
+            raise FarziError(f"outer.students: {why}; leave them out")
+        if recipe.outer.weights.type != "fresh":
+            raise FarziError(f"outer.weights.type {recipe.outer.weights.type}: {why}; leave it out")
+
     def episode(self, loop: OuterLoop, step: int) -> Episode:
         """See `farzi.distillation.Objective`.
 
         Raises:
-            FarziError: a full-data training has too few measurements, or the recipe wants other students.
+            FarziError: a full-data training has too few measurements.
         """
-        outer = loop.recipe.outer
-        if outer.students or outer.weights.type != "fresh":
-            raise FarziError("outer.objective: inner runs start along full-data trainings of `student` alone")
         if min(map(len, loop.trajectories)) <= self.ahead:
             measurements = max(0, min(map(len, loop.trajectories)) - 1)
             raise FarziError(

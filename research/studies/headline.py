@@ -24,7 +24,7 @@ from research.studies.conclusions import (
 )
 from research.studies.findings import Chart, Findings, listed, paragraph
 from research.studies.measures import Measure, OnHeldOut
-from research.studies.recipes import Changes, without_label_decoder
+from research.studies.recipes import Changes, without_teachers
 from research.studies.rows import Done
 from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import FULL, full_row, key_of
@@ -49,7 +49,7 @@ def paper_method(recipe: Recipe) -> Changes:
     teacher.
     """
     return {
-        **without_label_decoder(recipe),
+        **without_teachers(recipe),
         "summary.parametrization": {"type": "low_rank", "dim": 8, "label_decoder": False},
         "inner.optimizer": {"type": "adam", "learning_rate": 0.02},
         "inner.cooldown": 0.0,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from farzi.data import Data, Dataset, Holdout, Sequences, Vocabulary
+from farzi.data import Data, Holdout, Log, Sequences, Vocabulary
 from research.studies.bench import Bench
 
 FOLLOWS = 0.6
@@ -41,7 +41,7 @@ class MadeLog:
         """The log; of each repetition the same."""
         return self.dataset()
 
-    def dataset(self) -> Dataset:
+    def dataset(self) -> Log:
         """The log, split."""
         rng = np.random.default_rng(self.seed)
         popularity = np.arange(1, self.items + 1, dtype=float) ** -self.imbalance
@@ -61,7 +61,7 @@ class MadeLog:
         n = self.length
         valid, test = Holdout(part(0, n - 2), part(n - 2, n - 1)), Holdout(part(0, n - 1), part(n - 1, n))
         facts = {"name": "made", "users": self.users, "items": self.items, "events": walks.size}
-        return Dataset("made", self._vocabulary(walks), part(0, n - 2), valid, test, facts)
+        return Log("made", self._vocabulary(walks), part(0, n - 2), valid, test, facts)
 
     def _drawn(self, bounds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return np.minimum(np.searchsorted(bounds, rng.random(self.users)), self.items - 1)

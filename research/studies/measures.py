@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from farzi.data import Data, Dataset, Holdout, Passages
+from farzi.data import Data, Holdout, Log, Passages
 from farzi.evaluation import Figures, Seen, evaluate, task_of
 from farzi.models import SequenceModel
 
@@ -54,7 +54,7 @@ class Gap:
 
 def trained_on(dataset: Data) -> Holdout | Passages:
     """Training events in the place of held-out ones: of a log each user's last, of a text the first ones."""
-    if not isinstance(dataset, Dataset):
+    if not isinstance(dataset, Log):
         offsets = np.minimum(dataset.train.offsets, GLANCE)
         count = int(np.searchsorted(offsets, GLANCE))
         whole = dataset.train.select(np.arange(min(max(1, count), len(dataset.train)))).last(GLANCE)
@@ -83,7 +83,7 @@ class ByGroup:
 
     def __call__(self, student: SequenceModel, dataset: Data, seen: Seen) -> dict[str, float]:
         """As `OnHeldOut`, and `user 10-19: HR@100`, `item 200+: HR@100`, ... of the groups with anyone in."""
-        if not isinstance(dataset, Dataset):
+        if not isinstance(dataset, Log):
             raise TypeError("a text has no users")
         figures = evaluate(student, dataset.test, seen)
         counts = np.bincount(dataset.train.items, minlength=len(dataset.vocabulary))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from farzi.data import Data, Dataset, Holdout, Sequences
+from farzi.data import Data, Holdout, Log, Sequences
 from farzi.recipe.variants import DataVariant
 from research.studies.bench import Bench
 
@@ -24,7 +24,7 @@ class Members:
     def __call__(self, bench: Bench, repeat: int) -> Data:
         """The log of that half. Raises TypeError for a text, which has no users."""
         whole = bench.data(self.settings)
-        if not isinstance(whole, Dataset):
+        if not isinstance(whole, Log):
             raise TypeError("a text has no users")
         names = whole.train.users or tuple(str(user) for user in range(len(whole.train)))
         order = np.random.default_rng([repeat, 7]).permutation(len(names))
@@ -33,7 +33,7 @@ class Members:
         return of_users(whole, {names[int(user)] for user in chosen})
 
 
-def of_users(log: Dataset, users: set[str]) -> Dataset:
+def of_users(log: Log, users: set[str]) -> Log:
     """The part of a log that is these users'."""
 
     def part(sequences: Sequences) -> Sequences:
@@ -43,4 +43,4 @@ def of_users(log: Dataset, users: set[str]) -> Dataset:
     def held(both: Holdout) -> Holdout:
         return Holdout(part(both.histories), part(both.targets))
 
-    return Dataset(log.name, log.vocabulary, part(log.train), held(log.valid), held(log.test), {})
+    return Log(log.name, log.vocabulary, part(log.train), held(log.valid), held(log.test), {})

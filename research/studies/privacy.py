@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from farzi.data import Dataset
+from farzi.data import Log
 from farzi.evaluation.controls import Random
 from farzi.recipe import Recipe
 from research.studies.attacks import attack, losses, overlaps
@@ -61,7 +61,7 @@ class GivenAway:
         figures[NEAREST] = float(((near > far) + (near == far) / 2).mean())
         return figures
 
-    def _events(self, bench: Bench, repeat: Repeat, log: Dataset) -> Tensor | None:
+    def _events(self, bench: Bench, repeat: Repeat, log: Log) -> Tensor | None:
         """What was trained on as soft events; None where it is everything."""
         if isinstance(self.training, OnSummary):
             with torch.no_grad():
@@ -81,9 +81,9 @@ class GivenAway:
         return self.training.demand
 
 
-def _log(bench: Bench, members: Members, repeat: Repeat) -> Dataset:
+def _log(bench: Bench, members: Members, repeat: Repeat) -> Log:
     log = bench.data(members.settings, members, repeat.summary)
-    if not isinstance(log, Dataset):
+    if not isinstance(log, Log):
         raise TypeError("a text has no users")
     return log
 

@@ -23,6 +23,9 @@ SIZES: Mapping[str, Changes] = {
 }
 """What differs from the preset, by the name of a data set."""
 
+NO_LABEL_DECODER: Changes = {"summary.parametrization.label_decoder": False}
+"""A summary whose soft labels are its soft inputs; no teacher can initialise it."""
+
 
 def base_recipe(source: str, file: str | None = None) -> Recipe:
     """The preset for a data set or a file, at a size that suits it. All outer steps are taken, gain or not.
@@ -43,10 +46,9 @@ def with_file(recipe: Recipe, file: str | None) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"file": file})})
 
 
-def without_label_decoder(recipe: Recipe) -> Changes:
-    """Changes for a summary whose soft labels are its soft inputs, so that no teacher can initialise it."""
-    init = "classes" if isinstance(recipe.data, TextData) else "transitions"
-    return {"summary.parametrization.label_decoder": False, "init": {"type": init}}
+def without_teachers(recipe: Recipe) -> Changes:
+    """The change of the initializer to the one that suits the data best among those without teachers."""
+    return {"init": {"type": "classes" if isinstance(recipe.data, TextData) else "transitions"}}
 
 
 def with_all(recipe: Recipe, names: Sequence[str]) -> Recipe:

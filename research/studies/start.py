@@ -5,7 +5,7 @@ from typing import Any
 
 from farzi.recipe import Recipe
 from farzi.recipe.variants import TextData
-from research.studies.recipes import ARCHITECTURES, Changes, of_architecture, without_label_decoder
+from research.studies.recipes import ARCHITECTURES, NO_LABEL_DECODER, Changes, of_architecture
 from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import Sweep, distilled_row, full_row, key_of
 
@@ -17,7 +17,7 @@ def grid(setting: Setting) -> Sequence[Row]:
     """The full data, a summary from each initializer, those with a label decoder, and more teachers."""
     recipe, rows = setting.recipe, [full_row(setting)]
     for name in WITHOUT_LABEL_DECODER:
-        changes = {**without_label_decoder(recipe), "init": {"type": name}}
+        changes = {**NO_LABEL_DECODER, "init": {"type": name}}
         rows.append(distilled_row(setting, key_of("start", name), {"start": name}, changes))
     for name, init in with_label_decoder(recipe).items():
         labels = {"start": f"{name}, own targets"}

@@ -22,7 +22,7 @@ from research.studies.conclusions import (
 )
 from research.studies.findings import Chart, Findings
 from research.studies.price import planned
-from research.studies.recipes import rate_of, without_label_decoder
+from research.studies.recipes import NO_LABEL_DECODER, rate_of, without_teachers
 from research.studies.rows import Done
 from research.studies.study import Demand, Job, Repeat, Row, Setting, Study
 from research.studies.sweeps import FULL, full_row, key_of
@@ -80,7 +80,7 @@ def grid(setting: Setting) -> Sequence[Row]:
         _row(setting, "gradient", name, {**adam, "outer.adjoint": {"type": adjoint}})
         for name, adjoint in (("exact", "exact"), ("algorithm-1", "algorithm1"))
     ]
-    alone = recipe.changed({**adam, **without_label_decoder(recipe)})  # this comparison trains no teacher
+    alone = recipe.changed({**adam, **without_teachers(recipe), **NO_LABEL_DECODER})
     rows += [
         setting.row(key_of("algorithm-1", steps), {"through": steps}, AlgorithmOne(alone, steps))
         for steps in THROUGH

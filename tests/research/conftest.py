@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from farzi.data import Dataset
+from farzi.data import Log
 from farzi.errors import FarziError
-from farzi.recipe import DataSettings, Recipe
+from farzi.recipe import Recipe
+from farzi.recipe.variants import LogData
 from research.studies import Bench, Done, Findings, Row, Setting, Study, Table
 from research.studies.conclusions import table
-from research.studies.study import Job, Demand, Repeat
+from research.studies.study import Demand, Job, Repeat
 
 CALLS: list[str] = []
 
@@ -60,7 +61,7 @@ def toy() -> Study:
 
 
 @pytest.fixture
-def log(tmp_path: Path, tiny: Dataset) -> Path:
+def log(tmp_path: Path, tiny: Log) -> Path:
     """The events of `tiny` as a file."""
     path = tmp_path / "log.csv"
     histories = [[*history, *target] for history, target in zip(tiny.test.histories, tiny.test.targets)]
@@ -72,7 +73,7 @@ def log(tmp_path: Path, tiny: Dataset) -> Path:
 @pytest.fixture
 def small(log: Path, recipe: Recipe) -> Recipe:
     """A distillation of that log in half a second."""
-    return recipe.model_copy(update={"data": DataSettings(source=str(log), unseen="keep")})
+    return recipe.changed({"data": LogData(source=str(log), unseen="keep")})
 
 
 @pytest.fixture
@@ -82,7 +83,13 @@ def done() -> Callable[..., Done]:
     def make(key: str, labels: dict[str, object], seconds: float = 1.0, **figures: Sequence[float]) -> Done:
         values = {name: [None if np.isnan(one) else one for one in few] for name, few in figures.items()}
         return Done(
-            key, labels, values, seconds, f"farzi study toy --row {key}", {"farzi": "1"}, {"summaries": 1}
+            key,
+            labels,
+            values,
+            seconds,
+            f"python -m research toy --row {key}",
+            {"farzi": "1"},
+            {"summaries": 1},
         )
 
     return make

@@ -2,28 +2,27 @@
 
 import torch
 
-from farzi.distillation.build import first_summary, outer_loop
-from farzi.distillation.clipping import RunningClip
-from farzi.summary import FEEDS, SummaryTensors
-from farzi.unroll import Store
-from research.studies import Bench, varied
+from farzi.distillation import OuterLoop, initialise
+from farzi.summary import SummaryTensors
+from farzi.unroll import Exact
+from research.studies import Bench
 from research.studies.algorithm import AlgorithmOne, metagradient
 from research.studies.study import Repeat
 
 
 def test_the_exact_one_is_that_of_the_unrolled_loop(small, tmp_path):
-    recipe = varied(small, {"inner.steps": 3, "inner.window": 3, "inner.skip": 0, "inner.pool": 0})
+    recipe = small.changed({"inner.steps": 3, "outer.window": 3, "outer.burn_in": 0, "outer.pool": 0})
     dataset = Bench(tmp_path).data(recipe.data)
-    start = first_summary(recipe, dataset)
-    run = outer_loop(recipe, dataset, start, RunningClip(), []).as_run()
-    found = metagradient(run, Store(), torch.float64)
+    start = initialise(recipe, dataset)
+    run = OuterLoop(recipe, dataset, start).as_run()
+    found = metagradient(run, Exact(), torch.float64)
 
     data = {name: value.detach().double().requires_grad_() for name, value in run["data"].items()}
-    events = FEEDS["whole"](SummaryTensors(data["latents"], data["decoder"], start.temperature))
+    events = SummaryTensors(data["latents"], data["decoder"], start.temperature).events()
     theta = {name: value.detach().double().requires_grad_() for name, value in run["theta0"].items()}
     m = {name: torch.zeros_like(value) for name, value in theta.items()}
     v = {name: torch.zeros_like(value) for name, value in theta.items()}
-    inner = recipe.inner
+    adam = recipe.inner.optimizer
     for t in (1, 2, 3):  # plain Adam, unrolled
         loss = run["loss"](theta, events, None)
         grads = torch.autograd.grad(loss, list(theta.values()), create_graph=True)
@@ -32,7 +31,7 @@ def test_the_exact_one_is_that_of_the_unrolled_loop(small, tmp_path):
             v[name] = 0.999 * v[name] + 0.001 * g**2
             # √ has no derivative at 0: a coordinate without a gradient moves nowhere
             root = torch.where(v[name] > 0, v[name], 1.0).sqrt() * (v[name] > 0) / (1 - 0.999**t) ** 0.5
-            theta[name] = value - inner.learning_rate * (m[name] / (1 - 0.9**t)) / (root + inner.epsilon)
+            theta[name] = value - adam.learning_rate * (m[name] / (1 - 0.9**t)) / (root + adam.epsilon)
     bars = torch.autograd.grad(run["outer"](theta), list(data.values()))
     expected = torch.cat([bar.reshape(-1) for bar in bars])
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-10)

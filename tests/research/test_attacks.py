@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from farzi.data import Dataset, Sequences
+from farzi.data import Log, Sequences
 from farzi.losses import hard_next_event
-from farzi.recipe import DataSettings, StudentSettings
 from farzi.models import build_model
+from farzi.recipe.variants import LogData, SASRec
 from research.studies import Bench
 from research.studies.attacks import attack, losses, overlaps
 from research.studies.members import Members, of_users
@@ -38,7 +38,7 @@ def test_nobody_to_tell_apart_is_refused():
 
 
 def test_losses_are_those_of_each_sequence_alone():
-    student = build_model(StudentSettings(hidden=4), 9, 5)
+    student = build_model(SASRec(hidden=4), 9, 5)
     lists = [[1, 2, 3], [4, 5, 6, 7, 8, 1, 2, 3], [2, 2]]
     found = losses(student, Sequences.from_lists(lists))
     for one, loss in zip(lists, found, strict=True):
@@ -71,17 +71,17 @@ def test_a_real_window_overlaps_its_own_sequence_wholly():
 
 
 def test_halves_share_nobody_and_change_from_repetition_to_repetition(tmp_path, log):
-    settings = DataSettings(source=str(log), unseen="keep")
+    settings = LogData(source=str(log), unseen="keep")
     bench = Bench(tmp_path)
     mine, theirs = (Members(settings, others)(bench, 0) for others in (False, True))
-    assert isinstance(mine, Dataset)
-    assert isinstance(theirs, Dataset)
+    assert isinstance(mine, Log)
+    assert isinstance(theirs, Log)
     assert not set(mine.train.users or ()) & set(theirs.train.users or ())
     assert len(mine.train) == len(theirs.train) == 30
     assert set(mine.test.histories.users or ()) <= set(mine.train.users or ())
     assert len(mine.vocabulary) == len(bench.data(settings).vocabulary)
     again = Members(settings)(bench, 1)
-    assert isinstance(again, Dataset)
+    assert isinstance(again, Log)
     assert again.train.users != mine.train.users
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from farzi.data import Dataset
-from farzi.recipe import DataSettings, Recipe
+from farzi.data import Log
+from farzi.recipe import Recipe
+from farzi.recipe.variants import LogData
 from research.__main__ import study
 from research.studies import STUDIES, Bench, Done, Findings, Row, Setting, Study
 from research.studies.conclusions import table
-from research.studies.study import Job, Demand, Repeat
+from research.studies.study import Demand, Job, Repeat
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ class Level:
 
 
 @pytest.fixture
-def recipe_file(tmp_path: Path, tiny: Dataset, recipe: Recipe) -> Path:
+def recipe_file(tmp_path: Path, tiny: Log, recipe: Recipe) -> Path:
     log = tmp_path / "log.csv"
     histories = [[*history, *target] for history, target in zip(tiny.test.histories, tiny.test.targets)]
     rows = [f"u{user},i{item},{t}" for user, one in enumerate(histories) for t, item in enumerate(one)]
     log.write_text("user,item,time\n" + "\n".join(rows) + "\n")
-    own = recipe.model_copy(update={"data": DataSettings(source=str(log), unseen="keep")})
+    own = recipe.changed({"data": LogData(source=str(log), unseen="keep")})
     own.save(tmp_path / "recipe.yaml")
     return tmp_path / "recipe.yaml"
 
@@ -87,16 +88,16 @@ def test_a_study_is_priced_done_and_gone_on_with(tmp_path, recipe_file, shift):
     run("toy", "--out", str(out))
     assert (out / "rows.jsonl").read_text() == before
     assert (out / "README.md").read_text() == page
-    assert run("toy", "--out", str(out), "--dry-run").stdout == f"toy: all 2 rows are there, in {out}\n"
+    assert run("toy", "--out", str(out), "--dry-run").stdout == f"toy: all 2 rows are recorded in {out}\n"
 
 
 def test_a_recorded_row_is_measured_again_and_compared(tmp_path, recipe_file, shift):
     words = ("toy", "--out", str(tmp_path / "toy"))
     assert "level-2 is recorded" in run(*words, "--recipe", str(recipe_file), "--row", "level-2").stdout
-    assert "falls within its recorded interval" in run(*words, "--row", "level-2").stdout
+    assert "lies in its recorded interval" in run(*words, "--row", "level-2").stdout
     shift.write_text("0.1")
     text = run(*words, "--row", "level-2", status=1).stdout
-    assert "does not fall within its recorded interval: HR@10" in text
+    assert "lies outside its recorded interval: HR@10" in text
     assert (tmp_path / "toy" / "rows.jsonl").read_text().count("\n") == 1
 
 
@@ -105,7 +106,7 @@ def test_a_recorded_row_is_measured_again_and_compared(tmp_path, recipe_file, sh
     [
         (["dimensio"], "there is no study 'dimensio'; known: .*did you mean dimension"),
         (["dimension", "--row", "dim-3"], "no such row; there are dim-32"),
-        (["dimension", "--outer-steps", "3", "--minutes-per-distillation", "1"], "only one of them"),
+        (["dimension", "--outer-steps", "3", "--minutes-per-distillation", "1"], "give only one of them"),
         (["--readme", "--out", "nowhere"], "nowhere: no such folder"),
     ],
 )
@@ -122,5 +123,5 @@ def test_a_real_row_is_measured_and_falls_within_its_interval(tmp_path, recipe_f
     run(*words, "--recipe", str(recipe_file), "--seeds", "2", "--summaries", "1", "--max-steps", "10")
     row = json.loads((tmp_path / "d" / "rows.jsonl").read_text())
     assert {"HR@10", "AUC", "gap: HR@100", "training: HR@10", "distil seconds"} <= set(row["figures"])
-    assert row["values"]["work"]["training"]["recipe"]["summary"]["dim"] == 4
-    assert "falls within" in run(*words).stdout
+    assert row["values"]["work"]["training"]["recipe"]["summary"]["parametrization"]["dim"] == 4
+    assert "lies in" in run(*words).stdout

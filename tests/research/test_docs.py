@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from research.studies import STUDIES, Setting
-from research.studies.base import base_recipe
+from research.studies.recipes import base_recipe
 
 PAGE = Path(__file__).parents[2] / "research" / "README.md"
 
@@ -18,6 +18,6 @@ def test_every_study_has_its_line():
     for study in STUDIES.values():
         rows = study.grid(Setting(base_recipe(study.source), study.seeds, study.summaries))
         distilled = {
-            (ask, number) for row in rows for ask in row.work.demand.distil for number in range(row.summaries)
+            (job, number) for row in rows for job in row.work.demand.distil for number in range(row.summaries)
         }
         assert counts[f"`{study.name}`"] == [str(len(rows)), str(len(distilled))]

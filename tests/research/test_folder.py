@@ -4,17 +4,19 @@ import pytest
 
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
-from research.studies import Wanted, begin, recorded, save_setting, varied
+from farzi.recipe.variants import SGD, GRU4Rec, Transformer
+from research.studies import Wanted, begin, recorded, save_setting
+from research.studies.recipes import of_architecture
 
 
 def test_what_was_begun_with_holds(tmp_path, toy):
     wanted = Wanted(source="ml-100k", file="/somewhere/u.data", seeds=4, outer_steps=7, max_steps=50)
     setting = begin(toy, tmp_path / "new", wanted)
     save_setting(toy, tmp_path / "new", setting)
-    assert (setting.seeds, setting.recipe.outer.steps, setting.effort.training.steps) == (4, 7, 50)
+    assert (setting.seeds, setting.recipe.outer.steps, setting.recipe.teach.max_steps) == (4, 7, 50)
     again = begin(toy, tmp_path / "new", Wanted(file="/elsewhere/u.data"))
     assert again.recipe.data.file == "/elsewhere/u.data"
-    assert (again.seeds, again.recipe.outer.steps, again.effort) == (4, 7, setting.effort)
+    assert (again.seeds, again.recipe.outer.steps, again.recipe.teach) == (4, 7, setting.recipe.teach)
     assert "somewhere" not in (tmp_path / "new" / "study.json").read_text()
 
 
@@ -53,9 +55,10 @@ def test_steps_and_minutes_exclude_each_other(tmp_path, toy):
 
 
 def test_another_optimizer_or_student_leaves_its_own_settings_behind():
-    recipe = varied(Recipe(), {"inner.beta1": 0.5, "student.heads": 2, "student.name": "sasrec"})
-    assert varied(recipe, {"inner.optimizer": "sgd"}).inner.beta1 is None
-    assert varied(recipe, {"inner.optimizer": "adam"}).inner.beta1 == 0.5
-    assert varied(recipe, {"student.name": "gru4rec"}).student.heads is None
-    with pytest.raises(ValueError, match="no_such"):
-        varied(recipe, {"inner.no_such": 1})
+    recipe = Recipe().changed({"inner.optimizer.beta1": 0.5, "student.heads": 2})
+    assert recipe.changed({"inner.optimizer": {"type": "sgd"}}).inner.optimizer == SGD()
+    assert recipe.changed({"inner.optimizer": {"type": "adamw"}}).inner.optimizer.own["beta1"] == 0.5
+    assert of_architecture(recipe.student, "gru4rec") == GRU4Rec()
+    assert of_architecture(recipe.student, "transformer") == Transformer(heads=2)
+    with pytest.raises(FarziError, match="no_such"):
+        recipe.changed({"inner.no_such": 1})

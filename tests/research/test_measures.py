@@ -8,10 +8,10 @@ import pytest
 import torch
 from scipy.stats import f_oneway
 
-from farzi.data import Dataset, Holdout
+from farzi.data import Holdout, Log
 from farzi.evaluation import evaluate
-from farzi.recipe import StudentSettings
 from farzi.models import build_model
+from farzi.recipe.variants import SASRec
 from research.studies.conclusions import best_sentence, cell, first, interval_of, level_of, share_of, table
 from research.studies.costs import break_even
 from research.studies.groups import drawn
@@ -29,9 +29,9 @@ from research.studies.orders import (
 
 
 @pytest.fixture
-def student(tiny: Dataset):
+def student(tiny: Log):
     torch.manual_seed(0)
-    return build_model(StudentSettings(hidden=4), len(tiny.vocabulary), 8)
+    return build_model(SASRec(hidden=4), len(tiny.vocabulary), 8)
 
 
 def test_training_events_are_each_users_last_one_before_the_held_out_ones(make_dataset):

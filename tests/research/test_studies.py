@@ -2,40 +2,39 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from farzi.data import complete
-from farzi.distillation import reference
-from farzi.distillation.contradictions import refuse_contradictions
-from farzi.evaluation import Effort
-from farzi.recipe import DataSettings, Recipe
-from farzi.training import EventTraining
+from farzi.distillation.refine import check_parts
+from farzi.recipe import Recipe, presets
+from farzi.recipe.variants import ClassInit, GRU4Rec, TeacherInit
 from research.report import markdown
 from research.report.charts import plot_charts
 from research.studies import STUDIES, Bench, Done, Row, Setting, Study, base_recipe, limits, measure, price
 from research.studies.made import MadeLog
 from research.studies.price import planned
 from research.studies.study import same_values
-from research.studies.vary import varied
 
-QUICK = Effort(rates=(0.01,), training=EventTraining(steps=4, every=2))
+QUICK = {
+    "teach.max_steps": 4,
+    "teach.validate_every": 2,
+    "teach.grid.learning_rate": (0.01,),
+    "outer.steps": 2,
+    "select.every": 2,
+}
+"""A few steps on the full data, then two outer steps."""
 
 
 def setting_of(recipe: Recipe, seeds: int = 1) -> Setting:
-    return Setting(recipe, seeds, 1, QUICK)
+    return Setting(recipe, seeds, 1)
 
 
 @pytest.fixture
-def quick(small: Recipe, monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    """Two outer steps, after a few steps on the full data."""
-    monkeypatch.setattr(reference, "EventTraining", partial(EventTraining, steps=4, every=2))
-    outer = small.outer.model_copy(update={"steps": 2, "validate_every": 2})
-    return small.model_copy(update={"outer": outer})
+def quick(small: Recipe) -> Recipe:
+    return small.changed(QUICK)
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
@@ -150,24 +149,24 @@ def test_a_row_can_be_done(name: str, key: str, figures: tuple[str, ...], quick:
 def test_no_row_contradicts_itself(study: Study):
     """Whatever recipe it varies: one that is taught by several, and of so many classes, too."""
     base = base_recipe(study.source)
-    for changed in ({}, {"summary.teachers": ("gru4rec",), "summary.classes": 50}):
-        for row in study.grid(Setting(varied(base, changed))):
-            for ask in row.work.demand.distil:
-                refuse_contradictions(ask.recipe)
-                summary = ask.recipe.summary
-                of_classes = summary.taught or summary.start == "classes"
-                assert of_classes or summary.classes is None
+    for changed in ({}, {"init.others": (GRU4Rec(),), "init.classes": 50}):
+        for row in study.grid(Setting(base.changed(changed))):
+            for job in row.work.demand.distil:
+                check_parts(job.recipe)
+                init = job.recipe.init
+                assert isinstance(init, TeacherInit | ClassInit) or "classes" not in init.own
 
 
 def test_a_summary_of_all_students_has_its_price(quick: Recipe, tmp_path: Path):
-    own = varied(quick, {"summary.targets": "own", "summary.classes": 4})
+    init = {"type": "teacher", "teachers": 1, "classes": 4}
+    own = quick.changed({"summary.parametrization.label_decoder": True, "init": init})
     row = STUDIES["model-selection"].grid(setting_of(own))[0]
     cost = price([row], Bench(tmp_path))
     assert cost.distillations == len(row.work.demand.distil) == 2
     assert cost.trainings == len(row.work.demand.real) + 3, (
         "three teachers, one of whom is all of the other's"
     )
-    assert all(planned(ask, Bench(tmp_path)).seconds_reference_step > 0 for ask in row.work.demand.distil)
+    assert all(planned(job, Bench(tmp_path)).seconds_reference_step > 0 for job in row.work.demand.distil)
 
 
 def test_a_made_log_is_done_under_its_own_data(
@@ -181,19 +180,27 @@ def test_a_made_log_is_done_under_its_own_data(
     assert {f"{kind}: HR@10" for kind in kinds} | {"summary: distil seconds"} <= set(done.figures)
 
 
-def test_a_text_is_done_by_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(reference, "EventTraining", partial(EventTraining, steps=4, every=2))
+def test_a_text_is_done_by_the_same_rows(tmp_path: Path):
     words = ["the cat sat on the mat .", "a dog ran to the cat .", "the mat was red ."]
     (tmp_path / "text.txt").write_text("\n".join(words * 60))
-    data = DataSettings(source=str(tmp_path / "text.txt"), tokens="words")
-    small: dict[str, Any] = {
-        "data": data.model_dump(exclude_unset=True),
-        "student": {"hidden": 8},
-        "summary": {"sequences": 6, "length": 6, "dim": 4},
-        "inner": {"steps": 6, "window": 2, "skip": 1, "pool": 2, "batch": 3},
-        "outer": {"steps": 2, "batch": 8, "validate_every": 2, "validate_students": 1},
-    }
-    recipe = complete(Recipe.model_validate(small))
+    recipe = presets.TEXT.changed(
+        {
+            **QUICK,
+            "data.source": str(tmp_path / "text.txt"),
+            "data.tokens": "words",
+            "student.hidden": 8,
+            "summary.sequences": 6,
+            "summary.length": 6,
+            "summary.parametrization.dim": 4,
+            "inner.steps": 6,
+            "inner.batch": 3,
+            "outer.window": 2,
+            "outer.burn_in": 1,
+            "outer.pool": 2,
+            "outer.batch": 8,
+            "select.students": 1,
+        }
+    )
     rows = {row.key: row for row in STUDIES["treebank"].grid(setting_of(recipe))}
     for key in ("summary-6x6", "random-6x6"):
         done = measure(rows[key], Bench(tmp_path / "out"), "c")

@@ -318,6 +318,9 @@ def check_parts(recipe: Recipe) -> None:
             adjoint.check(rates.optimizer)
     except (TypeError, ValueError) as error:
         raise FarziError(f"outer.adjoint.type {recipe.outer.adjoint.type}: {error}") from None
+    objective = recipe.outer.objective.build()
+    if hasattr(objective, "check"):
+        objective.check(recipe)
     label_decoder = getattr(recipe.summary.parametrization.build(), "label_decoder", False)
     if recipe.init.type == "teacher" and not label_decoder:
         raise FarziError(

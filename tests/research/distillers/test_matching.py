@@ -1,6 +1,8 @@
 """Gradient and trajectory matching: each against autograd through a plain loop, and in whole runs."""
 
 import json
+import signal
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,74 +12,95 @@ import pytest
 import torch
 from torch import Tensor
 
-from farzi.data import Dataset, crops
+from farzi.data import Log, crops
 from farzi.distillation import (
-    Anew,
-    Fresh,
-    GradientMatching,
-    InnerLoop,
-    Line,
-    Objective,
-    Outer,
-    Pool,
-    References,
-    Students,
-    Training,
-    TrajectoryMatching,
-    Window,
+    OuterLoop,
+    Progress,
+    StepReport,
     check_recipe,
     distill,
+    initialise,
     plan_run,
-    train_reference,
+    teach,
 )
-from farzi.distillation.build import first_summary, outer_loop
-from farzi.distillation.clipping import RunningClip
-from farzi.distillation.contradictions import refuse_contradictions
-from farzi.distillation.objectives.gradients import _apart
-from farzi.distillation.together import Group, group
+from farzi.distillation.refine import RunningClip, check_parts
+from farzi.distillation.teach import FullTraining, train_on_full_data
 from farzi.errors import FarziError
-from farzi.recipe import InnerSettings, OuterSettings, Recipe, StudentSettings
-from farzi.recipe.student import StudentName
-from farzi.summary import Factored, LowRank, Feed, RandomInitializer, Size, SummaryTensors, Whole
+from farzi.recipe import Inner, Outer, Recipe, SummaryShape
+from farzi.recipe import variants as v
+from farzi.summary import RandomInitializer, Size, SummaryTensors
 from farzi.training import NextEvent, make_model
-from farzi.unroll import Adam, Compiled, Eager, Execution, Store, interpreter
-
-from .test_outer import RecordingClip
-from .test_resume import ctrl_c, outcome
+from research.distillers.gradients import GradientMatching, _apart
+from research.distillers.trajectories import TrajectoryMatching
 
 Theta = dict[str, Tensor]
 STEPS, WINDOW, SKIP, BATCH, SEED, AHEAD = 7, 3, 2, 5, 11, 2
-NAMES: tuple[StudentName, ...] = ("sasrec", "gru4rec")
-STUDENTS = {name: StudentSettings(name=name, hidden=6) for name in NAMES}
-FEEDS: dict[str, Feed] = {"whole": Whole(), "factored": Factored()}
-EXECUTIONS = {"eager": Eager, "graph": lambda: Compiled(compiler=interpreter)}
-WAYS = [("whole", "eager"), ("factored", "eager"), ("factored", "graph")]
+STUDENTS = {"sasrec": v.SASRec(hidden=6), "gru4rec": v.GRU4Rec(hidden=6)}
+WAYS = [("materialized", "eager"), ("factored", "eager"), ("factored", "graph")]
+
+
+class RecordingClip(RunningClip):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def __call__(self, gradient: Tensor) -> tuple[Tensor, float]:
+        self.seen.append(gradient.clone())
+        return super().__call__(gradient)
+
+
+@dataclass(frozen=True)
+class DoubleWeights:
+    """Fresh weights in double precision."""
+
+    def __call__(self, rng: np.random.Generator, fresh: Any, recorded: Any) -> Theta:
+        return {name: value.double() for name, value in fresh(rng).items()}
 
 
 class World:
     """A summary, a student and its loss in float64, and an outer loop on them."""
 
-    def __init__(self, tiny: Dataset, name: str, together: int, feed: Feed, rows: int | None) -> None:
+    def __init__(self, tiny: Log, name: str, replicas: int, soft_inputs: Any, rows: int | None) -> None:
         start = RandomInitializer()(Size(6, 5, 4, 41, 0.5), tiny.train, np.random.default_rng(0))
         self.start = SummaryTensors(start.latents.double(), start.decoder.double(), 0.5)
-        self.tiny, self.feed, self.rows = tiny, feed, rows
-        self.loss = NextEvent(make_model(STUDENTS[name], 41, 5, 0))
-        self.fresh = Fresh(self.loss, STUDENTS[name], 41, 5)
-        self.group: Group = group(self.loss, together)
+        self.tiny, self.soft_inputs, self.rows, self.replicas = tiny, soft_inputs, rows, replicas
+        self.student = STUDENTS[name]
+        self.loss = NextEvent(make_model(self.student, 41, 5, 0))
         self.clip = RecordingClip()
 
     def weights(self, rng: np.random.Generator) -> Theta:
-        return {name: value.double() for name, value in self.fresh(rng).items()}
+        model = make_model(self.student, 41, 5, int(rng.integers(2**62)))
+        return {name: value.double() for name, value in self.loss.parameters_of(model).items()}
 
-    def outer(self, objective: Objective, execution: Execution) -> Outer:
-        window = Window(WINDOW, Adam(0.02, epsilon=1e-5), 0.02, 0.0, STEPS)
-        loop = InnerLoop(window, self.feed, self.rows, SEED, execution, Store())
-        return Outer(self.start, LowRank(), objective, loop, self.clip)
-
-    def students(self, pool: int) -> Students:
-        weights = self.group.weights(self.weights)
-        runs = Pool(weights, STEPS, WINDOW, SKIP, pool) if pool else Anew(weights, STEPS, WINDOW, SKIP)
-        return Students([Line(self.group, runs)], self.tiny.train, BATCH, SEED)
+    def outer(self, objective: object, execution: Any, **settings: Any) -> OuterLoop:
+        trajectories = settings.pop("recorded", [])
+        recipe = Recipe(
+            seed=SEED,
+            student=self.student,
+            summary=SummaryShape(
+                sequences=6, length=5, temperature=0.5, parametrization=v.LowRank(dim=4, label_decoder=False)
+            ),
+            init=v.RandomInit(),
+            inner=Inner(
+                optimizer=v.Adam(learning_rate=0.02),
+                cooldown=0.0,
+                steps=STEPS,
+                batch=self.rows,
+                soft_inputs=self.soft_inputs,
+            ),
+            outer=Outer(
+                batch=BATCH,
+                window=WINDOW,
+                burn_in=SKIP,
+                replicas=self.replicas,
+                objective=objective,  # pyright: ignore[reportArgumentType] (an object is a variant too)
+                execution=execution,
+                **settings,
+            ),
+        )
+        loop = OuterLoop(recipe, self.tiny, self.start, trajectories)
+        loop.clip = self.clip
+        return loop
 
     def schedule(self, step: int) -> list[list[int]]:
         """What the steps of a run read that began at that outer step."""
@@ -134,13 +157,13 @@ def agree(found: Tensor, expected: Tensor, tolerance: float = 1e-11) -> None:
 
 
 @pytest.mark.parametrize("name", STUDENTS)
-@pytest.mark.parametrize(("feed", "execution"), WAYS)
-@pytest.mark.parametrize(("together", "rows", "pool"), [(1, None, 0), (1, 4, 2), (3, 4, 0)])
+@pytest.mark.parametrize(("soft_inputs", "execution"), WAYS)
+@pytest.mark.parametrize(("replicas", "rows", "pool"), [(1, None, 0), (1, 4, 2), (3, 4, 0)])
 def test_gradient_matching_is_that_of_the_plain_loop(
-    tiny: Dataset, name: str, feed: str, execution: str, together: int, rows: int | None, pool: int
+    tiny: Log, name: str, soft_inputs: str, execution: str, replicas: int, rows: int | None, pool: int
 ):
-    world = World(tiny, name, together, FEEDS[feed], rows)
-    outer = world.outer(GradientMatching(world.students(pool)), EXECUTIONS[execution]())
+    world = World(tiny, name, replicas, soft_inputs, rows)
+    outer = world.outer(GradientMatching(), execution, pool=pool, weights=DoubleWeights)
     for step in range(1 if pool else 2):
         summary = outer.summary
         report = outer.take_step(0.03)
@@ -148,7 +171,7 @@ def test_gradient_matching_is_that_of_the_plain_loop(
         if pool:
             rng.integers(pool)
         age = SKIP if pool else int(rng.integers(SKIP, STEPS - WINDOW + 1))
-        firsts = [world.weights(rng) for _ in range(together)]
+        firsts = [world.weights(rng) for _ in range(replicas)]
         windows = torch.from_numpy(crops(tiny.train, 5, BATCH, rng))
         latents, decoder, soft = world.leaves(summary)
         schedule = world.schedule(step)
@@ -161,21 +184,21 @@ def test_gradient_matching_is_that_of_the_plain_loop(
         bars = torch.autograd.grad(distance, [latents, decoder])
         agree(world.clip.seen[-1], torch.cat([bar.reshape(-1) for bar in bars]))
         assert report.loss == pytest.approx(distance.item(), rel=1e-9)
-        assert report.figure == "gradient_distance"
+        assert report.name == "gradient_distance"
 
 
-def test_a_student_whose_gradients_were_matched_is_trained_further(tiny: Dataset):
-    world = World(tiny, "sasrec", 1, Whole(), 4)
-    objective = GradientMatching(world.students(1))
-    outer = world.outer(objective, Eager())
+def test_a_student_whose_gradients_were_matched_is_trained_further(tiny: Log):
+    world = World(tiny, "sasrec", 1, "materialized", 4)
+    outer = world.outer(GradientMatching(), "eager", pool=1, weights=DoubleWeights)
     start, schedule = outer.summary.events(), world.schedule(0)
     outer.take_step(0.03)
     rng = np.random.default_rng([SEED, 1, 0])
     rng.integers(1)
     expected = world.trained(world.weights(rng), start, SKIP + WINDOW, schedule, differentiated=False)
-    kept = outer.tensors()
+    run = outer.state_dict()["runs"]["0"]["0"]
+    assert (run["steps"], run["started_at"]) == (SKIP + WINDOW, 0)
     for name, value in expected.items():
-        torch.testing.assert_close(kept[f"runs/0/{SKIP + WINDOW}@0/theta/{name}"], value.detach())
+        torch.testing.assert_close(run["theta"][name], value.detach())
 
 
 def test_layers_without_a_gradient_but_for_rounding_are_left_out():
@@ -192,23 +215,22 @@ def test_layers_without_a_gradient_but_for_rounding_are_left_out():
 
 
 @pytest.mark.parametrize("name", STUDENTS)
-@pytest.mark.parametrize(("feed", "execution"), WAYS)
-@pytest.mark.parametrize(("together", "rows"), [(1, None), (3, 4)])
+@pytest.mark.parametrize(("soft_inputs", "execution"), WAYS)
+@pytest.mark.parametrize(("replicas", "rows"), [(1, None), (3, 4)])
 def test_trajectory_matching_is_that_of_the_plain_loop(
-    tiny: Dataset, name: str, feed: str, execution: str, together: int, rows: int | None
+    tiny: Log, name: str, soft_inputs: str, execution: str, replicas: int, rows: int | None
 ):
-    world = World(tiny, name, together, FEEDS[feed], rows)
+    world = World(tiny, name, replicas, soft_inputs, rows)
     draws = np.random.default_rng(5)
     trajectories = [[world.weights(draws) for _ in range(length)] for length in (3, 5)]
-    objective = TrajectoryMatching(world.group, trajectories, AHEAD, SEED)
-    outer = world.outer(objective, EXECUTIONS[execution]())
+    outer = world.outer(TrajectoryMatching(2, AHEAD), execution, recorded=trajectories)
     for step in range(2):
         summary = outer.summary
         report = outer.take_step(0.03)
         rng = np.random.default_rng([SEED, 1, step])
         latents, decoder, soft = world.leaves(summary)
         distances = []
-        for _ in range(together):
+        for _ in range(replicas):
             trajectory = trajectories[int(rng.integers(2))]
             begin = int(rng.integers(len(trajectory) - AHEAD))
             first, last = trajectory[begin], trajectory[begin + AHEAD]
@@ -221,123 +243,143 @@ def test_trajectory_matching_is_that_of_the_plain_loop(
         bars = torch.autograd.grad(distance, [latents, decoder])
         agree(world.clip.seen[-1], torch.cat([bar.reshape(-1) for bar in bars]))
         assert report.loss == pytest.approx(distance.item(), rel=1e-9)
-        assert report.figure == "trajectory_distance"
-    assert set(outer.tensors()) == {"latents", "decoder", "adam/mean", "adam/square"}
+        assert report.name == "trajectory_distance"
+    state = outer.state_dict()
+    assert (set(state["parts"]), state["runs"]) == ({"latents", "decoder"}, {"0": {}})
 
 
 # Whole runs
 
-RECIPES = {
-    "gradients": {"objective": "gradients"},
-    "trajectories": {"objective": "trajectories", "trajectories": 2, "ahead": 1},
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "gradients": {"type": "research.distillers.gradients:GradientMatching"},
+    "trajectories": {
+        "type": "research.distillers.trajectories:TrajectoryMatching",
+        "trajectories": 2,
+        "ahead": 1,
+    },
 }
 
 
-def wanting(recipe: Recipe, name: str, outer: dict[str, Any] | None = None, **inner: Any) -> Recipe:
-    settings = {**recipe.outer.model_dump(), **RECIPES[name], **(outer or {})}
-    loop = InnerSettings.model_validate({**recipe.inner.model_dump(), **inner})
-    return recipe.model_copy(update={"outer": OuterSettings.model_validate(settings), "inner": loop})
+class Interrupt(Progress):
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def step(self, number: int, fraction: float, seconds: float, report: StepReport) -> None:
+        if number == self.after:
+            signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.usefixtures("_short_reference")
-@pytest.mark.parametrize("name", RECIPES)
-@pytest.mark.parametrize(("runs", "batch"), [(1, None), (2, 4)])
+def wanting(recipe: Recipe, name: str, changes: dict[str, Any] | None = None) -> Recipe:
+    return recipe.changed({"outer.objective": OBJECTIVES[name], **(changes or {})})
+
+
+def outcome(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in ("summary.safetensors", "history.jsonl")}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize(("replicas", "batch"), [(1, None), (2, 4)])
 def test_a_stopped_run_ends_like_an_uninterrupted_one(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, name: str, runs: int, batch: int | None
+    tiny: Log, recipe: Recipe, tmp_path: Path, name: str, replicas: int, batch: int | None
 ):
-    recipe = wanting(recipe, name, {"runs": runs}, batch=batch)
-    folder = distill(recipe, tmp_path / "whole", dataset=tiny)
+    recipe = wanting(recipe, name, {"outer.replicas": replicas, "inner.batch": batch})
+    summary = distill(recipe, tmp_path / "whole", dataset=tiny)
     figure = {"gradients": "gradient_distance", "trajectories": "trajectory_distance"}[name]
     lines = [json.loads(line) for line in (tmp_path / "whole" / "history.jsonl").read_text().splitlines()]
-    assert folder.history == lines
+    assert summary.history == lines
     assert all(figure in line and "real_loss" not in line for line in lines)
     for step in (1, 6):
         with pytest.raises(KeyboardInterrupt):
-            distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(step))
+            distill(recipe, tmp_path / "cut", dataset=tiny, progress=Interrupt(step))
     distill(recipe, tmp_path / "cut", dataset=tiny)
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
-@pytest.mark.usefixtures("_short_reference")
-@pytest.mark.parametrize("name", RECIPES)
-@pytest.mark.parametrize("runs", [1, 2])
-def test_check_and_plan(tiny: Dataset, recipe: Recipe, name: str, runs: int):
-    recipe = wanting(recipe, name, {"runs": runs}, epsilon=1e-3)
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_check_and_plan(tiny: Log, recipe: Recipe, name: str, replicas: int):
+    recipe = wanting(recipe, name, {"outer.replicas": replicas, "inner.optimizer.epsilon": 1e-3})
     found = check_recipe(recipe, dataset=tiny, directions=1)
     assert all(one.agrees for one in found.differences)
     assert found.precision.cosine > 0.999
     planned = plan_run(recipe, tiny)
-    steps = {"gradients": 1, "trajectories": recipe.inner.window}[name]
+    steps = {"gradients": 1, "trajectories": recipe.outer.window}[name]
     assert planned.window.steps == steps
-    assert planned.reference_steps == 5000 * {"gradients": 1, "trajectories": 2}[name]
+    assert planned.reference_steps == recipe.teach.max_steps * {"gradients": 1, "trajectories": 2}[name]
     assert (planned.plain_steps == 0) is (name == "trajectories")
 
 
-@pytest.mark.usefixtures("_short_reference")
-def test_gradients_of_several_students_are_matched_in_turn(tiny: Dataset, recipe: Recipe):
-    recipe = wanting(recipe, "gradients", students=("gru4rec",))
-    outer = outer_loop(recipe, tiny, first_summary(recipe, tiny), RunningClip(), [])
+def test_gradients_of_several_students_are_matched_in_turn(tiny: Log, recipe: Recipe):
+    recipe = wanting(recipe, "gradients", {"outer.students": (v.GRU4Rec(hidden=8),)})
+    outer = OuterLoop(recipe, tiny, initialise(recipe, tiny))
     wanted = {
         frozenset(NextEvent(student).parameters_of(student))
-        for student in (make_model(StudentSettings(name=name, hidden=8), 41, 5, 0) for name in NAMES)
+        for student in (make_model(one, 41, 5, 0) for one in (v.SASRec(hidden=8), v.GRU4Rec(hidden=8)))
     }
     met = set()
     for _ in range(10):
         outer.take_step(0.03)
-        met.add(frozenset(outer.draw().theta))
+        met.add(frozenset(outer.objective.episode(outer, outer.step).theta))
     assert met == wanted
 
 
-@pytest.mark.usefixtures("_short_reference")
-def test_the_distance_falls(tiny: Dataset, recipe: Recipe):
-    for name in RECIPES:
-        wanted = wanting(recipe, name, {"runs": 2}, pool=2, window=3)
-        trajectories = References()(wanted, tiny).trajectories
-        outer = outer_loop(wanted, tiny, first_summary(wanted, tiny), RunningClip(), trajectories)
-        losses = [outer.take_step(0.03).loss for _ in range(60)]
-        assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10]), name
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_distance_falls(tiny: Log, recipe: Recipe, name: str):
+    recipe = wanting(recipe, name, {"outer.replicas": 2, "outer.pool": 2, "outer.window": 3})
+    outer = OuterLoop(recipe, tiny, initialise(recipe, tiny), teach(recipe, tiny).trajectories)
+    losses = [outer.take_step(0.03).loss for _ in range(60)]
+    assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
 
 
-@pytest.mark.usefixtures("_short_reference")
-def test_trajectories_begin_at_the_first_weights_and_each_training_has_its_own(tiny: Dataset, recipe: Recipe):
-    found = References()(wanting(recipe, "trajectories"), tiny)
-    assert [len(one) for one in found.trajectories] == [3, 3]
+def test_trajectories_begin_at_the_first_weights_and_each_training_has_its_own(tiny: Log, recipe: Recipe):
+    found = teach(wanting(recipe, "trajectories"), tiny).trajectories
+    assert [len(one) for one in found] == [3, 3]
     student = make_model(recipe.student, 41, 5, recipe.seed)
     for name, value in NextEvent(student).parameters_of(student).items():
-        assert torch.equal(found.trajectories[0][0][name], value)
-    kept = train_reference(Training(recipe.student, 5, recipe.seed, keep=2), tiny)
-    for one, other in zip(found.trajectories[0][1:], kept.trajectory, strict=True):
+        assert torch.equal(found[0][0][name], value)
+    alone = FullTraining(recipe.student, recipe.teach, 5, recipe.seed, record=2)
+    recorded = train_on_full_data(alone, tiny).trajectory
+    for one, other in zip(found[0][1:], recorded, strict=True):
         assert all(torch.equal(one[name], other[name]) for name in one)
-    for one, other in pairwise(trajectory[0] for trajectory in found.trajectories):
+    for one, other in pairwise(trajectory[0] for trajectory in found):
         assert any(not torch.equal(one[name], other[name]) for name in one)
-    assert References()(recipe, tiny).trajectories == []
+    assert teach(recipe, tiny).trajectories == []
 
 
-@pytest.mark.usefixtures("_short_reference")
-def test_a_stretch_that_no_training_is_long_enough_for_is_refused(tiny: Dataset, recipe: Recipe):
-    recipe = wanting(recipe, "trajectories", {"ahead": 3})
-    line = r"^--ahead 3: a full-data training ended after 2 measurements; lower it$"
+def test_a_stretch_that_no_training_is_long_enough_for_is_refused(tiny: Log, recipe: Recipe):
+    recipe = wanting(recipe, "trajectories", {"outer.objective.ahead": 3})
+    line = r"^outer\.objective\.ahead 3: a full-data training ended after 2 measurements; lower it$"
     with pytest.raises(FarziError, match=line):
         check_recipe(recipe, dataset=tiny)
 
 
 @pytest.mark.parametrize(
-    ("name", "inner", "line"),
+    ("name", "changes", "line"),
     [
-        ("trajectories", {"weights": "mixed"}, "leave --weights mixed out"),
-        ("trajectories", {"students": ("gru4rec",)}, "leave --students out"),
+        (
+            "trajectories",
+            {"outer.weights": {"type": "pretrained", "share": 0.5}},
+            r"^outer\.weights\.type pretrained: .* leave it out",
+        ),
+        (
+            "trajectories",
+            {"outer.students": (v.GRU4Rec(),)},
+            r"^outer\.students: .* leave them out",
+        ),
         (
             "gradients",
-            {"gradient": "algorithm-1"},
-            "runs Adam backwards, and --objective gradients runs none",
+            {"outer.adjoint": {"type": "algorithm1"}},
+            r"^outer\.adjoint\.type algorithm1: runs Adam backwards, and gradient matching runs none",
         ),
     ],
 )
-def test_what_contradicts_itself_is_refused(recipe: Recipe, name: str, inner: dict[str, Any], line: str):
+def test_what_contradicts_itself_is_refused_before_anything_is_trained(
+    recipe: Recipe, name: str, changes: dict[str, Any], line: str
+):
     with pytest.raises(FarziError, match=line):
-        refuse_contradictions(wanting(recipe, name, **inner))
+        check_parts(wanting(recipe, name, changes))
 
 
-def test_settings_of_another_objective_are_refused():
-    with pytest.raises(ValueError, match="meta has no ahead, only trajectories has; leave it out"):
-        OuterSettings(ahead=2)
+def test_settings_of_another_objective_are_refused(recipe: Recipe):
+    with pytest.raises(FarziError, match=r"unknown key outer\.objective\.ahead"):
+        recipe.changed({"outer.objective.ahead": 2})

@@ -1,40 +1,57 @@
-"""The metagradient that a recipe asks for: exact, or by Algorithm 1 of the paper."""
+"""A recipe's metagradient by the paper's Algorithm 1: its listing, and whole runs with it."""
 
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from farzi.data import Dataset
-from farzi.distillation import Outer, Progress, check_recipe, distill, plan_run
-from farzi.distillation.build import first_summary, outer_loop
-from farzi.distillation.contradictions import refuse_contradictions
+from farzi.data import Log
+from farzi.distillation import OuterLoop, Progress, StepReport, check_recipe, distill, initialise, plan_run
+from farzi.distillation.refine import RunningClip, check_parts
 from farzi.errors import FarziError
-from farzi.recipe import InnerSettings, Recipe
-from farzi.unroll import Invert
-
-from .test_outer import RecordingClip
-from .test_resume import ctrl_c, outcome
-
-pytestmark = pytest.mark.usefixtures("_short_reference")
+from farzi.recipe import Recipe
+from farzi.unroll import Algorithm1
 
 
 class Heard(Progress):
-    def __init__(self) -> None:
+    def __init__(self, interrupt_at: int | None = None) -> None:
         self.messages: list[str] = []
+        self.interrupt_at = interrupt_at
 
     def message(self, text: str) -> None:
         self.messages.append(text)
 
+    def step(self, number: int, fraction: float, seconds: float, report: StepReport) -> None:
+        if number == self.interrupt_at:
+            signal.raise_signal(signal.SIGINT)
 
-def by_algorithm_1(recipe: Recipe, **inner: object) -> Recipe:
-    settings = {**recipe.inner.model_dump(), "gradient": "algorithm-1", **inner}
-    return recipe.model_copy(update={"inner": InnerSettings.model_validate(settings)})
+
+class RecordingClip(RunningClip):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def __call__(self, gradient: Tensor) -> tuple[Tensor, float]:
+        self.seen.append(gradient.clone())
+        return super().__call__(gradient)
 
 
-def begun(recipe: Recipe, tiny: Dataset) -> tuple[Outer, RecordingClip]:
-    clip = RecordingClip()
-    return outer_loop(recipe, tiny, first_summary(recipe, tiny), clip, []), clip
+def by_algorithm_1(recipe: Recipe, **changes: Any) -> Recipe:
+    dotted = {name.replace("__", "."): value for name, value in changes.items()}
+    return recipe.changed({"outer.adjoint": {"type": "algorithm1"}, **dotted})
+
+
+def begun(recipe: Recipe, tiny: Log) -> tuple[OuterLoop, RecordingClip]:
+    loop, clip = OuterLoop(recipe, tiny, initialise(recipe, tiny)), RecordingClip()
+    loop.clip = clip
+    return loop, clip
+
+
+def outcome(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in ("summary.safetensors", "history.jsonl")}
 
 
 def listing(run: dict) -> torch.Tensor:
@@ -81,51 +98,52 @@ def listing(run: dict) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("pool", [0, 3])
-def test_it_is_the_papers_listing_and_not_the_exact_one(tiny: Dataset, recipe: Recipe, pool: int):
-    recipe = by_algorithm_1(recipe, pool=pool, steps=12, window=6, epsilon=1e-3)
-    outer, clip = begun(recipe, tiny)
-    expected = listing(outer.as_run())
-    outer.take_step(0.03)
+def test_it_is_the_papers_listing_and_not_the_exact_one(tiny: Log, recipe: Recipe, pool: int):
+    changes = {"outer__pool": pool, "inner__steps": 12, "outer__window": 6}
+    recipe = by_algorithm_1(recipe, **changes, inner__optimizer__epsilon=1e-3)
+    loop, clip = begun(recipe, tiny)
+    expected = listing(loop.as_run())
+    loop.take_step(0.03)
     found = clip.seen[0].double()
     assert (found - expected).norm() < 1e-3 * expected.norm()
-    exact, exact_clip = begun(by_algorithm_1(recipe, gradient="exact"), tiny)
+    exact, exact_clip = begun(recipe.changed({"outer.adjoint": {"type": "exact"}}), tiny)
     exact.take_step(0.03)
     right = exact_clip.seen[0].double()
     assert (found - right).norm() > 1e-2 * right.norm()
 
 
-def test_a_run_measures_it_instead_of_refusing_it(tiny: Dataset, recipe: Recipe, tmp_path: Path):
-    recipe = by_algorithm_1(recipe, steps=12, window=6)
+def test_a_run_measures_it_instead_of_refusing_it(tiny: Log, recipe: Recipe, tmp_path: Path):
+    recipe = by_algorithm_1(recipe, inner__steps=12, outer__window=6)
     heard = Heard()
-    folder = distill(recipe, tmp_path / "whole", dataset=tiny, progress=heard)
-    cosine = folder.run["precision"]["cosine"]
+    summary = distill(recipe, tmp_path / "whole", dataset=tiny, progress=heard)
+    cosine = summary.run["precision"]["cosine"]
     assert cosine < 0.999
-    told = f"the metagradient of algorithm-1 has a cosine of {cosine:.3g} with the exact one"
-    assert told in heard.messages
+    line = f"the metagradient of Algorithm1 has a cosine of {cosine:.3g} with the exact one"
+    assert line in heard.messages
     with pytest.raises(KeyboardInterrupt):
-        distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(5))
+        distill(recipe, tmp_path / "cut", dataset=tiny, progress=Heard(interrupt_at=5))
     distill(recipe, tmp_path / "cut", dataset=tiny)
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
-def test_check_and_plan_are_of_it(tiny: Dataset, recipe: Recipe):
-    recipe = by_algorithm_1(recipe, steps=12, window=6)
+def test_check_and_plan_are_of_it(tiny: Log, recipe: Recipe):
+    recipe = by_algorithm_1(recipe, inner__steps=12, outer__window=6)
     assert check_recipe(recipe, dataset=tiny, directions=1).precision.cosine < 0.999
     planned = plan_run(recipe, tiny)
-    assert planned.used == Invert(torch.float64)
+    assert planned.used == Algorithm1(torch.float64)
     assert [row.name for row in planned.window.rows if row.memory == planned.used] == [
-        "Invert(dtype=torch.float64)"
+        "Algorithm1(dtype=torch.float64)"
     ]
 
 
 @pytest.mark.parametrize(
-    ("inner", "line"),
+    ("changes", "line"),
     [
-        ({"optimizer": "sgd"}, r"--gradient algorithm-1 runs Adam backwards, not sgd"),
-        ({"weight_decay": 0.1}, r"--gradient algorithm-1 runs Adam backwards without --weight-decay"),
-        ({"beta1": 0.0}, r"--gradient algorithm-1 divides by --beta1, which is 0"),
+        ({"inner__optimizer": {"type": "sgd"}}, "runs Adam backwards and no other optimizer, got SGD"),
+        ({"inner__optimizer__weight_decay": 0.1}, "runs Adam backwards without weight decay"),
+        ({"inner__optimizer__beta1": 0.0}, "divides by beta1, which is 0"),
     ],
 )
-def test_what_it_cannot_run_backwards_is_refused(recipe: Recipe, inner: dict[str, object], line: str):
-    with pytest.raises(FarziError, match=f"^{line}"):
-        refuse_contradictions(by_algorithm_1(recipe, **inner))
+def test_what_it_cannot_run_backwards_is_refused(recipe: Recipe, changes: dict[str, Any], line: str):
+    with pytest.raises(FarziError, match=rf"^outer\.adjoint\.type algorithm1: .*{line}"):
+        check_parts(by_algorithm_1(recipe, **changes))

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 import torch
 
-from farzi.evaluation.controls import Random
 from farzi.errors import FarziError
-from farzi.evaluation import Effort, trials
-from farzi.recipe import Recipe, StudentSettings
-from farzi.training import EventTraining
+from farzi.evaluation import trials
+from farzi.evaluation.controls import Random
+from farzi.recipe import Grid, Recipe, Teach
+from farzi.recipe.variants import SASRec
 from research.studies import Bench
 from research.studies.study import Repeat
 from research.studies.trainings import OnReal
-from research.studies.vary import varied
 
-EFFORT = Effort(rates=(0.01, 0.03), training=EventTraining(steps=4, every=2))
+TEACH = Teach(max_steps=4, validate_every=2, grid=Grid(learning_rate=(0.01, 0.03)))
+ONE_RATE = TEACH.model_copy(update={"grid": Grid(learning_rate=(0.01,))})
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_training_is_done_once_in_a_cache(small: Recipe, tmp_path: Path, done: list[int]):
-    row = OnReal(small, effort=EFFORT)
+    row = OnReal(small, teach=TEACH)
     first, facts = row.fit(Bench(tmp_path), Repeat(0, 0))
     assert len(done) == 3  # two to choose the learning rate
     again, same = row.fit(Bench(tmp_path), Repeat(0, 0))
@@ -51,20 +51,19 @@ def test_a_training_is_done_once_in_a_cache(small: Recipe, tmp_path: Path, done:
 def test_what_a_training_does_not_depend_on_makes_no_other_one(
     small: Recipe, tmp_path: Path, done: list[int]
 ):
-    OnReal(small, effort=EFFORT).fit(Bench(tmp_path), Repeat(0, 0))
+    OnReal(small, teach=TEACH).fit(Bench(tmp_path), Repeat(0, 0))
     before = len(done)
-    OnReal(varied(small, {"inner.steps": 9, "summary.dim": 3, "summary.sequences": 3}), effort=EFFORT).fit(
-        Bench(tmp_path), Repeat(0, 0)
-    )
+    distilled = {"inner.steps": 9, "summary.parametrization.dim": 3, "summary.sequences": 3}
+    OnReal(small.changed(distilled), teach=TEACH).fit(Bench(tmp_path), Repeat(0, 0))
     assert len(done) == before
     for other in (
-        OnReal(small, Random(), effort=EFFORT),
-        OnReal(small, student=StudentSettings(hidden=6), effort=EFFORT),
-        OnReal(varied(small, {"summary.length": 4}), effort=EFFORT),
-        OnReal(varied(small, {"outer.seen": "exclude"}), effort=EFFORT),
-        OnReal(varied(small, {"data.valid_fraction": 0.3, "data.split": "time"}), effort=EFFORT),
-        OnReal(small, effort=Effort(rates=(0.02,), training=EFFORT.training)),
-        OnReal(small, effort=Effort(rates=(0.01,), training=EventTraining(steps=6, every=2))),
+        OnReal(small, Random(), teach=TEACH),
+        OnReal(small, student=SASRec(hidden=6), teach=TEACH),
+        OnReal(small.changed({"summary.length": 4}), teach=TEACH),
+        OnReal(small.changed({"select.seen": "exclude"}), teach=TEACH),
+        OnReal(small.changed({"data.split": {"type": "time", "valid": 0.3}}), teach=TEACH),
+        OnReal(small, teach=TEACH.model_copy(update={"grid": Grid(learning_rate=(0.02,))})),
+        OnReal(small, teach=ONE_RATE.model_copy(update={"max_steps": 6})),
     ):
         before = len(done)
         other.fit(Bench(tmp_path), Repeat(0, 0))
@@ -72,9 +71,9 @@ def test_what_a_training_does_not_depend_on_makes_no_other_one(
 
 
 def test_a_damaged_training_is_refused(small: Recipe, tmp_path: Path):
-    row = OnReal(small, effort=Effort(rates=(0.01,), training=EFFORT.training))
+    row = OnReal(small, teach=ONE_RATE)
     row.fit(Bench(tmp_path), Repeat(0, 0))
     (path,) = Bench(tmp_path).cache.glob("real-*")
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(FarziError, match="delete it, and it is trained again"):
+    with pytest.raises(FarziError, match="delete it to train again"):
         row.fit(Bench(tmp_path), Repeat(0, 0))
