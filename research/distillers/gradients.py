@@ -20,8 +20,8 @@ from farzi.recipe import Recipe
 from farzi.unroll import Optimizer, State
 
 ROUNDING = 1e-5
-"""Layers whose real gradient is a smaller share of the whole one are left out: up to rounding it may be 0, like
-that of the bias of attention keys, and then has no direction."""
+"""Layers whose real gradient is a smaller share of the whole one are left out. It may be 0 but for
+rounding, as that of the bias of attention keys, and then has no direction."""
 
 
 @dataclass(frozen=True)
