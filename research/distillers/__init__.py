@@ -1,1 +1,1 @@
-"""Distillers kept for comparison, as variants of the recipe's axes: gradient and trajectory matching."""
+"""Other distillers, for comparison: gradient and trajectory matching, as variants of `outer.objective`."""

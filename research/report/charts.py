@@ -21,7 +21,7 @@ COLOURS = (
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK = "#111827"
 APART = 0.08
-"""Of an axis: neighbouring points nearer than that have no labels of their own."""
+"""Smallest distance of two labelled points, as a share of the axis."""
 
 
 def plot_charts(charts: Sequence[Chart], path: str | Path) -> None:
@@ -57,7 +57,7 @@ def draw(axes: Axes, chart: Chart) -> None:
         _points(axes, chart)
     axes.set_title(chart.title, fontsize=9.5)
     slanted = chart.kind == "bars" and _slanted(_names(chart))
-    if not slanted:  # slanted words take the room, and say by themselves what they are
+    if not slanted:  # slanted words need the room and are self-explanatory
         axes.set_xlabel(chart.x, fontsize=8.5)
     axes.set_ylabel(chart.y, fontsize=8.5)
     axes.tick_params(labelsize=7.5)
@@ -111,7 +111,7 @@ def _bars(axes: Axes, chart: Chart) -> None:
 
 
 def _limits(chart: Chart) -> tuple[float, float]:
-    """Where the y axis ends: around all means and the level; wide intervals must not press these flat."""
+    """The limits of the y axis: around all means and the level; wide intervals must not flatten these."""
     points = [one for curve in chart.curves for one in curve.points]
     means = [one.mean for one in points] + ([] if chart.level is None else [chart.level])
     means = [mean for mean in means if math.isfinite(mean)] or [0.0, 1.0]
@@ -127,7 +127,7 @@ def _limits(chart: Chart) -> tuple[float, float]:
 
 
 def _apart(places: Sequence[float], log: bool) -> bool:
-    """Whether labels at these places, rising, do not run into each other."""
+    """Whether labels at these ascending places do not overlap."""
     if log and min(places, default=1.0) <= 0:
         return False
     at = [math.log(place) if log else place for place in places]

@@ -10,15 +10,16 @@ from research.report.page import PAGE, markdown
 from research.studies import STUDIES, Done, Study, current, read_rows, recorded
 
 HEADLINE = "headline"
-"""The study whose tables stand first."""
+"""The study whose tables come first."""
 
 NOTES = "NOTES.md"
-"""Words of one's own, which are put below the heading."""
+"""Text written by hand, which follows the heading."""
 
 INTRODUCTION = (
-    "Written by `python -m research --readme`; only the text of {notes} is typed by hand. Commands recorded "
-    "as `farzi study ...` are now `python -m research ...`, run in the project's root; "
-    "recorded paths `recipes/` and `results/` are now `research/recipes/` and `research/results/`."
+    "Written by `python -m research --readme`; only the text of {notes} is written by hand. Rows measured "
+    "before the studies moved record their command as `farzi study ...`, which is now `python -m research "
+    "...`, run in the project's root, and their recipe in the former flat form. Recorded paths `recipes/` "
+    "and `results/` are now `research/recipes/` and `research/results/`."
 )
 
 
@@ -35,7 +36,7 @@ def save_readme(folder: str | Path) -> Path:
 
 
 def readme(folder: str | Path) -> str:
-    """The README's text; of the same files always the same.
+    """The README's text; the same files always give the same text.
 
     Raises:
         FarziError: there is no such folder, or a file in it is damaged.
@@ -48,33 +49,33 @@ def readme(folder: str | Path) -> str:
     if notes.is_file():
         parts.append(notes.read_text(encoding="utf-8").strip())
     places = sorted(path for path in folder.iterdir() if path.is_dir())
-    begun = [(path, *found) for path in places if (found := study_of(path)) is not None]
-    done = [entry for entry in begun if entry[2]]
+    started = [(path, *there) for path in places if (there := study_of(path)) is not None]
+    done = [entry for entry in started if entry[2]]
     for path, study, rows in done:
         if study.name == HEADLINE:
             parts += _headline(path, study, rows)
     if done:
-        lines = ["## Studies", "", "| folder | asks | finds |", "|---|---|---|"]
+        lines = ["## Studies", "", "| folder | question | first conclusion |", "|---|---|---|"]
         lines += [
             f"| [{path.name}]({path.name}/{PAGE}) | {study.question} | {study.conclude(rows).headline} |"
             for path, study, rows in done
         ]
         parts.append("\n".join(lines))
     parts += _comparisons(places)
-    parts += _others([path for path in places if path not in {entry[0] for entry in begun}])
+    parts += _others([path for path in places if path not in {entry[0] for entry in started}])
     return "\n\n".join(parts) + "\n"
 
 
 def study_of(folder: str | Path) -> tuple[Study, list[Done]] | None:
-    """The study in a folder and those of its rows that are of its setting; None where there is none.
+    """The study in a folder and its rows of the folder's setting; None if there is none.
 
     Raises:
         FarziError: a file is damaged, or the study is not known here.
     """
-    found = recorded(folder)
-    if found is None:
+    there = recorded(folder)
+    if there is None:
         return None
-    name, setting = found
+    name, setting = there
     if name not in STUDIES:
         raise FarziError(f"{folder}: holds the study {name!r}, which is not known here")
     return STUDIES[name], current(list(STUDIES[name].grid(setting)), read_rows(folder))
@@ -91,11 +92,13 @@ def _comparisons(places: list[Path]) -> list[str]:
     for path in places:
         if (path / "comparison.md").is_file():
             commands = [_json(path / name).get("command") for name in ("run.json", "comparison.json")]
-            told = ", then ".join(f"`{command}`" for command in commands if command)
-            lines.append(f"| [{path.name}]({path.name}/comparison.md) | {told} |")
+            text = ", then ".join(f"`{command}`" for command in commands if command)
+            lines.append(f"| [{path.name}]({path.name}/comparison.md) | {text} |")
     if not lines:
         return []
-    return ["\n".join(["## A summary beside its controls", "", "| folder | commands |", "|---|---|", *lines])]
+    return [
+        "\n".join(["## Summaries compared with controls", "", "| folder | commands |", "|---|---|", *lines])
+    ]
 
 
 def _others(places: list[Path]) -> list[str]:

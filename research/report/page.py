@@ -1,4 +1,4 @@
-"""A study's page: its question, picture, tables with the command of each row, conclusion and origin."""
+"""A study's page: question, picture, tables with the command of each row, conclusion and origin."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ PAGE, PICTURE = "README.md", "figure.png"
 
 
 def print_findings(findings: Findings, console: Console | None = None) -> None:
-    """Print the tables and the conclusion; commands stand on the page only, where there is room."""
+    """Print the tables and the conclusion; the commands are on the page only."""
     console = console or Console(highlight=False)
     for one in findings.tables:
         printed = Printed(box=box.SIMPLE_HEAD, title=one.title or None, title_justify="left")
@@ -30,7 +30,7 @@ def print_findings(findings: Findings, console: Console | None = None) -> None:
 
 
 def save_study(study: Study, folder: str | Path, rows: Sequence[Done]) -> Path:
-    """Write the page and the picture of the rows that are there; returns the page's path.
+    """Write the page and the picture of the measured rows; returns the page's path.
 
     Raises:
         OSError: the disk is full or a file cannot be written.
@@ -43,7 +43,7 @@ def save_study(study: Study, folder: str | Path, rows: Sequence[Done]) -> Path:
 
 
 def study_page(study: Study, rows: Sequence[Done]) -> str:
-    """The page as Markdown; of the same rows always the same."""
+    """The page as Markdown; the same rows always give the same page."""
     findings = study.conclude(rows)
     parts = [f"# {study.name}", study.question]
     if findings.charts:
@@ -72,17 +72,17 @@ def markdown(table: Table, commands: bool = True) -> str:
 
 
 def evaluation_line(rows: Sequence[Done]) -> str:
-    """How the figures were made: data, split, ranking; empty where the rows do not say."""
+    """How the figures were measured: data, split, ranking; empty if no row has a recipe."""
     recipes = [recipe for done in rows for recipe in _recipes(done.values)]
     if not recipes:
         return ""
     data, select = recipes[0]["data"], recipes[0]["select"]
     if any("perplexity" in done.figures for done in rows):
-        how = "each held-out token is predicted once, among the whole vocabulary; perplexity is a token's"
+        how = "each held-out token is predicted once, over the whole vocabulary; perplexity is per token"
     else:
-        seen = "kept in the ranking" if select["seen"] == "keep" else "left out of the ranking"
+        seen = "included" if select["seen"] == "keep" else "left out"
         split = f"held-out events (split: {data['split']['type'].replace('_', '-')})"
-        how = f"{split} are ranked among all items, seen ones {seen}, ties lost"
+        how = f"{split} are ranked among all items (those already seen: {seen}); ties count against the model"
     return f"Data: {data['source']}; {how}. Students start from fresh random weights."
 
 
@@ -100,7 +100,7 @@ def _recipes(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def origin_line(rows: Sequence[Done]) -> str:
-    """Where rows come from: versions, commits, days, machines, and what they took."""
+    """The origin of rows: versions, commits, days, machines, and their time."""
     if not rows:
         return ""
 
@@ -113,5 +113,5 @@ def origin_line(rows: Sequence[Done]) -> str:
     took = f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} hours"
     return (
         f"farzi {all_of('farzi')} at {all_of('commit')}, {all_of('date')}, {all_of('machine')}; "
-        f"{took} in all. What the rows vary is in study.json, the raw rows in rows.jsonl."
+        f"{took} in all. The setting is in study.json, the raw rows in rows.jsonl."
     )

@@ -1,4 +1,4 @@
-"""Learnt with one architecture, trained with another: nine pairs, and one summary learnt with all three."""
+"""Summaries made with one architecture and used by another: nine pairs, and one made with all three."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ NOTHING = Interval(math.nan, math.nan, math.nan)
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """For each student its training on the full data and on the summaries learnt with each, and with all."""
+    """Each student trained on the full data, and on the summaries made with each student and with all."""
     rows = []
     for name in KINDS:
         own = of_architecture(setting.recipe.student, name)
@@ -43,7 +43,7 @@ def grid(setting: Setting) -> Sequence[Row]:
 
 
 def conclude(rows: Sequence[Done]) -> Findings:
-    """The 4 x 3 table of shares of the same student's figure on the full data, then all figures."""
+    """A 4 x 3 table of shares of the same student's full-data figure, then all figures."""
     main = main_figure(rows)
     lines, curves, off, joint = [], [], [], []
     for learnt in (*KINDS, ALL):
@@ -70,10 +70,10 @@ def conclude(rows: Sequence[Done]) -> Findings:
         rows, ("learnt with", "student"), (*headline_figures(rows), "learning rate"), None, "All"
     )
     charts = (Chart(main, "student", "% of its figure on the full data", tuple(curves), "bars", level=100.0),)
-    return Findings((shares, whole_table), charts if curves else (), _said(off, joint, main, rows))
+    return Findings((shares, whole_table), charts if curves else (), _sentence(off, joint, main, rows))
 
 
-def _said(off: Sequence[float], joint: Sequence[float], main: str, rows: Sequence[Done]) -> str:
+def _sentence(off: Sequence[float], joint: Sequence[float], main: str, rows: Sequence[Done]) -> str:
     words = []
     if off:
         words.append(f"off the diagonal {100 * sum(off) / len(off):.0f} %, at worst {100 * min(off):.0f} %")
@@ -88,7 +88,7 @@ def _said(off: Sequence[float], joint: Sequence[float], main: str, rows: Sequenc
 
 ARCHITECTURES = Study(
     "architectures",
-    "Does a summary that was learnt with one architecture teach another?",
+    "Does a summary made with one architecture serve to train another?",
     grid,
     conclude,
 )

@@ -1,4 +1,4 @@
-"""What can be told of users from what was trained on them: two attacks, and their nulls."""
+"""Two membership attacks on what was trained on users, and their null distributions."""
 
 import math
 from typing import NamedTuple
@@ -12,16 +12,16 @@ from farzi.losses import hard_next_event
 from farzi.models import SequenceModel
 
 FALSE_ALARMS = 0.01
-"""Share of users wrongly called members, at which the share rightly called is told."""
+"""Share of non-members called members at which `Attack.caught` is measured."""
 
 
 class Attack(NamedTuple):
-    """How well members can be told from others by a score.
+    """How well a score separates members from others.
 
     Attributes:
-        auc: probability that a member's score is above another's, ties by half; 0.5 is blind.
+        auc: probability that a member's score is above another user's, ties count half; 0.5 is chance.
         caught: share of members above all but `FALSE_ALARMS` of the others.
-        null: upper end of the 95 % range of `auc` where the score is blind (Mann and Whitney, 1947).
+        null: upper end of the 95 % range of `auc` for a score that knows nothing (Mann and Whitney, 1947).
     """
 
     auc: float
@@ -30,7 +30,7 @@ class Attack(NamedTuple):
 
 
 def attack(members: np.ndarray, others: np.ndarray) -> Attack:
-    """Tell members from others by a score, (n,) and (m,), that is higher for members.
+    """Separate members from others by a score, (n,) and (m,), that is higher for members.
 
     `auc` is the Mann-Whitney statistic over n m; under the null its variance is (n + m + 1) / (12 n m).
     """
@@ -48,9 +48,9 @@ def attack(members: np.ndarray, others: np.ndarray) -> Attack:
 
 @torch.no_grad()
 def losses(student: SequenceModel, sequences: Sequences, batch: int = 256) -> np.ndarray:
-    """Mean next-event loss of each sequence's last events, nats, (n,); 0 where there is only one."""
+    """Mean next-event loss of each sequence's last events, nats, (n,); 0 if there is only one event."""
     windows = torch.from_numpy(pad_left(sequences, student.length + 1)).to(student.device)
-    found = []
+    means = []
     for part in windows.split(batch):
         read = part[:, :-1]
         hidden = student.hidden(student.embed(read), read > 0)
@@ -60,18 +60,18 @@ def losses(student: SequenceModel, sequences: Sequences, batch: int = 256) -> np
             else hidden.new_zeros(())
             for k in range(len(part))
         ]
-        found.append(torch.stack(one_by_one))
-    return torch.cat(found).double().cpu().numpy()
+        means.append(torch.stack(one_by_one))
+    return torch.cat(means).double().cpu().numpy()
 
 
 def overlaps(events: Tensor, sequences: Sequences) -> np.ndarray:
     """How close each synthetic sequence comes to each real one: (μ, n), between 0 and 1.
 
-    The mean probability that the soft events give, position for position, to a window of the real sequence;
-    of all its windows the best. A sequence that is such a window itself has 1.
+    The mean probability of a window of the real sequence under the soft inputs, position by position; the
+    maximum over windows. A synthetic sequence equal to such a window has 1.
 
     Args:
-        events: soft events, (μ, ξ, V), nothing on index 0.
+        events: soft inputs, (μ, ξ, V), without weight on index 0.
         sequences: real ones, none empty.
     """
     length, real = events.shape[1], sequences.lengths

@@ -1,4 +1,4 @@
-"""What distilling costs and when it has paid for itself, over the number of outer steps."""
+"""The cost of distilling, and after how many trainings it pays off, over the number of outer steps."""
 
 import math
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import FULL, distilled_row, full_row, key_of
 
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-"""Of the recipe's outer steps, or of its minutes."""
+"""Shares of the recipe's outer steps, or of its minutes."""
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """The full data, and summaries that were learnt for longer and longer."""
+    """The full data, and summaries with more and more outer steps."""
     outer, rows = setting.recipe.outer, [full_row(setting)]
     for share in SHARES:
         if outer.minutes is None:
@@ -41,7 +41,7 @@ def grid(setting: Setting) -> Sequence[Row]:
 
 
 def break_even(done: Done, whole: Done) -> float:
-    """After how many trainings a distillation has paid for itself; inf where never, nan where unknown."""
+    """The number of trainings after which a distillation pays off; inf if never, nan if unknown."""
     saved = interval_of(whole, "train seconds").mean - interval_of(done, "train seconds").mean
     cost = interval_of(done, "distil seconds").mean
     return cost / saved if saved > 0 else math.nan if math.isnan(saved) else math.inf
@@ -79,24 +79,24 @@ def conclude(rows: Sequence[Done]) -> Findings:
         Chart("Quality for seconds", "seconds of distillation", f"{main}, % of full data",
               (Curve("summary", tuple(points)),), log=True, level=100.0),
     ) if points else ()  # fmt: skip
-    said = (_said(having(rows, **{"trained on": "summary"}), whole, main), counted(rows))
-    return Findings((Table(heads, tuple(lines), 2),), charts, paragraph(said))
+    sentences = (_sentence(having(rows, **{"trained on": "summary"}), whole, main), counted(rows))
+    return Findings((Table(heads, tuple(lines), 2),), charts, paragraph(sentences))
 
 
-def _said(summaries: Sequence[Done], whole: Done | None, main: str) -> str:
+def _sentence(summaries: Sequence[Done], whole: Done | None, main: str) -> str:
     if whole is None or not summaries:
         return ""
     last = summaries[-1]
     full, ours = interval_of(whole, "train seconds").mean, interval_of(last, "train seconds").mean
     seconds, even = interval_of(last, "distil seconds").mean, break_even(last, whole)
-    paid = "never paid for" if math.isinf(even) else f"paid for after {math.ceil(even):,} trainings"
+    paid = "never pays off" if math.isinf(even) else f"pays off after {math.ceil(even):,} trainings"
     return (
         f"The longest distillation takes {seconds:,.0f} s, {seconds / full:,.1f} trainings on the full data "
         f"of {full:,.1f} s; a training on its summary takes {ours:.2f} s and reaches "
-        f"{100 * share_of(last, whole, main).mean:.0f} % of the full data's {main}: {paid}."
+        f"{100 * share_of(last, whole, main).mean:.0f} % of the full data's {main}: it {paid}."
     )
 
 
 COST = Study(
-    "cost", "What does distilling cost, and after how many trainings is it paid for?", grid, conclude
+    "cost", "What does distilling cost, and after how many trainings does it pay off?", grid, conclude
 )

@@ -1,6 +1,6 @@
-"""Latent dimension: does a narrow summary teach better, and is it because it regularises?
+"""Latent dimension: are students of a low-rank summary better, and because it regularises?
 
-The paper's claim is that a low rank keeps the gap between training and test figures small.
+The paper claims that a low rank keeps the gap between training and test figures small.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ LABEL = "d"
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """The full data, and a summary of each width."""
+    """The full data, and a summary of each dimension."""
     rows = [full_row(setting, Gap())]
     for dim in DIMS:
         row = distilled_row(
@@ -32,26 +32,26 @@ def conclude(rows: Sequence[Done]) -> Findings:
     main = main_figure(rows)
     gap = f"gap: {main}"
     sweep = Sweep(LABEL, (f"training: {main}", gap, "KiB", "distil seconds"), True, (("Gap", gap),))
-    found = sweep(rows)
+    findings = sweep(rows)
     swept = having(rows, **{"trained on": "summary"})
     if len(swept) < 2:
-        return found
+        return findings
     ends = swept[0], swept[-1]
     figures = [number(main, interval_of(done, gap).mean) for done in ends]
-    said = (
+    text = (
         f" The gap of {bare(main)} between training and test events goes from {figures[0]} at "
         f"{LABEL} = {ends[0].labels[LABEL]} to {figures[1]} at {LABEL} = {ends[1].labels[LABEL]}"
     )
     whole = first(rows, **{"trained on": FULL})
-    said += (
+    text += (
         "." if whole is None else f"; of the full data it is {number(main, interval_of(whole, gap).mean)}."
     )
-    return Findings(found.tables, found.charts, found.conclusion + said)
+    return Findings(findings.tables, findings.charts, findings.conclusion + text)
 
 
 DIMENSION = Study(
     "dimension",
-    "Which latent dimension d teaches best, and does a small one regularise?",
+    "Which latent dimension d is best, and does a small one regularise?",
     grid,
     conclude,
     summaries=3,

@@ -1,4 +1,4 @@
-"""What a study says of its rows, as values: tables, curves, sentences. `research.report` shows them."""
+"""Conclusions from rows, as values: tables, curves, sentences. `research.report` renders them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ class Line:
     """A line of a table.
 
     Attributes:
-        cells: what stands in it, a text a column.
-        command: reruns the row that it shows; empty where it shows no single row.
+        cells: its texts, one for each column.
+        command: reruns the row that it shows; empty if it shows no single row.
     """
 
     cells: tuple[str, ...]
@@ -22,10 +22,10 @@ class Table:
     """A table.
 
     Attributes:
-        columns: their headings; the last column, of commands, is not among them.
-        lines: one a row.
-        words: how many of the columns, from the left, hold words rather than numbers.
-        title: above it; empty where a study has only one.
+        columns: their headings, without the last column, which has the commands.
+        lines: one for each row.
+        words: how many columns, from the left, hold words rather than numbers.
+        title: above it; empty if a study has only one.
     """
 
     columns: tuple[str, ...]
@@ -39,7 +39,7 @@ class Point:
     """A point of a curve, or a bar: a mean and its 95 % interval.
 
     Attributes:
-        x: where; a word where the axis has words.
+        x: its place; a word if the axis has words.
         mean: the figure.
         low: lower end of the interval.
         high: upper end.
@@ -65,13 +65,13 @@ class Chart:
 
     Attributes:
         title: above it.
-        x: what the points' x are.
-        y: what their figures are, with the unit.
-        curves: what is drawn.
+        x: label of the x axis.
+        y: label of the y axis, with the unit.
+        curves: the curves.
         kind: "lines" over numbers, "bars" over words, or "dots": x and y of pairs, not joined.
         log: whether x is on a logarithmic scale.
         level: a dashed line at this figure, if any.
-        level_name: what it stands for.
+        level_name: its name in the legend.
     """
 
     title: str
@@ -86,12 +86,12 @@ class Chart:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that a study says of the rows that it has.
+    """A study's conclusions from the rows that are there.
 
     Attributes:
         tables: one or more.
-        charts: side by side in one picture; none where there are too few rows.
-        conclusion: a paragraph of sentences, with their figures.
+        charts: side by side in one picture; none if there are too few rows.
+        conclusion: a paragraph.
     """
 
     tables: tuple[Table, ...]
@@ -106,10 +106,10 @@ class Findings:
 
 
 def listed(words: Sequence[str]) -> str:
-    """Words as a sentence has them: "a, b and c"."""
+    """An enumeration: "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def paragraph(sentences: Sequence[str]) -> str:
-    """Sentences one after the other; empty ones are left out."""
+    """Joined sentences; empty ones are left out."""
     return " ".join(one for one in sentences if one)

@@ -86,19 +86,19 @@ def begin(study: Study, folder: str | Path, wanted: Wanted, restart: bool = Fals
         FarziError: the folder holds another study, or this one with other settings, or is damaged.
     """
     path = Path(folder) / SETTINGS
-    found = None if restart else recorded(folder)
-    if found is None:
+    there = None if restart else recorded(folder)
+    if there is None:
         return wanted.setting(study, None)
-    name, there = found
+    name, former = there
     if name != study.name:
         raise FarziError(f"{folder} holds the study {name}; choose another --out")
-    setting = wanted.setting(study, there)
+    setting = wanted.setting(study, former)
     changed = [
         f"{key}: {old} -> {new}"
-        for (key, old), new in zip(_numbers(there).items(), _numbers(setting).values(), strict=True)
+        for (key, old), new in zip(_numbers(former).items(), _numbers(setting).values(), strict=True)
         if old != new
     ]
-    changed += differences(there.recipe, setting.recipe)
+    changed += differences(former.recipe, setting.recipe)
     if changed:
         raise FarziError(
             f"{path}: started with other settings ({'; '.join(changed[:3])}); "

@@ -1,4 +1,4 @@
-"""Cold start and long tail: who profits, and which items, by how often they were seen in training."""
+"""Cold start and long tail: hit rates of users and items by their number of training events."""
 
 from collections.abc import Sequence
 
@@ -17,27 +17,27 @@ DRAWN = (FULL, FARZI, "random", "head")
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """Every way to make a small set, measured group by group."""
+    """Every way to make a small set, measured by groups."""
     return methods(setting, MEASURE)
 
 
 def conclude(rows: Sequence[Done]) -> Findings:
     """A table and bars for users, and for items."""
-    found = [_side(rows, what, bounds) for what, bounds in (("user", MEASURE.users), ("item", MEASURE.items))]
+    sides = [_side(rows, what, bounds) for what, bounds in (("user", MEASURE.users), ("item", MEASURE.items))]
     whole, ours = first(rows, **{"trained on": FULL}), first(rows, **{"trained on": FARZI})
-    said = []
+    sentences = []
     if whole and ours:
-        said = [
+        sentences = [
             _ends(ours, whole, what, bounds)
             for what, bounds in (("user", MEASURE.users), ("item", MEASURE.items))
         ]
-    said.append(counted(rows))
-    charts = tuple(chart for _, chart in found if chart.curves)
-    return Findings(tuple(one for one, _ in found), charts, paragraph(said))
+    sentences.append(counted(rows))
+    charts = tuple(chart for _, chart in sides if chart.curves)
+    return Findings(tuple(one for one, _ in sides), charts, paragraph(sentences))
 
 
 def drawn(rows: Sequence[Done]) -> list[Done]:
-    """The rows that a picture has room for: `DRAWN`, and the best of the other ways by groups of users."""
+    """The rows of the picture: `DRAWN`, and the best other one by groups of users."""
     others = [done for done in rows if done.labels["trained on"] not in (*DRAWN, START) and not done.failure]
     names = [_figure("user", name) for name in group_names(MEASURE.users)]
 
@@ -77,7 +77,7 @@ def _figure(what: str, group: str) -> str:
 
 
 def _ends(ours: Done, whole: Done, what: str, bounds: tuple[int, ...]) -> str:
-    """The summary's share of the full data's figure among the rarest and the commonest."""
+    """The summary's share of the full data's figure for the rarest and the most common."""
     known = [
         name
         for name in group_names(bounds)
@@ -94,7 +94,7 @@ def _ends(ours: Done, whole: Done, what: str, bounds: tuple[int, ...]) -> str:
 
 GROUPS = Study(
     "cold-start",
-    "Do rare users and rare items lose more than common ones when a summary stands for the data?",
+    "Do rare users and rare items lose more than common ones when a summary replaces the data?",
     grid,
     conclude,
 )

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from farzi.evaluation.controls import Control, Head, Herding, KCentre, Random
 from farzi.recipe import Recipe
 from research.studies.conclusions import (
-    apart,
     cell,
     counted,
     curve,
+    difference_of,
     first,
     headline_figures,
     higher_is_better,
@@ -90,7 +90,7 @@ def distillers(recipe: Recipe) -> Mapping[str, Changes]:
 
 
 def methods(setting: Setting, measure: Measure | None = None) -> list[Row]:
-    """A row for the full data and for every way to make a small set, all measured alike."""
+    """A row for the full data and for every way to make a small set, measured in the same way."""
     measure = measure or OnHeldOut()
     rows = [full_row(setting, measure)]
     for name, control in CONTROLS.items():
@@ -108,28 +108,28 @@ def grid(setting: Setting) -> Sequence[Row]:
 
 
 def conclude(rows: Sequence[Done]) -> Findings:
-    """The table, bars of each figure, and whether Farzi is ahead of the others and of its start."""
+    """The table, bars of each figure, and whether Farzi is ahead of the others and of its initial summary."""
     whole, ours = first(rows, **{"trained on": FULL}), first(rows, **{"trained on": FARZI})
     figures = headline_figures(rows)
-    shown = table(rows, ("trained on",), (*figures, "train seconds", "distil seconds"), whole)
+    main_table = table(rows, ("trained on",), (*figures, "train seconds", "distil seconds"), whole)
     others = [done for done in rows if done is not whole]
     charts = tuple(
         Chart(name, "trained on", unit(name), (curve(others, "", "trained on", name),), "bars", level=level)
         for name, level in ((name, level_of(whole, name)) for name in figures)
     )
-    said = []
+    sentences = []
     if ours and whole:
         shares = [f"{name} {_share(ours, whole, name)}" for name in figures]
-        said.append(f"Of the full data's figures the summary reaches {listed(shares)}.")
+        sentences.append(f"The summary reaches, of the full data's figures, {listed(shares)}.")
     start = first(rows, **{"trained on": START})
     rivals = [done for done in others if done is not ours and done is not start and not done.failure]
     if ours and rivals:
-        said += [_ahead(ours, rivals, name, "the best of the others, ") for name in figures]
+        sentences += [_ahead(ours, rivals, name, "the best of the others, ") for name in figures]
     if ours and start and not start.failure:
-        said += [_ahead(ours, [start], name) for name in figures]
-        said.append("Differences are given with Welch's 95 % interval.")
-    said.append(counted(rows))
-    return Findings((shown,), charts, paragraph(said))
+        sentences += [_ahead(ours, [start], name) for name in figures]
+        sentences.append("Differences are given with Welch's 95 % interval.")
+    sentences.append(counted(rows))
+    return Findings((main_table,), charts, paragraph(sentences))
 
 
 def _share(done: Done, whole: Done, name: str) -> str:
@@ -137,20 +137,20 @@ def _share(done: Done, whole: Done, name: str) -> str:
     return f"{mean:.0f} % ({low:.0f} to {high:.0f})"
 
 
-def _ahead(ours: Done, others: Sequence[Done], name: str, called: str = "") -> str:
-    """Whether the interval of our difference from the best of the others, `called` so, is clear of 0."""
+def _ahead(ours: Done, others: Sequence[Done], name: str, prefix: str = "") -> str:
+    """Whether the interval of the difference from the best other row excludes 0; `prefix` precedes it."""
     sign = 1 if higher_is_better(name) else -1
     best = max(others, key=lambda done: sign * interval_of(done, name).mean)
-    told = f"{called}{best.labels['trained on']} ({cell(best, name)})"
-    difference = apart(ours, best, name)
+    rival = f"{prefix}{best.labels['trained on']} ({cell(best, name)})"
+    difference = difference_of(ours, best, name)
     if difference is None:
-        return f"In {name} it is to be held against {told}."
-    return f"In {name} it {difference.verdict} {told}: {difference.text}."
+        return f"In {name} it compares with {rival}."
+    return f"In {name} it {difference.verdict} {rival}: {difference.text}."
 
 
 HEADLINE = Study(
     "headline",
-    "How good is a student trained on each kind of small set, beside one trained on all the data?",
+    "How good is a student trained on each kind of small set, compared with one trained on all the data?",
     grid,
     conclude,
     seeds=5,

@@ -1,7 +1,7 @@
-"""A data set, or a starting kick? Students are trained on a summary otherwise than it was learnt for.
+"""A data set, or a kick for one training? Students are trained in other ways than a summary was made for.
 
-A data set would teach them all the same. Each row changes one thing of the training: the number of steps, the
-learning rate, epsilon, the batch, the student's width, the optimizer (whose rate the validation chooses).
+On a data set all of them would learn. Each row changes one thing in the training: the number of steps, the
+learning rate, epsilon, the batch, the student's width, the optimizer (at a rate chosen on validation events).
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from research.studies.sweeps import full_row, key_of
 from research.studies.trainings import Measured, OnSummary
 
 FACTORS = (0.25, 0.5, 2.0, 4.0)
-"""Of steps, learning rate and width."""
+"""Multiples of steps, learning rate and width."""
 EPSILONS = (1e-8, 1e-6, 1e-4, 1e-3)
 BATCHES = (5, 20)
 RATES = {
@@ -35,7 +35,7 @@ RATES = {
     "momentum": (5.0, 20.0, 50.0),
     "sgd": (50.0, 150.0),
 }
-"""Optimizers, and shares of the recipe's learning rate of which the validation takes the best."""
+"""Optimizers, and multiples of the recipe's learning rate; the best on the validation events is used."""
 
 WAYS = ("one student", "three students", "rates drawn at random")
 """Ways to distil: see `ways`."""
@@ -106,9 +106,9 @@ def changes(recipe: Recipe) -> list[tuple[str, float | str, Measured]]:
 
 
 def conclude(rows: Sequence[Done]) -> Findings:
-    """How much of the figure is left under each change, for each way to distil."""
+    """The share of the figure that remains under each change, for each way to distil."""
     main = main_figure(rows)
-    tables, curves, said = [], {}, []
+    tables, curves, sentences = [], {}, []
     for how in WAYS:
         mine = having(rows, **{"learnt with": how})
         known = having(mine, change=LEARNT_WITH)
@@ -130,23 +130,23 @@ def conclude(rows: Sequence[Done]) -> Findings:
             curves.setdefault(change, []).append(Curve(how, tuple(points)))
         worst = min(others, key=lambda done: shares[done.key].mean)
         mean = sum(share.mean for share in shares.values()) / len(shares)
-        said.append(
-            f"Learnt with {how}, the summary keeps {100 * mean:.0f} % of its {main} on average over "
-            f"{len(shares)} other trainings; worst is {worst.labels['change']} {_value(worst)}, "
-            f"{100 * shares[worst.key].mean:.0f} %, best "
+        sentences.append(
+            f"Made with {how}, the summary keeps {100 * mean:.0f} % of its {main} on average over "
+            f"{len(shares)} other trainings; the worst is {worst.labels['change']} {_value(worst)}, "
+            f"{100 * shares[worst.key].mean:.0f} %, the best "
             f"{100 * max(share.mean for share in shares.values()):.0f} %."
         )
-        said.append(
-            f"As it was learnt it has {100 * interval_of(base, main).mean:.1f}." if "HR" in main else ""
+        sentences.append(
+            f"Unchanged it has {100 * interval_of(base, main).mean:.1f} %." if "HR" in main else ""
         )
     charts = tuple(
         Chart(change, "epsilon" if change == "epsilon" else "times the recipe's", f"{main}, % of as learnt",
               tuple(few), log=True, level=100.0, level_name="as learnt")
         for change, few in curves.items()
     )  # fmt: skip
-    said.append(counted(rows))
-    shown = tuple(tables) or (table(rows, ("trained on",), headline_figures(rows)),)
-    return Findings(shown, charts, paragraph(said))
+    sentences.append(counted(rows))
+    all_tables = tuple(tables) or (table(rows, ("trained on",), headline_figures(rows)),)
+    return Findings(all_tables, charts, paragraph(sentences))
 
 
 def _value(done: Done) -> str:
@@ -156,7 +156,7 @@ def _value(done: Done) -> str:
 
 KICK = Study(
     "data-or-kick",
-    "Is a summary a data set, or a starting kick for the one training that it was learnt for?",
+    "Is a summary a data set, or a kick for the one training that it was made for?",
     grid,
     conclude,
 )

@@ -1,7 +1,6 @@
-"""Breaking points, on made logs: heavy imbalance, long sequences, large vocabularies, few users.
+"""Breaking points, on made-up logs: heavy imbalance, long sequences, large vocabularies, few users.
 
-What helps where a summary is too small for its log stands beside: one of four times as many sequences, in
-trainings of as many passes.
+Each row also has a summary with four times the sequences, trained on for as many passes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,16 +32,16 @@ VALUES: Mapping[str, tuple[float, ...]] = {
     "items": (100, 1000, 10_000, 100_000),
     "users": (20, 100, 500, 5000),
 }
-"""What is varied of the made log."""
+"""The varied settings of the made-up log."""
 SETS = ("full", "summary", "larger summary", "random")
 MOST_USERS = 1000
-"""Of a log with more items, up to which there are a tenth as many: beyond, the vocabulary alone grows."""
+"""Most users of a log with more items: up to there it has one for ten items, beyond the items alone grow."""
 TIMES = 4
-"""As many sequences, and steps of a training, has the larger summary."""
+"""Factor on the sequences and inner steps of the larger summary."""
 
 
 def log_of(what: str, value: float) -> MadeLog:
-    """The log with one thing varied. Of more items there are more users, up to `MOST_USERS`."""
+    """The log with one setting varied. With more items there are more users, up to `MOST_USERS`."""
     if what == "imbalance":
         return replace(BASE, imbalance=float(value))
     log = replace(BASE, **{what: int(value)})
@@ -51,7 +50,7 @@ def log_of(what: str, value: float) -> MadeLog:
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """A row for each made log: the full log, two summaries, and as many random sequences as the first has."""
+    """A row for each made-up log: the full log, two summaries, random sequences, as many as the first has."""
     rows = []
     recipe = setting.recipe.changed({"data.source": "made"})
     larger = recipe.changed(
@@ -77,10 +76,10 @@ def grid(setting: Setting) -> Sequence[Row]:
 
 
 def conclude(rows: Sequence[Done]) -> Findings:
-    """A table and a chart for each thing that is varied; where the summary keeps the least."""
+    """A table and a chart for each varied setting."""
     what = main_figure(rows, "full: ").removeprefix("full: ")
     figures = [f"{name}: {what}" for name in SETS]
-    tables, charts, said = [], [], []
+    tables, charts, sentences = [], [], []
     for name in VALUES:
         mine = having(rows, varied=name)
         if not mine:
@@ -90,28 +89,28 @@ def conclude(rows: Sequence[Done]) -> Findings:
         curves = tuple(curve(known, one, name, f"{one}: {what}") for one in SETS)
         if known:
             charts.append(Chart(name, name, unit(what), curves, log=name != "imbalance"))
-            said.append(_sentence(known, name, what))
-        said += [
+            sentences.append(_sentence(known, name, what))
+        sentences += [
             f"At {name} {done.labels[name]:g} it failed: {done.failure}." for done in mine if done.failure
         ]
-    said.append(counted(rows))
+    sentences.append(counted(rows))
     tables = tables or [table(rows, ("varied",), figures)]
-    return Findings(tuple(tables), tuple(charts), paragraph(said))
+    return Findings(tuple(tables), tuple(charts), paragraph(sentences))
 
 
 def _sentence(rows: Sequence[Done], name: str, what: str) -> str:
     """The share of the full log's figure at both ends."""
     words = []
     for done in (rows[0], rows[-1]):
-        kept, more = (_kept(done, one, what) for one in ("summary", "larger summary"))
+        share, more = (_share(done, one, what) for one in ("summary", "larger summary"))
         whole = interval_of(done, f"full: {what}").mean
-        told = f"{100 * whole:.1f} %" if is_share(what) else f"{whole:.3g}"
-        kept_of = f"{kept} of the full log's {what} ({told})"
-        words.append(f"{kept_of} at {done.labels[name]:g}, one {TIMES} times as large {more}")
+        figure = f"{100 * whole:.1f} %" if is_share(what) else f"{whole:.3g}"
+        share_of_full = f"{share} of the full log's {what} ({figure})"
+        words.append(f"{share_of_full} at {done.labels[name]:g}, one {TIMES} times as large {more}")
     return f"Over {name} the summary keeps {words[0]}; and {words[1]}."
 
 
-def _kept(done: Done, name: str, what: str) -> str:
+def _share(done: Done, name: str, what: str) -> str:
     return f"{100 * share_of(done, done, f'{name}: {what}', f'full: {what}').mean:.0f} %"
 
 

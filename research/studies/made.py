@@ -1,4 +1,4 @@
-"""Made logs, whose size, length and imbalance can be chosen at will."""
+"""Made-up logs of any size, length and imbalance."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from farzi.data import Data, Holdout, Log, Sequences, Vocabulary
 from research.studies.bench import Bench
 
 FOLLOWS = 0.6
-"""How often the next event is the one that belongs after this one; else it is drawn by popularity."""
+"""Probability that the next event is the one that follows this one; else it is drawn by popularity."""
 
 
 @dataclass(frozen=True)
 class MadeLog:
-    """Users who walk over items: mostly from each to the one that follows it, else to any, by popularity.
+    """Users who walk over items: mostly from each to its successor, else to any item by popularity.
 
-    What follows what is a random permutation of the items. The last event of each user is the test, the one
+    The successors are a random permutation of the items. The last event of each user is the test, the one
     before it the validation. Popularity is proportional to rank^-imbalance (Zipf).
 
     Attributes:
@@ -35,10 +35,10 @@ class MadeLog:
 
     def __post_init__(self) -> None:
         if min(self.users, self.items) < 2 or self.length < 4:
-            raise ValueError("a made log has at least 2 users, 2 items and 4 events a user")
+            raise ValueError("a made-up log has at least 2 users, 2 items and 4 events for each user")
 
     def __call__(self, bench: Bench, repeat: int) -> Data:
-        """The log; of each repetition the same."""
+        """The log, the same in each repetition."""
         return self.dataset()
 
     def dataset(self) -> Log:

@@ -1,4 +1,4 @@
-"""How a trained student is measured, as values."""
+"""Measurements of a trained student, as values."""
 
 import itertools
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from farzi.evaluation import Figures, Seen, evaluate, task_of
 from farzi.models import SequenceModel
 
 GLANCE = 50_000
-"""Training tokens of a text that a student is measured on."""
+"""Training tokens of a text on which a student is measured."""
 
 
 class Measure(Protocol):
-    """Gives figures of a student; a frozen dataclass."""
+    """Measures a student; a frozen dataclass."""
 
     def __call__(self, student: SequenceModel, dataset: Data, seen: Seen) -> dict[str, float]:
         """The figures by name."""
@@ -33,10 +33,10 @@ class OnHeldOut:
 
 @dataclass(frozen=True)
 class Gap:
-    """The training events too, and by how much the student is better on them than on the test.
+    """The test events, the training events, and the difference.
 
-    Of a log each user's last training event is ranked, from those before it: events that a student of the
-    full data was trained on, and one of a summary was not, unless the summary gives them away.
+    In a log each user's last training event is ranked from those before it. A student of the full data was
+    trained on these events; one of a summary was not.
     """
 
     def __call__(self, student: SequenceModel, dataset: Data, seen: Seen) -> dict[str, float]:
@@ -44,7 +44,7 @@ class Gap:
         kind = task_of(dataset, seen)
         test = kind.evaluate(student, dataset.test).means()
         training = kind.evaluate(student, trained_on(dataset)).means()
-        training.pop("bits per byte", None)  # how many bytes these tokens take is not known
+        training.pop("bits per byte", None)  # the bytes of these tokens are unknown
         return {
             **test,
             **{f"training: {name}": figure for name, figure in training.items()},
@@ -53,27 +53,27 @@ class Gap:
 
 
 def trained_on(dataset: Data) -> Holdout | Passages:
-    """Training events in the place of held-out ones: of a log each user's last, of a text the first ones."""
+    """Training events as if held out: each user's last one of a log, the first tokens of a text."""
     if not isinstance(dataset, Log):
         offsets = np.minimum(dataset.train.offsets, GLANCE)
         count = int(np.searchsorted(offsets, GLANCE))
         whole = dataset.train.select(np.arange(min(max(1, count), len(dataset.train)))).last(GLANCE)
         return Passages(whole, dataset.test.start, max(1, dataset.test.bytes))
     train = dataset.train
-    of = np.flatnonzero(train.lengths >= 2)
-    lists = [train[int(user)] for user in of]
-    users = None if train.users is None else tuple(train.users[int(user)] for user in of)
+    users_with_history = np.flatnonzero(train.lengths >= 2)
+    lists = [train[int(user)] for user in users_with_history]
+    users = None if train.users is None else tuple(train.users[int(user)] for user in users_with_history)
     histories = type(train).from_lists([one[:-1] for one in lists], users)
     return Holdout(histories, type(train).from_lists([one[-1:] for one in lists], users))
 
 
 @dataclass(frozen=True)
 class ByGroup:
-    """Hit rates of users and items by how often they were seen in training.
+    """Hit rates of users and items by their number of training events.
 
     Attributes:
-        users: training events of a user from which a new group begins, rising.
-        items: the same of the held-out item.
+        users: lower bounds of the groups of users, in training events, ascending.
+        items: the same for the held-out item.
         figure: the metric.
     """
 
@@ -82,7 +82,7 @@ class ByGroup:
     figure: str = "HR@100"
 
     def __call__(self, student: SequenceModel, dataset: Data, seen: Seen) -> dict[str, float]:
-        """As `OnHeldOut`, and `user 10-19: HR@100`, `item 200+: HR@100`, ... of the groups with anyone in."""
+        """As `OnHeldOut`, and `user 10-19: HR@100`, `item 200+: HR@100`, ... of groups that are not empty."""
         if not isinstance(dataset, Log):
             raise TypeError("a text has no users")
         figures = evaluate(student, dataset.test, seen)
@@ -99,13 +99,13 @@ class ByGroup:
         self, what: str, bounds: tuple[int, ...], sizes: np.ndarray, figures: Figures
     ) -> dict[str, float]:
         values, place = figures.per_unit[self.figure], np.searchsorted(bounds, sizes, side="right")
-        found = {}
+        groups = {}
         for group, name in enumerate(group_names(bounds)):
-            mine = place == group
-            if mine.any():
-                found[f"{what} {name}: {self.figure}"] = float(values[mine].mean())
-                found[f"{what} {name}: share of users"] = float(mine.mean())
-        return found
+            members = place == group
+            if members.any():
+                groups[f"{what} {name}: {self.figure}"] = float(values[members].mean())
+                groups[f"{what} {name}: share of users"] = float(members.mean())
+        return groups
 
 
 def group_names(bounds: tuple[int, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Half of a log's users, so that the other half was never seen by what is learnt from the first."""
+"""Half of a log's users; what is learnt from it has never seen the other half."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from research.studies.bench import Bench
 
 @dataclass(frozen=True)
 class Members:
-    """The log of a random half of the users; another half in each repetition. The vocabulary stays whole.
+    """The log of a random half of the users, a different one in each repetition, with the whole vocabulary.
 
     Attributes:
         settings: of the whole log.
@@ -29,12 +29,12 @@ class Members:
         names = whole.train.users or tuple(str(user) for user in range(len(whole.train)))
         order = np.random.default_rng([repeat, 7]).permutation(len(names))
         half = len(names) // 2
-        chosen = order[half : 2 * half] if self.others else order[:half]  # as many of either
+        chosen = order[half : 2 * half] if self.others else order[:half]  # equally many
         return of_users(whole, {names[int(user)] for user in chosen})
 
 
 def of_users(log: Log, users: set[str]) -> Log:
-    """The part of a log that is these users'."""
+    """The part of a log that belongs to these users."""
 
     def part(sequences: Sequences) -> Sequences:
         names = sequences.users or tuple(str(user) for user in range(len(sequences)))

@@ -33,7 +33,7 @@ RATES: Mapping[str, tuple[float, ...]] = {
     "adam": (0.005, 0.01, 0.02, 0.04),
     "adamw": (0.005, 0.01, 0.02, 0.04),
 }
-"""Learning rates that are tried."""
+"""Learning rates tried."""
 
 COSTS = ("validation", "metagradient norm", "distil seconds")
 
@@ -55,7 +55,7 @@ def grid_of(names: Sequence[str]) -> Callable[[Setting], Sequence[Row]]:
 
 
 def conclude(rows: Sequence[Done]) -> Findings:
-    """Each optimizer at the rate that the validation chose."""
+    """Each optimizer at the rate chosen on the validation events."""
     whole, main = first(rows, **{"trained on": FULL}), main_figure(rows)
     tried = [
         done for done in having(rows, **{"trained on": "summary"}) if len(figures_of(done, "validation"))
@@ -80,13 +80,13 @@ def conclude(rows: Sequence[Done]) -> Findings:
                   (curve(chosen, "summary", "optimizer", main),), "bars", level=level),
             Chart("Best validation by rate", "inner learning rate", "share of full data, %", over, log=True),
         )  # fmt: skip
-    said = (best_sentence(chosen, "optimizer", main, whole), counted(rows))
-    return Findings(tuple(tables), charts, paragraph(said))
+    sentences = (best_sentence(chosen, "optimizer", main, whole), counted(rows))
+    return Findings(tuple(tables), charts, paragraph(sentences))
 
 
 OPTIMIZERS = Study(
     "optimizers",
-    "Which inner optimizer teaches best, each at its own learning rate?",
+    "Which inner optimizer is best, each at its own learning rate?",
     grid_of(tuple(RATES)),
     conclude,
 )

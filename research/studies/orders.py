@@ -1,4 +1,4 @@
-"""How far two figures put the rows of a study in the same order, and how certain that order is itself."""
+"""How far two figures rank the rows of a study in the same order, and how certain that order is."""
 
 import itertools
 import math
@@ -12,26 +12,26 @@ from research.studies.conclusions import figures_of, interval_of
 from research.studies.rows import Done
 
 ROUNDED = 12
-"""Digits by which figures are ordered: the means of the same hits, summed in another order, differ beyond."""
+"""Digits by which figures are ranked; beyond them sums of the same hits in another order differ."""
 
 
 def means(rows: Sequence[Done], figure: str) -> np.ndarray:
-    """Of each row the mean of a figure, for ordering the rows by: what rounding parts is a tie, (rows,)."""
+    """The mean of a figure for each row, rounded so that rounding errors make ties, (rows,)."""
     return np.round([interval_of(done, figure).mean for done in rows], ROUNDED)
 
 
 def kendall(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
-    """Kendall's tau-b of two lists of figures; nan where one is constant. What rounding parts is a tie."""
+    """Kendall's tau-b of two lists of figures, rounded; nan if one is constant."""
     from scipy.stats import kendalltau  # here: it takes a second to load
 
-    found: Any = kendalltau(np.round(first, ROUNDED), np.round(second, ROUNDED))
-    return float(found.statistic)
+    result: Any = kendalltau(np.round(first, ROUNDED), np.round(second, ROUNDED))
+    return float(result.statistic)
 
 
 def rank_correlation(rows: Sequence[Done], one: str, other: str) -> tuple[float, Interval]:
     """Tau of two figures over students: of their means, and its interval over repetitions.
 
-    A repetition's tau is that of single trainings, noise of both in it: it is below that of the means.
+    A repetition's tau is that of single trainings. Their noise makes it lower than that of the means.
     """
     whole = kendall(means(rows, one), means(rows, other))
     seeds = repetitions(rows, one, other)
@@ -40,20 +40,20 @@ def rank_correlation(rows: Sequence[Done], one: str, other: str) -> tuple[float,
 
 
 def agreement(rows: Sequence[Done], figure: str) -> float:
-    """Mean tau of a figure with itself, over all pairs of two repetitions; nan where there is one only.
+    """Mean tau of a figure with itself over all pairs of repetitions; nan if there is one only.
 
-    What no other figure can be expected to surpass in single trainings: the order is that uncertain itself.
+    An upper bound for what another figure can reach in single trainings.
     """
     taus = _taus(rows, figure, figure, itertools.combinations(range(repetitions(rows, figure)), 2))
     return float(np.mean(taus)) if taus else math.nan
 
 
 def reliability(rows: Sequence[Done], figure: str) -> float:
-    """How far the means over repetitions would correlate with those of as many others (Pearson); nan where
-    there is one repetition only or one row.
+    """The expected Pearson correlation of the means with those of the same number of further repetitions; nan
+    if there is one repetition or one row only.
 
     The intraclass correlation ICC(1, k) of Shrout and Fleiss, Psychological Bulletin 86 (1979): students' own
-    variance as a share of that of their means, 0 where their means differ no more than by noise.
+    variance as a share of that of their means, 0 if their means differ by noise only.
     """
     values = [figures_of(done, figure) for done in rows]
     if len(values) < 2 or min(map(len, values)) < 2:
@@ -69,13 +69,13 @@ def tau_of(correlation: float) -> float:
 
 
 def ceilings(rows: Sequence[Done], figure: str) -> tuple[float, float]:
-    """The taus that noise leaves to a figure's means: with as many others, and with what both estimate."""
+    """The highest taus that noise allows: with the means of further repetitions, and with the true values."""
     known = reliability(rows, figure)
     return tau_of(known), tau_of(math.sqrt(known))
 
 
 def repetitions(rows: Sequence[Done], *figures: str) -> int:
-    """How many repetitions all rows have of these figures."""
+    """The number of repetitions that all rows have of these figures."""
     return min((len(done.figures[name]) for done in rows for name in figures), default=0)
 
 
@@ -84,15 +84,15 @@ def _taus(rows: Sequence[Done], one: str, other: str, pairs: Iterable[tuple[int,
     taus = []
     for i, j in pairs:
         both = [(done.figures[one][i], done.figures[other][j]) for done in rows]
-        kept = [(a, b) for a, b in both if a is not None and b is not None]
-        taus.append(kendall([a for a, _ in kept], [b for _, b in kept]))
+        known = [(a, b) for a, b in both if a is not None and b is not None]
+        taus.append(kendall([a for a, _ in known], [b for _, b in known]))
     return [tau for tau in taus if not math.isnan(tau)]
 
 
-def told_apart(rows: Sequence[Done], figure: str, level: float = 0.05) -> list[tuple[int, int]]:
-    """Pairs of rows, the better first, whose means of a figure differ by more than their repetitions' noise.
+def distinct_pairs(rows: Sequence[Done], figure: str, level: float = 0.05) -> list[tuple[int, int]]:
+    """Pairs of rows, the better first, whose means of a figure differ significantly.
 
-    Welch's t-test, two-sided, at the level; no pairs where a row has one repetition.
+    Welch's t-test, two-sided, at the level; no pairs if a row has one repetition.
     """
     from scipy.stats import ttest_ind_from_stats
 
@@ -101,12 +101,12 @@ def told_apart(rows: Sequence[Done], figure: str, level: float = 0.05) -> list[t
         return []
     moments = np.array([(one.mean(), one.std(ddof=1), len(one)) for one in values])
     first, second = np.triu_indices(len(rows), 1)
-    found: Any = ttest_ind_from_stats(*moments[first].T, *moments[second].T, equal_var=False)
-    apart = zip(first[found.pvalue < level].tolist(), second[found.pvalue < level].tolist(), strict=True)
-    return [(i, j) if moments[i, 0] > moments[j, 0] else (j, i) for i, j in apart]  # nan is below no level
+    result: Any = ttest_ind_from_stats(*moments[first].T, *moments[second].T, equal_var=False)
+    distinct = zip(first[result.pvalue < level].tolist(), second[result.pvalue < level].tolist(), strict=True)
+    return [(i, j) if moments[i, 0] > moments[j, 0] else (j, i) for i, j in distinct]  # nan is below no level
 
 
-def alike(rows: Sequence[Done], pairs: Sequence[tuple[int, int]], figure: str) -> int:
-    """How many of the pairs of rows, the greater first, the means of another figure put in the same order."""
+def same_order(rows: Sequence[Done], pairs: Sequence[tuple[int, int]], figure: str) -> int:
+    """How many of the pairs of rows have the same order by the means of another figure."""
     by = means(rows, figure)
     return sum(by[i] > by[j] for i, j in pairs)

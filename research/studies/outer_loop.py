@@ -7,9 +7,9 @@ are few, outer steps can gain much; where they are many, little.
 from collections.abc import Sequence
 
 from research.studies.conclusions import (
-    apart,
     counted,
     curve,
+    difference_of,
     first,
     having,
     headline_figures,
@@ -31,15 +31,15 @@ LEARNT = {START: START_ALONE, STEPS: {}}
 """The changes each makes to the recipe."""
 
 VERDICTS = {
-    "is ahead of": "add to the start",
-    "is behind": "take from the start",
-    "cannot be told from": "cannot be told from the start",
+    "is ahead of": "improve on the initial summary",
+    "is behind": "are worse than the initial summary",
+    "does not differ clearly from": "do not differ clearly from the initial summary",
 }
 """The words for outer steps, by `Difference.verdict`."""
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """The full data, and of each size the start alone and what outer steps make of it."""
+    """The full data, and for each size the initial summary and the one after all outer steps."""
     rows = [full_row(setting)]
     for sequences, length in SIZES:
         size = f"{sequences} x {length}"
@@ -51,10 +51,10 @@ def grid(setting: Setting) -> Sequence[Row]:
 
 
 def conclude(rows: Sequence[Done]) -> Findings:
-    """Each figure over the number of events, with and without outer steps, and where they differ."""
+    """Each figure over the number of positions, with and without outer steps, and where they differ."""
     whole, names = first(rows, **{"trained on": FULL}), headline_figures(rows)
     figures = (*names, "best at step", "outer steps", "distil seconds")
-    shown = table(rows, ("trained on", "size", "learnt"), figures, whole)
+    main_table = table(rows, ("trained on", "size", "learnt"), figures, whole)
     charts = tuple(
         Chart(
             name,
@@ -66,25 +66,27 @@ def conclude(rows: Sequence[Done]) -> Findings:
         )
         for name in names
     )
-    said = [_sentence(rows, name) for name in names]
-    return Findings((shown,), charts, paragraph([*said, counted(rows)]))
+    sentences = [_sentence(rows, name) for name in names]
+    return Findings((main_table,), charts, paragraph([*sentences, counted(rows)]))
 
 
 def _sentence(rows: Sequence[Done], name: str) -> str:
-    """At which sizes outer steps are ahead of their start in a figure, and at which not."""
-    found: dict[str, list[str]] = {}
+    """At which sizes outer steps improve a figure, and at which not."""
+    by_verdict: dict[str, list[str]] = {}
     for after in having(rows, learnt=STEPS):
         before = first(rows, learnt=START, size=after.labels["size"])
-        difference = None if before is None else apart(after, before, name)
+        difference = None if before is None else difference_of(after, before, name)
         if difference is not None:
-            found.setdefault(difference.verdict, []).append(f"{after.labels['size']} ({difference.text})")
-    said = [f"{VERDICTS[verdict]} at {listed(sizes)}" for verdict, sizes in found.items()]
-    return f"In {name} outer steps {'; they '.join(said)}." if said else ""
+            by_verdict.setdefault(difference.verdict, []).append(
+                f"{after.labels['size']} ({difference.text})"
+            )
+    sentences = [f"{VERDICTS[verdict]} at {listed(sizes)}" for verdict, sizes in by_verdict.items()]
+    return f"In {name} outer steps {'; they '.join(sentences)}." if sentences else ""
 
 
 OUTER_LOOP = Study(
     "outer-loop",
-    "What do outer steps add to the summary that they start from?",
+    "What do outer steps add to the initial summary?",
     grid,
     conclude,
 )

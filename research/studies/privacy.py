@@ -1,7 +1,7 @@
-"""What a summary gives away of users, beside random sequences and a student of the full data.
+"""What a summary reveals about users, compared with random sequences and a student of the full data.
 
-The users are cut into halves: members, whose events everything is learnt from, and others, never seen.
-Nothing else tells the halves apart, so that whatever finds more members than chance would was given away. Two
+The users are split into halves: members, from whose events everything is learnt, and others, never seen. They
+differ in nothing else, so an attack that finds more members than chance measures what was revealed. Two
 attacks: the loss of a student on a user's events, and the nearest real sequence to each synthetic one.
 """
 
@@ -32,7 +32,7 @@ NEAREST = "share nearest a member"
 
 @dataclass(frozen=True)
 class GivenAway:
-    """Both attacks on what a student was trained on.
+    """Both attacks on a student and its training data.
 
     Attributes:
         training: on the members' events, or on a summary of them.
@@ -43,15 +43,15 @@ class GivenAway:
     members: Members
 
     def __call__(self, bench: Bench, repeat: Repeat) -> dict[str, float]:
-        """The student's test figures on the members, and what the attacks find."""
+        """The student's test figures on the members, and the results of the attacks."""
         recipe: Recipe = self.training.recipe
         trained, _ = self.training.fit(bench, repeat)
         mine = _log(bench, self.members, repeat)
         theirs = _log(bench, Members(self.members.settings, others=True), repeat)
         scores = [-losses(trained.model, log.train) for log in (mine, theirs)]
-        found = attack(*scores)
+        result = attack(*scores)
         figures = OnHeldOut()(trained.model, mine, recipe.select.seen)
-        figures |= {MEMBER: found.auc, "share, blind at most": found.null, CAUGHT: found.caught}
+        figures |= {MEMBER: result.auc, "share, blind at most": result.null, CAUGHT: result.caught}
         events = self._events(bench, repeat, mine)
         if events is None:
             return figures
@@ -62,7 +62,7 @@ class GivenAway:
         return figures
 
     def _events(self, bench: Bench, repeat: Repeat, log: Log) -> Tensor | None:
-        """What was trained on as soft events; None where it is everything."""
+        """The training data as soft inputs; None if it is the whole log."""
         if isinstance(self.training, OnSummary):
             with torch.no_grad():
                 return bench.summary(self.training.recipe, repeat.summary, log).tensors.soft_inputs()
@@ -89,7 +89,7 @@ def _log(bench: Bench, members: Members, repeat: Repeat) -> Log:
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """All the members' events, random sequences of theirs, and a summary."""
+    """All events of the members, random sequences of members, and a summary."""
     members = Members(setting.recipe.data)
     trainings: dict[str, OnSummary | OnReal] = {
         FULL: OnReal(setting.recipe, source=members),
@@ -103,29 +103,29 @@ def grid(setting: Setting) -> Sequence[Row]:
 
 
 def conclude(rows: Sequence[Done]) -> Findings:
-    """The attacks side by side, each with its null."""
+    """The results of the attacks, each with its null."""
     figures = (MEMBER, "share, blind at most", CAUGHT, NEAREST, "share of overlap, members",
                "share of overlap, others")  # fmt: skip
-    shown = table(rows, ("trained on",), (*figures, *headline_figures(rows)))
+    main_table = table(rows, ("trained on",), (*figures, *headline_figures(rows)))
     charts = (
         Chart("By a student's loss", "trained on", "members above others, %",
               (curve(rows, "", "trained on", MEMBER),), "bars", level=50.0, level_name="blind"),
         Chart("By the nearest real sequence", "trained on", "nearest is a member's, %",
               (curve(rows, "", "trained on", NEAREST),), "bars", level=50.0, level_name="blind"),
     ) if rows else ()  # fmt: skip
-    said = [_sentence(done) for done in rows if not done.failure]
-    said.append(counted(rows))
-    return Findings((shown,), charts, paragraph(said))
+    sentences = [_sentence(done) for done in rows if not done.failure]
+    sentences.append(counted(rows))
+    return Findings((main_table,), charts, paragraph(sentences))
 
 
 def _sentence(done: Done) -> str:
     mean, low, high = (100 * value for value in interval_of(done, MEMBER))
     blind = 100 * interval_of(done, "share, blind at most").mean
     above = "more than chance" if low > 50 else "perhaps more than chance: the interval holds 50"
-    told = above if mean > blind else "no more than chance"
+    verdict = above if mean > blind else "no more than chance"
     words = (
         f"Trained on {done.labels['trained on']}, a student's loss puts a member above another user in "
-        f"{mean:.1f} % of pairs ({low:.1f} to {high:.1f}; blind 50, at most {blind:.1f}): {told}"
+        f"{mean:.1f} % of pairs ({low:.1f} to {high:.1f}; blind 50, at most {blind:.1f}): {verdict}"
     )
     near = interval_of(done, NEAREST)
     if near.mean == near.mean:
@@ -137,7 +137,7 @@ def _sentence(done: Done) -> str:
 
 PRIVACY = Study(
     "privacy",
-    "What does a summary give away of the users it was learnt from?",
+    "What does a summary reveal about the users it was learnt from?",
     grid,
     conclude,
     summaries=3,

@@ -1,10 +1,10 @@
-"""Model selection: does a summary put students in the order that the full data puts them in?
+"""Model selection: does a summary rank students as the full data does?
 
-Each row is a student: an architecture, a width and a learning rate (as a multiple of each training's own). It
-is trained on the full data, on a summary learnt with the recipe's student, on one learnt with a student of
-each architecture and taught by all of them, and on as many random sequences. At a part of the learning rate
-a training has as many times the steps: on the full data between two measurements, as it ends by itself.
-Kendall's tau (b) compares the orders.
+Each row is a student: an architecture, a width and a learning rate (a multiple of each training's own). It is
+trained on the full data, on a summary made with the recipe's student, on one made with and initialised by a
+student of each architecture, and on the same number of random sequences. At a third of the learning rate a
+training has three times the steps (on the full data: between two validations). Kendall's tau (b) compares the
+rankings.
 """
 
 import math
@@ -26,12 +26,12 @@ from research.studies.conclusions import (
 from research.studies.findings import Chart, Curve, Findings, Line, Point, Table, listed, paragraph
 from research.studies.orders import (
     agreement,
-    alike,
     ceilings,
+    distinct_pairs,
     means,
     rank_correlation,
     repetitions,
-    told_apart,
+    same_order,
 )
 from research.studies.recipes import ARCHITECTURES, at_rate, of_architecture, rate_of, with_all
 from research.studies.rows import Done
@@ -40,9 +40,9 @@ from research.studies.sweeps import key_of
 from research.studies.trainings import Beside, Measured, OnReal, OnSummary
 
 WIDTHS = (1 / 8, 1 / 4, 1 / 2, 1.0)
-"""Of the recipe's width: from too narrow to wide enough, as a grid has them."""
+"""Multiples of the recipe's width, from too narrow to wide enough."""
 FACTORS = (1 / 3, 1.0, 3.0)
-"""Of the learning rate."""
+"""Multiples of the learning rate."""
 SETS = ("summary", "summary of all", "random")
 
 
@@ -95,47 +95,47 @@ def _inner(factor: float, inner: Inner) -> Inner:
 
 
 def conclude(rows: Sequence[Done]) -> Findings:
-    """The figures, a cloud of dots for each small set, and the taus."""
+    """The figures, a scatter plot for each small set, and the taus."""
     main = main_figure(rows, "full: ")
     what = main.removeprefix("full: ")
     figures = [f"{name}: {what}" for name in ("full", *SETS)]
-    shown = table(rows, ("student", "width", "rate"), figures)
+    main_table = table(rows, ("student", "width", "rate"), figures)
     known = [done for done in rows if all(name in done.figures for name in figures)]
     if len(known) < 3:
-        return Findings((shown,), (), counted(rows))
+        return Findings((main_table,), (), counted(rows))
     scale = 100 if is_share(what) else 1
     curves = tuple(
         Curve(name, tuple(_dot(done, main, f"{name}: {what}", scale) for done in known)) for name in SETS
     )
     chart = Chart(f"{what} of {len(known)} students", f"full data: {unit(what)}", f"small set: {unit(what)}",
                   curves, "dots")  # fmt: skip
-    said = [_said(known, main, f"{name}: {what}", name) for name in SETS]
-    said += [_wider(known, main, what), _agreed(known, main), _apart(known, main, what)]
-    said += [_chosen(known, main, what), counted(rows)]
-    return Findings((shown, _orders(known), _pairs(known)), (chart,), paragraph(said))
+    sentences = [_rank_sentence(known, main, f"{name}: {what}", name) for name in SETS]
+    sentences += [_wider(known, main, what), _agreed(known, main), _distinct(known, main, what)]
+    sentences += [_chosen(known, main, what), counted(rows)]
+    return Findings((main_table, _orders(known), _pairs(known)), (chart,), paragraph(sentences))
 
 
 def _orders(rows: Sequence[Done]) -> Table:
-    """Each small set's tau with the full data by each figure, and what noise would leave of a perfect one."""
+    """Each small set's tau with the full data by each figure, and the tau that noise allows."""
     lines = []
     for main in headline_figures(rows, "full: "):
         what = main.removeprefix("full: ")
         taus = [rank_correlation(rows, main, f"{name}: {what}")[0] for name in SETS]
         taus += ceilings(rows, main)
         lines.append(Line((what, *("–" if math.isnan(tau) else f"{tau:.2f}" for tau in taus))))
-    columns = ("by", *SETS, "as many trainings on the full data", "a set without fault")
+    columns = ("by", *SETS, "repeated trainings on the full data", "a perfect set")
     return Table(columns, tuple(lines), title="Kendall's tau with the full data")
 
 
 def _pairs(rows: Sequence[Done]) -> Table:
-    """Of the pairs of students that the full data tells apart by each figure, those each set orders alike."""
+    """By each figure: the pairs of students that the full data distinguishes, and their order on each set."""
     lines = []
     for main in headline_figures(rows, "full: "):
-        what, pairs = main.removeprefix("full: "), told_apart(rows, main)
-        kept = [alike(rows, pairs, f"{name}: {what}") for name in SETS]
-        told = [f"{many} ({100 * many / len(pairs):.0f} %)" if pairs else "–" for many in kept]
-        lines.append(Line((what, str(len(pairs)), *told)))
-    title = "Pairs of students that the full data tells apart (p < 0.05), and how many each set orders alike"
+        what, pairs = main.removeprefix("full: "), distinct_pairs(rows, main)
+        agreeing = [same_order(rows, pairs, f"{name}: {what}") for name in SETS]
+        cells = [f"{many} ({100 * many / len(pairs):.0f} %)" if pairs else "–" for many in agreeing]
+        lines.append(Line((what, str(len(pairs)), *cells)))
+    title = "Pairs of students that the full data distinguishes (p < 0.05), and how many have the same order"
     return Table(("by", "pairs", *SETS), tuple(lines), title=title)
 
 
@@ -144,7 +144,7 @@ def _dot(done: Done, x: str, y: str, scale: float) -> Point:
     return Point(scale * interval_of(done, x).mean, mean, low, high)
 
 
-def _said(rows: Sequence[Done], one: str, other: str, name: str) -> str:
+def _rank_sentence(rows: Sequence[Done], one: str, other: str, name: str) -> str:
     tau, (mean, low, high) = rank_correlation(rows, one, other)
     return (
         f"Kendall's tau of the {name} with the full data over {len(rows)} students is {tau:.2f}; "
@@ -153,7 +153,7 @@ def _said(rows: Sequence[Done], one: str, other: str, name: str) -> str:
 
 
 def _wider(rows: Sequence[Done], main: str, what: str) -> str:
-    """The taus without the narrowest students: a grid whose ends are plainly worse is an easy one."""
+    """The taus without the narrowest students: clearly worse ends make a grid easy to rank."""
     narrowest = min(done.labels["width"] for done in rows)
     wider = [done for done in rows if done.labels["width"] > narrowest]
     if len(wider) < 3:
@@ -169,37 +169,38 @@ def _agreed(rows: Sequence[Done], main: str) -> str:
         return ""
     many = repetitions(rows, main)
     return (
-        f"The order on the full data is uncertain itself: two single trainings there agree by {single:.2f}, "
-        f"the means of {many} and of {many} others would by {others:.2f}, and a small set without any "
-        f"fault would reach {perfect:.2f}."
+        f"The ranking on the full data is itself uncertain: two single trainings there agree by "
+        f"{single:.2f}, the means of {many} and of {many} further ones would agree by {others:.2f}, and a "
+        f"perfect small set would reach {perfect:.2f}."
     )
 
 
-def _apart(rows: Sequence[Done], main: str, what: str) -> str:
-    pairs = told_apart(rows, main)
+def _distinct(rows: Sequence[Done], main: str, what: str) -> str:
+    pairs = distinct_pairs(rows, main)
     if not pairs:
         return ""
-    kept = [f"the {name} {100 * alike(rows, pairs, f'{name}: {what}') / len(pairs):.0f} %" for name in SETS]
+    shares = [100 * same_order(rows, pairs, f"{name}: {what}") / len(pairs) for name in SETS]
+    agreeing = [f"{share:.0f} % on the {name}" for name, share in zip(SETS, shares)]
     return (
-        f"Of the {len(pairs)} pairs of students that the full data tells apart (Welch's test at 5 %), "
-        f"of {len(rows) * (len(rows) - 1) // 2}, the same order comes of {listed(kept)}."
+        f"The full data distinguishes {len(pairs)} of {len(rows) * (len(rows) - 1) // 2} pairs of students "
+        f"(Welch's test at 5 %); of these {listed(agreeing)} have the same order."
     )
 
 
 def _chosen(rows: Sequence[Done], main: str, what: str) -> str:
-    """What the student that each set chooses reaches on the full data, of the best one's figure."""
+    """The full-data figure of the student that each set selects, as a share of the best one's."""
     up = 1 if is_share(what) else -1
     best = max(up * interval_of(done, main).mean for done in rows)
     words = []
     for name in SETS:
         chosen = rows[int(np.nan_to_num(up * means(rows, f"{name}: {what}"), nan=-np.inf).argmax())]
-        words.append(f"the {name} {100 * up * interval_of(chosen, main).mean / best:.0f} %")
-    return f"Of the best {what} on the full data, the student has there that is chosen by {listed(words)}."
+        words.append(f"{name} {100 * up * interval_of(chosen, main).mean / best:.0f} %")
+    return f"The student that each set selects has, of the best {what} on the full data: {listed(words)}."
 
 
 SELECTION = Study(
     "model-selection",
-    "Can a summary choose a model: does it put students in the order that the full data does?",
+    "Can a summary select a model: does it rank students as the full data does?",
     grid,
     conclude,
 )

@@ -35,17 +35,17 @@ def grid(setting: Setting) -> Sequence[Row]:
 
 
 def conclude(rows: Sequence[Done]) -> Findings:
-    """Quality over the number of sequences, a curve a length."""
+    """Quality over the number of sequences, one curve for each length."""
     whole, main = first(rows, **{"trained on": FULL}), main_figure(rows)
     sizes = having(rows, **{"trained on": "summary"})
     figures = (*headline_figures(rows), "KiB", "train seconds", "distil seconds")
-    shown = table(rows, ("trained on", "sequences", "length"), figures, whole)
+    main_table = table(rows, ("trained on", "sequences", "length"), figures, whole)
     lengths = list(dict.fromkeys(done.labels["length"] for done in sizes))
     curves = tuple(curve(having(sizes, length=one), f"of {one} events", "sequences", main) for one in lengths)
     level = level_of(whole, main)
     charts = (Chart("Quality", "sequences", unit(main), curves, log=True, level=level),) if curves else ()
-    said = (best_sentence(sizes, "size", main, whole), counted(rows))
-    return Findings((shown,), charts, paragraph(said))
+    sentences = (best_sentence(sizes, "size", main, whole), counted(rows))
+    return Findings((main_table,), charts, paragraph(sentences))
 
 
 SIZE = Study("size", "Is it better to have more synthetic sequences or longer ones?", grid, conclude)

@@ -1,4 +1,4 @@
-"""Studies that change one setting of a recipe and look at what comes of it."""
+"""Studies that vary one setting of a recipe."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from research.studies.study import Row, Setting
 from research.studies.trainings import Measured, OnReal, OnSummary
 
 FULL = "full"
-"""The key, and the label "trained on", of the row that others are a share of."""
+"""The key, and the label "trained on", of the row that others are divided by."""
 
 
 def full_row(
@@ -42,7 +42,7 @@ def distilled_row(
     changes: Changes,
     measure: Measure | None = None,
 ) -> Row:
-    """A row of a summary learnt with some settings changed."""
+    """A row for a summary of the recipe with changes."""
     work = Measured(OnSummary(setting.recipe.changed(changes)), measure or OnHeldOut())
     return setting.row(key, {"trained on": "summary", **labels}, work)
 
@@ -58,10 +58,10 @@ class Sweep:
     """The tables, curves and sentences of a sweep over one setting.
 
     Attributes:
-        label: the label that holds its value.
-        costs: figures shown beside the headline ones.
+        label: the label with its value.
+        costs: further figures of the table.
         log: whether the axis is logarithmic.
-        more: curves besides the quality's: title and figure of each.
+        more: further charts: title and figure of each.
     """
 
     label: str
@@ -70,13 +70,13 @@ class Sweep:
     more: tuple[tuple[str, str], ...] = ()
 
     def __call__(self, rows: Sequence[Done]) -> Findings:
-        """What the rows say."""
+        """See `Study.conclude`."""
         whole = first(rows, **{"trained on": FULL})
         swept = [done for done in rows if self.label in done.labels]
         main = main_figure(rows)
-        shown = table(rows, ("trained on", self.label), (*headline_figures(rows), *self.costs), whole)
-        said = [best_sentence(swept, self.label, main, whole), counted(rows)]
-        return Findings((shown,), self.charts(swept, whole, main), paragraph(said))
+        main_table = table(rows, ("trained on", self.label), (*headline_figures(rows), *self.costs), whole)
+        sentences = [best_sentence(swept, self.label, main, whole), counted(rows)]
+        return Findings((main_table,), self.charts(swept, whole, main), paragraph(sentences))
 
     def charts(self, swept: Sequence[Done], whole: Done | None, main: str) -> tuple[Chart, ...]:
         """Quality over the setting with the full data's level, then the other figures."""

@@ -1,4 +1,4 @@
-"""Temperature: how sharp should soft events be?"""
+"""Temperature: how sharp should soft inputs be?"""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def grid(setting: Setting) -> Sequence[Row]:
 
 TEMPERATURE = Study(
     "temperature",
-    "How soft should the synthetic events be?",
+    "How soft should the synthetic positions be?",
     grid,
     Sweep("temperature", ("metagradient norm", "distil seconds"), log=True),
 )

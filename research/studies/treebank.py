@@ -1,4 +1,4 @@
-"""Penn Treebank at the paper's sizes, of which one has 1 % of its tokens, and at the recipe's own."""
+"""Penn Treebank at two of the paper's sizes, 0.05 and 1 % of its tokens, and at the recipe's size."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ def conclude(rows: Sequence[Done]) -> Findings:
     """The table, and bars."""
     whole, main = first(rows, **{"trained on": FULL}), main_figure(rows)
     figures = headline_figures(rows)
-    shown = table(rows, ("trained on", "size"), (*figures, "train seconds", "distil seconds"), whole)
+    main_table = table(rows, ("trained on", "size"), (*figures, "train seconds", "distil seconds"), whole)
     small = [done for done in rows if done is not whole]
     charts = tuple(
         Chart(
@@ -60,13 +60,13 @@ def conclude(rows: Sequence[Done]) -> Findings:
         for name in figures
         if name in ("perplexity", "accuracy", "HR@10", "HR@100")
     )
-    said = (best_sentence(small, "which", main, whole, called=""), counted(rows))
-    return Findings((shown,), charts if small else (), paragraph(said))
+    sentences = (best_sentence(small, "which", main, whole, called=""), counted(rows))
+    return Findings((main_table,), charts if small else (), paragraph(sentences))
 
 
 TREEBANK = Study(
     "treebank",
-    "How well does a language model predict that was trained on 1 % as many tokens, or on fewer or more?",
+    "How well does a language model predict after training on 1 % of the tokens, or on fewer or more?",
     grid,
     conclude,
     source="ptb",

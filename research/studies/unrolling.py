@@ -1,4 +1,4 @@
-"""Inner steps, window, epsilon: what they do to quality, metagradient, time and memory; and Algorithm 1."""
+"""Effects of inner steps, window and epsilon on quality, metagradient, time and memory; and Algorithm 1."""
 
 import math
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ class Planned:
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """One setting after the other varied; the rows of Algorithm 1 in seconds, at the end."""
+    """One setting varied at a time; then Algorithm 1, whose rows take seconds."""
     recipe = setting.recipe
     inner, outer, rows = recipe.inner, recipe.outer, [full_row(setting)]
     for steps in STEPS:
@@ -96,36 +96,40 @@ def _row(setting: Setting, label: str, value: object, settings: dict[str, Any]) 
 def conclude(rows: Sequence[Done]) -> Findings:
     """A table and a curve for each setting, and Algorithm 1's cosine."""
     whole, main = first(rows, **{"trained on": FULL}), main_figure(rows)
-    tables, charts, said = [], [], []
+    tables, charts, sentences = [], [], []
     costs = ("metagradient norm", "step seconds", "step MiB", "distil seconds")
     for label in SWEEPS:
         swept = having(rows, setting=label)
         if not swept:
             continue
-        shown = [*([whole] if whole and not tables else []), *swept]
-        tables.append(table(shown, ("trained on", label), (*headline_figures(rows), *costs), whole, label))
+        table_rows = [*([whole] if whole and not tables else []), *swept]
+        tables.append(
+            table(table_rows, ("trained on", label), (*headline_figures(rows), *costs), whole, label)
+        )
         words = isinstance(swept[0].labels[label], str)
         level = level_of(whole, main)
         quality = curve(swept, "summary", label, main)
         kind = "bars" if words else "lines"
         charts.append(Chart(label, label, unit(main), (quality,), kind, not words, level))
-        said.append(best_sentence(swept, label, main, whole))
+        sentences.append(best_sentence(swept, label, main, whole))
     paper = [done for done in rows if "through" in done.labels]
     if paper:
         figures = ("cosine", "length ratio", "cosine in float64", "length ratio in float64")
-        tables.append(table(paper, ("through",), figures, None, "Algorithm 1 beside the exact metagradient"))
+        tables.append(
+            table(paper, ("through",), figures, None, "Algorithm 1 compared with the exact metagradient")
+        )
         curves = tuple(curve(paper, name, "through", name) for name in ("cosine", "cosine in float64"))
         charts.append(
             Chart("Algorithm 1 and the exact metagradient", "steps through", "cosine", curves, log=True)
         )
         last = paper[-1]
-        said.append(
+        sentences.append(
             f"Through {last.labels['through']} steps Algorithm 1's metagradient has a cosine of "
             f"{_cosine(last, 'cosine')} with the exact one ({_cosine(last, 'cosine in float64')} in float64)."
         )
-    said.append(counted([done for done in rows if "through" not in done.labels]))
+    sentences.append(counted([done for done in rows if "through" not in done.labels]))
     return Findings(
-        tuple(tables) or (table(rows, ("trained on",), ()),), tuple(charts), " ".join(filter(None, said))
+        tuple(tables) or (table(rows, ("trained on",), ()),), tuple(charts), " ".join(filter(None, sentences))
     )
 
 

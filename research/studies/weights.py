@@ -29,7 +29,7 @@ WEIGHTS = {
     "mixed": {"type": "pretrained", "share": 0.5},
 }
 MINUTES = 5.0
-"""Of a distillation at equal seconds, where the recipe counts in steps."""
+"""Minutes of a distillation at equal seconds, if the recipe has a number of steps."""
 
 
 def grid(setting: Setting) -> Sequence[Row]:
@@ -52,23 +52,23 @@ def conclude(rows: Sequence[Done]) -> Findings:
     """Two bars for each kind of first weights."""
     whole, main = first(rows, **{"trained on": FULL}), main_figure(rows)
     figures = (*headline_figures(rows), "outer steps", "distil seconds")
-    shown = table(rows, ("trained on", "equal", "weights"), figures, whole)
+    main_table = table(rows, ("trained on", "equal", "weights"), figures, whole)
     kinds = [kind for kind in ("steps", "seconds") if having(rows, equal=kind)]
     curves = tuple(curve(having(rows, equal=kind), f"equal {kind}", "weights", main) for kind in kinds)
     level = level_of(whole, main)
     charts = (Chart("Quality", "first weights", unit(main), curves, "bars", level=level),) if curves else ()
-    said = []
+    sentences = []
     for kind in kinds:
         sentence = best_sentence(having(rows, equal=kind), "weights", main, whole)
         if sentence:
-            said.append(f"At equal {kind}: {sentence[0].lower()}{sentence[1:]}")
-    said.append(counted(rows))
-    return Findings((shown,), charts, paragraph(said))
+            sentences.append(f"At equal {kind}: {sentence[0].lower()}{sentence[1:]}")
+    sentences.append(counted(rows))
+    return Findings((main_table,), charts, paragraph(sentences))
 
 
 WEIGHT_STARTS = Study(
     "weights",
-    "Should inner runs begin with fresh weights or on the way of a full-data training?",
+    "Should inner runs start from fresh weights, or from weights along a full-data training?",
     grid,
     conclude,
 )

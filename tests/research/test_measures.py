@@ -19,12 +19,12 @@ from research.studies.made import FOLLOWS, MadeLog
 from research.studies.measures import ByGroup, Gap, OnHeldOut, group_names, trained_on
 from research.studies.orders import (
     agreement,
-    alike,
+    distinct_pairs,
     kendall,
     rank_correlation,
     reliability,
+    same_order,
     tau_of,
-    told_apart,
 )
 
 
@@ -158,11 +158,11 @@ def test_pairs_that_are_told_apart_are_those_whose_means_differ_beyond_noise(don
         done(f"s{k}", {}, full=list(f + noise), small=list(s + noise))
         for k, (f, s) in enumerate(zip(full, small, strict=True))
     ]
-    pairs = told_apart(rows, "full")
+    pairs = distinct_pairs(rows, "full")
     assert pairs == [(2, 0), (3, 0), (2, 1), (3, 1), (3, 2)]  # 0 and 1 differ by half of their spread
-    assert alike(rows, pairs, "small") == 4
-    assert told_apart([done(f"s{k}", {}, full=[k]) for k in range(3)], "full") == []
-    assert told_apart([done(f"s{k}", {}, full=[k, k]) for k in (0, 0, 1)], "full") == [(2, 0), (2, 1)]
+    assert same_order(rows, pairs, "small") == 4
+    assert distinct_pairs([done(f"s{k}", {}, full=[k]) for k in range(3)], "full") == []
+    assert distinct_pairs([done(f"s{k}", {}, full=[k, k]) for k in (0, 0, 1)], "full") == [(2, 0), (2, 1)]
 
 
 def test_tau_of_a_correlation_is_that_of_normal_figures():
