@@ -1,7 +1,7 @@
 """What one outer step of a recipe costs; nothing is written.
 
 Two states of the project are compared by a checkout of each, in turns:
-`PYTHONPATH=other/src python benchmarks/outer_step.py RECIPE`.
+`PYTHONPATH=other/src python benchmarks/outer_step.py RECIPE`, each with a recipe of its form.
 """
 
 import argparse
@@ -11,11 +11,10 @@ import time
 
 import torch
 
-from farzi.data import complete, load_dataset
-from farzi.distillation.build import first_summary, outer_loop
-from farzi.distillation.clipping import RunningClip
+from farzi.data import load_data
+from farzi.distillation import OuterLoop, initialise
 from farzi.provenance import provenance
-from farzi.recipe import load_recipe
+from farzi.recipe import Recipe
 
 
 def main() -> None:
@@ -28,24 +27,22 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    recipe = complete(load_recipe(args.recipe))
-    dataset = load_dataset(recipe.data)
-    outer = outer_loop(
-        recipe, dataset, first_summary(recipe, dataset), RunningClip(recipe.outer.clip), trajectories=[]
-    )
+    recipe = Recipe.load(args.recipe)
+    dataset = load_data(recipe.data)
+    outer = OuterLoop(recipe, dataset, initialise(recipe, dataset))
     times, losses = [], []
     for _ in range(args.steps):
         begin = time.perf_counter()
         losses.append(outer.take_step(recipe.outer.learning_rate).loss)
         times.append(time.perf_counter() - begin)
-    found = {
+    figures = {
         "first_step_seconds": times[0],
         "median_seconds": statistics.median(times[args.steps // 2 :]),
         "mean_seconds": statistics.mean(times[args.steps // 2 :]),
         "real_loss_of_the_last_ten": statistics.mean(losses[-10:]),
         "threads": args.threads,
     }
-    print(json.dumps(found | provenance()))
+    print(json.dumps(figures | provenance()))
 
 
 if __name__ == "__main__":
