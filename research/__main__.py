@@ -135,7 +135,7 @@ def default_folder(study: "Study", source: str | None) -> str:
 def command_of(study: "Study", setting: "Setting", folder: Path, key: str) -> str:
     """The command that reruns a row; it names a local copy of the data FILE."""
     words = [COMMAND, study.name]
-    source = setting.recipe.source
+    source: str = getattr(setting.recipe.data, "source", study.source)  # other data stand in study.json
     if source != study.source:
         words += ["--data", source]
     if folder.as_posix() != default_folder(study, source):

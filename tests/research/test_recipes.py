@@ -16,7 +16,7 @@ DISTILLERS = sorted((RECIPES / "distillers").glob("*.yaml"))
 @pytest.mark.parametrize("path", SIZES, ids=lambda path: path.stem)
 def test_a_recipe_has_the_size_in_its_name(path: Path):
     recipe = load_recipe(path)
-    assert path.stem.startswith(recipe.source)
+    assert path.stem.startswith(recipe.source.rpartition(":")[2].lower())
     assert path.stem.endswith(f"-{recipe.summary.sequences}x{recipe.summary.length}")
     assert recipe.outer.burn_in + recipe.outer.window <= recipe.inner.steps
     assert getattr(recipe.data, "file", None) is None
