@@ -1,7 +1,7 @@
-"""One outer step with soft inputs materialized and factored: seconds and peak memory.
+"""One outer step with soft inputs materialized, and factored: seconds and peak memory, in one run.
 
 The metagradient of a window of inner steps of SASRec, from the summary's latents and decoder to the loss on
-real events and back. The two take turns; the table has medians, and the median of the turns' ratios.
+real events and back. The two ways take turns; medians and the median of the turns' ratios are shown.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from rich.table import Table
 from torch import Tensor
 
 from farzi.recipe.variants import SASRec
-from farzi.summary import FEEDS, BatchSchedule, SummaryTensors
+from farzi.summary import SOFT_INPUTS, BatchSchedule, SummaryTensors
 from farzi.training import NextEvent, make_model
 from farzi.unroll import Adam, Compiled, Eager, Execution, interpreter, unroll
 from farzi.unroll.footprint import added_bytes
@@ -35,7 +35,7 @@ def outer_step(
     hidden: int,
     layers: int,
     execution: Execution,
-    feed: Callable[[SummaryTensors], Any],
+    soft_inputs: str,
     device: str,
 ) -> Callable[[], Any]:
     """A call that makes one metagradient."""
@@ -52,7 +52,7 @@ def outer_step(
         batches = batches.to(device)
 
     def call() -> list[Tensor]:
-        data = feed(SummaryTensors(latents, decoder))
+        data = SOFT_INPUTS[soft_inputs](SummaryTensors(latents, decoder))
         end = unroll(loss.at, theta, data, Adam(0.01, epsilon=1e-5), batches, execution=execution)
         bars = torch.autograd.grad(loss.at(end, real), [latents, decoder])
         if device != "cpu":
@@ -68,13 +68,11 @@ def main() -> None:
         description=(__doc__ or "").splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--sizes", nargs="*", default=["50,20,1683", "100,20,10000"], metavar="μ,ξ,V")
-    parser.add_argument(
-        "--parts", type=float, nargs="*", default=[1.0, 0.2], help="share of the sequences in each step"
-    )
+    parser.add_argument("--parts", type=float, nargs="*", default=[1.0, 0.2], help="of the rows in a step")
     parser.add_argument("--hidden", type=int, default=32, help="width of the student")
     parser.add_argument("--layers", type=int, default=1, help="blocks of the student")
     parser.add_argument("--execution", choices=EXECUTIONS, default="graph", help="of the inner steps")
-    parser.add_argument("--only", choices=FEEDS, help="one of the two, without ratios")
+    parser.add_argument("--only", choices=SOFT_INPUTS, help="one of the two ways; no ratios then")
     parser.add_argument("--turns", type=int, default=3, help="timed calls of each")
     parser.add_argument(
         "--cpu-time",
@@ -86,14 +84,14 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     clock = time.process_time if args.cpu_time else time.perf_counter
-    feeds = FEEDS if args.only is None else {args.only: FEEDS[args.only]}
+    ways = tuple(SOFT_INPUTS) if args.only is None else (args.only,)
 
     title = f"K = {WINDOW}, SASRec {args.hidden} x {args.layers}, {args.execution}, {args.device}"
     table = Table(title=title)
-    headings = ["summary", "sequences in a step"]
+    headings = ["summary", "rows a step"]
     for what in ("s", "MiB"):
-        headings += [f"{name} {what}" for name in feeds] + (
-            ["factored / materialized"] if len(feeds) > 1 else []
+        headings += [f"{name} {what}" for name in ways] + (
+            ["factored / materialized"] if len(ways) > 1 else []
         )
     for heading in [*headings, "error"]:
         table.add_column(heading, justify="right")
@@ -103,9 +101,9 @@ def main() -> None:
             batch = max(1, round(part * size[0]))
             calls = [
                 outer_step(
-                    size, batch, args.hidden, args.layers, EXECUTIONS[args.execution](), feed, args.device
+                    size, batch, args.hidden, args.layers, EXECUTIONS[args.execution](), way, args.device
                 )
-                for feed in feeds.values()
+                for way in ways
             ]
             ends = [torch.cat([bar.reshape(-1) for bar in call()]) for call in calls]
             error = float((ends[0] - ends[-1]).norm() / ends[0].norm())
@@ -115,10 +113,10 @@ def main() -> None:
                 times.append([_seconds(call, clock) for call in calls])
             medians = [statistics.median(column) for column in zip(*times, strict=True)]
             row = [f"{size[0]} x {size[1]} x {size[2]:,}", str(batch), *(f"{value:.3g}" for value in medians)]
-            if len(feeds) > 1:
+            if len(ways) > 1:
                 row.append(f"{statistics.median(turn[1] / turn[0] for turn in times):.2f}")
             row += [f"{peak:,.0f}" for peak in peaks]
-            if len(feeds) > 1:
+            if len(ways) > 1:
                 row.append(f"{peaks[1] / peaks[0]:.2f}")
             table.add_row(*row, f"{error:.0e}")
     Console(width=140).print(table)

@@ -18,7 +18,7 @@ def test_the_exact_one_is_that_of_the_unrolled_loop(small, tmp_path):
     found = metagradient(run, Exact(), torch.float64)
 
     data = {name: value.detach().double().requires_grad_() for name, value in run["data"].items()}
-    events = SummaryTensors(data["latents"], data["decoder"], start.temperature).events()
+    events = SummaryTensors(data["latents"], data["decoder"], start.temperature).soft_inputs()
     theta = {name: value.detach().double().requires_grad_() for name, value in run["theta0"].items()}
     m = {name: torch.zeros_like(value) for name, value in theta.items()}
     v = {name: torch.zeros_like(value) for name, value in theta.items()}

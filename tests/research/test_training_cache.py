@@ -40,8 +40,8 @@ def test_a_training_is_done_once_in_a_cache(small: Recipe, tmp_path: Path, done:
     again, same = row.fit(Bench(tmp_path), Repeat(0, 0))
     assert len(done) == 3
     assert (again.seconds, again.steps, same) == (first.seconds, first.steps, facts)
-    for name, value in first.student.state_dict().items():
-        assert torch.equal(again.student.state_dict()[name], value)
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], value)
     row.fit(Bench(tmp_path), Repeat(1, 0))
     assert len(done) == 4  # a row that was stopped: its first repetition is there
     row.fit(Bench(tmp_path, cache=tmp_path / "elsewhere"), Repeat(0, 0))

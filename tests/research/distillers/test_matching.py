@@ -133,7 +133,7 @@ class World:
 
     def leaves(self, summary: SummaryTensors) -> tuple[Tensor, Tensor, Tensor]:
         latents, decoder = summary.latents.clone().requires_grad_(), summary.decoder.clone().requires_grad_()
-        return latents, decoder, SummaryTensors(latents, decoder, 0.5).events()
+        return latents, decoder, SummaryTensors(latents, decoder, 0.5).soft_inputs()
 
     def distance(self, ours: Theta, theirs: Theta) -> Tensor:
         """Of gradients, in a sum over layers; none of these students has a layer without a gradient."""
@@ -190,7 +190,7 @@ def test_gradient_matching_is_that_of_the_plain_loop(
 def test_a_student_whose_gradients_were_matched_is_trained_further(tiny: Log):
     world = World(tiny, "sasrec", 1, "materialized", 4)
     outer = world.outer(GradientMatching(), "eager", pool=1, weights=DoubleWeights)
-    start, schedule = outer.summary.events(), world.schedule(0)
+    start, schedule = outer.summary.soft_inputs(), world.schedule(0)
     outer.take_step(0.03)
     rng = np.random.default_rng([SEED, 1, 0])
     rng.integers(1)
