@@ -7,6 +7,9 @@ import click
 from farzi.cli.options import SettingsCommand
 from farzi.cli.output import json_option, print_json, print_table
 
+NONE = "–"
+"""The label of the first position, which no model learns to predict."""
+
 
 @click.command(cls=SettingsCommand, short_help="Print a summary's soft inputs and labels.")
 @click.argument("folder", metavar="SUMMARY")
@@ -38,7 +41,9 @@ def inspect(folder: str, sequences: int, top: int, as_json: bool) -> None:
     summary = Summary.load(folder)
     tensors = summary.tensors
     inputs = top_events(tensors, summary.vocabulary, sequences, top)
-    labels = top_events(tensors.labels, summary.vocabulary, sequences, top)
+    labels: list[list[Any]] = [
+        [None, *row[1:]] for row in top_events(tensors.labels, summary.vocabulary, sequences, top)
+    ]
     if as_json:
         print_json(
             [
@@ -52,9 +57,10 @@ def inspect(folder: str, sequences: int, top: int, as_json: bool) -> None:
         parts = {"soft input and label": inputs}
     for number in range(len(inputs)):
         click.echo(f"sequence {number + 1} of {tensors.sequences}")
-        if summary.of_text:
+        if summary.is_text:
             for name, rows in parts.items():
-                click.echo(f"{name}: {' '.join(events[0]['name'] for events in rows[number])}")
+                words = (events[0]["name"] if events else NONE for events in rows[number])
+                click.echo(f"{name}: {' '.join(words)}")
         print_table(
             ("position", *parts),
             [
@@ -65,7 +71,9 @@ def inspect(folder: str, sequences: int, top: int, as_json: bool) -> None:
         )
 
 
-def _text(events: list[dict[str, Any]]) -> str:
+def _text(events: list[dict[str, Any]] | None) -> str:
+    if events is None:
+        return NONE
     return ", ".join(f"{event['name']} {_percent(event['probability'])}" for event in events)
 
 
