@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -203,6 +203,8 @@ def test_how_the_summary_was_made_is_said(summary: Summary, tiny: Log):
     start = Summary(summary.tensors, tiny.vocabulary, taught, summary.history[:1], summary.run)
     assert "predictions of 4 full-data models (knowledge distillation)" in distillation_facts(start)
     assert "the initial summary was selected" in distillation_facts(start)
+    stopped = replace(start, run={**summary.run, "stages": {"refine": {"stopped_by_probe": True}}})
+    assert "before the run stopped for lack of gain" in distillation_facts(stopped)
 
 
 def made(full: float, summary: float, distilling: float | None) -> Comparison:

@@ -118,6 +118,8 @@ def distillation_facts(summary: Summary) -> str:
     if steps == 0:
         return f"{start} No outer step was taken."
     taken = f"Then {steps:,} outer step{'s were' if steps > 1 else ' was'} taken (data distillation)"
+    if summary.run.get("stages", {}).get("refine", {}).get("stopped_by_probe"):
+        taken += " before the run stopped for lack of gain"
     if best == 0:
         return f"{start} {taken}; none improved it clearly, so the initial summary was selected."
     return f"{start} {taken}; the state after step {best:,} was selected."
