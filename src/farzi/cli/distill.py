@@ -18,9 +18,7 @@ from farzi.cli.output import json_option, print_json
 
 @click.command(cls=SettingsCommand, short_help="Distil a log or a text into a summary.")
 @click.argument("source", metavar="[DATA]", required=False)
-@click.option(
-    "--out", required=True, metavar="FOLDER", help="the summary's folder; a run found there resumes"
-)
+@click.option("--out", required=True, metavar="FOLDER", help="the summary's folder; a run in it resumes")
 @recipe_option
 @preset_option
 @set_option

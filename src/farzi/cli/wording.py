@@ -39,10 +39,10 @@ def in_option_names(message: str, command: click.Command) -> str:
             message = message.replace(words, option)
     hints: dict[str, None] = {}
 
-    def translated(found: re.Match[str]) -> str:
-        path, value = found.group(1), found.group(2)
+    def translated(match: re.Match[str]) -> str:
+        path, value = match.group(1), match.group(2)
         if not _is_setting(path):
-            return found.group()
+            return match.group()
         option = _option(path, command)
         if value:
             return f"{option} {value[1:]}" if option and option.startswith("--") else f"--set {path}{value}"

@@ -80,7 +80,7 @@ def conclusions(comparison: "Comparison") -> list[str]:
 
 
 def leads(comparison: "Comparison") -> str:
-    """One sentence on what the summary is ahead of, what it is behind, and what it cannot be told from."""
+    """One sentence: what the summary is ahead of, behind, and not clearly different from."""
     verdicts: dict[int, list[str]] = {1: [], -1: [], 0: []}
     for result in comparison.results:
         if result.trained_on == "summary":

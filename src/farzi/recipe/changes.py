@@ -62,7 +62,7 @@ def differences(first: Recipe, second: Recipe) -> list[str]:
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above`, completed by `below`. A variant of another `type` than the one below replaces it as a whole."""
+    """`above`, completed by `below`. A variant of another `type` replaces the one below as a whole."""
     result = dict(below)
     for name, value in above.items():
         former = result.get(name)
