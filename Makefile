@@ -11,7 +11,7 @@ DOCS_STAMP := .venv/.docs-installed
 help: ## list the targets
 	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.-]+):.*## /  make \1\t/' | expand -t 20
 
-demo: .venv ## distil movielens-small, compare it with its controls, show what was learnt
+demo: .venv ## distil movielens-small, compare the summary with controls, show it
 	$(BIN)/farzi distill --out runs/demo
 	$(BIN)/farzi compare runs/demo --no-equal-bytes
 	$(BIN)/farzi inspect runs/demo --sequences 3
@@ -19,20 +19,20 @@ demo: .venv ## distil movielens-small, compare it with its controls, show what w
 	@echo 'Next, MovieLens-100k (3 to 6 minutes):    $(BIN)/farzi distill --recipe research/recipes/ml-100k-50x20.yaml --out runs/ml-100k'
 	@echo 'or your own log:                          $(BIN)/farzi distill events.csv --out runs/mine'
 
-test: .venv ## the tests, but for the long ones
+test: .venv ## the tests, without the long ones
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 test-long: .venv ## the long tests
 	$(BIN)/python -m pytest -m long
 
 check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1 # don't ask the network whether there is a newer one
-check: .venv ## style, types and the contract of the layout
+check: .venv ## style, types and import layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
 
-docs: $(DOCS_STAMP) ## the docs site, in site/; a warning is an error
+docs: $(DOCS_STAMP) ## build the docs site in site/; warnings are errors
 	$(BIN)/python -m scripts.docs
 	$(BIN)/zensical build --strict --clean
 
@@ -51,8 +51,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
-# PyTorch's pin is kept, for it decides which build is installed: raise it by hand first.
-constraints: ## pin the newest releases of every dependency in constraints.txt
+# PyTorch's pin stays, because it decides which build is installed: change it by hand first.
+constraints: ## pin the newest release of every dependency in constraints.txt
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	grep '^torch==' constraints.txt > "$$scratch/torch.txt" && \
 	$(PYTHON) -m venv "$$scratch/venv" && \

@@ -8,8 +8,15 @@ from click.testing import CliRunner, Result
 
 from farzi.cli import app
 
-TAME = ("--epsilon", "1e-2", "--outer-learning-rate", "0.001", "--window", "2")
-ROUGH = ("--epsilon", "1e-8", "--window", "8", "--skip", "0", "--inner-learning-rate", "0.1")
+TAME = ("inner.optimizer.epsilon=1e-2", "outer.learning_rate=0.001", "outer.window=2")
+ROUGH = (
+    *("inner.optimizer={type: adam, epsilon: 1e-8, learning_rate: 0.1}", "outer.window=8", "outer.burn_in=0"),
+)
+SIZE = (
+    *("student.hidden=8", "summary.sequences=3", "summary.length=4", "inner.steps=8", "outer.batch=4"),
+    *("summary.parametrization={type: low_rank, dim: 2, label_decoder: false}", "init=transitions"),
+    *("inner.cooldown=0", "inner.batch=null", "inner.optimizer=adam"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +28,11 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(log: Path, *words: str) -> Result:
-    size = ("--hidden", "8", "--sequences", "3", "--length", "4", "--dim", "2", "--inner-steps", "8")
-    words = ("check", str(log), *size, "--outer-batch", "4", "--directions", "2", *words)
+def run(log: Path, changes: tuple[str, ...], *words: str) -> Result:
+    # `inner.optimizer` is set once: the last one given
+    given = {change.partition("=")[0]: change for change in (*SIZE, *changes)}
+    settings = [word for change in given.values() for word in ("--set", change)]
+    words = ("check", str(log), *settings, "--directions", "2", *words)
     before = set(log.parent.iterdir())
     result = CliRunner().invoke(app, words, prog_name="farzi")
     assert set(log.parent.iterdir()) == before
@@ -31,7 +40,7 @@ def run(log: Path, *words: str) -> Result:
 
 
 def test_a_sound_recipe(log: Path):
-    result = run(log, *TAME)
+    result = run(log, TAME)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert [line.split(":")[0] for line in lines[-3:]] == ["right", "precise", "smooth"]
@@ -40,15 +49,15 @@ def test_a_sound_recipe(log: Path):
 
 
 def test_a_rough_recipe_ends_with_status_1_and_says_what_to_change(log: Path):
-    result = run(log, *ROUGH)
+    result = run(log, ROUGH)
     assert result.exit_code == 1, result.output
     assert "rough: metasmoothness" in result.stdout
     assert "leave the first steps out" in result.stdout
-    assert "--epsilon" in result.stdout.splitlines()[-1]
+    assert "--set inner.optimizer.epsilon=..." in result.stdout.splitlines()[-1]
 
 
 def test_json_holds_the_same(log: Path):
-    result = run(log, *ROUGH, "--json", "--precision", "float64")
+    result = run(log, ROUGH, "--json", "--precision", "float64")
     assert result.exit_code == 1, result.output
     values = json.loads(result.stdout, parse_constant=pytest.fail)
     assert values["sound"] is False
@@ -59,6 +68,6 @@ def test_json_holds_the_same(log: Path):
 
 
 def test_a_mistake_is_one_line_and_status_2(log: Path):
-    result = run(log, "--window", "9")
+    result = run(log, ("outer.window=9",))
     assert result.exit_code == 2
-    assert result.stderr.strip() == "farzi: --window 9 is longer than --inner-steps 8; shorten it"
+    assert result.stderr.strip().startswith("farzi: outer.window (9) is longer than inner.steps (8)")

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
-from farzi.evaluation.controls import SUBSETS
 from farzi.cli import app
+from farzi.cli.options import CONTROLS
+from farzi.models import Model
+from farzi.recipe import presets
 
 
 def run(*words: str | Path) -> Result:
@@ -43,9 +46,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_log(place / "log.csv", steps=9)
     (place / "recipe.yaml").write_text(
         "student: {hidden: 8}\n"
-        "summary: {sequences: 3, length: 4, dim: 2}\n"
-        "inner: {steps: 6, window: 2, skip: 1}\n"
-        "outer: {steps: 2, batch: 4, validate_every: 1, validate_students: 1}\n"
+        "summary: {sequences: 3, length: 4, parametrization: {dim: 2}}\n"
+        "init: {teachers: 1}\n"
+        "teach: {max_steps: 100}\n"
+        "inner: {steps: 6, batch: 2}\n"
+        "outer: {steps: 2, batch: 4, window: 2, burn_in: 1}\n"
+        "select: {every: 1, students: 1}\n"
     )
     text = read("distill", place / "log.csv", "--out", place / "summary", "--recipe", place / "recipe.yaml")
     assert "Next: farzi compare" in text
@@ -78,36 +84,36 @@ def test_a_finished_run_is_not_run_again(place: Path):
 
 
 def test_another_recipe_does_not_go_over_a_summary(place: Path):
-    line = refused("distill", place / "log.csv", "--out", place / "summary", "--hidden", "16")
+    line = refused("distill", place / "log.csv", "--out", place / "summary", "--set", "student.hidden=16")
     assert "holds the summary of another recipe" in line
+    assert line.endswith("choose another folder, or --restart")
     assert "\n" not in line
 
 
 def test_evaluate_ranks_with_the_student_on_its_own_log(student: Path):
     found = json.loads(read("evaluate", student, "--json"))
     assert found["data"].endswith("log.csv")
-    assert (found["trained_on"], found["architecture"]["name"]) == ("summary", "sasrec")
+    assert (found["trained_on"], found["student"]["type"]) == ("summary", "sasrec")
     assert set(found) >= {"command", "commit", "date", "machine"}
     assert 0 <= found["metrics"]["nDCG@10"] <= 1
     assert found["metrics"]["HR@10"] == 1  # of eight items
     text = read("evaluate", student, "--on", "valid", "--seen", "exclude")
-    assert "valid events of 12 users ranked among all 8 items, seen ones left out" in " ".join(text.split())
+    assert "valid events of 12 users ranked among all 8 items, seen items excluded" in " ".join(text.split())
 
 
 def test_evaluate_refuses_other_items(student: Path, place: Path):
     (place / "other.csv").write_text((place / "log.csv").read_text().replace("i7", "j"))
-    assert "not those that the student was trained for" in refused("evaluate", student, place / "other.csv")
-    assert refused("evaluate", student, "--names", "f") == "--names has no effect on a student's figures"
+    assert "not those that the model was trained for" in refused("evaluate", student, place / "other.csv")
+    line = "--set data.names has no effect on a model's figures"
+    assert refused("evaluate", student, "--set", "data.names=f") == line
 
 
 def test_evaluate_refuses_what_is_no_student(place: Path):
     assert "no such file" in refused("evaluate", place / "nowhere")
-    assert "not of the format farzi-student-1" in refused(
-        "evaluate", place / "summary" / "summary.safetensors"
-    )
+    assert "reads farzi-model-1" in refused("evaluate", place / "summary" / "summary.safetensors")
 
 
-@pytest.mark.parametrize("on", ["full", *SUBSETS])
+@pytest.mark.parametrize("on", ["full", *CONTROLS])
 def test_train_on_real_events(place: Path, tmp_path: Path, on: str):
     out = tmp_path / "s.safetensors"
     data = () if on == "full" else ("--sequences", "2")
@@ -116,7 +122,7 @@ def test_train_on_real_events(place: Path, tmp_path: Path, on: str):
     assert json.loads(read("evaluate", out, "--json"))["metrics"]
 
 
-def test_a_step_on_real_events_reads_as_many_windows_as_asked_for(place: Path, tmp_path: Path):
+def test_a_training_on_real_events_takes_its_settings_from_the_recipe(place: Path, tmp_path: Path):
     words = (
         "train",
         place / "summary",
@@ -124,30 +130,38 @@ def test_a_step_on_real_events_reads_as_many_windows_as_asked_for(place: Path, t
         "head",
         "--sequences",
         "2",
+        "--json",
         "--out",
-        tmp_path / "s.safetensors",
+        tmp_path / "s",
     )
-    steps = [json.loads(read(*words, "--json", "--batch", batch))["steps"] for batch in ("128", "64")]
-    assert [taken % every for taken, every in zip(steps, (50, 100), strict=True)] == [0, 0]
+    every = ("--set", "teach.batch=64", "--set", "teach.validate_every=20")
+    steps = [json.loads(read(*words, *changes))["steps"] for changes in ((), every)]
+    assert [taken % each for taken, each in zip(steps, (50, 20), strict=True)] == [0, 0]
 
 
 def test_the_same_seed_trains_the_same_student(place: Path, student: Path, tmp_path: Path):
     for seed, same in (("0", True), ("1", False)):
         out = tmp_path / seed
         read("train", place / "summary", "--out", out, "--seed", seed)
-        assert (out.read_bytes() == student.read_bytes()) is same
+        first, second = (Model.load(path).network.state_dict() for path in (out, student))
+        assert all(torch.equal(first[name], second[name]) for name in first) is same
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--user", "u"], "--user has no effect on training on a summary"),
         (["--sequences", "3"], "--sequences has no effect on training on a summary"),
-        (["--learning-rate", "1"], "on a summary it is --inner-learning-rate (farzi train --help)"),
-        (["--batch", "5"], "on a summary it is --inner-batch (farzi train --help)"),
+        (["--set", "data.user=u"], "--set data.user has no effect on training on a summary"),
+        (["--set", "teach.batch=5"], "--set teach.batch has no effect on training on a summary"),
         (["--on", "full", "--sequences", "3"], "--sequences has no effect on training on all of the log"),
-        (["--on", "head", "--names", "f"], "--names has no effect on training on real events"),
-        (["--on", "head", "--inner-steps", "3"], "--inner-steps has no effect on training on real events"),
+        (
+            ["--on", "head", "--set", "data.names=f"],
+            "--set data.names has no effect on training on real events",
+        ),
+        (
+            ["--on", "head", "--set", "inner.steps=3"],
+            "--set inner.steps has no effect on training on real events",
+        ),
     ],
 )
 def test_train_refuses_options_that_would_do_nothing(
@@ -175,17 +189,20 @@ def test_compare_has_the_controls_that_are_named(place: Path):
     assert {row["trained_on"] for row in rows} == {"full", "summary", "herding", "k-centre"}
     assert (place / "summary" / "comparison.png").exists()
     line = '--controls: there is no control "kcentre"; there are random, head, herding, k-centre'
-    assert refused(*words, "random,kcentre") == line
-    line = "--controls has no effect beside --students (farzi compare --help)"
-    assert refused(*words, "random", "--students", "gru") == line
+    assert refused(*words, "random,kcentre").startswith(line)
+    line = "--controls has no effect on a comparison of students"
+    assert refused("compare", place / "summary", "--controls", "random", "--students", "gru") == line
+    line = "--equal-bytes has no effect on a comparison of students"
+    assert refused("compare", place / "summary", "--equal-bytes", "--students", "gru") == line
 
 
 def test_compare_trains_the_students_that_are_named(place: Path):
-    text = " ".join(read("compare", place / "summary", *QUICK, "--students", "sasrec, gru4rec").split())
-    assert "of the same student's figure on the full data" in text
+    few = ("--seeds", "2", "--max-steps", "3")
+    text = " ".join(read("compare", place / "summary", *few, "--students", "sasrec, gru4rec").split())
+    assert "of the same architecture's figure on the full data" in text
     rows = json.loads((place / "summary" / "students.json").read_text())["rows"]
     assert {row["student"] for row in rows} == {"sasrec", "gru4rec"}
-    assert refused("compare", place / "summary", "--students", "sasrec,bert") == (
+    assert refused("compare", place / "summary", "--students", "sasrec,bert").startswith(
         '--students: there is no student "bert"; there are sasrec, gru4rec, fmlprec, transformer, gru, lstm'
     )
     assert refused("compare", place / "summary", "--students", "gru,gru") == "--students: gru is named twice"
@@ -194,14 +211,15 @@ def test_compare_trains_the_students_that_are_named(place: Path):
 def test_the_log_of_a_summary_is_found_where_the_user_says(place: Path, moved: Path, tmp_path: Path):
     summary, gone = place / "summary", f"{place / 'log.csv'}: no such file; it is the log of"
     for words in (("compare", summary, *QUICK), ("train", summary, "--on", "full", "--out", tmp_path / "s")):
-        assert refused(*words) == f"{gone} the summary in {summary}, and --from FILE says where that lies now"
+        line = f"{gone} the summary in {summary}. If it has moved, say where: --from FILE"
+        assert refused(*words) == line
         assert read(*words, "--from", moved)
     assert "HR@10" in read("evaluate", tmp_path / "s")  # whose log is the one that it was trained on
 
 
 def test_the_log_of_a_student_is_found_where_the_user_says(place: Path, student: Path, moved: Path):
     gone = f"{place / 'log.csv'}: no such file; it is the log of"
-    line = f"{gone} the student in {student}, and --from FILE says where that lies now"
+    line = f"{gone} the model in {student}. If it has moved, say where: --from FILE"
     assert refused("evaluate", student) == line
     assert f"{moved}, test events of 12 users" in " ".join(read("evaluate", student, "--from", moved).split())
     assert read("evaluate", student, moved)
@@ -213,14 +231,14 @@ def test_another_log_in_the_place_of_a_summarys_is_refused(place: Path, tmp_path
     train = ("train", summary, "--on", "head", "--out", tmp_path / "s")
     for words in (("compare", summary), train):
         line = refused(*words, "--from", other)
-        assert line == f"{other}: its events are not those that the summary in {summary} was learnt from"
-    assert read(*train, "--from", other, "--split", "ratio")  # another cut was asked for
-    assert "no such file; did you mean" in refused("compare", summary, "--from", tmp_path / "othr.csv")
+        assert line == f"{other}: its events are not those that the summary in {summary} was made from"
+    assert read(*train, "--from", other, "--set", "data.split=ratio")  # another cut was asked for
+    assert "no such file" in refused("compare", summary, "--from", tmp_path / "othr.csv")
 
 
 def test_a_side_file_of_names_is_not_missed(place: Path, tmp_path: Path):
     (tmp_path / "names.csv").write_text("item,name\ni1,One\n")
-    words = ("--recipe", place / "recipe.yaml", "--names", tmp_path / "names.csv")
+    words = ("--recipe", place / "recipe.yaml", "--set", f"data.names={tmp_path / 'names.csv'}")
     read("distill", place / "log.csv", "--out", tmp_path / "summary", *words)
     (tmp_path / "names.csv").unlink()
     assert read("compare", tmp_path / "summary", *QUICK)
@@ -228,20 +246,20 @@ def test_a_side_file_of_names_is_not_missed(place: Path, tmp_path: Path):
     assert read("evaluate", tmp_path / "s")
 
 
-def test_a_run_goes_on_with_its_log_elsewhere(place: Path, moved: Path):
+def test_a_run_resumes_with_its_log_elsewhere(place: Path, moved: Path):
     words = ("--out", place / "summary", "--recipe", place / "recipe.yaml", "--from", moved)
-    assert "holds the summary of outer step" in read("distill", place / "log.csv", *words)
+    assert "holds the summary." in read("distill", place / "log.csv", *words)
 
 
 def test_where_the_full_data_has_nothing_there_is_a_dash(place: Path, tmp_path: Path):
     write_log(tmp_path / "again.csv", steps=11)  # all held-out events are of items seen before
-    words = ("--out", tmp_path / "s", "--recipe", place / "recipe.yaml", "--seen", "exclude")
+    words = ("--out", tmp_path / "s", "--recipe", place / "recipe.yaml", "--set", "select.seen=exclude")
     told = run("distill", tmp_path / "again.csv", *words)
     assert told.exit_code == 0
     assert "of full data: HR@10 –, nDCG@10 –, HR@100 – (best so far)" in told.stderr
     assert "of the full data's figures: HR@10 –, nDCG@10 –, HR@100 –." in told.stdout
     text = read("compare", tmp_path / "s", *QUICK)
-    assert "reaches HR@10 –, nDCG@10 –, HR@100 –:" in " ".join(text.split())
+    assert "reaches HR@10 –, nDCG@10 –, HR@100 –;" in " ".join(text.split())
     page = (tmp_path / "s" / "comparison.md").read_text()
     assert "0.0 ±0.0 (–)" in page
     assert "nan" not in told.output + text + page
@@ -251,15 +269,42 @@ def test_where_the_full_data_has_nothing_there_is_a_dash(place: Path, tmp_path: 
 def test_inspect_names_the_likeliest_events(place: Path):
     rows = json.loads(read("inspect", place / "summary", "--sequences", "2", "--top", "3", "--json"))
     assert [len(row) for row in rows] == [4, 4]
-    for events in (events for row in rows for events in row):
+    assert all(row[0]["label"] is None for row in rows)
+    for events in (events for row in rows for position in row for events in position.values() if events):
         shares = [event["probability"] for event in events]
         assert len(shares) == 3
         assert shares == sorted(shares, reverse=True)
+    assert any(position["input"] != position["label"] for row in rows for position in row[1:])
     text = read("inspect", place / "summary")
     assert "sequence 3 of 3" in text
-    assert rows[0][0][0]["name"] in text
-    told = read("inspect", place / "summary", "--sequences", "2", "--top", "3", "--json", "--targets")
-    assert json.loads(told) != rows  # what is predicted is another thing than what is read
+    assert "soft input" in text
+    assert "soft label" in text
+    assert rows[0][0]["input"][0]["name"] in text
+
+
+def test_recommend_gives_items_by_id(place: Path, student: Path, tmp_path: Path):
+    lines = read("recommend", student, place / "log.csv", "--k", "3", "--include-seen").splitlines()
+    assert lines[0].startswith("user_id,item_id,score,rank")
+    assert len(lines) == 1 + 12 * 3
+    read(
+        "recommend", student, place / "log.csv", "--k", "3", "--include-seen", "--out", tmp_path / "best.csv"
+    )
+    assert (tmp_path / "best.csv").read_text().splitlines() == lines
+    assert "written to a .csv or .parquet file" in refused(
+        "recommend", student, place / "log.csv", "--out", tmp_path / "best.xls"
+    )
+
+
+def test_recipes_are_shown_and_compared(place: Path):
+    recipe = read("recipe", "show", place / "summary", "--set", "inner.steps=9")
+    (place / "other.yaml").write_text(recipe)
+    assert read("recipe", "show", place / "other.yaml") == recipe
+    assert read("recipe", "diff", place / "summary", place / "other.yaml") == "inner.steps: 6 -> 9\n"
+    assert read("recipe", "diff", "log", "log") == "no difference\n"
+    assert read("recipe", "show") == presets.LOG.to_yaml()
+    assert "no such file; presets are log, text, paper; did you mean text?" in refused(
+        "recipe", "show", "texd"
+    )
 
 
 @pytest.mark.parametrize("command", ["inspect", "compare"])

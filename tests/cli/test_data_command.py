@@ -28,7 +28,7 @@ def test_list_is_json_for_programs():
     entries = json.loads(run("data", "list", "--json"))
     logs = ["movielens-small", "ml-100k", "ml-1m", "amazon-magazine"]
     assert [entry["name"] for entry in entries] == [*logs, "sotu", "ptb"]
-    assert all(entry["licence"] and entry["sources"] for entry in entries)
+    assert all(entry["licence"] and entry["addresses"] for entry in entries)
     assert [entry["name"] for entry in entries if len(entry["sha256"] or "") != 64] == []
 
 
@@ -52,7 +52,7 @@ def test_describe_reads_a_file(log: Path):
 
 def test_describe_takes_the_settings_of_the_data(log: Path):
     facts = json.loads(
-        run("data", "describe", str(log), "--split", "ratio", "--test-fraction", "0.4", "--json")
+        run("data", "describe", str(log), "--split", "ratio", "--set", "data.split.test=0.4", "--json")
     )
     assert facts["split"]["test"]["events"] == 8
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from farzi.cli import app
-from farzi.cli.mistakes import Commands
+from farzi.cli.errors import Commands
 from farzi.errors import FarziError
 
 
@@ -44,7 +44,7 @@ def one_line(result: Result) -> str:
         (["distil"], "No such command 'distil'. Did you mean 'distill'? (farzi --help)"),
         (["data", "lst"], "No such command 'lst'. Did you mean 'list'? (farzi data --help)"),
         (["distill"], "Missing option '--out'. (farzi distill --help)"),
-        (["distill", "--out", "x", "--hidden", "0"], "--hidden must be at least 1, not 0"),
+        (["distill", "--out", "x", "--sequences", "0"], "--sequences must be at least 1, not 0"),
         (["train", "--out", "x"], "name the folder of a summary, or give --on full (farzi train --help)"),
         (
             ["data", "get", "ml100k"],
@@ -64,9 +64,9 @@ def test_a_mistake_is_one_line(words: list[str], line: str):
 
 
 def test_an_unknown_option_names_the_nearest():
-    result = run("distill", "--hiden", "3")
+    result = run("distill", "--sequence", "3")
     assert result.exit_code == 2
-    assert "'--hidden'" in one_line(result)
+    assert "'--sequences'" in one_line(result)
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,13 @@ def test_help_is_no_mistake(words: list[str]):
 def test_the_commands_stand_in_the_order_of_use():
     assert list(app.list_commands(click.Context(app))) == [
         "data",
+        "recipe",
         "plan",
         "check",
         "distill",
         "train",
         "evaluate",
+        "recommend",
         "compare",
         "inspect",
     ]
@@ -130,7 +132,7 @@ def test_the_commands_stand_in_the_order_of_use():
 
 def test_the_script_itself_shows_no_traceback(tmp_path: Path):
     recipe = tmp_path / "r.yaml"
-    recipe.write_text("inner:\n  lerning_rate: 1\n")
+    recipe.write_text("inner:\n  bach: 1\n")
     done = subprocess.run(
         [
             sys.executable,
@@ -149,17 +151,16 @@ def test_the_script_itself_shows_no_traceback(tmp_path: Path):
     )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert (
-        done.stderr
-        == f"farzi: {recipe}:2:3: unknown key inner.lerning_rate; did you mean inner.learning_rate?\n"
-    )
+    assert done.stderr == f"farzi: {recipe}:2:3: unknown key inner.bach; did you mean inner.batch?\n"
     assert list(tmp_path.iterdir()) == [recipe]
 
 
 def test_help_needs_neither_torch_nor_polars():
     code = "import sys, farzi.cli; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"torch", "polars", "numpy", "matplotlib", "scipy"} & set(done.stdout.split())
+    assert not {"torch", "polars", "numpy", "matplotlib", "scipy", "pydantic", "rich"} & set(
+        done.stdout.split()
+    )
 
 
 def test_a_warning_of_its_own_is_one_line() -> None:

@@ -1,245 +1,267 @@
-"""Options come from the recipe's models: names, kinds, defaults, precedence, help."""
+"""Options for settings: what they set, what wins over what, what is refused; and the size of the help."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from farzi.cli.options import ARGUMENTS, Given, GroupedCommand, RecipeOption, option_names, recipe_options
-from farzi.data import complete
-from farzi.errors import FarziError
-from farzi.recipe import (
-    LOG_DEFAULTS,
-    TEXT_DEFAULTS,
-    DataSettings,
-    InnerSettings,
-    OuterSettings,
-    Recipe,
-    StudentSettings,
-    with_defaults,
+from farzi.cli import app, options
+from farzi.cli.options import (
+    DATA,
+    RUN,
+    SETTINGS,
+    Given,
+    SettingsCommand,
+    preset_option,
+    recipe_option,
+    set_option,
+    settings,
 )
-from farzi.recipe.paths import fields, value_at
+from farzi.cli.wording import in_option_names
+from farzi.errors import FarziError
+from farzi.recipe import Recipe, known_settings, presets
+from farzi.recipe import variants as v
+from farzi.recipe.presets import PRESETS
+from farzi.recipe.settings import variants_of
 
-GROUPS = ("", *(name for name in Recipe.model_fields if name != "seed"))
+Parse = Callable[..., Recipe]
 
 
 @pytest.fixture
-def parse() -> Callable[..., Recipe]:
-    """Run a command with every option on some words; the recipe it would have used."""
+def parse() -> Parse:
+    """Run a command with all options for settings on some words; the recipe it would have used."""
 
     def run(*words: str, base: Recipe | None = None) -> Recipe:
-        seen: list[Recipe] = []
+        recipes: list[Recipe] = []
 
-        @click.command(cls=GroupedCommand)
-        @recipe_options(*GROUPS)
-        def command(given: Given) -> None:
-            seen.append(given.recipe(base))
+        @click.command(cls=SettingsCommand)
+        @click.argument("source", required=False)
+        @recipe_option
+        @preset_option
+        @set_option
+        @settings(*DATA, *RUN)
+        def command(source: str | None, given: Given) -> None:
+            recipes.append(given.recipe(base, source))
 
         result = CliRunner().invoke(command, words)
         if isinstance(result.exception, FarziError):
             raise result.exception
         assert result.exit_code == 0, result.output
-        return seen[0]
+        return recipes[0]
 
     return run
 
 
-def options() -> dict[str, RecipeOption]:
-    @click.command(cls=GroupedCommand)
-    @recipe_options(*GROUPS)
-    def command(**_: Any) -> None: ...
-
-    return {param.opts[0]: param for param in command.params if isinstance(param, RecipeOption)}
-
-
-def test_every_setting_is_an_option_or_an_argument():
-    names = option_names()
-    assert set(names) | set(ARGUMENTS) == {path for path, _ in fields(Recipe)}
-    assert len(set(names.values())) == len(names)
-    assert set(options()) == {f"--{name}" for name in names.values()}
+def test_distill_has_at_most_25_options_and_60_lines_of_help():
+    given = [param for param in app.commands["distill"].params if isinstance(param, click.Option)]
+    assert len(given) <= 24  # and --help
+    for command in app.commands:
+        text = CliRunner().invoke(app, [command, "--help"], terminal_width=110).output
+        assert len(text.splitlines()) <= 60
+    assert "--sequences N" in CliRunner().invoke(app, ["distill", "--help"]).output
 
 
-def test_a_shared_name_gets_its_group_and_a_unique_one_does_not():
-    names = option_names()
-    assert names["student", "hidden"] == "hidden"
-    assert names["seed",] == "seed"
-    assert names["inner", "learning_rate"] == "inner-learning-rate"
-    assert names["outer", "learning_rate"] == "outer-learning-rate"
-    assert names["inner", "steps"] == "inner-steps"
-    assert names["data", "file"] == "from"
-    assert names["student", "name"] == "student"
+def test_every_option_is_for_a_setting_that_exists():
+    known = {".".join(path) for path, _ in known_settings()}
+    for path, _, _ in SETTINGS.values():
+        assert path in known or f"{path}.type" in known, path
 
 
-def _told(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ",".join(value) or "none"
-    return "none" if value is None else str(value)
+def test_the_choices_are_those_of_the_recipe():
+    def types(model: type, name: str) -> tuple[str, ...]:
+        return tuple(one.tag() for one in variants_of(model.model_fields[name]))  # type: ignore[attr-defined]
+
+    assert types(Recipe, "student") == options.STUDENTS
+    assert types(v.LogData, "split") == options.SPLITS
+    assert tuple(one.tag() for one in v.ControlVariant.__args__[:-1]) == options.CONTROLS
+    tokens = v.TextData.model_fields["tokens"].annotation
+    assert all(f"'{name}'" in str(tokens) for name in options.TOKENS)
+    assert tuple(PRESETS) == options.PRESETS
 
 
-def test_the_help_is_the_models_and_the_default_what_a_command_takes():
-    found = options()
-    log, text = (
-        Recipe.model_validate(with_defaults({}, defaults)) for defaults in (LOG_DEFAULTS, TEXT_DEFAULTS)
-    )
-    for path, field in fields(Recipe):
-        if path in ARGUMENTS:
-            continue
-        option = found[f"--{option_names()[path]}"]
-        assert option.help == field.description
-        first, second = value_at(log, path), value_at(text, path)
-        both = _told(first) if first == second else f"{_told(first)}; of a text {_told(second)}"
-        assert (option.default_shown or "none") == both
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--student", lambda recipe: recipe.student.type),
+        ("--sequences", lambda recipe: recipe.summary.sequences),
+        ("--length", lambda recipe: recipe.summary.length),
+        ("--teachers", lambda recipe: recipe.init.teachers),
+        ("--steps", lambda recipe: recipe.outer.steps),
+    ],
+)
+def test_the_defaults_in_the_help_are_those_of_the_presets(flag: str, value: Callable[[Recipe], object]):
+    assert f"[{value(presets.LOG)}; texts {value(presets.TEXT)}]" in SETTINGS[flag][2]
 
 
-def test_without_options_the_recipe_is_the_default(parse: Callable[..., Recipe]):
-    assert parse() == complete(Recipe())
+def test_without_options_the_recipe_is_the_preset(parse: Parse):
+    assert parse() == presets.LOG
+    assert parse("--preset", "paper") == presets.PAPER
+    assert parse("--preset", "text") == presets.TEXT
 
 
-def test_options_set_what_they_name(parse: Callable[..., Recipe]):
+def test_options_set_what_they_name(parse: Parse):
     recipe = parse(
-        *("--hidden", "64", "--inner-learning-rate", "1e-3", "--outer-learning-rate", "0.1"),
-        *("--from", "copy.zip", "--skip-bad", "--seed", "7", "--split", "ratio", "--minutes", "2"),
+        *("--from", "copy.zip", "--split", "ratio", "--seed", "7", "--sequences", "5", "--length", "9"),
+        *("--teachers", "2", "--steps", "3", "--min-item-events", "4", "--user", "who"),
+        *("--set", "inner.optimizer.learning_rate=1e-3", "--set", "student.hidden=64"),
     )
-    assert recipe == complete(
-        Recipe(
-            seed=7,
-            data=DataSettings(file="copy.zip", skip_bad=True, split="ratio"),
-            student=StudentSettings(hidden=64),
-            inner=InnerSettings(learning_rate=1e-3),
-            outer=OuterSettings(learning_rate=0.1, minutes=2),
-        )
+    assert recipe == presets.LOG.changed(
+        {
+            "seed": 7,
+            "data": v.LogData(file="copy.zip", split=v.RatioSplit(), min_item_events=4, user="who"),
+            "student.hidden": 64,
+            "summary.sequences": 5,
+            "summary.length": 9,
+            "init.teachers": 2,
+            "inner.optimizer.learning_rate": 1e-3,
+            "outer.steps": 3,
+        }
     )
 
 
-def test_an_option_wins_over_the_file_and_the_file_over_the_default(
-    parse: Callable[..., Recipe], tmp_path: Path
-):
+def test_any_setting_can_be_set(parse: Parse):
+    recipe = parse("--set", "init.classes=5", "--set", "init=classes", "--set", "outer.students=[gru4rec]")
+    assert recipe.init == v.ClassInit(classes=5)
+    assert recipe.outer.students == (v.GRU4Rec(),)
+    assert parse("--set", "outer.probe=null").outer.probe is None
+    assert parse("--set", "outer.adjoint={type: exact, memory: square_root}").outer.adjoint == v.Exact(
+        memory=v.SquareRoot()
+    )
+
+
+def test_an_option_wins_over_the_file_and_the_file_over_the_preset(parse: Parse, tmp_path: Path):
     file = tmp_path / "r.yaml"
-    file.write_text("student: {hidden: 48, layers: 2}\ndata: {skip_bad: true}\n")
-    recipe = parse("--recipe", str(file), "--hidden", "16", "--no-skip-bad")
-    assert recipe == complete(
-        Recipe(student=StudentSettings(hidden=16, layers=2), data=DataSettings(skip_bad=False))
+    file.write_text("student: {hidden: 48}\nsummary: {sequences: 7, length: 9}\n")
+    recipe = parse("--recipe", str(file), "--sequences", "5")
+    assert (recipe.student, recipe.summary.sequences, recipe.summary.length) == (v.SASRec(hidden=48), 5, 9)
+    base = Recipe(student=v.SASRec(hidden=64), seed=5)
+    assert parse("--recipe", str(file), base=base).seed == 0
+    assert parse("--seed", "0", base=base) == base.changed({"seed": 0})
+
+
+def test_the_data_choose_the_preset(parse: Parse, tmp_path: Path):
+    (tmp_path / "log.csv").write_text("user,item,time\n")
+    log = str(tmp_path / "log.csv")
+    assert parse(log) == presets.LOG.changed({"data.source": log})
+    assert parse("sotu") == presets.TEXT.changed({"data.source": "sotu"})
+    assert parse(str(tmp_path)).student == presets.TEXT.student
+    assert parse(log, "--tokens", "bytes") == presets.TEXT.changed(
+        {"data.source": log, "data.tokens": "bytes"}
     )
-    assert parse("--recipe", str(file)).data.skip_bad
+    assert parse(log, "--preset", "text").data.type == "text"
 
 
-def test_an_option_set_to_its_default_still_wins_over_the_base(parse: Callable[..., Recipe]):
-    base = Recipe(student=StudentSettings(hidden=48), seed=5)
-    assert parse("--hidden", "32", base=base) == complete(Recipe(seed=5))
-
-
-def test_a_list_is_given_with_commas(parse: Callable[..., Recipe]):
-    assert parse("--students", "gru4rec, fmlprec").inner.students == ("gru4rec", "fmlprec")
-    assert parse().inner.students == ()
-    with pytest.raises(
-        FarziError, match=r"^--students must be one of sasrec, .*, not \"gru4\"; did you mean"
-    ):
-        parse("--students", "gru4,lstm")
-
-
-def test_another_student_does_without_what_the_former_had_for_itself(parse: Callable[..., Recipe]):
-    base = Recipe(student=StudentSettings(hidden=48, heads=2))
-    assert parse("--student", "gru4rec", base=base).student == StudentSettings(name="gru4rec", hidden=48)
-    assert parse("--student", "transformer", base=base).student.heads == 2
-    with pytest.raises(FarziError, match=r"^gru4rec has no heads, only sasrec and transformer have"):
-        parse("--student", "gru4rec", "--heads", "2", base=base)
-
-
-def test_a_file_takes_the_place_of_the_base(parse: Callable[..., Recipe], tmp_path: Path):
+def test_a_recipe_file_for_a_text_is_completed_by_the_texts_preset(parse: Parse, tmp_path: Path):
     file = tmp_path / "r.yaml"
-    file.write_text("seed: 1\n")
-    assert parse("--recipe", str(file), base=Recipe(student=StudentSettings(hidden=48))) == complete(
-        Recipe(seed=1)
+    file.write_text("inner: {steps: 50}\n")
+    assert parse("sotu", "--recipe", str(file)) == presets.TEXT.changed({"inner.steps": 50})
+    assert parse("--recipe", str(file)) == presets.LOG.changed({"inner.steps": 50})
+    file.write_text("data: {type: text, tokens: spaces}\n")
+    assert parse("book.txt", "--recipe", str(file)).student == presets.TEXT.student
+
+
+def test_another_student_has_the_settings_that_both_have(parse: Parse):
+    base = Recipe(student=v.SASRec(hidden=48, heads=2, tied=False))
+    assert parse("--student", "gru4rec", base=base).student == v.GRU4Rec(hidden=48, tied=False)
+    assert parse("--student", "transformer", base=base).student == v.Transformer(
+        hidden=48, heads=2, tied=False
     )
+    assert parse("--student", "gru4rec", "--set", "student.hidden=8", base=base).student.own["hidden"] == 8
+    assert parse("--student", "my.models:Mine", base=base).student.type == "my.models:Mine"
+    with pytest.raises(FarziError, match=r"unknown key student.heads: gru4rec has no heads"):
+        parse("--student", "gru4rec", "--set", "student.heads=2", base=base)
+    with pytest.raises(FarziError, match=r"--student must be one of sasrec, .*, not \"gru4\"; did you mean"):
+        parse("--student", "gru4")
+
+
+def test_steps_take_the_place_of_minutes(parse: Parse):
+    base = presets.LOG.changed({"outer.minutes": 3.0})
+    assert parse("--steps", "5", base=base).outer.minutes is None
+    assert parse("--minutes", "5", base=base).outer.minutes == 5
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--hidden", "0"), "--hidden must be at least 1, not 0"),
-        (("--inner-learning-rate", "-0.5"), "--inner-learning-rate must be above 0, not -0.5"),
-        (("--inner-learning-rate", "nan"), "--inner-learning-rate must be a finite number, not nan"),
-        (("--valid-fraction", "1"), "--valid-fraction must be below 1, not 1"),
+        (["sotu", "--user", "who"], "--user has no effect on a text"),
+        (["sotu", "--split", "ratio"], "--split has no effect on a text"),
+        (["ml-100k", "--tokens", "words"], "--tokens has no effect on a log"),
+        (["--vocabulary-size", "9"], "--vocabulary-size has no effect on a log"),
+        (["--preset", "log", "--recipe", "r.yaml"], "--preset has no effect beside --recipe"),
+        (["--steps", "3", "--minutes", "2"], "--steps has no effect beside --minutes"),
+        (["--preset", "paper", "--teachers", "2"], "unknown key --teachers: transitions has no teachers"),
     ],
 )
-def test_a_value_out_of_range_names_its_option(
-    parse: Callable[..., Recipe], words: tuple[str, ...], line: str
-):
+def test_an_option_that_does_nothing_is_refused(parse: Parse, words: list[str], line: str):
+    with pytest.raises(FarziError) as caught:
+        parse(*words)
+    assert str(caught.value).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--sequences", "0"], "--sequences must be at least 1, not 0"),
+        (["--minutes", "-1"], "--minutes must be above 0, not -1"),
+        (["--set", "inner.steps=0"], "inner.steps must be at least 1, not 0 (--set inner.steps=...)"),
+        (["--set", "inner.stepz=5"], "unknown key inner.stepz; did you mean inner.steps?"),
+        (["--set", "inner"], '"inner": a setting is given as path=value, as in --set inner.steps=200'),
+        (["--set", "hidden=5"], "unknown key hidden; did you mean student.hidden?"),
+        (["--set", "summary.length=5", "--length", "6"], "--length is given twice"),
+        (
+            ["--set", "outer.window=9", "--set", "inner.steps=8"],
+            "outer.window (9) is longer than inner.steps (8); shorten it "
+            "(--set outer.window=..., --set inner.steps=...)",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_as_it_is_given(parse: Parse, words: list[str], line: str):
     with pytest.raises(FarziError) as caught:
         parse(*words)
     assert str(caught.value) == line
 
 
-def test_a_mistake_in_the_file_names_its_place(parse: Callable[..., Recipe], tmp_path: Path):
+def test_a_mistake_in_the_file_names_its_place(parse: Parse, tmp_path: Path):
     file = tmp_path / "r.yaml"
     file.write_text("student:\n  hiden: 3\n")
     with pytest.raises(
-        FarziError, match=r"r\.yaml:2:3: unknown key student\.hiden; did you mean student\.hidden\?"
+        FarziError, match=r"r\.yaml:2:3: unknown key student\.hiden.*; did you mean student\.hidden\?$"
     ):
         parse("--recipe", str(file))
 
 
-def test_help_stands_group_by_group():
-    @click.command(cls=GroupedCommand)
-    @recipe_options(*GROUPS)
-    def command(**_: Any) -> None: ...
+@pytest.mark.parametrize(
+    ("message", "translated"),
+    [
+        (
+            "lower inner.optimizer.epsilon",
+            "lower inner.optimizer.epsilon (--set inner.optimizer.epsilon=...)",
+        ),
+        ("the time column is data.time", "the time column is --time"),
+        (
+            "data.unseen=keep counts them, data.unseen=drop does not",
+            "--set data.unseen=keep counts them, --set data.unseen=drop does not",
+        ),
+        ("a text is read with data.type=text", "a text is read with --tokens words"),
+        ("another folder, or restart=True", "another folder, or --restart"),
+        ("give its file as data.source", "give its file as DATA"),
+        ("data.split is by time", "--split is by time"),
+        ("data.csv:3: no time", "data.csv:3: no time"),
+        ("summary.safetensors is damaged", "summary.safetensors is damaged"),
+        (
+            "r.yaml:2:3: inner.steps must be at least 1, not 0",
+            "r.yaml:2:3: inner.steps must be at least 1, not 0",
+        ),
+    ],
+)
+def test_messages_of_the_library_are_in_the_words_of_the_command(message: str, translated: str):
+    assert in_option_names(message, app.commands["distill"]) == translated
 
-    text = CliRunner().invoke(command, ["--help"]).output
-    places = [
-        text.index(f"\n{heading}:\n") for heading in ("Options", "Run", "Data", "Student", "Inner loop")
-    ]
+
+def test_help_stands_section_by_section():
+    text = CliRunner().invoke(app, ["distill", "--help"]).output
+    places = [text.index(f"\n{heading}:\n") for heading in ("Options", "Data", "Recipe")]
     assert places == sorted(places)
-    assert text.index("--hidden N") > text.index("\nStudent:\n")
-
-
-def test_a_command_may_offer_some_groups_only():
-    @click.command()
-    @recipe_options("data")
-    def command(**_: Any) -> None: ...
-
-    names = {param.name for param in command.params if isinstance(param, RecipeOption)}
-    assert "data__user" in names
-    assert "student__hidden" not in names
-    assert "seed" not in names
-
-
-def test_a_list_may_be_empty(parse: Callable[..., Recipe]):
-    assert parse("--teachers", "same, gru4rec").summary.teachers == ("same", "gru4rec")
-    assert parse("--teachers", "").summary.teachers == ()
-
-
-def test_teachers_are_a_default_of_starts_that_are_taught_only(parse: Callable[..., Recipe]):
-    assert parse().summary.teachers == parse("--start", "taught-alike").summary.teachers == ("same", "same")
-    for given in (("--start", "classes"), ("--targets", "events"), ("--form", "table")):
-        assert parse(*given).summary.teachers == ()
-
-
-def test_a_text_has_defaults_of_its_own(tmp_path: Path):
-    named = Given(None, {("data", "source"): "sotu"})
-    recipe = named.recipe()
-    assert with_defaults({"data": {"source": "sotu"}}, TEXT_DEFAULTS) == recipe.model_dump(exclude_unset=True)
-    assert (recipe.student.name, recipe.student.tied) == ("transformer", False)
-    assert recipe.inner.epsilon == Recipe().inner.epsilon  # what it does not name is the model's
-    (tmp_path / "log.csv").write_text("user,item,time\n")
-    assert Given(None, {("data", "source"): str(tmp_path / "log.csv")}).recipe().student == StudentSettings()
-    text = Given(None, {("data", "source"): str(tmp_path / "log.csv"), ("data", "tokens"): "bytes"})
-    assert text.recipe().student == recipe.student
-
-
-def test_the_defaults_of_a_text_give_way_to_all_that_is_said(tmp_path: Path):
-    file = tmp_path / "r.yaml"
-    file.write_text("data: {source: sotu}\nstudent: {hidden: 48}\ninner: {steps: 50, weight_decay: 0}\n")
-    recipe = Given(str(file), {("inner", "batch"): 7, ("student", "name"): "lstm"}).recipe()
-    assert recipe.student == StudentSettings(name="lstm", hidden=48, tied=False)
-    assert (recipe.inner.steps, recipe.inner.weight_decay, recipe.inner.batch) == (50, 0, 7)
-    assert recipe.inner.beta2 == TEXT_DEFAULTS["inner"]["beta2"]
-    plain = Given(str(file), {("inner", "optimizer"): "sgd"}).recipe().inner
-    assert (plain.beta2, plain.weight_decay, plain.batch) == (None, 0, TEXT_DEFAULTS["inner"]["batch"])
-    stored = Recipe(data=DataSettings(source="sotu"))
-    whole = Recipe.model_validate(stored.model_dump())  # as a summary's folder holds it: every setting said
-    assert Given(None, {}).recipe(whole) == whole
+    assert text.index("--student TYPE") > places[2] > text.index("--user NAME") > places[1]

@@ -8,10 +8,20 @@ from click.testing import CliRunner, Result
 
 from farzi.cli import app
 
-SMALL = (
-    "--hidden 8 --sequences 3 --length 4 --dim 2 --inner-steps 6 --window 3 --skip 1 "
-    "--outer-steps 5 --outer-batch 4"
-)
+SMALL = {
+    "student.hidden": 8,
+    "summary.sequences": 3,
+    "summary.length": 4,
+    "summary.parametrization.dim": 2,
+    "inner.optimizer": "adam",
+    "inner.cooldown": 0,
+    "inner.batch": "null",
+    "inner.steps": 6,
+    "outer.window": 3,
+    "outer.burn_in": 1,
+    "outer.steps": 5,
+    "outer.batch": 4,
+}
 
 
 @pytest.fixture
@@ -22,12 +32,20 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def run(log: Path, *words: str) -> Result:
-    return CliRunner().invoke(app, ["plan", str(log), *SMALL.split(), *words], prog_name="farzi")
+SHARED = {
+    "summary__parametrization": "{type: low_rank, dim: 2, label_decoder: false}",
+    "init": "transitions",
+}
+
+
+def run(log: Path, *words: str, **changes: object) -> Result:
+    settings = SMALL | {name.replace("__", "."): value for name, value in changes.items()}
+    given = [word for path, value in settings.items() for word in ("--set", f"{path}={value}")]
+    return CliRunner().invoke(app, ["plan", str(log), *given, *words], prog_name="farzi")
 
 
 def test_the_plan_of_a_recipe(log: Path):
-    result = run(log, "--json", "--memory", "1MB", "--pool", "0", "--cooldown", "0", "--inner-batch", "3")
+    result = run(log, "--json", "--memory", "1MB", outer__pool=0, inner__batch=3)
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
     rows = facts["strategies"]
@@ -49,13 +67,13 @@ def test_the_plan_as_a_table(log: Path):
     assert "Not included: 2 validations" in result.stdout
 
 
-def test_the_plan_says_how_soft_events_are_read(log: Path):
-    whole = json.loads(run(log, "--json", "--targets", "events").stdout)
-    result = run(log, "--json", "--targets", "events", "--inner-batch", "2")
+def test_the_plan_says_how_soft_inputs_are_read(log: Path):
+    whole = json.loads(run(log, "--json", **SHARED).stdout)
+    result = run(log, "--json", **SHARED, inner__batch=2)
     assert result.exit_code == 0, result.output
     few = json.loads(result.stdout)
-    assert (whole["soft_events"], few["soft_events"]) == ("whole", "factored")
-    assert few["soft_events_because"] == "a step reads 2 of 3 sequences"
+    assert (whole["soft_inputs"], few["soft_inputs"]) == ("materialized", "factored")
+    assert few["soft_inputs_because"] == "a step reads 2 of 3 sequences"
     assert whole["summary_bytes"] == 4 * 3 * 4 * 9
     assert few["summary_bytes"] == few["data_cotangent_bytes"] == 4 * (3 * 4 * 2 + 2 * 9)
     calls = [(row["gradients"], row["products"]) for row in few["strategies"]]

@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from farzi.cli import app
-from farzi.models import STUDENTS, StudentFile
+from farzi.cli.options import STUDENTS
+from farzi.models import Model
 
 
 def run(*words: str | Path) -> str:
@@ -21,10 +22,13 @@ def test_a_summary_learnt_with_one_student_trains_it_and_another(name: str, tmp_
     rows = (f"u{user},i{(user + step) % 8},{100 * user + step}\n" for user in range(12) for step in range(9))
     (tmp_path / "log.csv").write_text("user,item,time\n" + "".join(rows))
     (tmp_path / "recipe.yaml").write_text(
-        f"student: {{name: {name}, hidden: 8}}\n"
-        "summary: {sequences: 3, length: 4, dim: 2}\n"
-        "inner: {steps: 6, window: 2, skip: 1}\n"
-        "outer: {steps: 2, batch: 4, validate_every: 1, validate_students: 1}\n"
+        f"student: {{type: {name}, hidden: 8}}\n"
+        "summary: {sequences: 3, length: 4, parametrization: {dim: 2}}\n"
+        "init: {teachers: 1}\n"
+        "teach: {max_steps: 100}\n"
+        "inner: {steps: 6, batch: 2}\n"
+        "outer: {steps: 2, batch: 4, window: 2, burn_in: 1}\n"
+        "select: {every: 1, students: 1}\n"
     )
     summary = tmp_path / "summary"
     run("distill", tmp_path / "log.csv", "--out", summary, "--recipe", tmp_path / "recipe.yaml")
@@ -32,6 +36,6 @@ def test_a_summary_learnt_with_one_student_trains_it_and_another(name: str, tmp_
     for options, trained in (((), name), (("--student", another), another)):
         path = tmp_path / f"{trained}.safetensors"
         run("train", summary, "--out", path, *options)
-        assert StudentFile.load(path).settings.name == trained
+        assert Model.load(path).student.type == trained
         figures = json.loads(run("evaluate", path, "--json"))
         assert figures

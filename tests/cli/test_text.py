@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from farzi.evaluation.controls import SUBSETS
 from farzi.cli import app
+from farzi.cli.options import CONTROLS
 from farzi.distillation import Validation
 
 
@@ -39,11 +39,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("text")
     (place / "corpus.txt").write_text(sentences(300))
     (place / "recipe.yaml").write_text(
-        "data: {tokens: spaces}\n"
+        "data: {type: text, tokens: spaces}\n"
         "student: {hidden: 8}\n"
-        "summary: {sequences: 4, length: 6, dim: 3}\n"
-        "inner: {steps: 6, window: 2, skip: 1}\n"
-        "outer: {steps: 4, batch: 8, validate_every: 2, validate_students: 1}\n"
+        "summary: {sequences: 4, length: 6, parametrization: {dim: 3}}\n"
+        "inner: {steps: 6, batch: 2}\n"
+        "outer: {steps: 4, batch: 8, window: 2, burn_in: 1}\n"
+        "select: {every: 2, students: 1}\n"
     )
     text = read("distill", place / "corpus.txt", "--out", place / "out", "--recipe", place / "recipe.yaml")
     assert "perplexity ×" in text
@@ -63,7 +64,7 @@ def test_of_a_text_both_figures_say_which_summary_is_best(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     # so small a text has no summary that is clear of the start
-    monkeypatch.setattr(Validation, "clear_of", lambda self, other: True)
+    monkeypatch.setattr(Validation, "clearly_better", lambda self, other: True)
     read("distill", place / "corpus.txt", "--out", tmp_path, "--recipe", place / "recipe.yaml")
     lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     gains = [
@@ -76,7 +77,7 @@ def test_of_a_text_both_figures_say_which_summary_is_best(
 
 def test_the_comparison_speaks_of_text(place: Path):
     text = " ".join(read("compare", place / "out", "--seeds", "2", "--max-steps", "20").split())
-    assert "perplexity a token (lower is better), accuracy in per cent" in text
+    assert "perplexity per token (lower is better), accuracy in per cent" in text
     assert "from the 3 to 5 before it (stride 3)" in text
     rows = json.loads((place / "out" / "results.json").read_text())
     kinds = {row["trained_on"] for row in rows}
@@ -93,18 +94,18 @@ def test_the_comparison_speaks_of_text(place: Path):
 def test_inspect_prints_sentences(place: Path):
     lines = read("inspect", place / "out", "--sequences", "2").splitlines()
     assert sum(line.startswith("sequence ") for line in lines) == 2
-    said = next(line for line in lines if line.startswith("reads: ")).removeprefix("reads: ").split()
-    assert len(said) == 6
-    assert set(said) <= set(sentences(300).split()) | {"<eos>", "<unk>"}
-    lines = read("inspect", place / "out", "--sequences", "2", "--targets").splitlines()
-    told = (
-        next(line for line in lines if line.startswith("to predict: ")).removeprefix("to predict: ").split()
+    inputs, labels = (
+        next(line for line in lines if line.startswith(f"{name}: ")).removeprefix(f"{name}: ").split()
+        for name in ("soft input", "soft label")
     )
-    assert len(told) == 6
-    assert told != said
+    assert len(inputs) == len(labels) == 6
+    assert {*inputs, *labels[1:]} <= set(sentences(300).split()) | {"<eos>", "<unk>"}
+    assert labels[0] == "–"
+    rows = json.loads(read("inspect", place / "out", "--sequences", "2", "--json"))
+    assert any(position["input"] != position["label"] for row in rows for position in row[1:])
 
 
-@pytest.mark.parametrize("on", ["summary", "full", *SUBSETS])
+@pytest.mark.parametrize("on", ["summary", "full", *CONTROLS])
 def test_students_are_trained_and_measured_on_text(place: Path, tmp_path: Path, on: str):
     out = tmp_path / "s.safetensors"
     read("train", place / "out", "--on", on, "--out", out)
@@ -122,7 +123,7 @@ def test_the_stride_says_how_much_context_each_token_has(place: Path, tmp_path: 
     assert found[1]["metrics"] != found[5]["metrics"]
     result = run("evaluate", out, "--stride", "6")
     assert result.exit_code == 2
-    assert "--stride 6 is longer than the student's 5 tokens" in result.stderr
+    assert "stride must be in 1..5, the model's length, not 6" in result.stderr
 
 
 def test_plan_and_describe_take_a_text(place: Path):
@@ -134,4 +135,4 @@ def test_plan_and_describe_take_a_text(place: Path):
 def test_a_log_that_is_a_text_is_pointed_out(place: Path):
     result = run("data", "describe", place / "corpus.txt")
     assert result.exit_code == 2
-    assert "data.type=text" in result.stderr
+    assert "--tokens words" in result.stderr

@@ -1,19 +1,29 @@
-"""The comparison on a tiny log: what is trained on what, its rows, and its arithmetic."""
+"""The comparison on a tiny log: what is trained on what, its rows, its arithmetic, and what it prints."""
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 import pytest
 
+from farzi.data import Log, Sequences
+from farzi.errors import FarziError
+from farzi.evaluation import (
+    Comparison,
+    RecommendationTask,
+    Result,
+    build_controls,
+    compare,
+    conclusions,
+    distillation_facts,
+    seed_interval,
+)
 from farzi.evaluation.controls import bytes_per_event
-from farzi.data import Dataset
-from farzi.evaluation import Comparison, Effort, RecommendationTask, compare, seed_interval
-from farzi.evaluation.compare import Measured
-from farzi.recipe import Recipe
-from farzi.summary import Size, SummaryTensors, TransitionInitializer
-from farzi.training import EventTraining
+from farzi.recipe import Custom, Recipe
+from farzi.recipe import variants as v
+from farzi.summary import Size, Summary, SummaryTensors, TransitionInitializer
 
 KEYS = [
     "trained_on",
@@ -31,17 +41,28 @@ KEYS = [
 ]
 KINDS = ["full", "summary", "random", "head", "random, equal bytes", "head, equal bytes"]
 METRICS = ["HR@10", "HR@100", "nDCG@10", "nDCG@100", "MRR", "AUC"]
-EFFORT = Effort(seeds=2, rates=(1e-2,), training=EventTraining(steps=10, every=5))
+QUICK = {"compare.seeds": 2, "teach.grid.learning_rate": (1e-2,)}
 
 
 @pytest.fixture(scope="module")
-def summary(tiny: Dataset) -> SummaryTensors:
+def tensors(tiny: Log) -> SummaryTensors:
     return TransitionInitializer()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
-def comparison(tiny: Dataset, summary: SummaryTensors, recipe: Recipe) -> Comparison:
-    return compare(summary, tiny, recipe, effort=EFFORT, distilling=60.0)
+def summary(tiny: Log, tensors: SummaryTensors, recipe: Recipe) -> Summary:
+    history = [
+        {"outer_step": 0, "best": True},
+        {"outer_step": 3, "best": True},
+        {"outer_step": 6, "best": False},
+    ]
+    run = {"seconds": 60.0, "outer_steps": 8}
+    return Summary(tensors, tiny.vocabulary, recipe.changed(QUICK), history, run)
+
+
+@pytest.fixture(scope="module")
+def comparison(tiny: Log, summary: Summary) -> Comparison:
+    return compare(summary, tiny)
 
 
 def test_rows_have_exactly_the_promised_keys(comparison: Comparison):
@@ -53,7 +74,7 @@ def test_rows_have_exactly_the_promised_keys(comparison: Comparison):
 
 def test_figures_are_per_cent_over_seeds(comparison: Comparison):
     for row in comparison.rows():
-        figures = comparison.of(row["trained_on"]).per_unit[row["metric"]]
+        figures = comparison.result(row["trained_on"]).per_unit[row["metric"]]
         assert figures.shape == (2, 60)
         assert (row["mean"], row["low"], row["high"]) == seed_interval(100 * figures.mean(1))
         assert 0 <= row["mean"] <= 100
@@ -66,70 +87,132 @@ def test_figures_are_per_cent_over_seeds(comparison: Comparison):
 
 
 def test_controls_have_equal_sequences_or_equal_bytes(
-    comparison: Comparison, summary: SummaryTensors, tiny: Dataset
+    comparison: Comparison, tensors: SummaryTensors, tiny: Log
 ):
-    size = {entry.trained_on: (entry.sequences, entry.bytes) for entry in comparison.measured}
+    size = {entry.trained_on: (entry.sequences, entry.bytes) for entry in comparison.results}
     assert bytes_per_event(41) == 2
-    assert summary.bytes == 4 * (6 * 5 * 4 + 4 * 41)
+    assert tensors.bytes == 4 * (6 * 5 * 4 + 4 * 41)
     assert size["full"] == (60, 2 * len(tiny.train.items))
-    assert size["summary"] == (6, summary.bytes)
+    assert size["summary"] == (6, tensors.bytes)
     assert size["head"] == (6, 2 * 6 * 5)
     assert size["random"][0] == 6
-    fit = summary.bytes // (
+    fit = tensors.bytes // (
         2 * 5
     )  # 113 sequences of 5 events; the log has not that many windows of two or more
     windows = sum(sum(1 for end in range(n, 1, -5)) for n in tiny.train.lengths.tolist())
     assert fit > windows
     assert size["head, equal bytes"][0] == size["random, equal bytes"][0] == windows
-    assert size["head, equal bytes"][1] <= summary.bytes
+    assert size["head, equal bytes"][1] <= tensors.bytes
 
 
 @pytest.mark.usefixtures("_generators_untouched")
-def test_the_same_call_gives_the_same_figures(
-    tiny: Dataset, summary: SummaryTensors, recipe: Recipe, comparison: Comparison
-):
-    again = compare(summary, tiny, recipe, effort=EFFORT)
-    for first, second in zip(comparison.measured, again.measured, strict=True):
+def test_the_same_call_gives_the_same_figures(tiny: Log, summary: Summary, comparison: Comparison):
+    again = compare(summary, tiny)
+    for first, second in zip(comparison.results, again.results, strict=True):
         for name, figures in first.per_unit.items():
             assert np.array_equal(figures, second.per_unit[name])
-    assert again.break_even is None
 
 
-def test_the_learning_rate_is_chosen_on_validation_events(
-    tiny: Dataset, summary: SummaryTensors, recipe: Recipe
-):
-    said: list[str] = []
-    training = EventTraining(steps=20, every=10)
-    effort = Effort(seeds=1, rates=(1e-7, 2e-2), training=training)
-    chosen = compare(summary, tiny, recipe, effort=effort, progress=said.append)
-    assert chosen.of("full").learning_rate == 2e-2
-    assert chosen.of("summary").learning_rate == recipe.inner.learning_rate
-    assert said[:3] == ["full: choosing a learning rate", "full: training 1 of 1", "summary: training 1 of 1"]
+def test_the_learning_rate_is_chosen_on_validation_events(tiny: Log, summary: Summary):
+    lines: list[str] = []
+    recipe = summary.recipe.changed(
+        {
+            "teach.max_steps": 20,
+            "teach.validate_every": 10,
+            "teach.grid.learning_rate": (1e-7, 2e-2),
+            "compare.seeds": 2,
+        }
+    )
+    chosen = compare(summary, tiny, recipe, progress=lines.append)
+    assert chosen.result("full").learning_rate == 2e-2
+    assert chosen.result("summary").learning_rate == 0.02
+    assert lines[0] == "full: choosing a learning rate"
+    assert lines[1:4] == ["full: training 1 of 2", "full: training 2 of 2", "summary: training 1 of 2"]
 
 
-def test_the_controls_at_equal_bytes_may_be_left_out(tiny: Dataset, summary: SummaryTensors, recipe: Recipe):
-    effort = replace(EFFORT, equal_bytes=False)
-    few = compare(summary, tiny, recipe, effort=effort)
-    assert [entry.trained_on for entry in few.measured] == KINDS[:4]
+def test_the_controls_at_equal_bytes_may_be_left_out(tiny: Log, summary: Summary):
+    few = compare(summary, tiny, summary.recipe.changed({"compare.equal_bytes": False}))
+    assert [entry.trained_on for entry in few.results] == KINDS[:4]
 
 
-def test_other_controls_are_trained_where_asked_for(tiny: Dataset, summary: SummaryTensors, recipe: Recipe):
-    effort = replace(EFFORT, controls=("herding", "k-centre"))
-    found = compare(summary, tiny, recipe, effort=effort)
+def test_other_controls_are_trained_where_asked_for(tiny: Log, summary: Summary):
+    chosen = summary.recipe.changed({"compare.controls": ("herding", "k-centre")})
     names = ["full", "summary", "herding", "k-centre", "herding, equal bytes", "k-centre, equal bytes"]
-    assert [entry.trained_on for entry in found.measured] == names
-    assert [entry.sequences for entry in found.measured][1:4] == [6, 6, 6]
-    none = compare(summary, tiny, recipe, effort=replace(EFFORT, controls=()))
-    assert [entry.trained_on for entry in none.measured] == ["full", "summary"]
+    results = compare(summary, tiny, chosen).results
+    assert [entry.trained_on for entry in results] == names
+    assert [entry.sequences for entry in results][1:4] == [6, 6, 6]
+    none = compare(summary, tiny, summary.recipe.changed({"compare.controls": ()}))
+    assert [entry.trained_on for entry in none.results] == ["full", "summary"]
+
+
+@dataclass(frozen=True)
+class Firsts:
+    """The first sequences; counts how often it is built."""
+
+    skip: int = 0
+
+    def __call__(self, log: Sequences, length: int, count: int, rng: np.random.Generator) -> Sequences:
+        return log.select(np.arange(self.skip, self.skip + count))
+
+
+def test_controls_of_a_users_class_have_its_name():
+    variants = (v.RandomControl(), Custom.of(Firsts), Custom.of(Firsts(skip=2)))
+    controls = build_controls(variants)
+    assert list(controls) == ["random", "Firsts", "Firsts 2"]
+    assert controls["Firsts 2"] == Firsts(skip=2)
+
+
+def test_data_with_other_items_are_refused(make_dataset, summary: Summary):
+    with pytest.raises(FarziError, match="its items are not those of the summary"):
+        compare(summary, make_dataset([[1, 2, 3, 4], [2, 3, 4, 1]], 4))
+
+
+def test_a_comparison_is_a_frame_and_a_text(comparison: Comparison):
+    frame = comparison.to_frame()
+    assert isinstance(frame, pl.DataFrame)
+    assert frame.rows(named=True) == comparison.rows()
+    text = str(comparison)
+    assert text == repr(comparison)
+    for line, kind in zip((line for line in text.splitlines()[2:] if not line.startswith(" ")), KINDS):
+        assert line.startswith(kind)
+    assert "paid for" in text
+
+
+def test_the_summary_is_ahead_only_where_the_interval_is_clear_of_zero():
+    rng = np.random.default_rng(0)
+    base = rng.random((3, 200))
+
+    def entry(name: str, shift: float) -> Result:
+        return Result(name, 1, 1, 1.0, {"HR@10": base + shift, "perplexity": base + shift}, 0.1)
+
+    results = entry("full", 0.2), entry("summary", 0.0), entry("random", -0.3), entry("head", 0.001)
+    comparison = Comparison("sasrec", RecommendationTask(), 20, 40, results)
+    assert [comparison.lead(name, "HR@10") for name in ("full", "random", "head")] == [-1, 1, 0]
+    assert [comparison.lead(name, "perplexity") for name in ("full", "random", "head")] == [1, -1, 0]
+    sentence = next(line for line in conclusions(comparison) if line.startswith("The summary is"))
+    assert 'ahead of "full" in perplexity and "random" in HR@10' in sentence
+    assert 'not clearly different from "head"' in sentence
+
+
+def test_how_the_summary_was_made_is_said(summary: Summary, tiny: Log):
+    assert "without teachers" in distillation_facts(summary)
+    assert "8 outer steps were taken (data distillation); the state after step 3 was selected" in (
+        distillation_facts(summary)
+    )
+    taught = summary.recipe.changed({"init": {"type": "teacher", "teachers": 3, "others": ["gru4rec"]}})
+    start = Summary(summary.tensors, tiny.vocabulary, taught, summary.history[:1], summary.run)
+    assert "predictions of 4 full-data models (knowledge distillation)" in distillation_facts(start)
+    assert "the initial summary was selected" in distillation_facts(start)
+    stopped = replace(start, run={**summary.run, "stages": {"refine": {"stopped_by_probe": True}}})
+    assert "before the run stopped for lack of gain" in distillation_facts(stopped)
 
 
 def made(full: float, summary: float, distilling: float | None) -> Comparison:
-    def entry(name: str, seconds: float) -> Measured:
-        return Measured(name, 1, 1, seconds, {"HR@10": np.zeros((2, 3))}, 0.1)
+    def entry(name: str, seconds: float) -> Result:
+        return Result(name, 1, 1, seconds, {"HR@10": np.zeros((2, 3))}, 0.1)
 
-    return Comparison(
-        "sasrec", RecommendationTask(), 20, (entry("full", full), entry("summary", summary)), distilling
-    )
+    results = entry("full", full), entry("summary", summary)
+    return Comparison("sasrec", RecommendationTask(), 20, 40, results, distilling)
 
 
 def test_what_the_summary_saves():

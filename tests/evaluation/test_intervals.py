@@ -80,7 +80,7 @@ def test_the_same_seed_gives_the_same_interval_in_parts_of_any_size(monkeypatch:
 
 
 def test_other_users_are_refused():
-    with pytest.raises(ValueError, match="same users, got 5 and 6"):
+    with pytest.raises(ValueError, match="same units, got 5 and 6"):
         paired_ratio(np.ones((2, 5)), np.ones((2, 6)))
 
 

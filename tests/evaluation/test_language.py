@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from farzi.data import Passages, Sequences
-from farzi.evaluation import Windows, metric_of, read_text
-from farzi.evaluation.tasks import LanguageTask, RecommendationTask
+from farzi.evaluation import Windows, evaluate_text, metric_of
 from farzi.evaluation.language import PASSAGE
-from farzi.recipe import StudentSettings
+from farzi.evaluation.tasks import LanguageTask, RecommendationTask
 from farzi.models import SequenceModel
+from farzi.recipe import variants as v
 from farzi.training import make_model
 
 V, START = 12, 3
@@ -59,7 +59,7 @@ def expected(length: int, stride: int, passages: Passages) -> tuple[list[float],
 @pytest.mark.parametrize("batch", [None, 3])
 def test_each_token_is_predicted_once_from_its_context(length: int, stride: int, batch: int | None):
     passages = held(1, 23, 40, 7)
-    figures = read_text(Bag(length), passages, stride, batch=batch).means()
+    figures = evaluate_text(Bag(length), passages, stride, batch=batch).means()
     losses, hits, seen = expected(length, stride, passages)
     tokens = len(passages)
     assert len(losses) == tokens == 71
@@ -78,15 +78,15 @@ def test_the_stride_is_half_of_the_length_unless_given():
     assert Windows.half(19) == Windows(19, 10)
     assert Windows.half(1) == Windows(1, 1)
     passages = held(90)
-    assert read_text(Bag(7), passages).means() == read_text(Bag(7), passages, 4).means()
+    assert evaluate_text(Bag(7), passages).means() == evaluate_text(Bag(7), passages, 4).means()
     for stride in (0, 8):
         with pytest.raises(ValueError, match=r"stride must be in 1\.\.7"):
-            read_text(Bag(7), passages, stride)
+            evaluate_text(Bag(7), passages, stride)
 
 
 def test_units_are_passages_whose_mean_is_the_figure():
     passages = held(PASSAGE + 30)
-    figures = read_text(Bag(7), passages, 4)
+    figures = evaluate_text(Bag(7), passages, 4)
     losses, hits, _ = expected(7, 4, passages)
     assert {values.shape for values in figures.per_unit.values()} == {(2,)}
     share = figures.per_unit["accuracy"] * len(passages) / 2
@@ -100,7 +100,7 @@ def test_a_quick_look_reads_whole_windows_evenly():
     passages = held(100)
     losses, hits, _ = expected(7, 4, passages)
     kept = [k for k in range(100) if k // 4 % 3 == 0]
-    figures = read_text(Bag(7), passages, 4, tokens=40).means()
+    figures = evaluate_text(Bag(7), passages, 4, tokens=40).means()
     mean = sum(losses[k] for k in kept) / len(kept)
     assert figures["perplexity"] == pytest.approx(math.exp(mean), rel=1e-5)
     assert figures["accuracy"] == pytest.approx(sum(hits[k] for k in kept) / len(kept))
@@ -110,29 +110,29 @@ def test_a_quick_look_reads_whole_windows_evenly():
 def test_a_student_that_knows_nothing_has_the_vocabularys_perplexity_and_no_hits():
     student = Bag(5)
     nn.init.zeros_(student.embedding)
-    figures = read_text(student, held(50)).means()
+    figures = evaluate_text(student, held(50)).means()
     assert figures["perplexity"] == pytest.approx(V - 1)  # padding has no share
     assert figures["accuracy"] == 0  # ties are misses
     nn.init.constant_(student.embedding, torch.nan)
-    assert read_text(student, held(50)).means()["perplexity"] == math.inf
+    assert evaluate_text(student, held(50)).means()["perplexity"] == math.inf
 
 
 def test_where_a_text_is_cut_into_batches_makes_no_difference():
-    student = make_model(StudentSettings(hidden=8), V, 8, 0)
+    student = make_model(v.SASRec(hidden=8), V, 8, 0)
     passages = held(60, 11)
-    first = read_text(student, passages).means()
-    assert read_text(student, passages, batch=2).means() == pytest.approx(first, rel=1e-6)
+    first = evaluate_text(student, passages).means()
+    assert evaluate_text(student, passages, batch=2).means() == pytest.approx(first, rel=1e-6)
 
 
 def test_data_of_the_other_kind_are_refused(tiny):
-    student = make_model(StudentSettings(hidden=8), 41, 8, 0)
-    with pytest.raises(TypeError, match="as Recommendation"):
+    student = make_model(v.SASRec(hidden=8), 41, 8, 0)
+    with pytest.raises(TypeError, match="RecommendationTask"):
         LanguageTask().evaluate(student, tiny.valid)
-    with pytest.raises(TypeError, match="as Language"):
+    with pytest.raises(TypeError, match="LanguageTask"):
         RecommendationTask().evaluate(student, held(5))
 
 
 def test_a_score_is_told_as_the_metric_that_it_is():
-    assert LanguageTask().told(1 / 123.46) == "perplexity 123.5"
-    assert LanguageTask().told(0.0) == "no finite perplexity"  # of a training that has diverged
-    assert RecommendationTask().told(0.0512) == "nDCG@10 5.12 %"
+    assert LanguageTask().score_text(1 / 123.46) == "perplexity 123.5"
+    assert LanguageTask().score_text(0.0) == "no finite perplexity"  # of a training that has diverged
+    assert RecommendationTask().score_text(0.0512) == "nDCG@10 5.12 %"

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from farzi.data import Dataset, Holdout, Sequences
-from farzi.evaluation import Figures, evaluate
-from farzi.recipe import StudentSettings
+from farzi.data import Holdout, Log, Sequences
+from farzi.evaluation import Evaluation, evaluate_ranking
 from farzi.models import SequenceModel
+from farzi.recipe import variants as v
 from farzi.training import make_model
 
 ITEMS = 8
@@ -29,6 +29,9 @@ class Scores(SequenceModel):
         self.embedding = nn.Parameter(torch.zeros(1, 1))
         self.length = 4
         self.table, self.done = table, 0
+
+    def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
+        return vectors
 
     def next_scores(self, histories: Tensor) -> Tensor:
         self.done += len(histories)
@@ -69,7 +72,7 @@ def test_metrics_are_those_counted_by_hand(
 ):
     scores, histories, targets = zip(*drawn, strict=True)
     holdout = Holdout(Sequences.from_lists(histories), Sequences.from_lists(targets))
-    ranking = evaluate(Scores(torch.tensor(scores)), holdout, seen, AT, batch)
+    ranking = evaluate_ranking(Scores(torch.tensor(scores)), holdout, seen, AT, batch)
     for user, (mine, history, wanted) in enumerate(drawn):
         expected = [brute_force(mine, history, target, seen) for target in wanted]
         assert set(ranking.per_unit) == set(expected[0])
@@ -82,7 +85,7 @@ def one_user(
     scores: list[float], history: list[int], target: int, seen: Seen, at: tuple[int, ...]
 ) -> dict[str, float]:
     holdout = Holdout(Sequences.from_lists([history]), Sequences.from_lists([[target]]))
-    return evaluate(Scores(torch.tensor([scores])), holdout, seen, at).means()
+    return evaluate_ranking(Scores(torch.tensor([scores])), holdout, seen, at).means()
 
 
 @pytest.mark.parametrize("value", [0.0, math.nan, math.inf, -math.inf])
@@ -118,19 +121,19 @@ def test_random_scores_have_an_auc_of_one_half():
     holdout = Holdout(
         Sequences.from_lists([[1]] * users), Sequences.from_lists(rng.integers(1, 51, (users, 1)).tolist())
     )
-    figures = evaluate(Scores(torch.rand(users, 51, generator=generator)), holdout).means()
+    figures = evaluate_ranking(Scores(torch.rand(users, 51, generator=generator)), holdout).means()
     assert figures["AUC"] == pytest.approx(0.5, abs=0.05)  # 3.5 standard errors
     assert figures["HR@10"] == pytest.approx(0.2, abs=0.07)
 
 
 def test_means_are_over_users():
-    assert Figures({"HR@1": np.array([0.0, 1.0, 0.5])}).means() == {"HR@1": 0.5}
+    assert Evaluation({"HR@1": np.array([0.0, 1.0, 0.5])}).means() == {"HR@1": 0.5}
 
 
-def test_a_student_is_left_as_it_was(tiny: Dataset):
-    student = make_model(StudentSettings(hidden=4), 41, 5, seed=0)
+def test_a_student_is_left_as_it_was(tiny: Log):
+    student = make_model(v.SASRec(hidden=4), 41, 5, seed=0)
     before = {name: value.clone() for name, value in student.state_dict().items()}
-    first, second = evaluate(student, tiny.test), evaluate(student, tiny.test, batch=7)
+    first, second = evaluate_ranking(student, tiny.test), evaluate_ranking(student, tiny.test, batch=7)
     for name, values in first.per_unit.items():
         np.testing.assert_allclose(values, second.per_unit[name])
     for name, value in student.state_dict().items():

@@ -1,4 +1,4 @@
-"""A summary and students of several kinds: who is trained on what, at which learning rate; the table."""
+"""A summary and several architectures: who is trained on what, at which learning rate; the table."""
 
 import json
 from dataclasses import replace
@@ -7,94 +7,97 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from farzi.data import Dataset
-from farzi.evaluation import Comparison, Effort, evaluate, task_of, transfer
+from farzi.data import Log
+from farzi.evaluation import Comparison, evaluate_ranking, task_of, transfer
 from farzi.evaluation.transfer import trainings_of_others
-from farzi.recipe import InnerSettings, Recipe, StudentSettings
-from farzi.report import print_transfer, save_transfer
-from farzi.summary import Size, SummaryTensors, TransitionInitializer
-from farzi.training import EventTraining, train_on_summary
+from farzi.recipe import Inner, Recipe
+from farzi.recipe import variants as v
+from farzi.report import save_transfer, transfer_text
+from farzi.summary import Size, Summary, TransitionInitializer
+from farzi.training import train_on_summary
 
-EFFORT = Effort(seeds=2, rates=(1e-2,), training=EventTraining(steps=10, every=5))
-STUDENTS = ["sasrec", "gru4rec"]
-
-
-@pytest.fixture(scope="module")
-def summary(tiny: Dataset) -> SummaryTensors:
-    return TransitionInitializer()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
+STUDENTS = (v.SASRec(hidden=8), v.GRU4Rec(hidden=8))
 
 
 @pytest.fixture(scope="module")
-def compared(tiny: Dataset, summary: SummaryTensors, recipe: Recipe) -> list[Comparison]:
-    return transfer(summary, tiny, recipe, STUDENTS, effort=EFFORT)
+def summary(tiny: Log, recipe: Recipe) -> Summary:
+    tensors = TransitionInitializer()(Size(6, 5, 4, 41), tiny.train, np.random.default_rng(0))
+    quick = recipe.changed({"compare.seeds": 2, "teach.grid.learning_rate": (1e-2,)})
+    return Summary(tensors, tiny.vocabulary, quick)
+
+
+@pytest.fixture(scope="module")
+def compared(tiny: Log, summary: Summary) -> list[Comparison]:
+    return transfer(summary, tiny, STUDENTS)
 
 
 def test_each_student_is_measured_on_the_same_three_kinds_of_data(compared: list[Comparison]):
-    assert [one.student for one in compared] == STUDENTS
+    assert [one.student for one in compared] == ["sasrec", "gru4rec"]
     for one in compared:
-        assert [entry.trained_on for entry in one.measured] == ["full", "summary", "random"]
-        assert one.of("random").sequences == one.of("summary").sequences == 6
+        assert [entry.trained_on for entry in one.results] == ["full", "summary", "random"]
+        assert one.result("random").sequences == one.result("summary").sequences == 6
 
 
 def test_its_own_student_is_trained_as_the_recipe_says(
-    compared: list[Comparison], tiny: Dataset, summary: SummaryTensors, recipe: Recipe
+    compared: list[Comparison], tiny: Log, summary: Summary
 ):
-    trained = train_on_summary(summary, recipe.student, recipe.inner, seed=1001).student
-    ours = compared[0].of("summary")
+    recipe = summary.recipe
+    trained = train_on_summary(summary.tensors, recipe.student, recipe.inner, seed=1001).model
+    ours = compared[0].result("summary")
     np.testing.assert_array_equal(
-        ours.per_unit["AUC"][1], evaluate(trained, tiny.test, "keep").per_unit["AUC"]
+        ours.per_unit["AUC"][1], evaluate_ranking(trained, tiny.test, "keep").per_unit["AUC"]
     )
-    assert ours.learning_rate == recipe.inner.learning_rate
+    assert ours.learning_rate == recipe.inner.optimizer.own["learning_rate"]
 
 
 def test_another_student_gets_the_training_that_validates_best(
-    compared: list[Comparison], tiny: Dataset, summary: SummaryTensors, recipe: Recipe
+    compared: list[Comparison], tiny: Log, summary: Summary
 ):
-    student = StudentSettings(name="gru4rec", hidden=recipe.student.hidden)
-    scores = []
-    for inner in trainings_of_others(recipe.inner, summary.sequences):
-        trained = train_on_summary(summary, student, inner, seed=999).student
+    student, scores = STUDENTS[1], []
+    for inner in trainings_of_others(summary.recipe.inner, summary.tensors.sequences):
+        trained = train_on_summary(summary.tensors, student, inner, seed=999).model
         scores.append((task_of(tiny).score(trained, tiny.valid), inner))
     best = max(scores, key=lambda scored: scored[0])[1]
-    ours = compared[1].of("summary")
-    assert ours.learning_rate == best.learning_rate
-    trained = train_on_summary(summary, student, best, seed=1000).student
+    ours = compared[1].result("summary")
+    assert ours.learning_rate == best.optimizer.own["learning_rate"]
+    trained = train_on_summary(summary.tensors, student, best, seed=1000).model
     np.testing.assert_array_equal(
-        ours.per_unit["AUC"][0], evaluate(trained, tiny.test, "keep").per_unit["AUC"]
+        ours.per_unit["AUC"][0], evaluate_ranking(trained, tiny.test, "keep").per_unit["AUC"]
     )
 
 
-def test_half_of_the_trainings_keep_a_student_from_learning_by_heart():
-    inner = InnerSettings(learning_rate=0.03, beta2=0.9, steps=40)
+def test_half_of_the_trainings_have_more_regularisation():
+    optimizer = v.Adam(learning_rate=0.03, beta2=0.9)
+    inner = Inner(optimizer=optimizer, cooldown=0.0, steps=40, batch=None)
     tried = trainings_of_others(inner, 50)
-    same, held_back = tried[:3], tried[3:]
-    assert [one.learning_rate for one in same] == pytest.approx([0.01, 0.03, 0.09])
-    assert [one.learning_rate for one in held_back] == pytest.approx([0.01, 0.03, 0.09])
-    assert {(one.optimizer, one.weight_decay, one.batch, one.cooldown) for one in same} == {
-        ("adam", None, None, 0.0)
-    }
-    for one in held_back:
-        assert (one.optimizer, one.weight_decay, one.batch, one.cooldown) == ("adamw", 1.0, 10, 0.5)
-        assert (one.beta2, one.steps) == (0.9, 40)
-    stricter = InnerSettings(optimizer="adamw", weight_decay=2.0, batch=3, cooldown=0.8)
+    same, regularised = tried[:3], tried[3:]
+    for part in (same, regularised):
+        assert [one.optimizer.own["learning_rate"] for one in part] == pytest.approx([0.01, 0.03, 0.09])
+    for one in same:
+        assert one == inner.model_copy(update={"optimizer": one.optimizer})
+        assert one.optimizer == optimizer.model_copy(
+            update={"learning_rate": one.optimizer.own["learning_rate"]}
+        )
+    for one in regularised:
+        assert isinstance(one.optimizer, v.AdamW)
+        assert (one.optimizer.weight_decay, one.batch, one.cooldown) == (1.0, 10, 0.5)
+        assert (one.optimizer.beta2, one.steps) == (0.9, 40)
+    stricter = Inner(optimizer=v.AdamW(weight_decay=2.0), batch=3, cooldown=0.8)
     last = trainings_of_others(stricter, 50)[-1]
-    assert (last.weight_decay, last.batch, last.cooldown) == (2.0, 3, 0.8)
+    assert (last.optimizer.own["weight_decay"], last.batch, last.cooldown) == (2.0, 3, 0.8)
     assert trainings_of_others(inner, 3)[-1].batch == 1
 
 
-def test_the_tables_hold_each_student_and_what_they_come_to(
-    compared: list[Comparison], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    rows = save_transfer(compared, "sasrec", tmp_path, 40)
-    assert {row["learnt_with"] for row in rows} == {"sasrec"}
+def test_the_tables_hold_each_student_and_what_they_come_to(compared: list[Comparison], tmp_path: Path):
+    rows = save_transfer(compared, "sasrec", tmp_path)
+    assert {row["distilled_with"] for row in rows} == {"sasrec"}
     assert [row["student"] for row in rows if row["metric"] == "AUC"] == ["sasrec"] * 3 + ["gru4rec"] * 3
     assert json.loads((tmp_path / "students.json").read_text())["rows"] == rows
     page = (tmp_path / "students.md").read_text()
-    print_transfer(compared, "sasrec", 40)
-    told = capsys.readouterr().out
+    text = transfer_text(compared, "sasrec")
     for one in compared:
         assert f"| {one.student} | summary |" in page
-        assert one.student in told
+        assert one.student in text
     assert "among all 40 items" in " ".join(page.split())
 
 
@@ -102,9 +105,9 @@ def test_what_it_comes_to_is_the_mean_over_the_other_students(compared: list[Com
     """Figures of whole numbers, so that the mean can be seen: 1/2 and 3/4 of the full data's."""
     made: list[Comparison] = []
     for name, share in (("sasrec", 1.0), ("gru4rec", 0.5), ("fmlprec", 0.75)):
-        full = replace(compared[0].of("full"), per_unit={"HR@100": np.full((2, 10), 1.0)})
-        ours = replace(compared[0].of("summary"), per_unit={"HR@100": np.full((2, 10), share)})
-        made.append(replace(compared[0], student=name, measured=(full, ours)))
-    save_transfer(made, "sasrec", tmp_path, 40)
+        full = replace(compared[0].result("full"), per_unit={"HR@100": np.full((2, 10), 1.0)})
+        ours = replace(compared[0].result("summary"), per_unit={"HR@100": np.full((2, 10), share)})
+        made.append(replace(compared[0], student=name, results=(full, ours)))
+    save_transfer(made, "sasrec", tmp_path)
     page = " ".join((tmp_path / "students.md").read_text().split())
-    assert "on average over the other students: HR@100 62 %." in page or "HR@100 63 %." in page
+    assert "on average HR@100 62 %." in page or "on average HR@100 63 %." in page

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from farzi.evaluation import Comparison, Measured, RecommendationTask
-from farzi.report.plots import _draw_bars, _lines, plot_comparison
+from farzi.evaluation import Comparison, RecommendationTask, Result
+from farzi.report.plots import _colours, _draw_bars, _lines, plot_comparison
 
 SHOWN = ("HR@10", "nDCG@10", "HR@100")
 KINDS = ("full", "summary", "random", "head", "random, equal bytes", "head, equal bytes")
@@ -17,12 +17,12 @@ KINDS = ("full", "summary", "random", "head", "random, equal bytes", "head, equa
 def made(**levels: float) -> Comparison:
     """Every user of a kind at its level, 0.4 if not given; at 0.4 in HR@100 whatever is given."""
 
-    def entry(kind: str) -> Measured:
+    def entry(kind: str) -> Result:
         level = levels.get(kind, 0.4)
         per_unit = {name: np.full((2, 30), level if name != "HR@100" else 0.4) for name in SHOWN}
-        return Measured(kind, 1234, 20_480, 1.0, per_unit, 0.01)
+        return Result(kind, 1234, 20_480, 1.0, per_unit, 0.01)
 
-    return Comparison("sasrec", RecommendationTask(), 20, tuple(entry(kind) for kind in KINDS), None)
+    return Comparison("sasrec", RecommendationTask(), 20, 40, tuple(entry(kind) for kind in KINDS))
 
 
 def drawn(comparison: Comparison) -> tuple[list[str], float]:
@@ -66,3 +66,11 @@ def test_the_history_leaves_out_what_is_not_defined():
 def test_every_case_gives_a_picture(tmp_path: Path, full: float, lines: list[dict[str, Any]]):
     plot_comparison(made(full=full), lines, tmp_path / "comparison.png")
     assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_control_of_a_users_class_has_a_colour():
+    names = ["summary", "random", "Firsts", "Lasts", "random, equal bytes", "Firsts, equal bytes"]
+    colours = _colours(names)
+    assert colours["Firsts"] == colours["Firsts, equal bytes"] != colours["Lasts"]
+    assert colours["random"] == colours["random, equal bytes"]
+    assert len(set(colours.values())) == 4

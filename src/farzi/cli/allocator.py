@@ -1,7 +1,7 @@
-"""Keeps freed memory in the process, where the C library is glibc.
+"""Keeps freed memory in the process, if the C library is glibc.
 
-Each step of training makes and frees arrays of several megabytes. By default glibc gives them back to the
-system at once, and the next step takes them again page by page: a reverse step at 3,497 items met 8,900 page
+Each training step allocates and frees arrays of several megabytes. By default glibc returns them to the
+system at once, and the next step maps them again page by page: a reverse step with 3,497 items had 8,900 page
 faults and was a third slower.
 """
 

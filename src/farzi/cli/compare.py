@@ -1,153 +1,168 @@
-"""`farzi compare`: a summary beside the full data and the controls."""
+"""`farzi compare`: a summary beside the full data and controls."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from farzi.cli.options import Commas, device_option
-from farzi.cli.output import json_option, print_json, seen_option
+from farzi.cli.options import (
+    CONTROLS,
+    STUDENTS,
+    Commas,
+    Given,
+    SettingsCommand,
+    device_option,
+    set_option,
+    setting_option,
+    settings,
+)
+from farzi.cli.output import json_option, print_json
 from farzi.errors import FarziError
 
+if TYPE_CHECKING:
+    from farzi.data import Data
+    from farzi.evaluation import Comparison
+    from farzi.recipe import Recipe
+    from farzi.summary import Summary
 
-@click.command(short_help="Compare a summary with the full data and with controls.")
+
+@click.command(cls=SettingsCommand, short_help="Compare a summary with the full data and with controls.")
 @click.argument("folder", metavar="SUMMARY")
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=2),
-    default=5,
-    show_default=True,
-    metavar="N",
-    help="students of each kind",
-)
-@click.option(
+@setting_option("--seeds", path="compare.seeds", kind=int, help="models trained on each kind of data [5]")
+@setting_option(
     "--max-steps",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="end training on real events after N steps: a quick look, unfair to the full data and the controls",
+    path="teach.max_steps",
+    kind=int,
+    help="end training on real events after N steps: quick, and unfair to the full data and the controls",
 )
-@click.option(
+@setting_option(
     "--equal-bytes/--no-equal-bytes",
-    default=True,
-    show_default=True,
-    help="also as many real sequences as fit in the summary's bytes: on a small log most of it, and slow",
+    path="compare.equal_bytes",
+    help="also as many real sequences as fit in the summary's bytes: slow, most of a small log [yes]",
 )
-@click.option(
+@setting_option(
     "--controls",
+    path="compare.controls",
     type=Commas(),
     metavar="A,B,...",
-    help="how real sequences are picked to compare with: random, head (the most active users'), herding "
-    "(together like the whole log), k-centre (none of the log far from all of them)  [default: random,head]",
-)
-@click.option(
-    "--from",
-    "file",
-    metavar="FILE",
-    help="where the summary's log is now, if it has moved; it must be the same log",
+    help="which real sequences to compare with: random, head (of the most active users), herding (together "
+    "like the whole log), k-centre (none of the log far from all of them), or package.module:Class "
+    "[random,head]",
 )
 @click.option(
     "--students",
     type=Commas(),
     metavar="A,B,...",
-    help="train these students instead, each beside its own training on the full data",
+    help=f"train these models, each beside its own training on the full data: {', '.join(STUDENTS)}, or "
+    "package.module:Class",
 )
-@seen_option("as in the summary's recipe")
+@setting_option(
+    "--seen",
+    path="select.seen",
+    kind=("keep", "exclude"),
+    help="whether rankings contain the items of a user's own history [as in the summary's recipe]",
+)
+@set_option
 @device_option
 @json_option
+@settings("--from")
 def compare(
     folder: str,
-    seeds: int,
-    max_steps: int | None,
-    equal_bytes: bool,
-    controls: tuple[str, ...] | None,
-    file: str | None,
     students: tuple[str, ...] | None,
-    seen: Literal["keep", "exclude"] | None,
+    given: Given,
     device: str,
     as_json: bool,
 ) -> None:
-    """Train students on SUMMARY, on its whole log and on controls, and print how they do.
+    """Train models on SUMMARY, on its whole log and on controls, and print their figures.
 
-    The controls are sequences of random and of the most active users (of a text random and the longest
-    sentences), as many as the summary has, and as many as fit in its bytes; --controls picks others. The
-    table goes into the summary's folder too: results.json, comparison.md, .json and .png.
+    Controls are as many real sequences as the summary has, and as many as fit in its bytes. The table is also
+    written into the summary's folder: results.json, comparison.md, .json and .png.
 
-    With --students it says whether a summary that was learnt with one architecture teaches others: how each
-    does on it, of its own figure on the whole log. Its table goes to students.json and students.md.
+    With --students the question is whether a summary that was distilled with one architecture trains others.
+    That table is written to students.json and students.md.
     """
-    from farzi.cli.logs import recorded_log
-    from farzi.cli.progress import Shown
-    from farzi.evaluation import Effort, transfer
-    from farzi.evaluation import compare as run
-    from farzi.evaluation.controls import SUBSETS
-    from farzi.models import STUDENTS
-    from farzi.report import print_comparison, print_transfer, save_report, save_transfer
-    from farzi.summary import Summary
-    from farzi.training import EventTraining
+    used = ("data.file", "compare", "teach", "inner", "select.seen")
+    if students is None:
+        given.only("a comparison", *used, "student")
+    else:
+        given.only("a comparison of students", *used, without=("compare.controls", "compare.equal_bytes"))
+    values = given.values()
+    for path, kind, known in (("compare.controls", "control", CONTROLS), (None, "student", STUDENTS)):
+        names = students if path is None else values.get(path)
+        refuse_unknown(f"--{kind}s", kind, names if isinstance(names, tuple) else (), known)
 
-    names = students or ()
-    if names and controls is not None:
-        raise click.UsageError("--controls has no effect beside --students", click.get_current_context())
-    controls = controls or Effort.controls
-    refuse_unknown("--students", "student", names, tuple(STUDENTS))
-    refuse_unknown("--controls", "control", controls, tuple(SUBSETS))
-    found = Summary.load(folder)
-    recorded = found.recipe.data
-    data = recorded if file is None else recorded.model_copy(update={"file": file})
-    dataset = recorded_log(data, recorded, f"the summary in {folder}", found.run.get("data_sha256"))
-    training = EventTraining() if max_steps is None else EventTraining(steps=max_steps)
-    items = len(dataset.vocabulary) - 1
-    effort = Effort(seeds=seeds, training=training, equal_bytes=equal_bytes, controls=controls)
-    seen = found.recipe.outer.seen if seen is None else seen
-    summary = found.tensors.to(device)
-    if names:
-        with Shown() as progress:
-            compared = transfer(
-                summary,
-                dataset,
-                found.recipe,
-                names,
-                effort=effort,
-                seen=seen,
-                progress=progress.doing,
-            )
-        rows = save_transfer(compared, found.recipe.student.name, folder, items, device)
-        if as_json:
-            print_json(rows)
-        else:
-            print_transfer(compared, found.recipe.student.name, items)
-        return
-    with Shown() as progress:
-        comparison = run(
-            summary,
-            dataset,
-            found.recipe,
-            effort=effort,
-            seen=seen,
-            distilling=found.run.get("seconds"),
-            progress=progress.doing,
-        )
-    rows = save_report(comparison, folder, items, found.history, device)
+    from farzi.cli.logs import recorded_log
+    from farzi.summary import Summary
+
+    summary = Summary.load(folder)
+    recipe = given.recipe(summary.recipe)
+    owner = f"the summary in {folder}"
+    data = recorded_log(recipe.data, summary.recipe.data, owner, summary.run.get("data_sha256"))
+    if students is None:
+        _controls(summary, data, recipe, folder, device, as_json)
+    else:
+        _students(summary, data, recipe, students, folder, device, as_json)
+
+
+def _controls(
+    summary: "Summary",
+    data: "Data",
+    recipe: "Recipe",
+    folder: str,
+    device: str,
+    as_json: bool,
+) -> None:
+    from farzi.cli.progress import ConsoleProgress
+    from farzi.evaluation import compare as run
+    from farzi.report import save_report
+
+    with ConsoleProgress() as progress:
+        comparison: Comparison = run(summary, data, recipe, device=device, progress=progress.doing)
+    rows = save_report(comparison, folder, summary.history, device)
     if as_json:
         print_json(rows)
     else:
-        print_comparison(comparison, items)
+        click.echo(str(comparison))
 
 
-def refuse_unknown(option: str, kind: str, names: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse the list of an option with a name that is not known, or named twice.
+def _students(
+    summary: "Summary",
+    data: "Data",
+    recipe: "Recipe",
+    students: Sequence[str],
+    folder: str,
+    device: str,
+    as_json: bool,
+) -> None:
+    from farzi.cli.progress import ConsoleProgress
+    from farzi.evaluation import transfer
+    from farzi.recipe.changes import student_of_type
+    from farzi.report import save_transfer, transfer_text
 
-    Args:
-        option: what the user calls it.
-        kind: what the names are of.
-        names: the list.
-        known: what there is.
+    distilled_with = summary.recipe.student
+    variants = [
+        recipe.changed({"student": student_of_type(distilled_with, name)}).student for name in students
+    ]
+    with ConsoleProgress() as progress:
+        compared = transfer(summary, data, variants, recipe, device=device, progress=progress.doing)
+    rows = save_transfer(compared, distilled_with.type, folder, device)
+    if as_json:
+        print_json(rows)
+    else:
+        click.echo(transfer_text(compared, distilled_with.type))
+
+
+def refuse_unknown(option: str, kind: str, names: Sequence[Any], known: Sequence[str]) -> None:
+    """Refuse an option's list if a name in it is not known, or is there twice; `module:Class` is allowed.
 
     Raises:
-        FarziError: there is one.
+        FarziError: there is such a name; the message starts with the option.
     """
-    for name in names:
-        if name not in known:
-            raise FarziError(f'{option}: there is no {kind} "{name}"; there are {", ".join(known)}')
+    from farzi.recipe.explain import did_you_mean
+
+    for name in (name for name in names if isinstance(name, str)):
+        if name not in known and ":" not in name:
+            near = did_you_mean(name, list(known))
+            raise FarziError(f'{option}: there is no {kind} "{name}"; there are {", ".join(known)}{near}')
         if names.count(name) > 1:
             raise FarziError(f"{option}: {name} is named twice")

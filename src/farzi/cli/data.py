@@ -1,8 +1,8 @@
-"""`farzi data`: which logs and texts there are, having one at hand, and what is in one."""
+"""`farzi data`: the named logs and texts, a local copy of one, and what a log or text contains."""
 
 import click
 
-from farzi.cli.options import Given, GroupedCommand, recipe_options
+from farzi.cli.options import DATA, Given, SettingsCommand, recipe_option, set_option, settings
 from farzi.cli.output import json_option, print_facts, print_json, print_table
 
 
@@ -14,7 +14,7 @@ def data() -> None:
 @data.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """The data sets that have a name."""
+    """List the data sets that have a name."""
     from farzi.data import CATALOG
 
     if as_json:
@@ -22,21 +22,21 @@ def list_(as_json: bool) -> None:
         return
     rows = ((entry.name, f"{entry.rows:,}", entry.what) for entry in CATALOG.values())
     print_table(("name", "events", "what it is"), rows, numbers=["events"])
-    click.echo("Any CSV, TSV, Parquet, JSON lines or .inter file will do as well: farzi data describe FILE")
-    click.echo("or a text: farzi data describe FILE --tokens words")
+    click.echo(
+        "Files of events (CSV, TSV, Parquet, JSON lines, .inter) work as well: farzi data describe FILE"
+    )
+    click.echo("and so do texts: farzi data describe FILE --tokens words")
 
 
-@data.command("get", short_help="Have a data set on this machine, checked.")
+@data.command("get", short_help="Get a local copy of a named data set.")
 @click.argument("name")
-@click.option(
-    "--from", "file", metavar="FILE", help="a copy that is already at hand, in place of fetching it"
-)
+@click.option("--from", "file", metavar="FILE", help="a local copy, in place of a download")
 @json_option
 def get(name: str, file: str | None, as_json: bool) -> None:
-    """Have the data set NAME on this machine: fetched if need be, checked, and kept."""
+    """Download the data set NAME if it is not here yet, and check it."""
     from farzi.data import CATALOG
     from farzi.errors import FarziError
-    from farzi.recipe.wording import did_you_mean
+    from farzi.recipe.explain import did_you_mean
 
     if name not in CATALOG:
         known = list(CATALOG)
@@ -51,18 +51,22 @@ def get(name: str, file: str | None, as_json: bool) -> None:
         click.echo(f"licence: {CATALOG[name].licence}")
 
 
-@data.command("describe", cls=GroupedCommand, short_help="Say what is in a log or a text, and its split.")
+@data.command("describe", cls=SettingsCommand, short_help="Describe a log or a text, and its split.")
 @click.argument("source", metavar="[DATA]", required=False)
-@recipe_options("data")
+@recipe_option
+@set_option
 @json_option
+@settings(*DATA)
 def describe(source: str | None, given: Given, as_json: bool) -> None:
-    """Users, items, events, lengths, times and the split of DATA: a name (farzi data list) or a file.
+    """Print users, items, events, lengths, times and the split of DATA: a name (farzi data list) or a file.
 
-    Of a text (a name, a folder, or a file with --tokens) documents, tokens and the vocabulary.
+    Of a text (a name, a folder, or a file with --tokens) print documents, tokens and the vocabulary.
     """
+    given.only("the description of data", "data")
+
     from farzi.data import load_data
 
-    facts = load_data(given.with_value(("data", "source"), source).recipe().data).facts
+    facts = load_data(given.recipe(source=source).data).facts
     if as_json:
         print_json(facts)
     else:

@@ -1,49 +1,74 @@
-"""`farzi distill`: learn a summary of a log or a text."""
+"""`farzi distill`: distil a log or a text into a summary."""
 
 import click
 
-from farzi.cli.options import Given, GroupedCommand, device_option, recipe_options
+from farzi.cli.options import (
+    DATA,
+    RUN,
+    Given,
+    SettingsCommand,
+    device_option,
+    preset_option,
+    recipe_option,
+    set_option,
+    settings,
+)
 from farzi.cli.output import json_option, print_json
 
 
-@click.command(cls=GroupedCommand, short_help="Learn a summary of a log or a text.")
+@click.command(cls=SettingsCommand, short_help="Distil a log or a text into a summary.")
 @click.argument("source", metavar="[DATA]", required=False)
+@click.option("--out", required=True, metavar="FOLDER", help="the summary's folder; a run in it resumes")
+@recipe_option
+@preset_option
+@set_option
+@click.option("--restart", is_flag=True, help="start from the beginning; the run in the folder is lost")
 @click.option(
-    "--out", required=True, metavar="FOLDER", help="where the summary goes; a run found there goes on"
+    "--unchecked", is_flag=True, help="start even if the metagradient is not precise enough (bfloat16, TF32)"
 )
-@recipe_options("", "data", "student", "summary", "inner", "outer")
-@click.option("--restart", is_flag=True, help="begin anew, and forget the run in the folder")
-@click.option(
-    "--unchecked",
-    is_flag=True,
-    help="begin even where the metagradient's precision is not enough (bfloat16, TF32)",
-)
+@click.option("--cache", metavar="FOLDER", help="full-data models, shared by runs on the same data")
 @device_option
 @json_option
+@settings(*DATA, *RUN)
 def distill(
-    source: str | None, out: str, given: Given, restart: bool, unchecked: bool, device: str, as_json: bool
+    source: str | None,
+    out: str,
+    given: Given,
+    restart: bool,
+    unchecked: bool,
+    cache: str | None,
+    device: str,
+    as_json: bool,
 ) -> None:
-    """Learn a summary of DATA: a name (farzi data list), a file of events, a folder of texts, or a text file
-    with --tokens; movielens-small if left out.
+    """Distil DATA into a summary.
 
-    Ctrl-C is safe: the same command goes on from the last checkpoint, to the same result.
+    DATA is a name (farzi data list), a file of events, a folder of texts, or a text file with --tokens;
+    movielens-small if left out. Ctrl-C is safe: the same command resumes, and ends with the same summary.
     """
-    recipe = given.with_value(("data", "source"), source).recipe()
+    recipe = given.recipe(source=source)
 
-    from farzi.cli.progress import Shown
+    from farzi.cli.progress import ConsoleProgress
+    from farzi.distillation import Cache
     from farzi.distillation import distill as run
-    from farzi.evaluation import shares
+    from farzi.evaluation import distillation_facts, shares
 
-    with Shown() as progress:
-        folder = run(recipe, out, restart=restart, unchecked=unchecked, progress=progress, device=device)
-    best = [line for line in folder.history if line["best"]][-1]
+    with ConsoleProgress() as progress:
+        summary = run(
+            recipe,
+            out,
+            restart=restart,
+            unchecked=unchecked,
+            progress=progress,
+            cache=None if cache is None else Cache(cache),
+            device=device,
+        )
+    best = [line for line in summary.history if line["best"]][-1]
     if as_json:
-        print_json({"out": out, **folder.run, "best": best})
+        print_json({"out": out, **summary.run, "best": best})
         return
-    reached = shares(best["relative_to_full"])
-    why = ""
-    if best is folder.history[0] and len(folder.history) > 1:
-        why = ", its start: no later one was better beyond the validation's noise"
-    click.echo(f"{out} holds the summary of outer step {best['outer_step']}{why}.")
-    click.echo(f"On the validation data its students reach, of the full data's figures: {reached}.")
+    click.echo(f"{out} holds the summary. {distillation_facts(summary)}")
+    click.echo(
+        "On the validation data, models trained on it reach of the full data's figures: "
+        f"{shares(best['relative_to_full'])}."
+    )
     click.echo(f"Next: farzi compare {out}")

@@ -1,98 +1,79 @@
-"""`farzi evaluate`: how well a student predicts what people did next, or how a text goes on."""
+"""`farzi evaluate`: how well a model predicts held-out events or text."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
-from farzi.cli.options import Given, GroupedCommand, device_option, recipe_options
-from farzi.cli.output import json_option, print_json, print_table, seen_option
-from farzi.errors import FarziError
-from farzi.recipe import Recipe
-
-if TYPE_CHECKING:
-    from farzi.evaluation import Metric
+from farzi.cli.options import Given, SettingsCommand, device_option, seen_option, set_option, settings
+from farzi.cli.output import json_option, print_json
 
 
-@click.command(cls=GroupedCommand, short_help="Measure a student on held-out events.")
-@click.argument("file", metavar="STUDENT")
+@click.command(cls=SettingsCommand, short_help="Measure a model on held-out events.")
+@click.argument("file", metavar="MODEL")
 @click.argument("source", metavar="[DATA]", required=False)
 @click.option(
     "--on",
     type=click.Choice(["test", "valid"]),
     default="test",
     show_default=True,
-    help="the held-out events that count",
+    help="which held-out events are predicted",
 )
 @seen_option("keep")
 @click.option(
     "--stride",
     type=click.IntRange(min=1),
     metavar="N",
-    help="of a text: tokens that each window predicts; fewer give each more context, and take longer "
-    "[half of the window]",
+    help="of a text: tokens that each window predicts; fewer give more context and cost more [half a window]",
 )
-@recipe_options("data")
+@set_option
 @device_option
 @json_option
+@settings("--from")
 def evaluate(
     file: str,
     source: str | None,
-    on: str,
+    on: Literal["test", "valid"],
     seen: Literal["keep", "exclude"] | None,
     stride: int | None,
     given: Given,
     device: str,
     as_json: bool,
 ) -> None:
-    """Predict the held-out events of DATA, among the whole catalogue, with the student in the file STUDENT.
+    """Predict the held-out events of DATA among the whole catalogue with MODEL, a file of farzi train.
 
-    DATA and how it is split are as in the student's training, unless given; if it has moved, --from says
-    where it is now.
+    DATA and its split are those of the model's training, unless given. If the file has moved, --from gives
+    the new place.
     """
-    given.refuse("has no effect on a student's figures", "data.names")
+    given.only("a model's figures", "data", without=("data.names",))
 
     from farzi.cli.logs import recorded_log
-    from farzi.evaluation import LanguageTask, metric_of, task_of
+    from farzi.errors import FarziError
+    from farzi.evaluation import evaluate as measure
+    from farzi.evaluation import evaluation_task
     from farzi.files import finite_values
     from farzi.models import Model
     from farzi.provenance import provenance
+    from farzi.recipe import Recipe
 
-    found = Model.load(file)
-    recorded = found.data if source is None else found.data.model_copy(update={"file": None})
-    settings = given.with_value(("data", "source"), source).recipe(Recipe(data=recorded)).data
-    dataset = recorded_log(settings, found.data, f"the student in {file}")
-    found.check(dataset.vocabulary, dataset.name)
-    holdout = dataset.test if on == "test" else dataset.valid
-    kind = task_of(dataset, seen or "keep")
-    if stride is not None:
-        if not isinstance(kind, LanguageTask):
-            raise FarziError(f"--stride is for texts, and {dataset.name} is a log")
-        if stride > found.network.length:
-            raise FarziError(f"--stride {stride} is longer than the student's {found.network.length} tokens")
-        kind = LanguageTask(stride)
-    figures = kind.evaluate(found.network.to(device), holdout)
-    metrics, window, items = figures.means(), found.network.length + 1, len(dataset.vocabulary) - 1
+    model = Model.load(file)
+    recorded = model.data if source is None else model.data.model_copy(update={"file": None})
+    data = recorded_log(given.recipe(Recipe(data=recorded), source).data, model.data, f"the model in {file}")
+    model.network.to(device)
+    task = evaluation_task(model, data, seen or "keep", stride)
+    if seen is not None and task.name != "recommendation":
+        raise FarziError("--seen has no effect on a text")
+    figures = measure(model, data, split=on, seen=seen or "keep", stride=stride)
     if as_json:
         facts = {
             **provenance(device),
-            "student": file,
-            "architecture": found.student.model_dump(mode="json"),
-            "trained_on": found.trained_on,
-            "data": dataset.name,
+            "model": file,
+            "student": model.student.model_dump(mode="json"),
+            "trained_on": model.trained_on,
+            "data": data.name,
             "on": on,
-            **kind.facts(window),
-            "metrics": finite_values(metrics),
+            **task.facts(model.network.length + 1),
+            "metrics": finite_values(figures.means()),
         }
         print_json(facts)
-        return
-    print_table(
-        ("metric", "figure"),
-        [(name, _shown(metric_of(name), value)) for name, value in metrics.items()],
-        numbers=["figure"],
-    )
-    said = kind.statement(len(next(iter(figures.per_unit.values()))), items, window)
-    click.echo(f"{dataset.name}, {on} {said}")
-
-
-def _shown(metric: "Metric", figure: float) -> str:
-    return f"{metric.scaled(figure):.2f} {metric.unit}".rstrip()
+    else:
+        click.echo(str(figures))

@@ -1,134 +1,290 @@
-"""Command-line options made from the recipe's models, so that a setting is written down once.
+"""Options for settings of the recipe: the few that have a name of their own, and `--set PATH=VALUE` for all.
 
-A field becomes an option of its own name, `--hidden`; where two groups have a field of that name, each option
-gets its group's name too, `--inner-steps` and `--outer-steps`. Help, default, kind and choices come from the
-field. An option left out changes nothing: defaults give way to `--recipe FILE`, that to the options given.
+The table `SETTINGS` is the one place that pairs options with settings. Choices and defaults in it are written
+out, because the help must not wait for the recipe's models; a test compares them with the presets.
 """
 
-import functools
-from collections import Counter
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
+from farzi.cli.wording import in_option_names, name_of_setting
 from farzi.errors import FarziError
-from farzi.recipe import LOG_DEFAULTS, TEXT_DEFAULTS, Defaults, Recipe, load_recipe
-from farzi.recipe.paths import Keys, dotted, fields
-from farzi.recipe.student import renamed
-from farzi.recipe.wording import explain
 
-ARGUMENTS: dict[Keys, str] = {("data", "source"): "DATA"}
-"""Settings that are arguments of their commands rather than options."""
+if TYPE_CHECKING:
+    from farzi.recipe import Recipe
 
-_NAMES: dict[Keys, str] = {("data", "file"): "from", ("student", "name"): "student"}
-_FILES = {("data", name) for name in ("file", "names", "vocabulary_file", "valid_file", "test_file")}
-_HEADINGS = {"": "Run", "inner": "Inner loop", "outer": "Outer loop"}
-_KINDS: dict[type, tuple[click.ParamType, str]] = {
-    int: (click.INT, "N"),
-    float: (click.FLOAT, "X"),
-    str: (click.STRING, "NAME"),
-}
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+STUDENTS = ("sasrec", "gru4rec", "fmlprec", "transformer", "gru", "lstm")
+SPLITS = ("leave_one_out", "ratio", "time")
+TOKENS = ("words", "spaces", "bytes", "subwords")
+PRESETS = ("log", "text", "paper")
+CONTROLS = ("random", "head", "herding", "k-centre")
 
 
-@dataclass(frozen=True)
-class Given:
-    """The settings that a command line names: a recipe file and single values."""
+class SettingOption(click.Option):
+    """An option for one setting; it has no default, so that an option left out changes nothing.
 
-    recipe_file: str | None
-    values: dict[Keys, Any]
-
-    def recipe(self, base: Recipe | None = None) -> Recipe:
-        """`base` (by default the recipe file, or all defaults) with the values given.
-
-        What neither says has its default: that of `LOG_DEFAULTS` or `TEXT_DEFAULTS`, where it has one there.
-
-        Raises:
-            FarziError: a mistake in the file, or a value that its setting does not allow; the line names it.
-        """
-        from farzi.data import complete  # here: --help need not wait for it
-
-        if self.recipe_file is not None:
-            base = load_recipe(self.recipe_file)
-        settings = (base or Recipe()).model_dump(exclude_unset=True)
-        if ("student", "name") in self.values:  # what the former student had for itself falls away
-            settings["student"] = renamed(settings.get("student", {}), self.values["student", "name"])
-        for path, value in self.values.items():
-            group = settings
-            for name in path[:-1]:
-                group = group.setdefault(name, {})
-            group[path[-1]] = value
-        return complete(_validated(settings))
-
-    def refuse(self, why: str, *parts: str) -> None:
-        """Refuse values given for some groups, or for single settings by their dotted path.
-
-        Raises:
-            FarziError: one was given; the line is its option and `why`.
-        """
-        for path in self.values:
-            if _is_in(path, parts):
-                raise FarziError(f"{_called(path)} {why}")
-
-    def with_value(self, path: Keys, value: Any) -> "Given":
-        """The same with one value more; None stands for a value that was not given."""
-        return self if value is None else Given(self.recipe_file, {**self.values, path: value})
-
-
-def _validated(settings: dict[str, Any]) -> Recipe:
-    try:
-        return Recipe.model_validate(settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = tuple(part for part in first["loc"] if isinstance(part, str))  # no places in lists
-        raise FarziError(explain(first, _called(path))) from None
-
-
-def option_names() -> dict[Keys, str]:
-    """The option of every setting, without its dashes: `{("inner", "steps"): "inner-steps", ...}`."""
-    paths = [path for path, _ in fields(Recipe) if path not in ARGUMENTS]
-    times = Counter(path[-1] for path in paths)
-    return {
-        path: _NAMES.get(path, "-".join(path if times[path[-1]] > 1 else path[-1:]).replace("_", "-"))
-        for path in paths
-    }
-
-
-def recipe_options(*parts: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command an option for every setting of some groups, and `--recipe`.
-
-    Args:
-        parts: names of the recipe's groups, "" for its settings outside any group, or dotted paths.
-
-    Returns:
-        A decorator. The command is called with one argument `given`, a `Given`, for all of these options.
+    Attributes:
+        path: of the setting, with dots.
+        heading: of its section in the help.
     """
-    names = option_names()
-    offered = {path: field for path, field in fields(Recipe) if path in names and _is_in(path, parts)}
+
+    def __init__(self, *args: Any, path: str, heading: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.path, self.heading = path, heading
+
+
+_MODELS = f"{', '.join(STUDENTS)}, or package.module:Class"
+
+# Option: path of its setting, what it takes, help. A tuple is a choice.
+SETTINGS: Mapping[str, tuple[str, Any, str]] = {
+    "--from": ("data.file", "FILE", "where DATA is now, or a local copy of named data"),
+    "--user": ("data.user", "NAME", "column of users [guessed]"),
+    "--item": ("data.item", "NAME", "column of items [guessed]"),
+    "--time": ("data.time", "NAME", "column of times [guessed]"),
+    "--split": ("data.split.type", SPLITS, "which events of a log are held out [leave_one_out]"),
+    "--min-item-events": ("data.min_item_events", int, "leave out items with fewer events [1 for a file]"),
+    "--tokens": ("data.tokens", TOKENS, "DATA is a text, cut into these [words]"),
+    "--vocabulary-size": ("data.vocabulary_size", int, "tokens of a text [all words, or 4000 subwords]"),
+    "--seed": ("seed", int, "seed of every random draw [0]"),
+    "--student": ("student", "TYPE", f"architecture: {_MODELS} [sasrec; texts transformer]"),
+    "--sequences": ("summary.sequences", int, "synthetic sequences [100; texts 200]"),
+    "--length": ("summary.length", int, "positions in each sequence [20; texts 30]"),
+    "--teachers": ("init.teachers", int, "full-data models that predict the initial labels [3; texts 1]"),
+    "--steps": ("outer.steps", int, "outer steps [150; texts 100]"),
+    "--minutes": ("outer.minutes", float, "minutes for the whole run, in place of a number of steps"),
+}
+"""The settings with an option of their own."""
+
+DATA = tuple(flag for flag, (path, _, _) in SETTINGS.items() if path.startswith("data."))
+RUN = tuple(flag for flag in SETTINGS if flag not in DATA)
+
+recipe_option: Decorator = click.option(
+    "--recipe", "recipe_file", metavar="FILE", help="a YAML file of settings; options change them"
+)
+preset_option: Decorator = click.option(
+    "--preset",
+    type=click.Choice(PRESETS),
+    help="settings to start from: farzi recipe show NAME [log; of a text text]",
+)
+set_option: Decorator = click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="any setting of the recipe, as in --set inner.steps=200; may be repeated",
+)
+
+
+def settings(*flags: str, defaults: bool = True) -> Decorator:
+    """Options for settings, from `SETTINGS`, in this order; `defaults`: whether the help names those."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def called(*, recipe_file: str | None, **arguments: Any) -> Any:
-            values = {path: arguments.pop(_variable(path)) for path in offered}
-            given = {path: value for path, value in values.items() if value is not None}
-            return function(given=Given(recipe_file, given), **arguments)
-
-        command: Callable[..., Any] = called
-        for path, field in reversed(offered.items()):
-            command = _option(path, field, names[path])(command)
-        return click.option(
-            "--recipe", "recipe_file", metavar="FILE", help="a YAML file of settings; options win over it"
-        )(command)
+        for flag in reversed(flags):
+            path, kind, text = SETTINGS[flag]
+            heading = "Data" if path.startswith("data.") else "Recipe"
+            text = text if defaults else text.partition(" [")[0]
+            function = setting_option(flag, path=path, heading=heading, kind=kind, help=text)(function)
+        return function
 
     return decorate
 
 
+def setting_option(
+    flag: str, *, path: str, heading: str = "Options", kind: Any = None, **extra: Any
+) -> Decorator:
+    """An option for the setting at a path.
+
+    Args:
+        flag: its name.
+        path: of the setting, with dots.
+        heading: of the section in the help.
+        kind: `int` or `float`, a tuple of choices, or the name of a text in the help; None for other types.
+        extra: as for `click.option`.
+    """
+    match kind:
+        case tuple():
+            extra["type"] = click.Choice(kind)
+        case str():
+            extra["metavar"] = kind
+        case type():
+            extra |= {"type": kind, "metavar": "N" if kind is int else "X"}
+        case _:
+            pass
+    name = path.replace(".", "__")
+    return click.option(flag, name, cls=SettingOption, path=path, heading=heading, default=None, **extra)
+
+
+class SettingsCommand(click.Command):
+    """A command with options for settings, whose function receives them as one argument `given`, a `Given`.
+
+    Errors that name a setting by its path are completed by how the command sets it.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Collect the settings and call the function."""
+        if any(param.name == "changes" for param in self.params):
+            values = ctx.params
+            options = {param.path: values.pop(param.name or "") for param in self.settings}
+            ctx.params["given"] = Given(
+                self,
+                values.pop("recipe_file", None),
+                values.pop("preset", None),
+                {path: value for path, value in options.items() if value is not None},
+                values.pop("changes"),
+            )
+        try:
+            return super().invoke(ctx)
+        except FarziError as error:
+            raise FarziError(in_option_names(str(error), self)) from error
+
+    @property
+    def settings(self) -> list[SettingOption]:
+        """Its options for single settings."""
+        return [param for param in self.params if isinstance(param, SettingOption)]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one section per heading."""
+        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                sections.setdefault(getattr(param, "heading", "Options"), []).append(record)
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records, col_max=28)
+
+
+@dataclass(frozen=True)
+class Given:
+    """The settings on a command line.
+
+    Attributes:
+        command: whose they are, for messages.
+        recipe_file: the file given by `--recipe`.
+        preset: the name given by `--preset`.
+        options: values of options for single settings, by path.
+        changes: the words after each `--set`.
+    """
+
+    command: click.Command
+    recipe_file: str | None = None
+    preset: str | None = None
+    options: Mapping[str, Any] | None = None
+    changes: tuple[str, ...] = ()
+
+    def recipe(self, base: "Recipe | None" = None, source: str | None = None) -> "Recipe":
+        """The recipe file, `base` or the preset that suits the data, with the settings given.
+
+        Args:
+            base: of a summary, if there is one; a recipe file replaces it.
+            source: the data, as named on the command line.
+
+        Raises:
+            FarziError: an error in the file; or a setting does not exist, does not allow its value, has no
+                effect or is given twice. The line names the option.
+        """
+        changes = self.values()
+        if source is not None:
+            changes = {"data.source": source, **changes}
+        if self.recipe_file is not None and self.preset is not None:
+            raise FarziError("--preset has no effect beside --recipe: the file can have a key preset")
+        recipe = self._base(base, source)
+        self._refuse_other_task(recipe)
+        if "student" in changes:
+            from farzi.recipe.changes import student_of_type
+
+            changes["student"] = student_of_type(recipe.student, str(changes["student"]))
+        if "outer.steps" in changes:
+            if "outer.minutes" in changes:
+                raise FarziError("--steps has no effect beside --minutes")
+            changes["outer.minutes"] = None
+        try:
+            return recipe.changed(changes)
+        except FarziError as error:
+            raise FarziError(self._renamed(str(error))) from None
+
+    def values(self) -> dict[str, Any]:
+        """All settings given, by path.
+
+        Raises:
+            FarziError: a `--set` cannot be read, or a setting is given twice.
+        """
+        values = dict(self.options or {})
+        if self.changes:
+            from farzi.recipe import parse_change
+
+            for text in self.changes:
+                path, value = parse_change(text)
+                if path in values:
+                    raise FarziError(f"{path} is given twice")
+                values[path] = value
+        return values
+
+    def only(self, effect: str, *allowed: str, without: tuple[str, ...] = ()) -> None:
+        """Refuse settings that a command does not use.
+
+        Args:
+            effect: what is done, for the message: "training on a summary".
+            allowed: paths or groups that have an effect.
+            without: paths inside these that have none.
+
+        Raises:
+            FarziError: another one was given.
+        """
+        for path in self.values():
+            if not _within(path, allowed) or _within(path, without):
+                raise FarziError(f"{name_of_setting(path, self.command)} has no effect on {effect}")
+
+    def _base(self, base: "Recipe | None", source: str | None) -> "Recipe":
+        from farzi.recipe import load_recipe
+        from farzi.recipe.presets import PRESETS
+
+        preset = self.preset or ("text" if self._means_text(source) else "log")
+        if self.recipe_file is not None:
+            return load_recipe(self.recipe_file, preset)
+        return base if base is not None and self.preset is None else PRESETS[preset]
+
+    def _means_text(self, source: str | None) -> bool:
+        """Whether the data is a text: by its name, or because it is cut into tokens."""
+        from farzi.data import is_text_source
+        from farzi.data.catalog import LOGS
+
+        if source is None:
+            return "data.tokens" in (self.options or {})
+        return is_text_source(source) or ("data.tokens" in (self.options or {}) and source not in LOGS)
+
+    def _refuse_other_task(self, recipe: "Recipe") -> None:
+        """Refuse options of logs for a text, and options of texts for a log."""
+        known = type(recipe.data).model_fields
+        for path in self.options or {}:
+            group, _, rest = path.partition(".")
+            name = rest.partition(".")[0]
+            if group == "data" and recipe.data.type in ("log", "text") and name not in known:
+                raise FarziError(
+                    f"{name_of_setting(path, self.command)} has no effect on a {recipe.data.type}"
+                )
+
+    def _renamed(self, message: str) -> str:
+        """The message with the options that were given in place of their settings' paths."""
+        for path in self.options or {}:
+            before = r"(?<![\w.])" if "." in path else "^"  # a plain word may also stand in the sentence
+            name = name_of_setting(path, self.command)
+            message = re.sub(rf"{before}{re.escape(path)}(\.type)?(?![\w.])", name, message)
+        return message
+
+
+def _within(path: str, groups: tuple[str, ...]) -> bool:
+    return any(path == group or path.startswith(f"{group}.") for group in groups)
+
+
 class Commas(click.ParamType):
-    """A list with commas in between, or nothing for none; what its parts may be is the setting's business."""
+    """A list with commas in between; an empty text is an empty list."""
 
     name = "list"
 
@@ -140,21 +296,19 @@ class Commas(click.ParamType):
 
 
 class Device(click.ParamType):
-    """Where tensors lie: the CPU, or a GPU that is there."""
+    """The CPU, or a GPU of this machine."""
 
     name = "device"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The same name; torch is not loaded for the CPU's."""
+        """The same name, checked; torch is not imported for the CPU."""
         if value == "cpu":
             return value
         import torch
 
         kind, _, number = value.partition(":")
         if kind != "cuda" or not (number.isdecimal() or value == kind):
-            self.fail(
-                f'"{value}" is no device; there are cpu, cuda, and cuda:N for one of several', param, ctx
-            )
+            self.fail(f'"{value}" is no device; there are cpu, cuda, and cuda:N', param, ctx)
         if not torch.cuda.is_available():
             self.fail(f"PyTorch {torch.__version__} finds no GPU on this machine", param, ctx)
         if int(number or 0) >= torch.cuda.device_count():
@@ -162,112 +316,20 @@ class Device(click.ParamType):
         return value
 
 
-device_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+device_option: Decorator = click.option(
     "--device",
     type=Device(),
     default="cpu",
     show_default=True,
     metavar="NAME",
-    help="where it is computed: cpu, cuda, or cuda:N for one of several GPUs",
+    help="cpu, cuda, or cuda:N for one of several GPUs",
 )
 
 
-class RecipeOption(click.Option):
-    """An option for one setting. It shows the default but has none, so that leaving it out shows."""
-
-    def __init__(
-        self, declarations: Sequence[str], heading: str, default_shown: str | None, **settings: Any
-    ) -> None:
-        super().__init__(declarations, **settings)
-        self.heading = heading
-        self.default_shown = default_shown
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Its line in the help, with the default."""
-        record = super().get_help_record(ctx)
-        if record is None or self.default_shown is None:
-            return record
-        return record[0], f"{record[1]} [{self.default_shown}]"
-
-
-class GroupedCommand(click.Command):
-    """A command whose help lists the settings group by group, after its own options."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one section a group."""
-        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None and isinstance(param, click.Option):
-                heading = param.heading if isinstance(param, RecipeOption) else "Options"
-                sections.setdefault(heading, []).append(record)
-        for heading, records in sections.items():
-            with formatter.section(heading):
-                formatter.write_dl(records)
-
-
-def _option(path: Keys, field: FieldInfo, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    kind = _kind(field)
-    settings: dict[str, Any] = {"help": field.description, "default": None}
-    flag = f"--{name}"
-    if kind is bool:
-        flag = f"--{name}/--no-{name}"
-    elif get_origin(kind) is Literal:
-        settings["type"] = click.Choice(get_args(kind))
-    elif kind is tuple:
-        settings["type"], settings["metavar"] = Commas(), "A,B,..."
-    else:
-        settings["type"], settings["metavar"] = _KINDS[kind]
-        if path in _FILES:
-            settings["metavar"] = "FILE"
-    default = _default(path, field)
-    group = _group(path)
-    heading = _HEADINGS.get(group, group.capitalize())
+def seen_option(otherwise: str) -> Decorator:
+    """The option for the items of a user's history; `otherwise` says what holds if it is left out."""
     return click.option(
-        flag, _variable(path), cls=RecipeOption, heading=heading, default_shown=default, **settings
+        "--seen",
+        type=click.Choice(["keep", "exclude"]),
+        help=f"whether rankings contain the items of a user's own history [{otherwise}]",
     )
-
-
-def _default(path: Keys, field: FieldInfo) -> str | None:
-    """The default as the help shows it: of a log, and of a text where it has another one."""
-
-    def shown(defaults: Defaults) -> str | None:
-        value = defaults.get(_group(path), {}).get(path[-1], field.default)
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        if isinstance(value, tuple):
-            return ",".join(value) or None
-        return None if value is None else str(value)
-
-    log, text = shown(LOG_DEFAULTS), shown(TEXT_DEFAULTS)
-    return log if log == text else f"{log or 'none'}; of a text {text or 'none'}"
-
-
-def _kind(field: FieldInfo) -> Any:
-    """The annotation of a field without its None; one value that an option can hold."""
-    if get_origin(field.annotation) is tuple:
-        return tuple
-    parts = [part for part in get_args(field.annotation) if part is not NoneType]
-    if get_origin(field.annotation) is Literal or not parts:
-        return field.annotation
-    if len(parts) > 1:
-        raise TypeError(f"no option can be made for a setting that is a {field.annotation}")
-    return parts[0]
-
-
-def _is_in(path: Keys, parts: Sequence[str]) -> bool:
-    return _group(path) in parts or dotted(path) in parts
-
-
-def _group(path: Keys) -> str:
-    return path[0] if len(path) > 1 else ""
-
-
-def _variable(path: Keys) -> str:
-    return "__".join(path)
-
-
-def _called(path: Keys) -> str:
-    """What the user calls a setting: its option, its argument, or its key in a recipe."""
-    name = option_names().get(path)
-    return ARGUMENTS.get(path, dotted(path)) if name is None else f"--{name}"

@@ -8,39 +8,30 @@ from typing import Any
 import click
 
 json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
-    "--json", "as_json", is_flag=True, help="print JSON, for a program to read"
+    "--json", "as_json", is_flag=True, help="print JSON, for programs"
 )
 
 
-def seen_option(otherwise: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The option for the treatment of seen items; `otherwise` tells what holds when it is left out."""
-    return click.option(
-        "--seen",
-        type=click.Choice(["keep", "exclude"]),
-        help=f"items of the user's own history: ranked like all others, or left out [{otherwise}]",
-    )
-
-
 def warn_in_one_line() -> None:
-    """Show the project's own warnings as it shows errors, without the line of code that gave them."""
-    show = warnings.showwarning
+    """Print this project's warnings like its errors, without the line of code that raised them."""
+    default = warnings.showwarning
 
-    def shown(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+    def in_one_line(message: Warning | str, category: type[Warning], *rest: Any) -> None:
         if category.__module__.startswith("farzi."):
             click.echo(f"farzi: {message}", err=True)
         else:
-            show(message, category, *rest)
+            default(message, category, *rest)
 
-    warnings.showwarning = shown
+    warnings.showwarning = in_one_line
 
 
 def print_json(value: Any) -> None:
-    """A JSON value on stdout; what is not a number in JSON (NaN, infinities) is refused with ValueError."""
+    """Print a JSON value. Raises ValueError for numbers that JSON does not have (NaN, infinities)."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[str] = ()) -> None:
-    """A table; the columns named in `numbers` are set to the right."""
+    """Print a table; the columns named in `numbers` are aligned to the right."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape
@@ -56,7 +47,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: 
 
 
 def print_facts(facts: dict[str, Any]) -> None:
-    """Nested facts as aligned lines: a group's figures side by side, deeper groups on lines of their own."""
+    """Print nested facts as aligned lines: a group's figures in one line, deeper groups in further lines."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -75,21 +66,23 @@ def _lines(facts: dict[str, Any], prefix: str) -> Iterable[tuple[str, str]]:
         if isinstance(value, dict):
             groups = {inner: one for inner, one in value.items() if isinstance(one, dict | list)}
             plain = {inner: one for inner, one in value.items() if inner not in groups}
-            said = [str(plain.pop(inner)) for inner in ("rule", "because") if inner in plain]
+            words = [str(plain.pop(inner)) for inner in ("rule", "because") if inner in plain]
             figures = [
-                f"{inner.replace('_', ' ')} {_shown(one)}" for inner, one in plain.items() if one is not None
+                f"{inner.replace('_', ' ')} {_value_text(one)}"
+                for inner, one in plain.items()
+                if one is not None
             ]
-            text = "; ".join([*said, ", ".join(figures)] if figures else said)
+            text = "; ".join([*words, ", ".join(figures)] if figures else words)
             if text:
                 yield label, text
             yield from _lines(groups, f"{label} ")
         elif isinstance(value, list):
-            yield from ((label if index == 0 else "", _shown(one)) for index, one in enumerate(value))
+            yield from ((label if index == 0 else "", _value_text(one)) for index, one in enumerate(value))
         elif value is not None:
-            yield label, _shown(value)
+            yield label, _value_text(value)
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"

@@ -1,11 +1,21 @@
-"""`farzi plan`: what a recipe's distillation takes, before it is begun."""
+"""`farzi plan`: what a distillation will take, before it starts."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from farzi.cli.options import Given, GroupedCommand, device_option, recipe_options
+from farzi.cli.options import (
+    DATA,
+    RUN,
+    Given,
+    SettingsCommand,
+    device_option,
+    preset_option,
+    recipe_option,
+    set_option,
+    settings,
+)
 from farzi.cli.output import json_option, print_facts, print_json, print_table
 from farzi.errors import FarziError
 
@@ -14,24 +24,34 @@ if TYPE_CHECKING:
     from farzi.unroll import PlanRow
 
 
-@click.command(cls=GroupedCommand, short_help="Say what a recipe will take.")
+PLANNED = ("seed", "data", "student", "teach", "summary", "init", "inner", "outer", "select")
+"""Groups of settings that a plan depends on."""
+
+
+@click.command(cls=SettingsCommand, short_help="Predict what a distillation will take.")
 @click.argument("source", metavar="[DATA]", required=False)
-@recipe_options("", "data", "student", "summary", "inner", "outer")
+@recipe_option
+@preset_option
+@set_option
 @click.option(
     "--memory",
     "sizes",
     multiple=True,
     metavar="SIZE",
-    help='also the fastest strategy whose record fits in so many bytes, as "200MiB"; may be repeated',
+    help='also plan the fastest strategy that fits in SIZE, as in "200MiB"; may be repeated',
 )
 @device_option
 @json_option
+@settings(*DATA, *RUN)
 def plan(source: str | None, given: Given, sizes: tuple[str, ...], device: str, as_json: bool) -> None:
-    """Say what a distillation will take: bytes, model calls, FLOPs and seconds, by each memory strategy.
+    """Predict the bytes, model calls, FLOPs and seconds of a distillation, for each memory strategy.
 
-    A few steps are run to measure them; DATA as for farzi distill. Nothing is written.
+    A few steps are run and measured. DATA as for farzi distill. Nothing is written.
     """
-    recipe = given.with_value(("data", "source"), source).recipe()
+    given.only("a plan", *PLANNED)
+    recipe = given.recipe(source=source)
+    if recipe.outer.steps == 0:
+        raise FarziError("outer.steps is 0, so there is no outer step to plan")
 
     from farzi.data import load_data
     from farzi.distillation import plan_run
@@ -54,27 +74,27 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], device: str, 
         {
             "log": f"{dataset.name}, V = {len(dataset.vocabulary):,}",
             "summary": f"{recipe.summary.sequences} x {recipe.summary.length} events, "
-            f"{_bytes(planned.summary_bytes)} while it is learnt from",
-            "soft_events": f"{planned.feed}: {planned.feed_because}",
-            "student": f"{recipe.student.name}, P = {window.parameters:,}",
-            "window": f"{window.steps} steps differentiated an outer step, {outside:.1f} steps besides",
+            f"{_bytes(planned.summary_bytes)} in the inner loop",
+            "soft_inputs": f"{planned.feed}: {planned.feed_because}",
+            "student": f"{recipe.student.type}, P = {window.parameters:,}",
+            "window": f"{window.steps} differentiated steps per outer step, and {outside:.1f} other steps",
             "execution": f"{planned.execution}: {planned.because}",
-            "kept_whole": f"{_bytes(calibration.intermediates)} of a step's intermediates, in Store",
+            "intermediates": f"{_bytes(calibration.intermediates)} per step, in Store",
             "first_calls": f"{calibration.seconds_first:.1f} s, once",
         }
     )
-    numbers = ["tape", "peak", "calls", "GFLOP", "s/step", "in all"]
+    numbers = ["tape", "peak", "calls", "GFLOP", "s/step", "total"]
     print_table(["memory", *numbers], [_row(planned, row) for row in window.rows], numbers)
     click.echo(
-        f"* is what farzi distill uses. In all: {planned.outer_steps:,} outer steps; the rest is for one.\n"
-        "tape: MiB that the strategy keeps. peak: MiB that the window adds to the process at most.\n"
+        f"* is used by farzi distill. Columns are for one outer step, total for {planned.outer_steps:,}.\n"
+        "tape: MiB stored by the strategy. peak: most MiB that the window adds to the process.\n"
         "calls: gradients and products with second derivatives in the window."
     )
     click.echo(
         f"Not included: {planned.validations} validations, "
-        f"{_time(planned.validations * planned.seconds_validation)} together; the full data's training,\n"
-        f"{_time(planned.seconds_reference_step)} a step, at most "
-        f"{_time(planned.reference_steps * planned.seconds_reference_step)}; reading the log; checkpoints."
+        f"{_time(planned.validations * planned.seconds_validation)} in total; full-data trainings, "
+        f"{_time(planned.seconds_reference_step)} per step,\nat most "
+        f"{_time(planned.reference_steps * planned.seconds_reference_step)}; reading the data; checkpoints."
     )
 
 
@@ -119,8 +139,8 @@ def _facts(planned: "RunPlan") -> dict[str, Any]:
     return {
         "execution": planned.execution,
         "because": planned.because,
-        "soft_events": planned.feed,
-        "soft_events_because": planned.feed_because,
+        "soft_inputs": planned.feed,
+        "soft_inputs_because": planned.feed_because,
         "parameters": window.parameters,
         "window": window.steps,
         "outer_steps": planned.outer_steps,

@@ -1,7 +1,7 @@
-"""How far a long run is, on stderr, so that stdout stays free for results.
+"""The progress of a long run on stderr; stdout is for results.
 
 On a terminal two live lines show the outer step, the real loss, the metagradient's norm, the last validation
-and the time left; where there is no terminal each validation is a line of its own.
+and the time left. Without a terminal each validation is one line. Each finished stage is one line.
 """
 
 import sys
@@ -14,18 +14,19 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from farzi.cli.wording import arguments_as_options
 from farzi.distillation import Progress, StepReport, Validation
 from farzi.evaluation import shares
 
-SELDOM = 60.0
-"""Seconds between two lines on what is passing, where there is no terminal."""
+INTERVAL = 60.0
+"""Seconds between two lines on the progress of a stage, if there is no terminal."""
 
 
-class Shown(Progress):
-    """Shows a run; use it as a context manager, so that the terminal is left as it was found.
+class ConsoleProgress(Progress):
+    """Prints the progress of a run; a context manager, which restores the terminal.
 
     Args:
-        console: where to; stderr if None.
+        console: where to print; stderr if None.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -47,56 +48,61 @@ class Shown(Progress):
         self._live.stop()
 
     def message(self, text: str) -> None:
-        """A line that stays."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        """Print a line."""
+        self._console.print(arguments_as_options(text), markup=False, soft_wrap=True)
 
     def warning(self, text: str) -> None:
-        """A line that stays, and stands out."""
+        """Print a line in yellow."""
         self._console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
     def doing(self, text: str) -> None:
-        """What is being done now; on a terminal the next one takes its place."""
+        """Print what is being done; on a terminal the next such line replaces it."""
         if self._live.is_started:
             self._live.update(text, refresh=True)
         else:
             self.message(text)
 
     def passing(self, text: str) -> None:
-        """A live line; where there is no terminal one of its own, now and then."""
-        if self._live.is_started or time.monotonic() - self._passed >= SELDOM:
+        """Update the live line; without a terminal print a line once in `INTERVAL` seconds."""
+        if self._live.is_started or time.monotonic() - self._passed >= INTERVAL:
             self.doing(text)
             self._passed = time.monotonic()
 
+    def stage(self, name: str, text: str, seconds: float) -> None:
+        """Print a line: the stage, what it gave, what it took."""
+        self.message(f"{name:<{len('initialise')}}  {text}   {seconds:,.{1 if seconds < 10 else 0}f} s")
+
     def step(self, number: int, fraction: float, seconds: float, report: StepReport) -> None:
-        """Move the live line on."""
+        """Update the live lines."""
         self._report = report
         if not self._live.is_started:
             return
-        left = self._left(fraction, seconds)
+        remaining = self._remaining(fraction, seconds)
         grid = Table.grid(padding=(0, 1))
         grid.add_row(
             ProgressBar(total=1, completed=min(1, fraction), width=16),
-            f"step {number}, {_losses(report)}" + ("" if left is None else f", {_clock(left)} left"),
+            f"step {number}, {_losses(report)}"
+            + ("" if remaining is None else f", {_clock(remaining)} left"),
         )
         self._live.update(Group(grid, self._figures), refresh=True)
 
     def validation(self, number: int, result: Validation, best: bool) -> None:
-        """Show what fresh students reach of the full data's figures."""
+        """Print what fresh models reach of the full data's figures."""
         self._figures = f"of full data: {shares(result.relative)}"
         if not self._live.is_started:
             losses = "" if self._report is None else f" {_losses(self._report)};"
             self.message(f"step {number}:{losses} {self._figures}{' (best so far)' if best else ''}")
 
-    def _left(self, fraction: float, seconds: float) -> float | None:
-        """Seconds to the end at the pace since the first step seen here, leaving out what came before it."""
+    def _remaining(self, fraction: float, seconds: float) -> float | None:
+        """Seconds to the end, at the speed since the first step of this session."""
         if self._first is None:
             self._first = fraction, seconds
-        begun, since = self._first
-        return None if fraction <= begun else (1 - fraction) * (seconds - since) / (fraction - begun)
+        start, since = self._first
+        return None if fraction <= start else (1 - fraction) * (seconds - since) / (fraction - start)
 
 
 def _losses(report: StepReport) -> str:
-    return f"{report.figure.replace('_', ' ')} {report.loss:.3f}, metagradient {report.norm:.2g}"
+    return f"{report.name.replace('_', ' ')} {report.loss:.3f}, metagradient {report.norm:.2g}"
 
 
 def _clock(seconds: float) -> str:

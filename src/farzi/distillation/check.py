@@ -85,7 +85,7 @@ def short_check(loop: OuterLoop, unchecked: bool, progress: Progress, exact: boo
         )
     elif precision.cosine < COSINE:
         if not unchecked:
-            raise FarziError(f"the metagradient is {precision.verdict}; --unchecked starts all the same")
+            raise FarziError(f"the metagradient is {precision.verdict}; unchecked=True starts all the same")
         progress.warning(f"the metagradient is {precision.verdict}")
     return precision_values(precision)
 

@@ -16,7 +16,7 @@ from farzi.tensorfile import read_tensors, write_tensors
 
 FORMAT = "farzi-checkpoint-2"
 NAME = "checkpoint.safetensors"
-ADVICE = "--restart starts the run again"
+ADVICE = "restart=True starts the run again"
 
 
 def save_checkpoint(state: dict[str, Any], folder: Path) -> None:

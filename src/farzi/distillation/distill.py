@@ -75,7 +75,7 @@ def distill(
     elif not restart and (out / "summary.safetensors").exists():
         finished = Summary.load(out)
         refuse_another(finished.recipe, recipe, finished.run.get("data_sha256"), dataset, out, "the summary")
-        progress.message(f"{out} holds this summary already; --restart distils it again")
+        progress.message(f"{out} holds this summary already; restart=True distils it again")
         return finished
     else:
         run = _begin(recipe, dataset, progress, out, unchecked, cache or Cache(out / CACHE), device)
@@ -95,7 +95,7 @@ def distill(
                 save_checkpoint(run.state_dict(), out)
                 last_save = time.monotonic()
             if stop.is_set():
-                again = "the same command, without --restart," if restart else "the same command"
+                again = "the same command, without restart," if restart else "the same command"
                 raise KeyboardInterrupt(f"stopped after outer step {run.loop.step}; {again} resumes there")
     summary = run.finish()
     summary.save(out)

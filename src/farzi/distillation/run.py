@@ -278,11 +278,11 @@ def refuse_another(
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise FarziError(
             f"{out} holds {what} of another recipe ({'; '.join(changed[:3])}{more}); "
-            "choose another --out, or --restart"
+            "choose another folder, or restart=True"
         )
     if data != fingerprint(dataset):
         raise FarziError(
-            f"{out} holds {what} of other data than {ours.source} is now; choose another --out, or --restart"
+            f"{out} holds {what} of other data than {ours.source} is now; choose another folder, or restart=True"
         )
 
 

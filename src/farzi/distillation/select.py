@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from farzi.data import Data
-from farzi.evaluation import Figures, jackknife_interval, metric_of, task_of
+from farzi.evaluation import Evaluation, jackknife_interval, metric_of, task_of
 from farzi.recipe import Recipe
 from farzi.summary import SummaryTensors
 from farzi.training import train_on_summary
@@ -137,7 +137,7 @@ def _judged(relative: Mapping[str, float]) -> list[str]:
     return [name for name, ratio in relative.items() if metric_of(name).judged and not math.isnan(ratio)]
 
 
-def _leave_one_out(measured: Sequence[Figures], full_data: Mapping[str, float]) -> np.ndarray:
+def _leave_one_out(measured: Sequence[Evaluation], full_data: Mapping[str, float]) -> np.ndarray:
     """The score without each of the units, (units,).
 
     Args:

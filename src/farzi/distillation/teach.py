@@ -270,7 +270,7 @@ def train_on_full_data(
         return task.score(model, dataset.valid)
 
     def report(step: int, figure: float) -> None:
-        (progress or Progress()).passing(f"{name}: step {step}, {task.told(figure)}")
+        (progress or Progress()).passing(f"{name}: step {step}, {task.score_text(figure)}")
 
     trained = train_on_events(
         dataset.train, student, vocabulary, length, seed, training.teach, score, device, report

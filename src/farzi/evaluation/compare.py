@@ -1,158 +1,227 @@
-"""A summary beside its controls, under the same evaluation.
+"""A summary beside the full data and controls, under the same evaluation.
 
-Every student starts from fresh random weights. The controls are trained as one trains on real events: with
-early stopping on the validation events and with the best of several learning rates, chosen on the validation
-events too. They are
+Each model starts from fresh random weights. Models on real events are trained as usual: with early stopping
+and with the best of several learning rates, both by the validation data. The kinds of training data are
 
 - full: the whole log or text;
-- random and head: as many real sequences as the summary has, of the same length, from random and from the
-  most active users; of a text random and the longest sentences;
-- where they are asked for, herding and k-centre: as many, picked so that together they are like the log, or
-  so that none of it is far from all of them;
-- the same at equal bytes: as many as fit in the summary's bytes.
+- summary;
+- the recipe's controls: as many real sequences as the summary has, of the same length;
+- the same controls at equal bytes: as many real sequences as fit in the summary's bytes.
 
-The learning rate chosen for the full data serves the subsets at equal bytes, which are of its order of size,
-and the one chosen for the first of the others, the random sequences, serves all of these. The test events
-are looked at once, at the end.
+The learning rate chosen for the full data is also used for the controls at equal bytes, which are of similar
+size. The one chosen for the first control is used for all small controls. The test data are used once, at the
+end.
 """
 
 import math
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from farzi.data import Data
-from farzi.evaluation.controls import bytes_per_event
-from farzi.evaluation.intervals import Interval, paired_ratio, seed_interval
+import polars as pl
+import torch
+
+from farzi.data import Data, Vocabulary
+from farzi.errors import FarziError
+from farzi.evaluation.conclusions import comparison_table, conclusions, distillation_facts
+from farzi.evaluation.controls import Control, bytes_per_event
+from farzi.evaluation.intervals import Interval, paired_difference, paired_ratio, seed_interval
 from farzi.evaluation.metrics import headlines, metric_of
 from farzi.evaluation.ranking import Seen
 from farzi.evaluation.tasks import Task, task_of
 from farzi.evaluation.trials import Result, Trials
 from farzi.recipe import Recipe
-from farzi.summary import SummaryTensors
+from farzi.recipe.variants import ControlVariant
+from farzi.summary import Summary
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """All kinds of training data beside each other.
+    """Models trained on several kinds of data. `print` gives a table and what it means.
 
     Attributes:
         student: the architecture's name.
-        task: of the data; says what the figures are.
+        task: of the data.
         window: events in a training window.
-        measured: one entry a kind, "full" first.
-        distilling: seconds that the distillation took; None where unknown.
+        items: how many items or tokens were ranked or predicted among, V − 1.
+        results: one per kind of training data, "full" first.
+        distilling: seconds that the distillation took; None if unknown.
+        origin: how the summary was made, as sentences; empty if unknown.
     """
 
     student: str
     task: Task
     window: int
-    measured: tuple[Result, ...]
-    distilling: float | None
+    items: int
+    results: tuple[Result, ...]
+    distilling: float | None = None
+    origin: str = ""
 
-    def of(self, trained_on: str) -> Result:
-        """The entry of that name."""
-        return next(entry for entry in self.measured if entry.trained_on == trained_on)
+    def result(self, trained_on: str) -> Result:
+        """The result of that name."""
+        return next(one for one in self.results if one.trained_on == trained_on)
 
     def share(self, trained_on: str, metric: str) -> float:
-        """Ratio to the full data's figure; nan where that is 0."""
-        whole = self.of("full").figures(metric).mean()
-        return float(self.of(trained_on).figures(metric).mean() / whole) if whole > 0 else math.nan
+        """Ratio to the full data's figure; nan if that is 0."""
+        whole = self.result("full").figures(metric).mean()
+        return float(self.result(trained_on).figures(metric).mean() / whole) if whole > 0 else math.nan
 
     def relative(self, trained_on: str, metric: str) -> Interval:
-        """The same ratio with its interval, a paired bootstrap over units and seeds; nan where that is 0."""
-        ours, theirs = self.of(trained_on).per_unit[metric], self.of("full").per_unit[metric]
+        """The same ratio with a 95 % interval, by a paired bootstrap over units and seeds."""
+        ours, theirs = self.result(trained_on).per_unit[metric], self.result("full").per_unit[metric]
         return paired_ratio(ours, theirs, figure=metric_of(metric).figure)
+
+    def lead(self, trained_on: str, metric: str) -> int:
+        """1 if the summary is better than that result, -1 if worse, 0 if the 95 % interval includes 0.
+
+        The interval is that of the difference, by a paired bootstrap over units and seeds.
+        """
+        ours, theirs = self.result("summary").per_unit[metric], self.result(trained_on).per_unit[metric]
+        _, low, high = paired_difference(ours, theirs, figure=metric_of(metric).figure)
+        return (1 if low > 0 else -1 if high < 0 else 0) * (1 if metric_of(metric).gain(2.0) > 1 else -1)
 
     @property
     def headlines(self) -> tuple[str, ...]:
-        """The metrics that people are shown."""
-        return headlines(self.of("full").per_unit)
+        """The metrics that tables contain."""
+        return headlines(self.result("full").per_unit)
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows of results.json: one for each kind of training data and metric.
+        """The rows of results.json: one per kind of training data and metric.
 
-        mean, low and high are in `unit`: "%", or "" for a perplexity and the like; relative_to_full is a
-        ratio, nan where the full data's figure is 0.
+        mean, low and high are in `unit`: "%", or "" for a perplexity and the like. relative_to_full is a
+        ratio, nan if the full data's figure is 0.
         """
         rows = []
-        for entry in self.measured:
-            for metric in entry.per_unit:
-                named, figures = metric_of(metric), entry.figures(metric)
-                mean, low, high = seed_interval(named.scaled(figures))
+        for result in self.results:
+            for name in result.per_unit:
+                metric, figures = metric_of(name), result.figures(name)
+                mean, low, high = seed_interval(metric.scaled(figures))
                 rows.append(
                     {
-                        "trained_on": entry.trained_on,
+                        "trained_on": result.trained_on,
                         "student": self.student,
-                        "sequences": entry.sequences,
-                        "bytes": entry.bytes,
-                        "metric": metric,
-                        "unit": named.unit,
+                        "sequences": result.sequences,
+                        "bytes": result.bytes,
+                        "metric": name,
+                        "unit": metric.unit,
                         "mean": mean,
                         "low": low,
                         "high": high,
                         "seeds": len(figures),
-                        "train_seconds": entry.seconds,
-                        "relative_to_full": self.share(entry.trained_on, metric),
+                        "train_seconds": result.seconds,
+                        "relative_to_full": self.share(result.trained_on, name),
                     }
                 )
         return rows
 
+    def to_frame(self) -> pl.DataFrame:
+        """`rows()` as a polars frame."""
+        return pl.DataFrame(self.rows())
+
     @property
     def speedup(self) -> float:
-        """How many times faster a training on the summary is than one on the full data."""
-        return self.of("full").seconds / self.of("summary").seconds
+        """Seconds of a training on the full data, divided by those of a training on the summary."""
+        return self.result("full").seconds / self.result("summary").seconds
 
     @property
     def break_even(self) -> float | None:
-        """After how many trainings the distillation has paid for itself; None where never, or unknown."""
-        saved = self.of("full").seconds - self.of("summary").seconds
+        """Trainings after which the distillation has saved time; None if never, or if its cost is unknown."""
+        saved = self.result("full").seconds - self.result("summary").seconds
         return None if self.distilling is None or saved <= 0 else self.distilling / saved
+
+    def __str__(self) -> str:
+        """The table, then what it means."""
+        lines = [textwrap.fill(line, 100) for line in conclusions(self)]
+        return "\n".join([comparison_table(self), "", *lines])
+
+    __repr__ = __str__
 
 
 def compare(
-    summary: SummaryTensors,
-    dataset: Data,
-    recipe: Recipe,
+    summary: Summary,
+    data: Data,
+    recipe: Recipe | None = None,
     *,
-    seen: Seen = "keep",
-    distilling: float | None = None,
+    seen: Seen | None = None,
     first_seed: int = 1000,
-    progress: Callable[[str], None] = lambda what: None,
+    device: torch.device | str = "cpu",
+    progress: Callable[[str], None] | None = None,
 ) -> Comparison:
-    """Train and test students on the full data, the summary and the controls.
+    """Train and test models on the full data, the summary and the controls.
 
     Args:
-        summary: the learnt sequences; all students are trained where they are.
-        dataset: the log or the text they were learnt from.
-        recipe: how they were learnt; its student, inner loop, full-data training and controls are used.
-        seen: the treatment of seen items in the ranking; nothing to a text.
-        distilling: seconds that the distillation took.
-        first_seed: the students' seeds count up from here; distillation draws its own from elsewhere.
-        progress: called with a word on what is being done.
+        summary: the summary.
+        data: the log or text that it was distilled from.
+        recipe: another recipe than the summary's; its `compare`, `teach`, `student` and `inner` are used.
+        seen: whether rankings contain the items of a user's history; as in the recipe if None.
+        first_seed: seeds of the models count up from here; distillation uses other ones.
+        device: where models are trained.
+        progress: called with a line of text before each training.
+
+    Raises:
+        FarziError: the data have other items than the summary, or a control of the recipe cannot be built.
     """
+    recipe = recipe or summary.recipe
+    check_vocabulary(data, summary.vocabulary, "the summary")
+    tensors = summary.tensors.to(device)
     trials = Trials(
-        dataset,
+        data,
         recipe.student,
-        summary.length,
-        task_of(dataset, seen),
+        tensors.length,
+        task_of(data, seen or recipe.select.seen),
         recipe.compare.seeds,
         recipe.teach,
         first_seed,
-        progress,
-        summary.device,
+        progress or (lambda text: None),
+        tensors.device,
     )
-    full = trials.on_everything()
-    measured = [full, trials.on_summary(summary, recipe.inner)]
-    controls = {
-        control.type.partition(":")[2] or control.type: control.build() for control in recipe.compare.controls
-    }
-    few = {name: trials.picker(control, summary.sequences) for name, control in controls.items()}
-    few_rate = next((trials.best_rate(name, pick) for name, pick in few.items()), 0.0)
-    measured += [trials.on_events(name, pick, few_rate) for name, pick in few.items()]
+    controls = build_controls(recipe.compare.controls)
+    full = trials.on_full_data()
+    results = [full, trials.on_summary(tensors, recipe.inner)]
+    small = {name: trials.picker(control, tensors.sequences) for name, control in controls.items()}
+    rate = next((trials.best_rate(name, pick) for name, pick in small.items()), 0.0)
+    results += [trials.on_events(name, pick, rate) for name, pick in small.items()]
     if recipe.compare.equal_bytes:
-        count = max(1, summary.bytes // (summary.length * bytes_per_event(len(dataset.vocabulary))))
+        count = max(1, tensors.bytes // (tensors.length * bytes_per_event(len(data.vocabulary))))
         for name, control in controls.items():
             pick = trials.picker(control, count)
-            measured.append(trials.on_events(f"{name}, equal bytes", pick, full.learning_rate))
-    return Comparison(recipe.student.type, trials.task, summary.length, tuple(measured), distilling)
+            results.append(trials.on_events(f"{name}, equal bytes", pick, full.learning_rate))
+    return Comparison(
+        recipe.student.type,
+        trials.task,
+        tensors.length,
+        len(data.vocabulary) - 1,
+        tuple(results),
+        summary.run.get("seconds"),
+        distillation_facts(summary),
+    )
+
+
+def build_controls(variants: Sequence[ControlVariant]) -> dict[str, Control]:
+    """Controls by the names of their rows: the `type`, or the class of a variant from outside the package.
+
+    Raises:
+        FarziError: a class cannot be imported or does not take its settings.
+    """
+    controls: dict[str, Control] = {}
+    for variant in variants:
+        name = plain = variant.type.rpartition(":")[2].rpartition(".")[2]
+        number = 1
+        while name in controls:
+            number += 1
+            name = f"{plain} {number}"
+        controls[name] = variant.build()
+    return controls
+
+
+def check_vocabulary(data: Data, vocabulary: Vocabulary, owner: str) -> None:
+    """Refuse data whose items are not those of a summary or a model, in the same order.
+
+    Raises:
+        FarziError: the ids differ; the message names `owner`.
+    """
+    if not data.vocabulary.frame["id"].equals(vocabulary.frame["id"]):
+        raise FarziError(
+            f"{data.name}: its items are not those of {owner}; read and split it as for the distillation"
+        )

@@ -1,4 +1,4 @@
-"""95 % intervals: over seeds for one training's figure, over users for the ratio of two."""
+"""95 % intervals: over seeds for one figure, over units and seeds for the ratio or difference of two."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from scipy.special import stdtrit
 
 LEVEL = 0.95
 PART = 2**24
-"""Weights of the bootstrap held at a time: 128 MiB."""
+"""Bootstrap weights in memory at a time: 128 MiB."""
 
 
 class Interval(NamedTuple):
@@ -21,9 +21,9 @@ class Interval(NamedTuple):
 
 
 def seed_interval(figures: np.ndarray) -> Interval:
-    """Mean over seeds, (seeds,), and Student's t interval of it; of no width for a single seed.
+    """Mean over seeds, (seeds,), and its Student's t interval; of no width for a single seed.
 
-    It tells how far the figure moves with the random first weights, the users being what they are.
+    The interval covers the random first weights, for the given users.
     """
     mean = float(np.mean(figures))
     if len(figures) < 2:
@@ -37,11 +37,11 @@ def seed_interval(figures: np.ndarray) -> Interval:
 
 
 def difference_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
-    """Mean of some seeds' figures less that of others', and Welch's t interval of it (Biometrika 34, 1947).
+    """Difference of the means over seeds, and its Welch t interval (Biometrika 34, 1947).
 
     Args:
         ours: (n,), n ≥ 2.
-        theirs: (m,), m ≥ 2, of other variance perhaps.
+        theirs: (m,), m ≥ 2; the variances may differ.
     """
     mean = float(np.mean(ours) - np.mean(theirs))
     parts = [np.var(figures, ddof=1) / len(figures) for figures in (ours, theirs)]
@@ -54,14 +54,14 @@ def difference_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
 
 
 def jackknife_interval(value: float, without: np.ndarray) -> Interval:
-    """A statistic of n units and Student's t interval of it by the jackknife; of no width for fewer than two.
+    """A statistic of n units and its Student's t interval by the jackknife; of no width if n < 2.
 
-    Its standard error is √((n − 1)/n Σ (value without one − their mean)²) (Tukey 1958; Efron and Stein, The
-    jackknife estimate of variance, 1981).
+    The standard error is √((n − 1)/n Σ (value without one unit − their mean)²) (Tukey 1958; Efron and Stein,
+    The jackknife estimate of variance, 1981).
 
     Args:
-        value: of all units.
-        without: those without each of them, (n,).
+        value: the statistic of all units.
+        without: the statistic without each of the units, (n,).
     """
     n = len(without)
     if n < 2:
@@ -82,42 +82,75 @@ def paired_ratio(
     seed: int = 0,
     figure: Callable[[np.ndarray], np.ndarray] = _mean,
 ) -> Interval:
-    """Ratio of two mean figures with a paired bootstrap over users (passages, of a text) and seeds.
+    """Ratio of two figures, with a paired bootstrap over units (users, passages) and seeds.
 
-    Both were measured on the same users, and share what makes a user easy or hard: each draw takes users with
-    replacement, the same for both, and seeds with replacement, for each by itself, and forms the ratio of the
-    means. What is neither the user's nor the seed's is counted twice that way: the interval is on the wide
-    side (Owen, The pigeonhole bootstrap, 2007).
+    Both were measured on the same units. Each draw takes units with replacement, the same for both, and
+    seeds with replacement, independently for each, and forms the ratio. The interval is somewhat too wide,
+    because variance that belongs to neither units nor seeds is counted twice (Owen, The pigeonhole bootstrap,
+    2007).
 
     Args:
-        ours: figures, (seeds, users).
-        theirs: figures, (seeds', users).
+        ours: per-unit values, (seeds, units).
+        theirs: per-unit values, (seeds', units).
         draws: bootstrap samples.
         seed: of the draws.
-        figure: from the mean over users to a seed's figure; the mean itself if left out.
+        figure: from the mean over units to a seed's figure; the mean itself if left out.
 
     Returns:
-        The ratio of the means with the percentiles of the draws; nan where theirs is 0.
+        The ratio with percentiles of the draws; nan if theirs is 0.
+
+    Raises:
+        ValueError: the numbers of units differ.
     """
-    if ours.shape[1] != theirs.shape[1]:
-        raise ValueError(f"both must have the same users, got {ours.shape[1]} and {theirs.shape[1]}")
     whole = figure(theirs.mean(1)).mean()
     if whole == 0:
+        _check_units(ours, theirs)
         return Interval(np.nan, np.nan, np.nan)
+    above, below = _paired_draws(ours, theirs, draws, seed, figure)
+    ratios = above / np.where(below == 0, np.nan, below)
+    low, high = np.nanpercentile(ratios, [50 - 50 * LEVEL, 50 + 50 * LEVEL])
+    return Interval(float(figure(ours.mean(1)).mean() / whole), float(low), float(high))
+
+
+def paired_difference(
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    draws: int = 2000,
+    seed: int = 0,
+    figure: Callable[[np.ndarray], np.ndarray] = _mean,
+) -> Interval:
+    """Difference of two figures, with the bootstrap and the arguments of `paired_ratio`."""
+    mean = float(figure(ours.mean(1)).mean() - figure(theirs.mean(1)).mean())
+    above, below = _paired_draws(ours, theirs, draws, seed, figure)
+    low, high = np.percentile(above - below, [50 - 50 * LEVEL, 50 + 50 * LEVEL])
+    return Interval(mean, float(low), float(high))
+
+
+def _paired_draws(
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    draws: int,
+    seed: int,
+    figure: Callable[[np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both figures in each bootstrap sample, (draws,) each."""
+    _check_units(ours, theirs)
     rng = np.random.default_rng(seed)
-    users = ours.shape[1]
-    both = np.concatenate([ours, theirs])  # (seeds + seeds', users)
+    units = ours.shape[1]
+    both = np.concatenate([ours, theirs])  # (seeds + seeds', units)
     by_seed = np.empty((draws, len(both)))
-    for part in range(0, draws, rows := max(1, PART // users)):
+    for part in range(0, draws, rows := max(1, PART // units)):
         size = min(rows, draws - part)
-        weights = rng.multinomial(users, np.full(users, 1 / users), size=size)  # (size, users)
-        by_seed[part : part + size] = figure(weights @ both.T / users)
+        weights = rng.multinomial(units, np.full(units, 1 / units), size=size)  # (size, units)
+        by_seed[part : part + size] = figure(weights @ both.T / units)
 
     def over_seeds(by_seed: np.ndarray) -> np.ndarray:
         picked = rng.integers(by_seed.shape[1], size=by_seed.shape)
         return np.take_along_axis(by_seed, picked, axis=1).mean(1)
 
-    above, below = over_seeds(by_seed[:, : len(ours)]), over_seeds(by_seed[:, len(ours) :])
-    ratios = above / np.where(below == 0, np.nan, below)
-    low, high = np.nanpercentile(ratios, [50 - 50 * LEVEL, 50 + 50 * LEVEL])
-    return Interval(float(figure(ours.mean(1)).mean() / whole), float(low), float(high))
+    return over_seeds(by_seed[:, : len(ours)]), over_seeds(by_seed[:, len(ours) :])
+
+
+def _check_units(ours: np.ndarray, theirs: np.ndarray) -> None:
+    if ours.shape[1] != theirs.shape[1]:
+        raise ValueError(f"both must have the same units, got {ours.shape[1]} and {theirs.shape[1]}")

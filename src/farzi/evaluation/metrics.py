@@ -1,10 +1,10 @@
-"""What each figure is called, how it comes of many small ones, and which way is better: a registry.
+"""The metrics: their names, how a figure is computed from units, and which direction is better.
 
-A figure is made of units: users of a log, passages of a text. Its mean over them, through `Metric.figure`, is
-the figure; so a paired bootstrap over units works alike for all.
+Each metric is measured on units: users of a log, passages of a text. The figure is `Metric.figure` of the
+mean over units, so that one paired bootstrap over units serves all metrics.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -15,12 +15,12 @@ Number = TypeVar("Number", float, np.ndarray)
 
 @dataclass(frozen=True)
 class Metric:
-    """A share of events, or their mean: between 0 and 1, shown as per cent, higher is better.
+    """A figure between 0 and 1, printed as per cent; higher is better.
 
     Attributes:
-        name: the metric's.
-        headline: whether lines, tables and pictures show it; results.json and history.jsonl have them all.
-        judged: whether its ratio to the full data's helps to choose the best summary.
+        name: of the metric.
+        headline: whether lines, tables and charts contain it; results.json and history.jsonl contain all.
+        judged: whether its ratio to the full data's is part of the score that selects the best summary.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Metric:
 
     @property
     def unit(self) -> str:
-        """What people are shown it in."""
+        """The unit it is printed in."""
         return "%"
 
     def scaled(self, figure: Number) -> Number:
@@ -41,34 +41,34 @@ class Metric:
         return 100 * figure
 
     def text(self, figure: float) -> str:
-        """A figure as people read it, without its unit."""
+        """A figure as it is printed, without its unit."""
         return f"{100 * figure:.1f}"
 
     def gain(self, ratio: Number) -> Number:
-        """How good a ratio to the full data's figure is: 1 as good, above 1 better."""
+        """A ratio to the full data's figure, as a gain: 1 is equally good, above 1 is better."""
         return ratio
 
     def ratio(self, ratio: float | None) -> str:
-        """A ratio as people read it: `97 %`; a dash where it is not defined."""
+        """A ratio as it is printed: `97 %`; a dash where it is not defined."""
         return percent(ratio)
 
     @property
     def of_gain(self) -> str:
-        """What `gain` is the ratio of."""
+        """The quantity whose ratio `gain` is."""
         return self.name
 
 
 @dataclass(frozen=True)
 class Cost(Metric):
-    """A figure above 0, better when lower, shown as it is; its ratio to the full data's as `× 1.25`."""
+    """A figure above 0, lower is better; its ratio to the full data's is printed as `× 1.25`."""
 
     @property
     def unit(self) -> str:
-        """None."""
+        """None: a cost is a plain number."""
         return ""
 
     def scaled(self, figure: Number) -> Number:
-        """As it is."""
+        """The figure itself."""
         return figure
 
     def text(self, figure: float) -> str:
@@ -92,7 +92,7 @@ class Cost(Metric):
 
 @dataclass(frozen=True)
 class Perplexity(Cost):
-    """exp of the mean cross-entropy a token, nats."""
+    """exp of the mean cross-entropy per token in nats."""
 
     def figure(self, mean: np.ndarray) -> np.ndarray:
         """See `Metric`."""
@@ -100,10 +100,10 @@ class Perplexity(Cost):
             return np.exp(mean)
 
 
-# Of a log not the top-10 figures are judged, which count few hits (HR@10 some 120 of MovieLens-100k's 943
-# users, HR@100 some 530): the best of many validations would be the luckiest. In the second half of a run on
-# MovieLens-100k the mean of the ratios of HR@10, nDCG@10 and HR@100 moved by 2.7 points (root mean square)
-# from one validation to the next, the mean of these two by 0.5. nDCG@100 still weighs the top.
+# For logs the top-10 figures are not judged. They count few hits (HR@10 about 120 of MovieLens-100k's 943
+# users, HR@100 about 530), so the best of many validations would be the luckiest. In the second half of a run
+# on MovieLens-100k the mean ratio of HR@10, nDCG@10 and HR@100 changed by 2.7 points (root mean square) from
+# one validation to the next, the mean ratio of HR@100 and nDCG@100 by 0.5. nDCG@100 still weights the top.
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -118,7 +118,7 @@ METRICS: dict[str, Metric] = {
         Cost("bits per byte"),
     )
 }
-"""By name; a name that is not here, such as HR@20, is a plain `Metric`."""
+"""By name. A name that is missing here, such as HR@20, is a plain `Metric`."""
 
 
 def metric_of(name: str) -> Metric:
@@ -127,30 +127,56 @@ def metric_of(name: str) -> Metric:
 
 
 def headlines(names: Iterable[str]) -> tuple[str, ...]:
-    """Those of some metrics that people are shown, in the registry's order."""
+    """The headline metrics among some names, in the order of `METRICS`."""
     names = set(names)
     return tuple(metric.name for metric in METRICS.values() if metric.headline and metric.name in names)
 
 
 def percent(ratio: float | None) -> str:
-    """A ratio to the full data's figure as people read it: `97 %`; a dash where that figure is 0.
+    """A ratio to the full data's figure as it is printed: `97 %`; a dash where it is not defined.
 
     Args:
-        ratio: nan, or None as JSON files have it, where it is not defined.
+        ratio: nan, or None as in JSON files, where the full data's figure is 0.
     """
     return "–" if ratio is None or np.isnan(ratio) else f"{100 * ratio:.0f} %"
 
 
-@dataclass(frozen=True, eq=False)
-class Figures:
-    """Metrics unit by unit.
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Mapping[str, float]):
+    """The metrics of one model: a mapping from a metric's name to its figure. `print` gives a table.
 
     Attributes:
-        per_unit: each metric by name, (units,); its mean, through `Metric.figure`, is the figure.
+        per_unit: each metric per unit (user of a log, passage of a text), (units,); the figure is
+            `Metric.figure` of its mean.
+        statement: what was measured and how, as one sentence; empty where nobody reads it.
     """
 
     per_unit: dict[str, np.ndarray]
+    statement: str = ""
+
+    def __getitem__(self, name: str) -> float:
+        return float(metric_of(name).figure(self.per_unit[name].mean()))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.per_unit)
+
+    def __len__(self) -> int:
+        return len(self.per_unit)
 
     def means(self) -> dict[str, float]:
-        """The figure of each metric."""
-        return {name: float(metric_of(name).figure(values.mean())) for name, values in self.per_unit.items()}
+        """The figures as a plain dict."""
+        return dict(self)
+
+    def __str__(self) -> str:
+        """One line per metric, then the statement."""
+        metrics = [metric_of(name) for name in self]
+        texts = [metric.text(figure) for metric, figure in zip(metrics, self.values(), strict=True)]
+        names = max(len(metric.name) for metric in metrics)
+        width = max(len(text) for text in texts)
+        lines = [
+            f"{metric.name.ljust(names)}  {text.rjust(width)} {metric.unit}".rstrip()
+            for metric, text in zip(metrics, texts, strict=True)
+        ]
+        return "\n".join([*lines, self.statement] if self.statement else lines)
+
+    __repr__ = __str__

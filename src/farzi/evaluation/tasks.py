@@ -1,51 +1,50 @@
-"""The two kinds of data, as values: how a student is measured on each, and what is said of the figures.
+"""The two tasks as values: how a model is measured on each, and how the figures are described.
 
-What trains, learns or compares asks `task_of(data)` once and goes by that value; the names of its figures
-lead to all the rest (`metrics`).
+Code that trains, distils or compares calls `task_of(data)` once and uses the value it returns.
 """
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from farzi.data import Data, Holdout, Passages, Text
-from farzi.evaluation.language import PASSAGE, Windows, read_text
-from farzi.evaluation.metrics import Figures
-from farzi.evaluation.ranking import Seen, evaluate
+from farzi.evaluation.language import PASSAGE, Windows, evaluate_text
+from farzi.evaluation.metrics import Evaluation
+from farzi.evaluation.ranking import Seen, evaluate_ranking
 from farzi.models import SequenceModel
 from farzi.summary import LANGUAGE
 
-GLANCE = 50_000
-"""Tokens that a text's student is judged by while it is trained."""
+QUICK_TOKENS = 50_000
+"""Tokens of a text on which a model is measured while it is trained."""
 
 Held = Holdout | Passages
-"""Held-out data of either kind."""
+"""Held-out data of either task."""
 
 
 class Task(Protocol):
-    """A kind of data.
+    """What a model is measured by.
 
     Attributes:
-        name: what a summary's `run.json` calls it.
+        name: as in a summary's `run.json`.
         units: what figures are the mean over, in the plural.
     """
 
     name: str
     units: str
 
-    def evaluate(self, student: SequenceModel, held: Held) -> Figures:
-        """Measure a student. Raises TypeError where `held` is of the other kind."""
+    def evaluate(self, model: SequenceModel, held: Held) -> Evaluation:
+        """Measure a model. Raises TypeError if `held` is of the other task."""
         ...
 
-    def score(self, student: SequenceModel, held: Held) -> float:
-        """The figure that early stopping and learning rates are decided by; higher is better."""
+    def score(self, model: SequenceModel, held: Held) -> float:
+        """The figure that early stopping and tuning maximise."""
         ...
 
-    def told(self, score: float) -> str:
-        """A score for people, as the metric that it is."""
+    def score_text(self, score: float) -> str:
+        """A score as it is printed, as the metric that it is."""
         ...
 
     def statement(self, units: int, items: int, window: int) -> str:
-        """What the figures are, for people: the end of "Test ..." or "Validation ...".
+        """What the figures are: the end of a sentence that starts with "Test" or "Validation".
 
         Args:
             units: how many the figures are the mean over.
@@ -55,7 +54,7 @@ class Task(Protocol):
         ...
 
     def facts(self, window: int) -> dict[str, Any]:
-        """How figures are made, as JSON values."""
+        """How figures are computed, as JSON values."""
         ...
 
 
@@ -64,31 +63,31 @@ class RecommendationTask:
     """Logs: each user's held-out events are ranked among all items.
 
     Attributes:
-        seen: the treatment of seen items in the ranking.
+        seen: whether rankings contain the items of a user's history.
     """
 
     seen: Seen = "keep"
     name = "recommendation"
     units = "users"
 
-    def evaluate(self, student: SequenceModel, held: Held) -> Figures:
+    def evaluate(self, model: SequenceModel, held: Held) -> Evaluation:
         """See `Task`."""
         if not isinstance(held, Holdout):
-            raise TypeError("a text is not ranked: evaluate it as Language")
-        return evaluate(student, held, self.seen)
+            raise TypeError("a text is not ranked: use LanguageTask")
+        return evaluate_ranking(model, held, self.seen)
 
-    def score(self, student: SequenceModel, held: Held) -> float:
+    def score(self, model: SequenceModel, held: Held) -> float:
         """nDCG@10."""
-        return self.evaluate(student, held).means()["nDCG@10"]
+        return self.evaluate(model, held).means()["nDCG@10"]
 
-    def told(self, score: float) -> str:
+    def score_text(self, score: float) -> str:
         """See `Task`."""
         return f"nDCG@10 {100 * score:.2f} %"
 
     def statement(self, units: int, items: int, window: int) -> str:
         """See `Task`."""
-        seen = "kept in the ranking" if self.seen == "keep" else "left out of the ranking"
-        return f"events of {units:,} users ranked among all {items:,} items, seen ones {seen}; per cent"
+        seen = "included" if self.seen == "keep" else "excluded"
+        return f"events of {units:,} users ranked among all {items:,} items, seen items {seen}; per cent"
 
     def facts(self, window: int) -> dict[str, Any]:
         """See `Task`."""
@@ -100,22 +99,22 @@ class LanguageTask:
     """Texts: each held-out token is predicted from those before it.
 
     Attributes:
-        stride: tokens that each window predicts (`farzi.evaluation.language`); None: half of its length.
+        stride: tokens that each window predicts (`farzi.evaluation.language`); half of its length if None.
     """
 
     stride: int | None = None
     name = LANGUAGE
     units = "passages"
 
-    def evaluate(self, student: SequenceModel, held: Held) -> Figures:
+    def evaluate(self, model: SequenceModel, held: Held) -> Evaluation:
         """See `Task`."""
-        return read_text(student, _passages(held), self.stride)
+        return evaluate_text(model, _passages(held), self.stride)
 
-    def score(self, student: SequenceModel, held: Held) -> float:
-        """1 / perplexity, of `GLANCE` tokens evenly spread."""
-        return 1 / read_text(student, _passages(held), tokens=GLANCE).means()["perplexity"]
+    def score(self, model: SequenceModel, held: Held) -> float:
+        """1 / perplexity, of `QUICK_TOKENS` tokens spread evenly."""
+        return 1 / evaluate_text(model, _passages(held), tokens=QUICK_TOKENS).means()["perplexity"]
 
-    def told(self, score: float) -> str:
+    def score_text(self, score: float) -> str:
         """See `Task`."""
         return f"perplexity {1 / score:.1f}" if score > 0 else "no finite perplexity"
 
@@ -125,7 +124,7 @@ class LanguageTask:
         return (
             f"text in {units:,} passages of {PASSAGE} tokens, each token predicted once among all "
             f"{items:,}, from the {how.context} to {how.length} before it (stride {how.stride}); "
-            "perplexity a token (lower is better), accuracy in per cent"
+            "perplexity per token (lower is better), accuracy in per cent"
         )
 
     def facts(self, window: int) -> dict[str, Any]:
@@ -140,15 +139,15 @@ class LanguageTask:
 
 def _passages(held: Held) -> Passages:
     if not isinstance(held, Passages):
-        raise TypeError("a log is not read token by token: evaluate it as Recommendation")
+        raise TypeError("a log is not predicted token by token: use RecommendationTask")
     return held
 
 
 def task_of(data: Data, seen: Seen = "keep") -> Task:
-    """The kind of a log or a text.
+    """The task of a log or a text.
 
     Args:
         data: the log or the text.
-        seen: the treatment of seen items; nothing to a text.
+        seen: whether rankings contain the items of a user's history; ignored for a text.
     """
     return LanguageTask() if isinstance(data, Text) else RecommendationTask(seen)

@@ -1,32 +1,34 @@
-"""Students that a summary was not learnt with: does what teaches one architecture teach another?"""
+"""Transfer: architectures that a summary was not distilled with, trained on it."""
 
 from collections.abc import Callable, Sequence
 
+import torch
+
 from farzi.data import Data
-from farzi.evaluation.compare import Comparison
+from farzi.evaluation.compare import Comparison, check_vocabulary
 from farzi.evaluation.controls import Random
 from farzi.evaluation.ranking import Seen
 from farzi.evaluation.tasks import task_of
 from farzi.evaluation.trials import Trials
 from farzi.recipe import Inner, Recipe
 from farzi.recipe.variants import AdamW, StudentVariant
-from farzi.summary import SummaryTensors
+from farzi.summary import Summary
 
 FACTORS = (1 / 3, 1.0, 3.0)
-"""Learning rates, as multiples of the recipe's, that are tried for a student of another kind."""
+"""Learning rates tried for another architecture, as multiples of the recipe's."""
 
 
 def trainings_of_others(inner: Inner, sequences: int) -> tuple[Inner, ...]:
-    """The trainings that are tried, on the validation data, for a student that a summary was not made with.
+    """The trainings on a summary that are tried for an architecture that it was not distilled with.
 
-    The recipe's at three learning rates, and at the same rates one with more regularisation, since nothing
-    kept this student from overfitting the sequences while the summary was made
+    The recipe's training at three learning rates, and one with more regularisation at the same rates, because
+    this architecture's overfitting had no influence on the summary
     (docs/decisions/0013-students-of-others.md): AdamW with a decay of at least 1, at most a fifth of the
     sequences in each step, and a rate that decays over at least the last half.
 
     Args:
         inner: the recipe's training.
-        sequences: of the summary.
+        sequences: number of sequences in the summary.
     """
     batch = min(inner.batch or sequences, max(1, sequences // 5))
     own = inner.optimizer.own
@@ -49,58 +51,67 @@ def trainings_of_others(inner: Inner, sequences: int) -> tuple[Inner, ...]:
 
 
 def transfer(
-    summary: SummaryTensors,
-    dataset: Data,
-    recipe: Recipe,
+    summary: Summary,
+    data: Data,
     students: Sequence[StudentVariant],
+    recipe: Recipe | None = None,
     *,
-    seen: Seen = "keep",
+    seen: Seen | None = None,
     first_seed: int = 1000,
-    progress: Callable[[str], None] = lambda what: None,
+    device: torch.device | str = "cpu",
+    progress: Callable[[str], None] | None = None,
 ) -> list[Comparison]:
-    """Train and test students of several kinds on the full data, on the summary and on random sequences.
+    """Train and test several architectures on the full data, on a summary and on random sequences.
 
-    Each is measured against its own training on the full data. On
-    the summary it is trained as the recipe says; one that it was not learnt with gets the training of
-    `trainings_of_others` that is best on the validation data, as the trainings on real events are tuned.
+    Each is compared with its own training on the full data. On the summary, an architecture that it was
+    distilled with is trained as the recipe says; another one gets the training of `trainings_of_others` that
+    has the best validation score, as trainings on real events are tuned, too.
 
     Args:
-        summary: the learnt sequences; all students are trained where they are.
-        dataset: the log or the text they were learnt from.
-        recipe: how they were learnt.
-        students: their settings.
-        seen: the treatment of seen items in the ranking; nothing to a text.
-        first_seed: the students' seeds count up from here.
-        progress: called with a word on what is being done.
+        summary: the summary.
+        data: the log or text that it was distilled from.
+        students: the architectures.
+        recipe: another recipe than the summary's; its `compare`, `teach` and `inner` are used.
+        seen: whether rankings contain the items of a user's history; as in the recipe if None.
+        first_seed: seeds of the models count up from here.
+        device: where models are trained.
+        progress: called with a line of text before each training.
 
     Returns:
-        One comparison a student, of "full", "summary" and "random", in their order.
-    """
-    compared = []
-    for student in students:
-        own = student in (recipe.student, *recipe.outer.students)
+        One comparison per architecture, of "full", "summary" and "random", in their order.
 
-        def report(what: str, name: str = student.type) -> None:
-            progress(f"{name}, {what}")
+    Raises:
+        FarziError: the data have other items than the summary.
+    """
+    recipe = recipe or summary.recipe
+    check_vocabulary(data, summary.vocabulary, "the summary")
+    tensors, compared = summary.tensors.to(device), []
+    for student in students:
+
+        def report(text: str, name: str = student.type) -> None:
+            if progress is not None:
+                progress(f"{name}, {text}")
 
         trials = Trials(
-            dataset,
+            data,
             student,
-            summary.length,
-            task_of(dataset, seen),
+            tensors.length,
+            task_of(data, seen or recipe.select.seen),
             recipe.compare.seeds,
             recipe.teach,
             first_seed,
             report,
-            summary.device,
+            tensors.device,
         )
-        others = trainings_of_others(recipe.inner, summary.sequences)
-        inner = recipe.inner if own else trials.best_inner(summary, others)
-        few = trials.picker(Random(), summary.sequences)
-        measured = (
-            trials.on_everything(),
-            trials.on_summary(summary, inner),
-            trials.on_events("random", few, trials.best_rate("random", few)),
+        inner = recipe.inner
+        if student not in (summary.recipe.student, *summary.recipe.outer.students):
+            inner = trials.best_inner(tensors, trainings_of_others(recipe.inner, tensors.sequences))
+        pick = trials.picker(Random(), tensors.sequences)
+        results = (
+            trials.on_full_data(),
+            trials.on_summary(tensors, inner),
+            trials.on_events("random", pick, trials.best_rate("random", pick)),
         )
-        compared.append(Comparison(student.type, trials.task, summary.length, measured, None))
+        items = len(data.vocabulary) - 1
+        compared.append(Comparison(student.type, trials.task, tensors.length, items, results))
     return compared

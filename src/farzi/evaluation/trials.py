@@ -1,7 +1,7 @@
-"""Trainings of one student on several kinds of data, under the same evaluation.
+"""Trainings of one architecture on several kinds of data, under the same evaluation.
 
-Training on real events is tuned by the validation events: when it ends, and its learning rate. The test
-events are looked at once, after the last training of a kind.
+Training on real events is tuned on the validation data: early stopping and the learning rate. The test data
+are used once, after the last training of a kind.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ import torch
 from farzi.data import Data, Sequences
 from farzi.data.fingerprint import checksum, fingerprint
 from farzi.evaluation.controls import Control, bytes_per_event
-from farzi.evaluation.metrics import Figures, metric_of
+from farzi.evaluation.metrics import metric_of
 from farzi.evaluation.tasks import Task
 from farzi.models import SequenceModel
 from farzi.recipe import Inner, Teach
@@ -25,21 +25,21 @@ from farzi.training import Trained, train_on_events, train_on_summary
 Pick = Callable[[int], Sequences]
 """The training sequences for a seed."""
 
-Keep = Callable[[Mapping[str, Any], Callable[[], Trained]], Trained]
-"""Gives a training on real events: the first argument is all that it depends on, the second does it."""
+TrainingCache = Callable[[Mapping[str, Any], Callable[[], Trained]], Trained]
+"""Returns a training on real events, from all that it depends on and a function that does it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One kind of training data, trained on and tested.
+    """Models trained on one kind of data, and their test figures.
 
     Attributes:
         trained_on: "full", "summary", or a control: "random", "head", ..., "random, equal bytes", ...
-        sequences: how many sequences it has.
-        bytes: what they take when stored.
+        sequences: number of training sequences.
+        bytes: their stored size.
         seconds: mean wall-clock seconds of a training.
-        per_unit: each metric, (seeds, units): users of a log, passages of a text; see `evaluation.metrics`.
-        learning_rate: the one used.
+        per_unit: each metric, (seeds, units); units are users of a log, passages of a text.
+        learning_rate: of the training.
     """
 
     trained_on: str
@@ -56,19 +56,19 @@ class Result:
 
 @dataclass(frozen=True)
 class Trials:
-    """One student, and how it is trained and tested.
+    """One architecture, and how it is trained and tested.
 
     Attributes:
         dataset: the log or the text.
         student: the architecture.
         length: events in a training window.
-        task: of the data: gives the evaluation.
+        task: of the data; it defines the evaluation.
         seeds: trainings on each kind of data.
         teach: the training on real events, and what is tuned.
-        first_seed: the students' seeds count up from here; a learning rate is chosen with the one before.
-        progress: called with a word on what is being done.
-        device: where students are trained on real events; on a summary they are where that is.
-        keep: gives a training on real events that was done before; None does each.
+        first_seed: seeds count up from here; learning rates are tuned with the seed before it.
+        progress: called with a line of text before each training.
+        device: where models are trained on real events; on a summary they are trained where that is.
+        cache: returns trainings on real events that were done before; None does each.
     """
 
     dataset: Data
@@ -80,10 +80,10 @@ class Trials:
     first_seed: int
     progress: Callable[[str], None]
     device: torch.device | str = "cpu"
-    keep: Keep | None = None
+    cache: TrainingCache | None = None
 
-    def on_everything(self) -> Result:
-        """Train on the whole log or text, at the best learning rate."""
+    def on_full_data(self) -> Result:
+        """Train on the whole log or text at the best learning rate, and test."""
 
         def whole(seed: int) -> Sequences:
             return self.dataset.train
@@ -91,7 +91,7 @@ class Trials:
         return self.on_events("full", whole, self.best_rate("full", whole))
 
     def best_rate(self, name: str, pick: Pick) -> float:
-        """The rate of `teach.grid` by which training on real events is best on the validation."""
+        """The learning rate of `teach.grid` with the best validation score."""
         rates, seed = self.teach.grid.learning_rate, self.first_seed - 1
         if len(rates) == 1:
             return rates[0]
@@ -105,12 +105,12 @@ class Trials:
             trained.append(self.fit(pick(seed), rate, seed))
         chosen = pick(self.first_seed)
         size = len(chosen.items) * bytes_per_event(len(self.dataset.vocabulary))
-        return self._measured(name, len(chosen), size, trained, rate)
+        return self._result(name, len(chosen), size, trained, rate)
 
     def on_summary(self, summary: SummaryTensors, inner: Inner) -> Result:
         """Train on a summary, and test."""
         trained = [train_on_summary(summary, self.student, inner, seed) for seed in self._seeds("summary")]
-        return self._measured(
+        return self._result(
             "summary",
             summary.sequences,
             summary.bytes,
@@ -119,7 +119,7 @@ class Trials:
         )
 
     def best_inner(self, summary: SummaryTensors, tried: Sequence[Inner]) -> Inner:
-        """The training on a summary that is best on the validation; the first of equals."""
+        """The training on a summary with the best validation score; the first one of equal ones."""
         self.progress("summary: choosing a training")
         seed = self.first_seed - 1
         return max(
@@ -128,7 +128,7 @@ class Trials:
         )
 
     def picker(self, control: Control, count: int) -> Pick:
-        """So many real sequences, chosen anew for each seed."""
+        """`count` real sequences, picked again for each seed."""
         return lambda seed: control(self.dataset.pieces, self.length, count, np.random.default_rng(seed))
 
     def _seeds(self, name: str) -> Iterator[int]:
@@ -137,7 +137,7 @@ class Trials:
             yield self.first_seed + k
 
     def fit(self, log: Sequences, rate: float, seed: int) -> Trained:
-        """Train on real sequences at a learning rate, by the validation events."""
+        """Train on real sequences at a learning rate, with early stopping on the validation data."""
         optimizer = self.teach.optimizer.model_copy(update={"learning_rate": rate})
         teach = self.teach.model_copy(update={"optimizer": optimizer})
 
@@ -147,29 +147,30 @@ class Trials:
                 log, self.student, vocabulary, self.length, seed, teach, self._validate, self.device
             )
 
-        if self.keep is None:
+        if self.cache is None:
             return train()
         key = {
             "student": self.student.model_dump(mode="json"),
             "length": self.length,
             "seed": seed,
             "teach": teach.model_dump(mode="json", exclude={"grid"}),
-            "judged": {"kind": self.task.name, **self.task.facts(self.length + 1)},
+            "task": {"name": self.task.name, **self.task.facts(self.length + 1)},
             "sequences": checksum(log),
             "data": fingerprint(self.dataset),
             "device": str(self.device),
         }
-        return self.keep(key, train)
+        return self.cache(key, train)
 
-    def _validate(self, student: SequenceModel) -> float:
-        return self.task.score(student, self.dataset.valid)
+    def _validate(self, model: SequenceModel) -> float:
+        return self.task.score(model, self.dataset.valid)
 
-    def _measured(
+    def _result(
         self, name: str, sequences: int, size: int, trained: Sequence[Trained], rate: float
     ) -> Result:
-        figures: list[Figures] = [self.task.evaluate(one.model, self.dataset.test) for one in trained]
+        evaluations = [self.task.evaluate(one.model, self.dataset.test) for one in trained]
         per_unit = {
-            metric: np.stack([one.per_unit[metric] for one in figures]) for metric in figures[0].per_unit
+            metric: np.stack([one.per_unit[metric] for one in evaluations])
+            for metric in evaluations[0].per_unit
         }
         seconds = float(np.mean([one.seconds for one in trained]))
         return Result(name, sequences, size, seconds, per_unit, rate)

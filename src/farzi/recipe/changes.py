@@ -62,7 +62,7 @@ def differences(first: Recipe, second: Recipe) -> list[str]:
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above`, completed by `below`. A variant of another `type` than the one below replaces it as a whole."""
+    """`above`, completed by `below`. A variant of another `type` replaces the one below as a whole."""
     result = dict(below)
     for name, value in above.items():
         former = result.get(name)
@@ -79,8 +79,8 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Any:
     """See `Recipe.changed`."""
     values = recipe.model_dump()
-    # types first: a variant must be there before its settings
-    for dotted, value in sorted(changes.items(), key=lambda change: not change[0].endswith("type")):
+    # outer settings first: a variant must be there before its settings
+    for dotted, value in sorted(changes.items(), key=lambda change: _depth(change[0])):
         path = tuple(dotted.split("."))
         nested: Any = value.model_dump() if isinstance(value, Settings) else value
         _check_known(recipe, values, path)
@@ -92,6 +92,27 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         raise FarziError(explain(first, ".".join(location(first)) or "the recipe")) from None
+
+
+def _depth(path: str) -> int:
+    """Groups above a setting; a `type` counts as the axis that it chooses for."""
+    return path.removesuffix(".type").count(".")
+
+
+def student_of_type(student: Any, type: str) -> dict[str, Any]:
+    """The settings of a student of another type, with those of `student` that it has, too.
+
+    Args:
+        student: a variant.
+        type: of the other one; a name that is not known is refused later, where the recipe is validated.
+    """
+    if type == student.type:
+        return student.model_dump()
+    model = model_of(Recipe.model_fields["student"], {"type": type})
+    if model is None:
+        return {"type": type}
+    shared = {name: value for name, value in student.own.items() if name in model.model_fields}
+    return {"type": type, **shared}
 
 
 def parse_change(text: str) -> tuple[str, Any]:

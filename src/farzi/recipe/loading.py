@@ -24,8 +24,8 @@ from farzi.recipe.settings import Settings, variants_of
 Keys = tuple[str, ...]
 
 
-def load_recipe(path: str | Path) -> Recipe:
-    """See `Recipe.load`."""
+def load_recipe(path: str | Path, preset: str = "log") -> Recipe:
+    """See `Recipe.load`; `preset` completes a file that names neither a preset nor its data's type."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -35,24 +35,29 @@ def load_recipe(path: str | Path) -> Recipe:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8", "replace")
         _refuse(str(path), *_line_column(before, len(before)), "not UTF-8 text")
-    return parse_recipe(text, str(path))
+    return parse_recipe(text, str(path), preset)
 
 
-def parse_recipe(text: str, origin: str) -> Recipe:
-    """The recipe in a YAML text; `origin` is the name that errors are reported under.
+def parse_recipe(text: str, origin: str, preset: str = "log") -> Recipe:
+    """The recipe in a YAML text.
+
+    Args:
+        text: the YAML.
+        origin: the name that errors are reported under.
+        preset: what completes a text that names neither a preset nor its data's type.
 
     Raises:
         FarziError: YAML that cannot be read, an unknown or repeated key, a value of the wrong kind or out of
             range.
     """
-    return _Document(text, origin).recipe()
+    return _Document(text, origin, preset).recipe()
 
 
 class _Document:
     """One text while it is read: its places by path, for the errors that are noticed later."""
 
-    def __init__(self, text: str, origin: str) -> None:
-        self.origin = origin
+    def __init__(self, text: str, origin: str, preset: str) -> None:
+        self.origin, self.preset = origin, preset
         self.places: dict[Keys, yaml.Mark] = {}
         try:
             self.loader = Loader(text)
@@ -69,7 +74,7 @@ class _Document:
 
     def recipe(self) -> Recipe:
         if self.root is None:
-            return PRESETS["log"]
+            return PRESETS[self.preset]
         base = self._preset()
         values = self._group(self.root, Recipe, base, ())
         try:
@@ -96,8 +101,8 @@ class _Document:
             return PRESETS[name.value].model_dump()
         data = next((value for key, value in _pairs(self.root) if key.value == "data"), None)
         kind = self._scalar_at(data, "type") or data
-        text = isinstance(kind, yaml.ScalarNode) and kind.value == "text"
-        return PRESETS["text" if text else "log"].model_dump()
+        named = kind.value if isinstance(kind, yaml.ScalarNode) else None
+        return PRESETS[named if named in ("log", "text") else self.preset].model_dump()
 
     @staticmethod
     def _scalar_at(node: yaml.Node | None, name: str) -> yaml.ScalarNode | None:

@@ -1,4 +1,4 @@
-"""Pictures of a comparison and of a run. Matplotlib draws to files only; no window is opened."""
+"""Charts of a comparison and of a run, as PNG files; no window is opened."""
 
 import io
 import math
@@ -12,28 +12,21 @@ from matplotlib.figure import Figure
 from farzi.evaluation import Comparison, Interval, headlines, kib, metric_of
 from farzi.files import write_bytes_atomic
 
-_COLOURS = {
-    "summary": "#c2410c",
-    "random": "#a8b5c8",
-    "head": "#64748b",
-    "herding": "#7dd3c0",
-    "k-centre": "#0f766e",
-    "random, equal bytes": "#a8b5c8",
-    "head, equal bytes": "#64748b",
-    "herding, equal bytes": "#7dd3c0",
-    "k-centre, equal bytes": "#0f766e",
-}
+_SUMMARY = "#c2410c"
+_CONTROLS = {"random": "#a8b5c8", "head": "#64748b", "herding": "#7dd3c0", "k-centre": "#0f766e"}
+_OTHERS = ("#8b5cf6", "#eab308", "#ec4899")
+_EQUAL_BYTES = ", equal bytes"
 _LINES = ("#c2410c", "#0f766e", "#1d4ed8")
 _INK = "#111827"
 
 
 def plot_comparison(comparison: Comparison, history: list[dict[str, Any]], path: str | Path) -> None:
-    """Draw quality beside the controls and, where there is a history, how it came about.
+    """Draw the figures of the summary and the controls and, if there is a history, the validations.
 
     Args:
         comparison: what was measured.
         history: the lines of history.jsonl.
-        path: the picture, a PNG.
+        path: of the PNG file.
     """
     figure = Figure(figsize=(9.6, 4.0), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
@@ -53,12 +46,13 @@ def plot_comparison(comparison: Comparison, history: list[dict[str, Any]], path:
 
 
 def _draw_bars(axes: Axes, comparison: Comparison) -> None:
-    """For each metric a bar a kind, with its interval and its figure; no bars where the full data has 0.
+    """For each metric one bar per kind of training data, with its interval; none if the full data has 0.
 
-    Of a metric that is better when lower the inverse is drawn: a higher bar is a better one.
+    Of a metric that is better when lower, the inverse is drawn: a higher bar is always better.
     """
     names = comparison.headlines
-    entries = [entry for entry in comparison.measured if entry.trained_on != "full"]
+    entries = [result for result in comparison.results if result.trained_on != "full"]
+    colours = _colours([entry.trained_on for entry in entries])
     ratios = [[_gain(comparison, entry.trained_on, name) for name in names] for entry in entries]
     top = _top([ratio for row in ratios for ratio in row])
     width = 0.84 / len(entries)
@@ -70,8 +64,8 @@ def _draw_bars(axes: Axes, comparison: Comparison) -> None:
             [100 * ratio.mean for ratio in row],
             width * 0.92,
             label=f"{entry.trained_on}: {entry.sequences:,} sequences, {kib(entry.bytes)} KiB",
-            color=_COLOURS[entry.trained_on],
-            hatch="////" if entry.trained_on.endswith("equal bytes") else None,
+            color=colours[entry.trained_on],
+            hatch="////" if entry.trained_on.endswith(_EQUAL_BYTES) else None,
             edgecolor="white",
             linewidth=0,
         )
@@ -81,8 +75,8 @@ def _draw_bars(axes: Axes, comparison: Comparison) -> None:
     for group, ratio in enumerate(ratios[0]):
         if math.isnan(ratio.mean):
             axes.text(group, 0.03 * top, "undefined: full data at 0", ha="center", fontsize=7.5)
-    size = kib(comparison.of("full").bytes)
-    axes.set_title(f"Test figures by what a student was trained on (full data: {size} KiB)", fontsize=9.5)
+    size = kib(comparison.result("full").bytes)
+    axes.set_title(f"Test figures by training data (full data: {size} KiB)", fontsize=9.5)
     axes.set_ylabel("% of the full data's figure")
     axes.set_xticks(range(len(names)), [metric_of(name).of_gain for name in names])
     axes.set_xlim(-0.5, len(names) - 0.5)
@@ -91,14 +85,24 @@ def _draw_bars(axes: Axes, comparison: Comparison) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def _colours(names: list[str]) -> dict[str, str]:
+    """A colour for each kind of training data; a control at equal bytes has the colour of the control."""
+    colours = {"summary": _SUMMARY}
+    others = iter(_OTHERS * len(names))
+    for name in names:
+        plain = name.removesuffix(_EQUAL_BYTES)
+        colours[name] = colours.get(name) or colours.get(plain) or _CONTROLS.get(plain) or next(others)
+    return colours
+
+
 def _gain(comparison: Comparison, trained_on: str, name: str) -> Interval:
-    """The ratio to the full data's figure, inverted where lower is better."""
+    """The ratio to the full data's figure, inverted if lower is better."""
     mean, low, high = (metric_of(name).gain(ratio) for ratio in comparison.relative(trained_on, name))
     return Interval(mean, min(low, high), max(low, high))
 
 
 def _mark(axes: Axes, centre: float, ratio: Interval, top: float, weight: str) -> None:
-    """The interval of a bar, and its figure above that."""
+    """The interval of a bar, and its figure above the interval."""
     mean, low, high = (100 * value for value in ratio)
     axes.plot([centre, centre], [low, high], color=_INK, linewidth=1)
     axes.annotate(
@@ -114,7 +118,7 @@ def _mark(axes: Axes, centre: float, ratio: Interval, top: float, weight: str) -
 
 
 def _top(ratios: list[Interval]) -> float:
-    """Where the axis ends, per cent: above all intervals, but a wide one must not press the bars flat."""
+    """The end of the axis in per cent: above all intervals, unless a wide one would flatten the bars."""
     defined = [ratio for ratio in ratios if not math.isnan(ratio.mean)]
     tallest = max([1.0, *(ratio.mean for ratio in defined)])
     highest = max([1.0, *(ratio.high for ratio in defined)])
@@ -122,7 +126,7 @@ def _top(ratios: list[Interval]) -> float:
 
 
 def _lines(history: list[dict[str, Any]]) -> dict[str, list[float]]:
-    """The validations' shares of the full data, per cent, of those metrics where the full data has not 0."""
+    """The validations' shares of the full data's figures in per cent, without metrics of which that is 0."""
     names = headlines(history[0]["relative_to_full"]) if history else ()
     ratios = {name: [line["relative_to_full"][name] for line in history] for name in names}
     return {
@@ -136,9 +140,9 @@ def _draw_history(axes: Axes, steps: list[int], lines: dict[str, list[float]]) -
     axes.axhline(100, color=_INK, linewidth=0.9, linestyle="--", zorder=0)
     for (name, shares), colour in zip(lines.items(), _LINES):
         axes.plot(steps, shares, color=colour, label=name)
-    axes.set_title("Validation figures while it was distilled", fontsize=9.5)
+    axes.set_title("Validation figures during the distillation", fontsize=9.5)
     axes.set_ylabel("% of the full data's figure")
     axes.set_xlabel("outer steps")
-    # below the axes, where it hides no curve
+    # below the axes, so that it hides no curve
     axes.legend(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
     axes.spines[["top", "right"]].set_visible(False)

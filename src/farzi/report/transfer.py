@@ -1,62 +1,56 @@
-"""The table of a comparison over several students."""
+"""The table of a comparison over several architectures, as text and as files."""
 
 import json
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from farzi.evaluation import Comparison, Measured, metric_of
+from farzi.evaluation import Comparison, aligned, cell, metric_of
 from farzi.files import finite_values, write_text_atomic
 from farzi.provenance import provenance
-from farzi.report.comparison import figure_text, share_text, source_line
+from farzi.report.comparison import source_line
 
 
-def print_transfer(compared: Sequence[Comparison], learnt_with: str, items: int) -> None:
-    """Print a row for each student and kind of training data, and what they come to.
+def transfer_text(compared: Sequence[Comparison], distilled_with: str) -> str:
+    """A row per architecture and kind of training data, and what they mean.
 
     Args:
-        compared: one comparison a student.
-        learnt_with: the student that the summary was learnt with.
-        items: size of the catalogue that events were ranked in; tokens that one was predicted among.
+        compared: one comparison per architecture.
+        distilled_with: the architecture that the summary was distilled with.
     """
-    console = Console(highlight=False)
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("student")
-    table.add_column("trained on")
-    for name in (*compared[0].headlines, "train s"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for one in compared:
-        for entry in one.measured:
-            cells = [_cell(one, entry, metric, "\n") for metric in one.headlines]
-            name = one.student if entry.trained_on == "full" else ""
-            style = "bold" if entry.trained_on == "summary" else None
-            table.add_row(name, entry.trained_on, *cells, f"{entry.seconds:.1f}", style=style)
-    console.print(table)
-    for line in _closing_lines(compared, learnt_with, items):
-        console.print(line, markup=False)
+    headlines = compared[0].headlines
+    rows = [
+        [
+            one.student if result.trained_on == "full" else "",
+            result.trained_on,
+            *(cell(one, result, metric, "\n") for metric in headlines),
+            f"{result.seconds:.1f}",
+        ]
+        for one in compared
+        for result in one.results
+    ]
+    table = aligned(["student", "trained on", *headlines, "train s"], rows, left=2)
+    lines = [textwrap.fill(line, 100) for line in _conclusions(compared, distilled_with)]
+    return "\n".join([table, "", *lines])
 
 
 def save_transfer(
     compared: Sequence[Comparison],
-    learnt_with: str,
+    distilled_with: str,
     folder: str | Path,
-    items: int,
     device: torch.device | str = "cpu",
 ) -> list[dict[str, Any]]:
-    """Write students.json, a row for each student, kind of training data and metric, and students.md.
+    """Write students.json, a row per architecture, kind of training data and metric, and students.md.
 
     Args:
-        compared: one comparison a student.
-        learnt_with: the student that the summary was learnt with.
+        compared: one comparison per architecture.
+        distilled_with: the architecture that the summary was distilled with.
         folder: the summary's.
-        items: see `print_transfer`.
         device: where it was measured.
 
     Returns:
@@ -67,49 +61,45 @@ def save_transfer(
     """
     folder, origin = Path(folder), provenance(device)
     rows = finite_values(
-        [{"learnt_with": learnt_with, **row} for comparison in compared for row in comparison.rows()]
+        [{"distilled_with": distilled_with, **row} for comparison in compared for row in comparison.rows()]
     )
-    told = json.dumps({**origin, "rows": rows}, indent=2, allow_nan=False)
-    write_text_atomic(folder / "students.json", told + "\n")
+    content = json.dumps({**origin, "rows": rows}, indent=2, allow_nan=False)
+    write_text_atomic(folder / "students.json", content + "\n")
     headlines = compared[0].headlines
     lines = [
         f"| student | trained on | {' | '.join(headlines)} | learning rate | training |",
         f"|---|---|{'--:|' * len(headlines)}--:|--:|",
     ]
     for one in compared:
-        for entry in one.measured:
-            cells = [_cell(one, entry, metric, " ") for metric in headlines]
+        for result in one.results:
+            cells = [cell(one, result, metric) for metric in headlines]
             lines.append(
-                f"| {one.student} | {entry.trained_on} | {' | '.join(cells)} | {entry.learning_rate:.3g} "
-                f"| {entry.seconds:.1f} s |"
+                f"| {one.student} | {result.trained_on} | {' | '.join(cells)} | {result.learning_rate:.3g} "
+                f"| {result.seconds:.1f} s |"
             )
-    said = " ".join(_closing_lines(compared, learnt_with, items))
-    page = "\n".join(lines) + f"\n\n{said}\n\n{source_line(origin)}\n"
+    text = " ".join(_conclusions(compared, distilled_with))
+    page = "\n".join(lines) + f"\n\n{text}\n\n{source_line(origin)}\n"
     write_text_atomic(folder / "students.md", page)
     return rows
 
 
-def _cell(comparison: Comparison, entry: Measured, metric: str, between: str) -> str:
-    figure = figure_text(entry, metric)
-    if entry.trained_on == "full":
-        return figure
-    return f"{figure}{between}({share_text(comparison, entry, metric)})"
-
-
-def _closing_lines(compared: Sequence[Comparison], learnt_with: str, items: int) -> list[str]:
+def _conclusions(compared: Sequence[Comparison], distilled_with: str) -> list[str]:
     one = compared[0]
-    seeds, units = next(iter(one.of("full").per_unit.values())).shape
+    seeds, units = next(iter(one.result("full").per_unit.values())).shape
     lines = [
-        f"Test {one.kind.statement(units, items, one.window)}, mean of {seeds} students ± 95 % interval over "
-        "them, and the share of the same student's figure on the full data.",
+        f"Test {one.task.statement(units, one.items, one.window)}. Means of {seeds} models ± 95 % interval, "
+        "and the share of the same architecture's figure on the full data.",
     ]
-    others = [comparison for comparison in compared if comparison.student != learnt_with]
+    others = [comparison for comparison in compared if comparison.student != distilled_with]
     shares = {
         metric: [comparison.share("summary", metric) for comparison in others] for metric in one.headlines
     }
-    if others and not any(math.isnan(share) for found in shares.values() for share in found):
+    if others and not any(math.isnan(share) for values in shares.values() for share in values):
         mean = ", ".join(
-            f"{metric} {metric_of(metric).ratio(float(np.mean(found)))}" for metric, found in shares.items()
+            f"{metric} {metric_of(metric).ratio(float(np.mean(values)))}" for metric, values in shares.items()
         )
-        lines.append(f"Learnt with {learnt_with}, it reaches on average over the other students: {mean}.")
+        lines.append(
+            f"The summary was distilled with {distilled_with}. Of their full-data figures the other "
+            f"architectures reach on average {mean}."
+        )
     return lines

@@ -1,4 +1,4 @@
-"""Every mistake that a user can mend becomes one line on stderr and exit status 2; none shows a traceback."""
+"""Errors that a user can correct become one line on stderr and exit status 2, without a traceback."""
 
 import errno
 import sys
@@ -10,9 +10,9 @@ import click
 from farzi.errors import FarziError
 
 WRONG, INTERRUPTED = 2, 130
-"""Exit statuses: for a mistake in what was given, and for Ctrl-C (128 + SIGINT, as shells have it)."""
+"""Exit statuses: for an error in the input, and for Ctrl-C (128 + SIGINT, as in shells)."""
 
-# What the machine refuses rather than the program gets wrong: no room, no permission, no such place.
+# Errors of the machine, not of the program: no space, no permission, no such file.
 _REFUSALS = {
     errno.ENOSPC: "the disk is full; make room and run the same command again",
     errno.EDQUOT: "the disk quota is used up; make room and run the same command again",
@@ -28,10 +28,10 @@ _REFUSALS = {
 
 
 class Commands(click.Group):
-    """A group of commands, listed in the order they were added in, that turns mistakes into one line."""
+    """A group of commands, listed in the order in which they were added, with errors in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of its commands in the order that they are used in."""
+        """The names of its commands in the order of their use."""
         return list(self.commands)
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
@@ -48,21 +48,21 @@ def run_command(main: Callable[..., Any], *args: Any, **extra: Any) -> NoReturn:
         click.echo(question.format_message())
         status = 0
     except (click.ClickException, click.Abort, FarziError, OSError) as error:
-        said = _line_and_status(error)
-        if said is None:
+        known = _line_and_status(error)
+        if known is None:
             raise
-        line, status = said
+        line, status = known
         click.echo(f"farzi: {' '.join(line.split())}", err=True)
     sys.exit(status if isinstance(status, int) else 0)
 
 
 def _line_and_status(error: Exception) -> tuple[str, int] | None:
-    """What to say about an error and the status to exit with; None where it is a mistake of the program."""
+    """The line for an error and the exit status; None for an error of the program itself."""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return f"{error.format_message()} ({error.ctx.command_path} --help)", WRONG
     if isinstance(error, click.ClickException):
         return error.format_message(), WRONG
-    if isinstance(error, click.Abort):  # what click makes of KeyboardInterrupt, whose text says how to go on
+    if isinstance(error, click.Abort):  # from KeyboardInterrupt, whose text says how to resume
         return str(error.__cause__ or "") or "interrupted", INTERRUPTED
     if isinstance(error, FarziError):
         return str(error), WRONG

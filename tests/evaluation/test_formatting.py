@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from farzi.data import Dataset
-from farzi.evaluation import evaluate, kib, task_of, percent, shares
-from farzi.recipe import StudentSettings
+from farzi.data import Log
+from farzi.evaluation import aligned, evaluate_ranking, kib, percent, shares, task_of
+from farzi.recipe import variants as v
 from farzi.training import make_model
 
 
@@ -30,9 +30,20 @@ def test_a_size_is_in_kib(size: int, text: str):
 
 
 @pytest.mark.parametrize("seen", ["keep", "exclude"])
-def test_training_goes_by_ndcg_on_the_validation_events(tiny: Dataset, seen):
-    student = make_model(StudentSettings(hidden=8), 41, 5, 0)
+def test_training_goes_by_ndcg_on_the_validation_events(tiny: Log, seen):
+    student = make_model(v.SASRec(hidden=8), 41, 5, 0)
     assert (
         task_of(tiny, seen).score(student, tiny.valid)
-        == evaluate(student, tiny.valid, seen).means()["nDCG@10"]
+        == evaluate_ranking(student, tiny.valid, seen).means()["nDCG@10"]
     )
+
+
+def test_a_table_is_aligned_and_a_cell_may_have_two_lines():
+    text = aligned(["name", "figure"], [["full", "11.7"], ["summary", "9.2\n(79 %)"]])
+    assert text.splitlines() == [
+        "name     figure",
+        "---------------",
+        "full       11.7",
+        "summary     9.2",
+        "         (79 %)",
+    ]

@@ -1,0 +1,56 @@
+"""`farzi recipe`: print a recipe, and the differences between two."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from farzi.cli.options import PRESETS, Given, SettingsCommand, set_option
+
+if TYPE_CHECKING:
+    from farzi.recipe import Recipe
+
+
+@click.group()
+def recipe() -> None:
+    """Print a recipe, or what two recipes differ in."""
+
+
+@recipe.command("show", cls=SettingsCommand, short_help="Print every setting of a recipe as YAML.")
+@click.argument("name", metavar="[log|text|paper|FILE|SUMMARY]", default="log")
+@set_option
+def show(name: str, given: Given) -> None:
+    """Print every setting of a preset, a recipe file, or the recipe of a summary's folder, as YAML."""
+    click.echo(given.recipe(named_recipe(name)).to_yaml(), nl=False)
+
+
+@recipe.command("diff", cls=SettingsCommand, short_help="Print the settings in which two recipes differ.")
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+def diff(first: str, second: str) -> None:
+    """Print one line per setting in which A and B differ: presets, recipe files or summaries' folders."""
+    from farzi.recipe import differences
+
+    lines = differences(named_recipe(first), named_recipe(second))
+    click.echo("\n".join(lines) if lines else "no difference")
+
+
+def named_recipe(name: str) -> "Recipe":
+    """The recipe of a preset, of a file, or in a summary's folder.
+
+    Raises:
+        FarziError: there is no such recipe, or it holds an error.
+    """
+    from farzi.errors import FarziError
+    from farzi.recipe import load_recipe
+    from farzi.recipe.explain import did_you_mean
+    from farzi.recipe.presets import PRESETS as RECIPES
+
+    if name in RECIPES:
+        return RECIPES[name]
+    path = Path(name) / "recipe.yaml" if Path(name).is_dir() else Path(name)
+    if not path.exists():
+        raise FarziError(
+            f"{path}: no such file; presets are {', '.join(PRESETS)}{did_you_mean(name, list(PRESETS))}"
+        )
+    return load_recipe(path)

@@ -1,0 +1,56 @@
+"""`farzi recommend`: the items that a model ranks highest after the histories in a file."""
+
+import io
+from pathlib import Path
+
+import click
+
+from farzi.cli.options import SettingsCommand
+from farzi.errors import FarziError
+
+
+@click.command(cls=SettingsCommand, short_help="Recommend items for histories in a file.")
+@click.argument("file", metavar="MODEL")
+@click.argument("histories", metavar="HISTORIES")
+@click.option(
+    "--k", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="items for each user"
+)
+@click.option("--user", metavar="NAME", help="column of users [guessed]")
+@click.option("--item", metavar="NAME", help="column of items [guessed]")
+@click.option("--time", metavar="NAME", help="column of times [guessed]")
+@click.option("--include-seen", is_flag=True, help="also recommend items of the user's own history")
+@click.option("--out", metavar="FILE", help="a .csv or .parquet file; CSV on the screen if left out")
+def recommend(
+    file: str,
+    histories: str,
+    k: int,
+    user: str | None,
+    item: str | None,
+    time: str | None,
+    include_seen: bool,
+    out: str | None,
+) -> None:
+    """Recommend the items that MODEL ranks highest after each user's history in HISTORIES.
+
+    MODEL is a file of farzi train. HISTORIES has the form of a log: one row for each event. The result has
+    the columns user_id, item_id, score and rank.
+    """
+    if out is not None and Path(out).suffix not in (".csv", ".parquet"):
+        raise FarziError(f"{out}: recommendations are written to a .csv or .parquet file")
+
+    from farzi.data import read_events
+    from farzi.files import write_bytes_atomic
+    from farzi.models import Model
+
+    model = Model.load(file)
+    events = read_events(histories, user=user, item=item, time=time).frame
+    names = {"user": "user_id", "item": "item_id", "time": "timestamp"}
+    frame = events.select([role for role in names if role in events.columns]).rename(names, strict=False)
+    best = model.recommend(frame, k=k, exclude_seen=not include_seen)
+    if out is None:
+        click.echo(best.write_csv(), nl=False)
+        return
+    content = io.BytesIO()
+    (best.write_csv if out.endswith(".csv") else best.write_parquet)(content)
+    write_bytes_atomic(out, content.getvalue())
+    click.echo(f"{out}: {len(best):,} recommendations for {best['user_id'].n_unique():,} users")
