@@ -9,7 +9,7 @@ from torch import Tensor
 from farzi.distillation.build import first_summary, outer_loop
 from farzi.distillation.clipping import RunningClip
 from farzi.recipe import Recipe
-from farzi.unroll import Invert, Memory, State, Store, unroll_with_state
+from farzi.unroll import Algorithm1, Memory, State, Store, unroll_with_state
 from research.studies.bench import Bench
 from research.studies.study import Demand, Repeat
 from research.studies.vary import varied
@@ -38,7 +38,7 @@ class AlgorithmOne:
         run = outer.as_run()
         found: dict[str, float] = {}
         for dtype, name in ((torch.float32, ""), (torch.float64, " in float64")):
-            exact, paper = (metagradient(run, memory, dtype) for memory in (Store(), Invert()))
+            exact, paper = (metagradient(run, memory, dtype) for memory in (Store(), Algorithm1()))
             found[f"cosine{name}"] = float(torch.nn.functional.cosine_similarity(exact, paper, dim=0))
             found[f"length ratio{name}"] = float(paper.norm() / exact.norm())
         return found
@@ -54,7 +54,7 @@ def metagradient(run: dict[str, Any], memory: Memory, dtype: torch.dtype) -> Ten
 
     Args:
         run: as `Outer.as_run` gives it.
-        memory: the strategy; `Invert` is Algorithm 1.
+        memory: the strategy; `Algorithm1()` is the paper's adjoint.
         dtype: of the run.
     """
     theta = {name: value.detach().to(dtype) for name, value in run["theta0"].items()}

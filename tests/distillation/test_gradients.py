@@ -11,7 +11,7 @@ from farzi.distillation.build import first_summary, outer_loop
 from farzi.distillation.contradictions import refuse_contradictions
 from farzi.errors import FarziError
 from farzi.recipe import InnerSettings, Recipe
-from farzi.unroll import Invert
+from farzi.unroll import Algorithm1
 
 from .test_outer import RecordingClip
 from .test_resume import ctrl_c, outcome
@@ -112,9 +112,9 @@ def test_check_and_plan_are_of_it(tiny: Dataset, recipe: Recipe):
     recipe = by_algorithm_1(recipe, steps=12, window=6)
     assert check_recipe(recipe, dataset=tiny, directions=1).precision.cosine < 0.999
     planned = plan_run(recipe, tiny)
-    assert planned.used == Invert(torch.float64)
+    assert planned.used == Algorithm1(torch.float64)
     assert [row.name for row in planned.window.rows if row.memory == planned.used] == [
-        "Invert(dtype=torch.float64)"
+        "Algorithm1(dtype=torch.float64)"
     ]
 
 

@@ -62,7 +62,7 @@ def check(
 
 
 def _print(found: "Check") -> None:
-    from farzi.unroll.verdict import AGREEMENT, COSINE, SMOOTHNESS
+    from farzi.unroll.diagnostics.verdict import AGREEMENT, COSINE, SMOOTHNESS
 
     rows = [
         ("loss after the run", f"{found.loss:.6g}", ""),

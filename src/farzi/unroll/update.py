@@ -1,6 +1,6 @@
 """One update of an optimizer, and its vector-Jacobian product."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,13 +10,13 @@ from farzi.unroll.optimizers import Optimizer, State
 
 
 class Step(NamedTuple):
-    """All that goes into an update, and all that the reverse step needs of the forward one.
+    """The inputs of an update, which is all that the reverse step needs of the forward one.
 
     Attributes:
         theta: parameters before the step, (P,).
         state: optimizer state before the step.
         gradient: the loss's gradient at `theta`, (P,).
-        intermediates: what the gradient made on its way, where that was kept.
+        intermediates: tensors of the gradient's computation, if they were stored.
     """
 
     theta: Tensor
@@ -26,7 +26,7 @@ class Step(NamedTuple):
 
 
 class PulledBack(NamedTuple):
-    """Cotangents of all that goes into an update.
+    """Cotangents of the inputs of an update.
 
     Attributes:
         gradient: ḡ, (P,).
@@ -41,10 +41,6 @@ class PulledBack(NamedTuple):
     hypers: list[Tensor]
 
 
-PullBack = Callable[[Optimizer, Mapping[str, Tensor], Step, Tensor, Sequence[Tensor]], PulledBack]
-"""A function that does what `pull_back_update` does."""
-
-
 def pull_back_update(
     optimizer: Optimizer,
     hypers: Mapping[str, Tensor],
@@ -57,7 +53,7 @@ def pull_back_update(
     Args:
         optimizer: the optimizer.
         hypers: its hyper-parameters that are tensors, by name.
-        step: what went into the update.
+        step: the inputs of the update.
         theta_bar: θ̄', the cotangent of the parameters after it, (P,).
         slots_bar: s̄', those of the slots after it, each (P,).
     """

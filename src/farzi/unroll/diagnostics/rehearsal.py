@@ -1,9 +1,9 @@
 """A run without its arithmetic: what it would hold, and what it would call.
 
 The engine itself goes through all steps, forward and back, on tensors that have shapes and no memory
-(PyTorch's meta device). The four parts of a step are stood in for by ones that give empty results and know
-how many bytes the real ones hold for a moment, which was measured. What the tape holds when, what lies beside
-it, and how often the loss is called then follow from the engine's own code, for any strategy.
+(PyTorch's meta device). Stand-ins for the parts of a step return empty results and count the bytes that the
+real parts hold for a moment, which were measured. What the tape holds at any time, what is held besides, and
+how often the loss is called then follow from the engine's own code, for any strategy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.unroll.execution import Intermediates, StepLoss
-from farzi.unroll.footprint import Live
-from farzi.unroll.gathering import Gathering
-from farzi.unroll.memory import Cost, Memory, OnHost, Place, Replay, Tape
+from farzi.unroll.diagnostics.footprint import Live
+from farzi.unroll.execution import Execution, Intermediates, StepLoss, Sum
+from farzi.unroll.memory import HERE, Cost, Memory, OnHost, Place, Replay, Tape
 from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.run import unroll
 from farzi.unroll.trees import Tree, bytes_of, tree_leaves, with_leaves
@@ -25,11 +24,11 @@ from farzi.unroll.update import PulledBack, Step
 META = torch.device("meta")
 
 Parts = list[tuple[Tensor, ...]]
-"""What one reverse step adds to a leaf of the data: tensors (A,) of its shape, or factors (A, B)."""
+"""What a reverse step adds to the cotangent of a leaf: tensors (A,) of its shape, or factors (A, B)."""
 
 
-class Recorded(Gathering):
-    """Notes what is added, instead of adding it."""
+class Recorded(Sum):
+    """Records the terms of a sum."""
 
     def __init__(self) -> None:
         self.parts: Parts = []
@@ -40,8 +39,8 @@ class Recorded(Gathering):
     def add_product(self, left: Tensor, right: Tensor) -> None:
         self.parts.append((left, right))
 
-    def replay(self, bar: Gathering, device: torch.device | None = None) -> None:
-        """Add the same to `bar`; on another device, empty tensors of these shapes."""
+    def replay(self, bar: Sum, device: torch.device | None = None) -> None:
+        """Add the same terms to `bar`; on another device, empty tensors of these shapes."""
         for part in self.parts:
             there = part if device is None else [_empty(tensor) for tensor in part]
             if len(there) == 1:
@@ -52,11 +51,11 @@ class Recorded(Gathering):
 
 @dataclass(frozen=True)
 class Bytes:
-    """What each part of a step holds at most while it is at work, its results included.
+    """The most bytes that each part of a step holds while it runs, its results included.
 
     Attributes:
         gradient: ∇θ L.
-        forward: the same, with the intermediates worth keeping.
+        forward: the same, with the intermediates.
         update: the optimizer's update.
         pull_back: the update's vector-Jacobian product.
         product: the product with second derivatives.
@@ -76,11 +75,11 @@ class Rehearsal:
     """What a run would take.
 
     Attributes:
-        peak: bytes held at most where the run is, beyond theta0, data and hyper-parameters.
-        gradients: gradients of the loss, forward and again.
-        updates: updates of the optimizer, forward and again.
+        peak: most bytes held on the run's device, beyond theta0, data and hyper-parameters.
+        gradients: gradients of the loss, forward and recomputed.
+        updates: updates of the optimizer, forward and recomputed.
         products: reverse steps.
-        bare: those of them that make their intermediates again.
+        bare: those of them that recompute their intermediates.
     """
 
     peak: int
@@ -103,14 +102,14 @@ def rehearse(
     """Go through a run and its reverse pass.
 
     Args:
-        memory: how steps are kept.
+        memory: how steps are stored.
         theta0: the first parameters.
-        data: what the loss is trained on; those of its leaves that require a gradient get one.
-        optimizer: the optimizer; so do its hyper-parameters.
+        data: what the loss is trained on; leaves that require a gradient get one.
+        optimizer: the optimizer; hyper-parameters that require a gradient get one.
         steps: T.
-        held: what the parts of a step hold.
-        added: what a reverse step adds to each leaf of the data; None where no gradient is wanted.
-        intermediates: what a step's intermediates are like.
+        held: bytes of the parts of a step.
+        added: what a reverse step adds to each leaf of the data; None for a leaf without a gradient.
+        intermediates: tensors like a step's intermediates.
     """
     device = tree_leaves(theta0)[0].device
     inputs = [_like(leaf) for leaf in tree_leaves(theta0)]
@@ -148,8 +147,8 @@ def _like(tensor: Tensor) -> Tensor:
     return _empty(tensor).requires_grad_(tensor.requires_grad)
 
 
-class _StandIn:
-    """An `Execution` that gives empty results, notes what the real one holds, and counts."""
+class _StandIn(Execution):
+    """Returns empty results, notes the bytes that the real execution holds, and counts calls."""
 
     def __init__(
         self, live: Live, held: Bytes, added: Sequence[Recorded | None], kept: Sequence[Tensor]
@@ -180,7 +179,7 @@ class _StandIn:
         theta: Tensor,
         leaves: Sequence[Tensor],
         direction: Tensor,
-        data_bars: Sequence[Gathering | None],
+        data_bars: Sequence[Sum | None],
         intermediates: Intermediates = (),
     ) -> Tensor:
         bare = len(intermediates) < len(self.kept)
@@ -216,18 +215,15 @@ class _StandIn:
 
 @dataclass(frozen=True)
 class _Elsewhere(Memory):
-    """Keeps in the host's memory what another strategy keeps: nothing is held where the run is."""
+    """Stores another strategy's tensors in host memory: nothing on the run's device."""
 
     memory: Memory
 
-    def tape(self, steps: int, replay: Replay, place: Place | None = None) -> Tape:
+    def tape(self, steps: int, replay: Replay, place: Place = HERE) -> Tape:
         return self.memory.tape(steps, replay, _Away())
 
     def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
         return OnHost(self.memory).cost(steps, parameters, slots, intermediates)
-
-    def precision(self, dtype: torch.dtype) -> torch.dtype:
-        return self.memory.precision(dtype)
 
     def keeps_intermediates(self) -> bool:
         return self.memory.keeps_intermediates()
@@ -242,7 +238,7 @@ class _Away(Place):
 
 
 def _elsewhere(memory: Any, device: torch.device) -> Any:
-    """The strategy with every `OnHost` in it made fit for tensors without memory."""
+    """The strategy with every `OnHost` in it replaced by one for tensors without memory."""
     if isinstance(memory, OnHost):
         inner = _elsewhere(memory.memory, device)
         return inner if device.type == "cpu" else _Elsewhere(inner)

@@ -1,10 +1,9 @@
-"""What a run will take, before it is run: bytes, model calls, FLOPs and seconds for each memory strategy.
+"""What a run will take before it runs: bytes, model calls, FLOPs and seconds for each memory strategy.
 
-Each part of a step is run a few times on the real problem: the gradient, the optimizer's update, its
+Each part of a step runs a few times on the real problem: the gradient, the optimizer's update, its
 vector-Jacobian product, and the product with second derivatives. Their bytes are measured
-(`farzi.unroll.footprint`), their time is taken, their FLOPs are counted. How often each is called, and what
-is held meanwhile, follows from a rehearsal of the whole run (`farzi.unroll.rehearsal`), which is exact and
-takes milliseconds.
+(`footprint`), their time is taken, their FLOPs are counted. How often each is called, and what is held
+meanwhile, follows from a rehearsal of the whole run (`rehearsal`), which is exact and takes milliseconds.
 """
 
 from collections.abc import Sequence
@@ -13,9 +12,11 @@ from typing import Any
 
 import torch
 
-from farzi.unroll.calibration import Bench, Calibration
-from farzi.unroll.execution import Eager, Execution, StepLoss, TreeLoss
-from farzi.unroll.footprint import resident_bytes
+from farzi.unroll.adjoint import AdjointLike, chosen
+from farzi.unroll.diagnostics.calibration import Bench, Calibration
+from farzi.unroll.diagnostics.footprint import resident_bytes
+from farzi.unroll.diagnostics.rehearsal import Bytes, rehearse
+from farzi.unroll.execution import Eager, Execution, StepLoss
 from farzi.unroll.memory import (
     Budget,
     Checkpoints,
@@ -24,40 +25,38 @@ from farzi.unroll.memory import (
     SquareRoot,
     Store,
     StoreGradients,
-    chosen,
 )
 from farzi.unroll.optimizers import Optimizer
 from farzi.unroll.randomness import RandomState, replayed
-from farzi.unroll.rehearsal import Bytes, rehearse
 from farzi.unroll.run import Batches, unroll
-from farzi.unroll.trees import Layout, Tree, bytes_of, check_tree, tree_leaves
+from farzi.unroll.trees import Layout, Tree, TreeLoss, bytes_of, check_tree, tree_leaves
 
 MEMORIES: tuple[Memory, ...] = (Store(), StoreGradients(), SquareRoot(), Checkpoints(slots=4))
-"""What is planned for where nothing else is said."""
+"""The default strategies of a plan."""
 
 SHORT = 3
-"""Steps of the short run that shows what a process holds beyond its tensors."""
+"""Steps of the short run that measures what a process holds beyond its tensors."""
 
 
 @dataclass(frozen=True)
 class PlanRow:
-    """What a run by one strategy takes, forward and back.
+    """What a run with one strategy takes, forward and back.
 
     Attributes:
         memory: the strategy.
-        budget: the bytes that it was chosen by, as given; None where it was named.
-        cost: what the strategy says of itself, in floats.
-        tape_bytes: that its tape holds at most where the run is.
-        host_bytes: that it holds at most in host memory.
-        peak_bytes: tensors that the run holds at most where it is, the tape included, beyond theta0, data and
-            hyper-parameters. What becomes of θT in the outer loss is not in it.
-        resident_bytes: that the process is expected to grow by on the CPU: these and the calibration's
-            overhead; None where that was not measured.
-        gradients: gradients of the loss evaluated, forward and again; model calls.
-        products: products with second derivatives, one a differentiated step; model calls.
-        updates: updates of the optimizer, forward and again.
+        budget: the bytes for which it was chosen, as given; None if it was given itself.
+        cost: the strategy's own figures, in floats.
+        tape_bytes: most bytes of its tape on the run's device.
+        host_bytes: most bytes of its tape in host memory.
+        peak_bytes: most bytes of tensors on the run's device, the tape included; theta0, data,
+            hyper-parameters and the outer loss are not.
+        resident_bytes: expected growth of the process on the CPU: `peak_bytes` and the calibration's
+            overhead; None if that was not measured.
+        gradients: gradients of the loss, forward and recomputed; model calls.
+        products: products with second derivatives, one per differentiated step; model calls.
+        updates: updates of the optimizer, forward and recomputed.
         flops: of all of these.
-        seconds: of all of these, without the first calls' tracing and compiling.
+        seconds: of all of these, without the tracing and compiling of first calls.
     """
 
     memory: Memory
@@ -75,13 +74,13 @@ class PlanRow:
 
     @property
     def name(self) -> str:
-        """The strategy as one would write it, without what is left at its default."""
+        """The strategy as Python code, without settings at their defaults."""
         return _written(self.memory)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will take by each strategy.
+    """What a run will take with each strategy.
 
     Attributes:
         steps: T.
@@ -89,8 +88,8 @@ class Plan:
         slots: vectors (P,) of the optimizer's state.
         bytes_per_float: of the parameters.
         data_bytes: of the data's cotangents.
-        calibration: what was measured.
-        rows: one a strategy, in the order in which they were asked for.
+        calibration: the measurements.
+        rows: one per strategy, in the order given.
     """
 
     steps: int
@@ -108,7 +107,7 @@ def plan(
     data: Tree,
     optimizer: Optimizer,
     batches: Batches,
-    memories: Sequence[Memory | Budget | str] | None = None,
+    memories: Sequence[AdjointLike] | None = None,
     *,
     execution: Execution | None = None,
     calibrate: int = 2,
@@ -116,22 +115,22 @@ def plan(
     """What `unroll` and its backward pass will take; arguments as there.
 
     Args:
-        loss: loss(theta, data, batch) -> scalar tensor; called some `4 + calibrate` times for its gradient,
+        loss: loss(theta, data, batch) -> scalar tensor; called about `4 + calibrate` times for its gradient,
             and as often for second derivatives.
         theta0: the first parameters.
-        data: what the loss is trained on. Leaves of data, leaves of theta0 and hyper-parameters that require
-            a gradient are planned to get one.
+        data: what the loss is trained on. Leaves of data and theta0 and hyper-parameters get a gradient in
+            the plan if they require one.
         optimizer: an optimizer value.
-        batches: one entry a step; the first ones serve for the calibration.
-        memories: strategies, or bytes as in "2GiB" that one is chosen by; `MEMORIES` if left out.
-        execution: how steps are carried out; `Eager()` if left out. Give the value that the run will have:
-            what it compiles here it need not compile again.
-        calibrate: how often each part of a step is timed at least.
+        batches: one entry per step; the first ones serve for the calibration.
+        memories: strategies, bytes such as "2GiB", or adjoints; `MEMORIES` if left out.
+        execution: how steps are carried out; `Eager()` if left out. A run with an equal value uses the graphs
+            compiled here.
+        calibrate: the least number of times that each part of a step is timed.
 
     Raises:
         TypeError: as `unroll`.
         ValueError: as `unroll`; nothing requires a gradient; `batches` is empty; `calibrate` is less than 1;
-            or nothing fits in the bytes given.
+            nothing fits in the given bytes.
         NotImplementedError: an operation of the loss has no second derivative.
     """
     if len(batches) == 0:
@@ -147,36 +146,29 @@ def plan(
     optimizer.check_hypers(len(batches))
     theta, steps = layout.flatten(theta0).detach(), len(batches)
     wanted = [leaf for leaf in tree_leaves(data) if leaf.requires_grad]
-    bytes_per_float, slots = theta.element_size(), optimizer.slots
-    asked = MEMORIES if memories is None else memories
     losses = [StepLoss(loss, layout, data, batches[index]) for index in range(min(steps, 1 + calibrate))]
     with replayed(RandomState.now(theta.device)), torch.no_grad():
         bench = Bench(losses, theta, data, optimizer, execution or Eager())
         calibration = bench.measure(calibrate, steps)
         overhead = _overhead(loss, theta0, data, optimizer, batches, bench, calibration.held)
         calibration = replace(calibration, overhead=overhead)
-        kept = -(-calibration.intermediates // bytes_per_float)
-        strategies = [
-            chosen(memory, steps, theta.numel(), slots, bytes_per_float, lambda: kept) for memory in asked
-        ]
         rows = [
-            _row(given, memory, theta0, data, optimizer, steps, calibration, bench)
-            for given, memory in zip(asked, strategies, strict=True)
+            _row(given, theta0, data, optimizer, steps, calibration, bench)
+            for given in (MEMORIES if memories is None else memories)
         ]
     return Plan(
-        steps,
-        theta.numel(),
-        slots,
-        bytes_per_float,
-        bytes_of(wanted),
-        calibration,
-        tuple(rows),
+        steps=steps,
+        parameters=theta.numel(),
+        slots=optimizer.slots,
+        bytes_per_float=theta.element_size(),
+        data_bytes=bytes_of(wanted),
+        calibration=calibration,
+        rows=tuple(rows),
     )
 
 
 def _row(
-    given: Memory | Budget | str,
-    memory: Memory,
+    given: AdjointLike,
     theta0: Tree,
     data: Tree,
     optimizer: Optimizer,
@@ -184,18 +176,24 @@ def _row(
     calibration: Calibration,
     bench: Bench,
 ) -> PlanRow:
+    adjoint, memory = chosen(given)
+    budget = memory.size if isinstance(memory, Budget) else None
     layout = Layout.of(theta0)
     parameters = sum(shape.numel() for shape in layout.shapes)
-    bytes_per_float = memory.precision(layout.dtype).itemsize
-    kept = -(-calibration.intermediates // bytes_per_float)
-    cost = memory.cost(steps, parameters, optimizer.slots, kept)
+    if isinstance(memory, Budget):
+        size = layout.dtype.itemsize
+        stored = -(-calibration.intermediates // size)
+        memory = memory.choose(steps, parameters, optimizer.slots, size, stored)
+    bytes_per_float = adjoint.precision(layout.dtype).itemsize
+    stored = -(-calibration.intermediates // bytes_per_float)
+    cost = memory.cost(steps, parameters, optimizer.slots, stored)
     with torch.enable_grad():
         run = rehearse(
             memory, theta0, data, optimizer, steps, calibration.held, bench.added, bench.intermediates
         )
     return PlanRow(
         memory=memory,
-        budget=given.size if isinstance(given, Budget) else given if isinstance(given, str) else None,
+        budget=budget,
         cost=cost,
         tape_bytes=cost.device * bytes_per_float,
         host_bytes=cost.host * bytes_per_float,
@@ -221,7 +219,7 @@ def _overhead(
     bench: Bench,
     held: Bytes,
 ) -> int | None:
-    """Resident bytes beyond its tensors' of a run of a few steps; None elsewhere than on the CPU."""
+    """Resident bytes beyond its tensors of a run of a few steps; None if it is not on the CPU."""
     if bench.theta.device.type != "cpu":
         return None
     steps = min(len(batches), SHORT)
@@ -245,7 +243,7 @@ def _overhead(
 
 
 def _written(value: Any) -> str:
-    """A dataclass as one would write it: fields at their defaults are left out."""
+    """A dataclass as Python code; fields at their defaults are left out."""
     given = []
     for part in fields(value):
         now = getattr(value, part.name)

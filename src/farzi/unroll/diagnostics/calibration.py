@@ -10,37 +10,35 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.unroll.execution import Eager, Execution, StepLoss
-from farzi.unroll.flops import flops
-from farzi.unroll.footprint import added_bytes
-from farzi.unroll.gathering import Gathering
+from farzi.unroll.diagnostics.footprint import added_bytes, flops
+from farzi.unroll.diagnostics.rehearsal import Bytes, Recorded
+from farzi.unroll.execution import Eager, Execution, Gathering, StepLoss
 from farzi.unroll.optimizers import Optimizer, State
-from farzi.unroll.rehearsal import Bytes, Recorded
 from farzi.unroll.trees import Tree, bytes_of, tree_leaves
 from farzi.unroll.update import Step
 
 LEAST_SECONDS = 1.0
 MOST_ROUNDS = 25
-"""Short steps are timed again until they have taken so long together, or so often."""
+"""A part is timed until its calls have taken this long together, or this often."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The parts of a step, measured.
+    """Measurements of the parts of a step.
 
     Attributes:
-        seconds_gradient: of ∇θ L, seconds a call; medians all.
+        seconds_gradient: of ∇θ L, seconds per call; all times are medians.
         seconds_update: of the optimizer's update.
         seconds_reverse: of a reverse step: the update's vector-Jacobian product, the product with second
-            derivatives, and the adding up of the data's cotangent.
-        seconds_bare: of a reverse step that makes its intermediates again.
-        seconds_first: of the first call of each part: tracing and compiling, where the execution does so.
+            derivatives, and the sum of the data's cotangent.
+        seconds_bare: of a reverse step that recomputes its intermediates.
+        seconds_first: of the first call of each part: tracing and compiling, if the execution does so.
         flops_gradient: of ∇θ L; products of matrices, convolutions and attention are counted, by autograd.
         flops_product: of the product with second derivatives, by autograd; a compiled graph may need fewer.
-        held: bytes that each part holds while it is at work.
-        intermediates: bytes of a step that the execution finds worth keeping.
-        overhead: resident bytes that a short run on the CPU took beyond its tensors: scratch memory of the
-            kernels, and holes that the C library's allocator is left with. None where it can't be measured.
+        held: most bytes that each part holds while it runs.
+        intermediates: bytes of a step's intermediates.
+        overhead: resident bytes of a short run on the CPU beyond its tensors: scratch memory of the kernels,
+            and fragmentation of the C library's allocator. None if it can't be measured.
         rounds: how often each part was timed.
     """
 
@@ -62,7 +60,7 @@ class Bench:
 
     Attributes:
         added: what a reverse step adds to each leaf of the data.
-        intermediates: what a gradient found worth keeping for it.
+        intermediates: a step's intermediates.
     """
 
     def __init__(
@@ -105,7 +103,7 @@ class Bench:
         )
 
     def _round(self, meter: "Callable[[Callable[[], Any], torch.device], Any]") -> list[Any]:
-        """Each part once, and what the meter says of it; the run then stands a step further on."""
+        """Measure each part once; the run then stands one step later."""
         run, device = self.execution, self.theta.device
         loss = self.losses[self.turn % len(self.losses)]
         self.turn += 1
@@ -130,12 +128,12 @@ class Bench:
             self.added = [Recorded() if want else None for want in wanted]
             metered(partial(run.product, loss, self.theta, self.leaves, pulled.gradient, self.added, kept))
         figures += figures[-1:] * (6 - len(figures))
-        last = len(self.losses) - 1  # no step further: schedules of hyper-parameters may end there
+        last = len(self.losses) - 1  # not beyond it: schedules of hyper-parameters may end there
         self.theta, self.state = theta, State(min(state.step, last), state.slots)
         return figures
 
     def _gather(self, count: int) -> None:
-        """Add up what the last reverse step gave, `count` times."""
+        """Add up the terms of the last reverse step, `count` times."""
         for leaf, added in zip(self.leaves, self.added, strict=True):
             if added is not None:
                 bar = Gathering(leaf)
@@ -144,7 +142,7 @@ class Bench:
                 bar.total()
 
     def _flops(self) -> tuple[int, int]:
-        """Of a gradient and a product, carried out eagerly."""
+        """Of a gradient and a product, run eagerly."""
         eager, loss = Eager(), self.losses[0]
         bars = [Recorded() if leaf.requires_grad else None for leaf in self.leaves]
         return (
@@ -154,7 +152,7 @@ class Bench:
 
 
 def timed(operation: Callable[[], Any], device: torch.device) -> float:
-    """Seconds that a call takes until its result is there."""
+    """Seconds until a call's result is there."""
     begin = time.perf_counter()
     operation()
     if device.type == "cuda":
