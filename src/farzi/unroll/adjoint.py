@@ -12,7 +12,7 @@ Nothing is approximated: the path through Adam's second moment is in step 1. Wha
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,30 +21,24 @@ from torch import Tensor
 
 from farzi.unroll.execution import Execution, Gathering, StepLoss
 from farzi.unroll.memory import Budget, Memory, Store
-from farzi.unroll.optimizers import Optimizer
+from farzi.unroll.optimizers import Hypers, Optimizer
 from farzi.unroll.update import PulledBack, Step
 
 
 class Cotangents(NamedTuple):
-    """The outer loss's derivatives with respect to the inputs of a step.
+    """The outer loss's derivatives with respect to the inputs of a step."""
 
-    Attributes:
-        theta: θ̄, (P,).
-        slots: s̄, each (P,).
-        hypers: η̄, one for each hyper-parameter that is a tensor, of its shape.
-        data: X̄, one for each leaf of the data, summed in place; None for a leaf without a gradient.
-    """
-
-    theta: Tensor
-    slots: list[Tensor]
-    hypers: list[Tensor]
+    theta: Tensor  # θ̄, (P,)
+    slots: list[Tensor]  # s̄, each (P,)
+    hypers: list[Tensor]  # η̄, one for each hyper-parameter that is a tensor, of its shape
+    # X̄, one for each leaf of the data, summed in place; None for a leaf without a gradient
     data: list[Gathering | None]
 
 
 def reverse_step(
     loss: StepLoss,
     optimizer: Optimizer,
-    hypers: Mapping[str, Tensor],
+    hypers: Hypers,
     data: Sequence[Tensor],
     step: Step,
     after: Cotangents,
@@ -91,7 +85,7 @@ class Adjoint(ABC):
         self,
         execution: Execution,
         optimizer: Optimizer,
-        hypers: Mapping[str, Tensor],
+        hypers: Hypers,
         step: Step,
         theta_bar: Tensor,
         slots_bar: Sequence[Tensor],

@@ -14,7 +14,7 @@ faster, since a wrong θ gives a wrong g. And no cotangent of v is accumulated: 
 through v is lost.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +23,7 @@ from torch import Tensor
 from farzi.unroll.adjoint import Adjoint
 from farzi.unroll.execution import Execution
 from farzi.unroll.memory import HERE, Cost, Memory, Place, Replay, Tape
-from farzi.unroll.optimizers import Adam, Optimizer, State
+from farzi.unroll.optimizers import Adam, Hypers, Optimizer, State
 from farzi.unroll.update import PulledBack, Step
 
 
@@ -76,7 +76,7 @@ class Algorithm1(Adjoint, Memory):
         self,
         execution: Execution,
         optimizer: Optimizer,
-        hypers: Mapping[str, Tensor],
+        hypers: Hypers,
         step: Step,
         theta_bar: Tensor,
         slots_bar: Sequence[Tensor],

@@ -33,17 +33,11 @@ Loss = Callable[[Tensor, Sequence[Tensor]], Tensor]
 
 
 class Products(NamedTuple):
-    """The results of one pass.
+    """The results of one pass."""
 
-    Attributes:
-        slope: ∇θ L, (P,), a by-product.
-        theta: (∂²L/∂θ²) u, (P,).
-        data: (∂²L/∂X∂θ) u for each leaf of the data, None for a leaf that is not wanted.
-    """
-
-    slope: Tensor
-    theta: Tensor
-    data: list[Tensor | None]
+    slope: Tensor  # ∇θ L, (P,), a by-product
+    theta: Tensor  # (∂²L/∂θ²) u, (P,)
+    data: list[Tensor | None]  # (∂²L/∂X∂θ) u for each leaf of the data, None for a leaf that is not wanted
 
 
 def gradient(loss: Loss, theta: Tensor, data: Sequence[Tensor]) -> Tensor:

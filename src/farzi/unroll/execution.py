@@ -5,7 +5,7 @@ differentiate twice. `farzi.unroll.compile.Compiled` traces each part of a step 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
-from farzi.unroll.optimizers import Optimizer, State
+from farzi.unroll.optimizers import Hypers, Optimizer, State
 from farzi.unroll.trees import Layout, Tree, TreeLoss, with_leaves
 from farzi.unroll.update import PulledBack, Step, pull_back_update
 
@@ -73,18 +73,11 @@ class Gathering(Sum):
 
 @dataclass(frozen=True, eq=False)
 class StepLoss:
-    """The loss of one step, as a function of flat parameters and of the data's leaves.
-
-    Attributes:
-        loss: the caller's loss function.
-        layout: the layout of theta.
-        data: only its structure is used.
-        batch: the step's entry of `batches`.
-    """
+    """The loss of one step, as a function of flat parameters and of the data's leaves."""
 
     loss: TreeLoss
-    layout: Layout
-    data: Tree
+    layout: Layout  # of theta
+    data: Tree  # only its structure is used
     batch: Any
 
     def __call__(self, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
@@ -158,12 +151,7 @@ class Execution(ABC):
         return optimizer.update(gradient, state, theta)
 
     def pull_back(
-        self,
-        optimizer: Optimizer,
-        hypers: Mapping[str, Tensor],
-        step: Step,
-        theta_bar: Tensor,
-        slots_bar: Sequence[Tensor],
+        self, optimizer: Optimizer, hypers: Hypers, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
     ) -> PulledBack:
         """The update's vector-Jacobian product; arguments as for `pull_back_update`."""
         return pull_back_update(optimizer, hypers, step, theta_bar, slots_bar)

@@ -13,7 +13,7 @@ An optimizer of your own is a frozen dataclass that derives from `Optimizer` and
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple, Self
 
@@ -21,20 +21,17 @@ import torch
 from torch import Tensor
 
 Hyper = float | Tensor
+Hypers = Mapping[str, Tensor]
+"""Hyper-parameters that are tensors, by name."""
 Count = int | Tensor
 """A number of steps; a tensor () while an update is traced, so that one graph serves all steps."""
 
 
 class State(NamedTuple):
-    """The memory of an optimizer between steps.
+    """The memory of an optimizer between steps."""
 
-    Attributes:
-        step: number of steps already taken.
-        slots: the optimizer's running averages, each (P,).
-    """
-
-    step: int
-    slots: tuple[Tensor, ...]
+    step: int  # number of steps already taken
+    slots: tuple[Tensor, ...]  # the optimizer's running averages, each (P,)
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class Optimizer(ABC):
                     f"fresh, got shape {tuple(value.shape)}"
                 )
 
-    def with_hypers(self, values: dict[str, Tensor]) -> Self:
+    def with_hypers(self, values: Hypers) -> Self:
         """The same optimizer with other values for the hyper-parameters in `values`."""
         return replace(self, **values)
 

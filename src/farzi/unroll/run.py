@@ -29,15 +29,10 @@ Batches = Sequence[Any] | Tensor
 
 
 class Trained(NamedTuple):
-    """The end of a run.
+    """The end of a run."""
 
-    Attributes:
-        theta: the parameters, with theta0's structure.
-        state: the optimizer's state, detached; a later run can continue from it.
-    """
-
-    theta: Any
-    state: State
+    theta: Any  # the parameters, with theta0's structure
+    state: State  # the optimizer's state, detached; a later run can continue from it
 
 
 def unroll(
@@ -211,15 +206,10 @@ class _Problem:
 
 
 class _Record(NamedTuple):
-    """What the forward run leaves for the reverse one.
-
-    Attributes:
-        tape: the steps.
-        draws: the generators' state before each step whose loss drew random numbers.
-    """
+    """What the forward run leaves for the reverse one."""
 
     tape: Tape
-    draws: dict[int, RandomState]
+    draws: dict[int, RandomState]  # before each step whose loss drew random numbers
 
 
 class _Unroll(torch.autograd.Function):

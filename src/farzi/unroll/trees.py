@@ -24,17 +24,11 @@ TreeLoss = Callable[[Any, Any, Any], Tensor]
 
 @dataclass(frozen=True)
 class Layout:
-    """How a tensor or a dict of tensors lies in a flat vector.
+    """How a tensor or a dict of tensors lies in a flat vector."""
 
-    Attributes:
-        names: the keys in order, or None for a bare tensor.
-        shapes: the shape of each leaf.
-        dtype: the common dtype.
-    """
-
-    names: tuple[str, ...] | None
-    shapes: tuple[torch.Size, ...]
-    dtype: torch.dtype
+    names: tuple[str, ...] | None  # the keys in order, or None for a bare tensor
+    shapes: tuple[torch.Size, ...]  # the shape of each leaf
+    dtype: torch.dtype  # the common dtype
 
     @staticmethod
     def of(tree: Tree) -> "Layout":

@@ -32,10 +32,8 @@ class ExecutionWarning(UserWarning):
 
 @dataclass
 class _Entry:
-    """A graph, None if there is none; the loss it belongs to; what that had read; how often it was remade."""
-
-    graph: Any
-    loss: tuple[Callable[[], Any], ...]
+    graph: Any  # None: run eagerly
+    loss: tuple[Callable[[], Any], ...]  # weak references
     reads: list[Read] = field(default_factory=list)
     remade: int = 0
 
@@ -58,15 +56,11 @@ class Graphs:
         inputs: Sequence[Tensor],
         make: Callable[[], tuple[Any, Sequence[Tensor]]],
     ) -> Any:
-        """The graph for these arguments, made if it is not there or out of date; None: run eagerly.
+        """The graph of one part of a step, made if it is missing or out of date; None: run eagerly.
 
-        Args:
-            owner: the execution.
-            what: which part of a step it is.
-            loss: the loss function, recognised by identity; None for an update.
-            subject: what else the graph depends on besides its inputs.
-            inputs: tensors like those it will be called with.
-            make: gives the graph and the tensors that it holds; may raise `UntraceableError`.
+        A graph belongs to an execution (`owner`), a part of a step (`what`), a loss (recognised by identity;
+        None for an update), whatever else it depends on (`subject`), and the shapes of its inputs. `make`
+        returns it with the tensors that it holds; it may raise `UntraceableError`.
         """
         parts = (loss.__self__, loss.__func__) if isinstance(loss, types.MethodType) else (loss,)
         shapes = tuple((t.shape, t.stride(), t.dtype, t.device) for t in inputs)

@@ -8,7 +8,7 @@ and any seed.
 """
 
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -29,7 +29,7 @@ from farzi.unroll.compile.graph import (
 from farzi.unroll.compile.partition import heavy_work, partition
 from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
 from farzi.unroll.execution import Eager, Execution, Intermediates, StepLoss, Sum
-from farzi.unroll.optimizers import Optimizer, State
+from farzi.unroll.optimizers import Hypers, Optimizer, State
 from farzi.unroll.torch_private import tree_flatten, tree_unflatten
 from farzi.unroll.trees import bytes_of, tree_names
 from farzi.unroll.update import PulledBack, Step, pull_back_update
@@ -40,41 +40,30 @@ DIRECTION = 1
 
 @dataclass(frozen=True)
 class _Graph:
-    """A compiled graph, and how to read its outputs.
-
-    Attributes:
-        call: runs it.
-        pairs: for each output that may come in factors, the number of pairs; 0 if it comes whole.
-    """
+    """A compiled graph, and how to read its outputs."""
 
     call: TensorFunction
-    pairs: list[int]
+    pairs: list[int]  # of factors, for each output that may come in factors; 0 if it comes whole
 
 
 @dataclass(frozen=True)
 class _Split:
-    """A gradient that also returns the intermediates of a product with second derivatives, and that product.
+    """A gradient that also returns the intermediates of the second-order product, and that product."""
 
-    Attributes:
-        forward: returns the gradient, then the intermediates.
-        reverse: takes the intermediates behind the inputs of the whole product.
-        kept: bytes of the intermediates.
-    """
-
-    forward: TensorFunction
-    reverse: _Graph
-    kept: int
+    forward: TensorFunction  # to the gradient, then the intermediates
+    reverse: _Graph  # takes the intermediates behind the inputs of the whole product
+    kept: int  # bytes of the intermediates
 
 
 @dataclass(frozen=True)
 class Compiled(Execution):
     """Run each derivative as a compiled graph, and eagerly where that is not possible.
 
-    A graph belongs to a loss (the same function object), the shapes of theta, data and batch, and the parts
-    of the batch that are not tensors. All runs with an equal value share their graphs. What the loss reads
-    besides its arguments is checked at every call, and the graph made anew where it has changed; what the
-    check can't see is listed in `farzi.unroll.compile.reached`. A loss that cannot be traced (random draws,
-    control flow that depends on values) runs eagerly, with one `ExecutionWarning`.
+    A graph belongs to a loss (the function object: create it once), the shapes of theta, data and batch, and
+    the parts of the batch that are not tensors. Equal values share their graphs. At every call, what the loss
+    reads besides its arguments is compared with what it was when traced, and the loss traced again if it has
+    changed; `farzi.unroll.compile.reached` lists what this can't see. A loss that cannot be traced (random
+    draws, control flow that depends on values) runs eagerly, with one `ExecutionWarning`.
 
     Intermediates of a gradient that the reverse step needs again are stored where that is worth it
     (`farzi.unroll.compile.partition`) and the memory strategy stores steps whole. With
@@ -163,12 +152,7 @@ class Compiled(Execution):
         return theta, State(state.step + 1, tuple(rest))
 
     def pull_back(
-        self,
-        optimizer: Optimizer,
-        hypers: Mapping[str, Tensor],
-        step: Step,
-        theta_bar: Tensor,
-        slots_bar: Sequence[Tensor],
+        self, optimizer: Optimizer, hypers: Hypers, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
     ) -> PulledBack:
         slots = len(step.state.slots)
 
@@ -256,13 +240,7 @@ class Compiled(Execution):
 
 
 class _Derivatives:
-    """A loss's derivatives as functions of tensors alone, from which a graph can be traced.
-
-    Attributes:
-        loss: the loss.
-        inputs: the tensors that are inputs of its graph.
-        subject: what else the graph depends on, the loss function aside.
-    """
+    """A loss's derivatives as functions of tensors alone, from which a graph can be traced."""
 
     def __init__(self, loss: StepLoss, tensors: Sequence[Tensor], leaves: Sequence[Tensor]) -> None:
         self.loss, self._count = loss, len(leaves)
@@ -270,6 +248,7 @@ class _Derivatives:
         self._constants = tuple(None if isinstance(part, Tensor) else (type(part), part) for part in parts)
         batch = [part for part in parts if isinstance(part, Tensor)]
         self.inputs = [tensor.detach() for tensor in (*tensors, *leaves, *batch)]
+        # what the graph depends on besides its inputs and the loss function
         self.subject = (loss.layout, tree_names(loss.data), self._spec, self._constants)
 
     def gradient(self, theta: Tensor, *rest: Tensor) -> list[Tensor]:

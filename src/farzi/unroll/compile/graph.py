@@ -185,17 +185,19 @@ def _fuse(module: GraphModule, fusion: Fusion) -> None:
     module.graph.eliminate_dead_code()
 
 
+def downstream(source: Node) -> set[Node]:
+    """A node and all that depend on it."""
+    nodes, todo = {source}, [source]
+    while todo:
+        fresh = [user for user in todo.pop().users if user not in nodes]
+        nodes.update(fresh)
+        todo += fresh
+    return nodes
+
+
 def reaches(source: Node, sink: Node) -> bool:
     """Whether `sink` depends on `source`."""
-    seen, todo = {source}, [source]
-    while todo:
-        for user in todo.pop().users:
-            if user is sink:
-                return True
-            if user not in seen:
-                seen.add(user)
-                todo.append(user)
-    return False
+    return sink is not source and sink in downstream(source)
 
 
 def outputs_of(module: GraphModule) -> list[Any]:

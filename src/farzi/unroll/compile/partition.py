@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
 
-from farzi.unroll.compile.graph import outputs_of
+from farzi.unroll.compile.graph import downstream, outputs_of
 from farzi.unroll.torch_private import flop_formula, map_arg
 
 WORTH = 256
@@ -25,17 +25,11 @@ storing them as well takes 12 times the memory and is hardly faster."""
 
 @dataclass(frozen=True)
 class Partition:
-    """Two graphs that do the work of one.
+    """Two graphs that do the work of one."""
 
-    Attributes:
-        forward: from all inputs but the direction to the gradient, followed by the intermediates.
-        reverse: from all inputs, followed by the intermediates, to the other outputs.
-        kept: the intermediates' shapes, as fake tensors.
-    """
-
-    forward: GraphModule
-    reverse: GraphModule
-    kept: list[Tensor]
+    forward: GraphModule  # from all inputs but the direction to the gradient, then the intermediates
+    reverse: GraphModule  # from all inputs, then the intermediates, to the other outputs
+    kept: list[Tensor]  # fake tensors like the intermediates
 
 
 def partition(module: GraphModule, direction: int) -> Partition | None:
@@ -50,7 +44,7 @@ def partition(module: GraphModule, direction: int) -> Partition | None:
     """
     inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
     gradient, *products = outputs_of(module)
-    moving = _downstream(inputs[direction])
+    moving = downstream(inputs[direction])
     kept = _frontier(products, lambda node: node not in moving and _is_worth_keeping(node))
     if not kept:
         return None
@@ -65,16 +59,6 @@ def partition(module: GraphModule, direction: int) -> Partition | None:
 def heavy_work(module: GraphModule) -> Counter[Any]:
     """How often a graph calls each operation whose floating-point operations are counted."""
     return Counter(node.target for node in module.graph.nodes if flop_formula(node.target) is not None)
-
-
-def _downstream(source: Node) -> set[Node]:
-    """A node and all that depend on it."""
-    nodes, todo = {source}, [source]
-    while todo:
-        fresh = [user for user in todo.pop().users if user not in nodes]
-        nodes.update(fresh)
-        todo += fresh
-    return nodes
 
 
 def _frontier(sinks: Sequence[Any], stops: Callable[[Node], bool]) -> list[Node]:

@@ -15,9 +15,8 @@ import functools
 import operator
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,38 +28,27 @@ SMALL = 16
 LONG = 1000
 """Entries from which on a container is compared by identity and length only."""
 MOST = 20_000
-"""Places looked at."""
+"""The most objects visited."""
 
 _OTHERS = {"torch", "numpy", *sys.stdlib_module_names}
-_IMPLICIT = {
-    "forward", "backward", "jvp", "vmap", "training",
-    "__call__", "__getitem__", "__iter__", "__len__", "__wrapped__",
-}  # fmt: skip
+_SPECIAL = frozenset({"__call__", "__getitem__", "__iter__", "__len__", "__wrapped__"})
+_IMPLICIT = _SPECIAL | {"forward", "backward", "jvp", "vmap", "training"}
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
+_CODE = (types.FunctionType, types.ModuleType, type, property, staticmethod, classmethod)
 
 
-@dataclass(frozen=True)
-class Read:
-    """One place, and what it held.
+class Read(NamedTuple):
+    """One place, and what it held."""
 
-    Attributes:
-        name: of the place, for messages.
-        get: get(holder, key) reads it.
-        holder: object that it is a part of.
-        key: which part.
-        value: what it held.
-        version: of a tensor, where changes in place count.
-    """
-
-    name: str
-    get: Callable[[Any, Any], Any]
+    name: str  # for messages
+    get: Callable[[Any, Any], Any]  # get(holder, key) reads the place
     holder: Any
     key: Any
     value: Any
-    version: int | None = None
+    version: int | None  # of a small tensor
 
     def same(self) -> bool:
-        """Whether the place holds the same still."""
+        """Whether the place still holds the same."""
         try:
             now = self.get(self.holder, self.key)
         except (LookupError, AttributeError, ValueError):
@@ -72,9 +60,9 @@ class Read:
 
 def reads_of(loss: Any) -> list[Read]:
     """All that a function reads besides its arguments, as far as it can be seen."""
-    names = set(_IMPLICIT)
+    names = _IMPLICIT
     while True:
-        search = _Search(frozenset(names))
+        search = _Search(names)
         search.visit(loss, getattr(loss, "__name__", type(loss).__name__))
         if search.names <= names:
             return search.reads
@@ -82,9 +70,9 @@ def reads_of(loss: Any) -> list[Read]:
 
 
 def relevant(reads: Sequence[Read], held: Sequence[Tensor]) -> list[Read]:
-    """The reads by which a graph can go out of date: those of the tensors it holds, and those of no tensors.
+    """The reads that decide whether a graph is out of date: all but those of large tensors that it lacks.
 
-    What changed already is left out: a counter, say, that the loss itself moves on.
+    What has changed since is left out: for instance a counter that the loss itself increments.
 
     Args:
         reads: taken before the graph was traced.
@@ -99,105 +87,77 @@ def relevant(reads: Sequence[Read], held: Sequence[Tensor]) -> list[Read]:
 
 
 class _Search:
-    """One walk through what a function reaches.
-
-    Attributes:
-        wanted: names of attributes to look at.
-        names: names that occur in the code met.
-        reads: the places found.
-    """
+    """One walk through what a function reaches."""
 
     def __init__(self, wanted: frozenset[str]) -> None:
-        self.wanted, self.names = wanted, set[str]()
+        self.wanted = wanted  # names of attributes to look at
+        self.names = set[str]()  # names that occur in the visited code
         self.reads: list[Read] = []
-        self._seen: dict[int, Any] = {}  # holds them, so that no id is used twice
+        self._seen: dict[int, Any] = {}  # holds the objects, so that no id is used twice
+        self._todo: list[tuple[Any, str]] = []
 
     def visit(self, root: Any, name: str) -> None:
         """Look at an object and all that it reaches."""
-        todo = [(root, name)]
-        while todo and len(self._seen) < MOST:
-            value, where = todo.pop()
-            if id(value) in self._seen or _is_plain(value) or isinstance(value, Tensor):
-                continue
-            self._seen[id(value)] = value
-            for get, holder, key, part in self._parts(value):
-                place = f"{where}.{key}" if isinstance(key, str) else f"{where}[{key!r}]"
-                if get is not None:
-                    self._note(Read(place, get, holder, key, part))
-                todo.append((part, place))
+        self._todo.append((root, name))
+        while self._todo and len(self._seen) < MOST:
+            value, name = self._todo.pop()
+            if id(value) not in self._seen and not _is_plain(value) and not isinstance(value, Tensor):
+                self._seen[id(value)] = value
+                self._open(value, name)
 
-    def _note(self, read: Read) -> None:
-        value = read.value
-        if isinstance(value, Tensor) and value.numel() <= SMALL and not isinstance(value, nn.Parameter):
-            read = Read(read.name, read.get, read.holder, read.key, value, version(value))
-        self.reads.append(read)
+    def _note(self, name: str, get: Callable[[Any, Any], Any], holder: Any, key: Any, part: Any) -> None:
+        """A part that is compared, unless it is code, and visited."""
+        if not isinstance(part, _CODE):
+            small = isinstance(part, Tensor) and part.numel() <= SMALL and not isinstance(part, nn.Parameter)
+            self.reads.append(Read(name, get, holder, key, part, version(part) if small else None))
+        self._todo.append((part, name))
 
-    def _parts(self, value: Any) -> Iterator[tuple[Any, Any, Any, Any]]:
-        """How to read each part of a value (None: it is not compared), its holder, its key, and the part."""
+    def _entries(self, name: str, holder: Any, keys: Any) -> None:
+        for key in keys:
+            place = f"{name}.{key}" if isinstance(key, str) else f"{name}[{key!r}]"
+            self._note(place, operator.getitem, holder, key, holder[key])
+
+    def _open(self, value: Any, name: str) -> None:
+        """Note the parts of a value."""
         match value:
             case types.FunctionType():
                 if _is_ours(value):
-                    yield from self._of_function(value)
+                    self._open_function(value, name)
             case types.MethodType():
-                yield None, value, "__func__", value.__func__
-                yield None, value, "self", value.__self__
+                self._todo += [(value.__func__, name), (value.__self__, name)]
             case functools.partial():
-                for key in ("func", "args", "keywords"):
-                    yield None, value, key, getattr(value, key)
+                self._todo += [(part, name) for part in (value.func, value.args, value.keywords)]
+            case property():
+                self._todo.append((value.fget, name))
+            case staticmethod() | classmethod():
+                self._todo.append((value.__func__, name))
             case dict() | list() | tuple():
-                yield _length, value, "length", len(value)
+                self._note(f"the length of {name}", _length, value, None, len(value))
                 if len(value) < LONG:
-                    entries = value.items() if isinstance(value, dict) else enumerate(value)
-                    yield from ((operator.getitem, value, key, part) for key, part in list(entries))
-            case types.ModuleType():
-                if _is_ours(value):
-                    yield from self._named(vars(value))
-            case type():
-                yield from self._of_class(value)
-            case property() | staticmethod() | classmethod():
-                inner = value.fget if isinstance(value, property) else value.__func__
-                yield None, value, "function", inner
-            case _ if hasattr(value, "__dict__"):
-                yield from self._of_object(value)
+                    self._entries(name, value, list(value) if isinstance(value, dict) else range(len(value)))
+            case types.ModuleType() | type():
+                for part in value.__mro__ if isinstance(value, type) else (value,):
+                    if _is_ours(part):
+                        self._entries(name, vars(part), self.wanted & vars(part).keys())
+            case _ if isinstance(own := getattr(value, "__dict__", None), Mapping):
+                keys = self.wanted & own.keys()
+                if isinstance(value, nn.Module):
+                    self._todo += [(own[kind], name) for kind in ("_parameters", "_buffers", "_modules")]
+                    if not _is_ours(type(value)):  # one of PyTorch's, whose code is not visited
+                        keys |= {key for key, part in own.items() if _is_plain(part)}
+                self._entries(name, own, keys)
+                self._todo.append((type(value), name))
 
-    def _of_function(self, function: types.FunctionType) -> Iterator[tuple[Any, Any, Any, Any]]:
-        code = function.__code__
-        used = set(_names(code))
+    def _open_function(self, function: types.FunctionType, name: str) -> None:
+        used = set(_names(function.__code__))
         self.names |= used
-        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        for free, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             try:
-                yield _content, cell, name, cell.cell_contents
+                self._note(f"{name}.{free}", _content, cell, None, cell.cell_contents)
             except ValueError:  # not filled yet
                 continue
-        for holder in (function.__defaults__, function.__kwdefaults__):
-            if holder:
-                yield None, function, "defaults", holder
-        for name in used & function.__globals__.keys():
-            part = function.__globals__[name]
-            code_ = isinstance(part, types.FunctionType | types.ModuleType | type)
-            yield None if code_ else operator.getitem, function.__globals__, name, part
-
-    def _of_object(self, value: Any) -> Iterator[tuple[Any, Any, Any, Any]]:
-        own = vars(value)
-        if isinstance(value, nn.Module):
-            for kind in ("_parameters", "_buffers", "_modules"):
-                yield None, own, kind, own[kind]
-            if not _is_ours(type(value)):  # one of PyTorch's: its code is not looked into
-                plain = {key: part for key, part in own.items() if _is_plain(part)}
-                yield from ((operator.getitem, own, key, part) for key, part in plain.items())
-        yield from self._named(own)
-        yield None, value, "class", type(value)
-
-    def _of_class(self, value: type) -> Iterator[tuple[Any, Any, Any, Any]]:
-        for base in value.__mro__:
-            if _is_ours(base):
-                yield from self._named(vars(base))
-
-    def _named(self, parts: Any) -> Iterator[tuple[Any, Any, Any, Any]]:
-        """The wanted entries of an object's, a class's or a module's dict."""
-        for key in self.wanted & parts.keys():
-            code = isinstance(parts[key], types.FunctionType | types.ModuleType | type | property)
-            yield None if code else operator.getitem, parts, key, parts[key]
+        self._todo += [(function.__defaults__, name), (function.__kwdefaults__, name)]
+        self._entries(name, function.__globals__, used & function.__globals__.keys())
 
 
 def _names(code: types.CodeType) -> Iterator[str]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from farzi.unroll.diagnostics.footprint import added_bytes, flops
-from farzi.unroll.diagnostics.rehearsal import Bytes, Recorded
+from farzi.unroll.diagnostics.rehearsal import Bytes, Parts, Recorded
 from farzi.unroll.execution import Eager, Execution, Gathering, StepLoss
 from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.trees import Tree, bytes_of, tree_leaves
@@ -24,44 +24,27 @@ MOST_ROUNDS = 25
 
 @dataclass(frozen=True)
 class Calibration:
-    """Measurements of the parts of a step.
+    """Measurements of the parts of a step."""
 
-    Attributes:
-        seconds_gradient: of ∇θ L, seconds per call; all times are medians.
-        seconds_update: of the optimizer's update.
-        seconds_reverse: of a reverse step: the update's vector-Jacobian product, the product with second
-            derivatives, and the sum of the data's cotangent.
-        seconds_bare: of a reverse step that recomputes its intermediates.
-        seconds_first: of the first call of each part: tracing and compiling, if the execution does so.
-        flops_gradient: of ∇θ L; products of matrices, convolutions and attention are counted, by autograd.
-        flops_product: of the product with second derivatives, by autograd; a compiled graph may need fewer.
-        held: most bytes that each part holds while it runs.
-        intermediates: bytes of a step's intermediates.
-        overhead: resident bytes of a short run on the CPU beyond its tensors: scratch memory of the kernels,
-            and fragmentation of the C library's allocator. None if it can't be measured.
-        rounds: how often each part was timed.
-    """
-
-    seconds_gradient: float
-    seconds_update: float
+    seconds_gradient: float  # of ∇θ L, seconds per call; all times are medians
+    seconds_update: float  # of the optimizer's update
+    # of a reverse step: the update's vector-Jacobian product, the product with second derivatives, and the
+    # sum of the data's cotangent
     seconds_reverse: float
-    seconds_bare: float
-    seconds_first: float
-    flops_gradient: int
-    flops_product: int
-    held: Bytes
-    intermediates: int
+    seconds_bare: float  # of a reverse step that recomputes its intermediates
+    seconds_first: float  # of the first call of each part: tracing and compiling, if the execution does so
+    flops_gradient: int  # of ∇θ L; products of matrices, convolutions and attention are counted, by autograd
+    flops_product: int  # of the product with second derivatives, by autograd; a compiled graph may need fewer
+    held: Bytes  # most bytes that each part holds while it runs
+    intermediates: int  # bytes of a step's intermediates
+    # resident bytes of a short run on the CPU beyond its tensors: scratch memory of the kernels, and
+    # fragmentation of the C library's allocator. None if it can't be measured
     overhead: int | None
-    rounds: int
+    rounds: int  # how often each part was timed
 
 
 class Bench:
-    """The parts of a step, one after the other on the real problem.
-
-    Attributes:
-        added: what a reverse step adds to each leaf of the data.
-        intermediates: a step's intermediates.
-    """
+    """Runs the parts of a step one after the other on the real problem."""
 
     def __init__(
         self, losses: list[StepLoss], theta: Tensor, data: Tree, optimizer: Optimizer, execution: Execution
@@ -75,7 +58,8 @@ class Bench:
         self.added: list[Recorded | None] = []
         self.intermediates: tuple[Tensor, ...] = ()
 
-    def measure(self, rounds: int, steps: int) -> Calibration:
+    def measure(self, rounds: int, steps: int) -> tuple[Calibration, Parts]:
+        """The measurements, and the parts of a step for a rehearsal."""
         begin = time.perf_counter()
         self._round(timed)
         first = time.perf_counter() - begin
@@ -88,7 +72,7 @@ class Bench:
         gradient, forward, update, pull_back, product, bare = map(statistics.median, zip(*times, strict=True))
         gathering = timed(lambda: self._gather(min(steps, MOST_ROUNDS)), self.theta.device)
         flops_gradient, flops_product = self._flops()
-        return Calibration(
+        calibration = Calibration(
             seconds_gradient=(gradient + forward) / 2,  # the same work
             seconds_update=update,
             seconds_reverse=pull_back + product + gathering / min(steps, MOST_ROUNDS),
@@ -101,6 +85,7 @@ class Bench:
             overhead=None,
             rounds=len(times),
         )
+        return calibration, Parts(held, self.added, self.intermediates)
 
     def _round(self, meter: "Callable[[Callable[[], Any], torch.device], Any]") -> list[Any]:
         """Measure each part once; the run then stands one step later."""

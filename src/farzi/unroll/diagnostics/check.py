@@ -27,13 +27,12 @@ import torch
 from torch import Tensor
 
 from farzi.unroll.adjoint import Adjoint, AdjointLike, one_of
-from farzi.unroll.diagnostics.rerun import Outer, Rerun, View, constant_steps
+from farzi.unroll.diagnostics.rerun import Outer, Rerun, View
 from farzi.unroll.diagnostics.verdict import Check, Difference, Precision, Remedy
 from farzi.unroll.execution import Execution
 from farzi.unroll.optimizers import Optimizer, State
-from farzi.unroll.randomness import RandomState
 from farzi.unroll.run import Batches
-from farzi.unroll.trees import Tree, TreeLoss, check_tree, tree_leaves
+from farzi.unroll.trees import Tree, TreeLoss, tree_leaves
 
 LIKELY = 0.01
 """The default outer step, as a fraction of each leaf's root mean square."""
@@ -100,7 +99,8 @@ def check(
     if directions < 1:
         raise ValueError(f"directions={directions}: at least one is needed")
     given = one_of(memory, adjoint)
-    working = _windowed(loss, outer, theta0, data, optimizer, batches, given, state, view, execution)
+    whole = Rerun.of(loss, outer, theta0, data, optimizer, batches, state, view)
+    working = whole.differentiated(given, execution)
     exact = working.to(torch.float64)
     precision, value, bars = _compared(working, exact, given, execution)
     generator = torch.Generator().manual_seed(seed)
@@ -142,30 +142,9 @@ def compare_precision(
         ValueError: the data has no floating leaf, or both `memory` and `adjoint` are given.
     """
     given = one_of(memory, adjoint)
-    working = _windowed(loss, outer, theta0, data, optimizer, batches, given, state, view, execution)
+    whole = Rerun.of(loss, outer, theta0, data, optimizer, batches, state, view)
+    working = whole.differentiated(given, execution)
     return _compared(working, working.to(torch.float64), given, execution)[0]
-
-
-def _windowed(
-    loss: TreeLoss,
-    outer: Outer,
-    theta0: Tree,
-    data: Tree,
-    optimizer: Optimizer,
-    batches: Batches,
-    adjoint: AdjointLike | None,
-    state: State | None,
-    view: View | None,
-    execution: Execution | None,
-) -> Rerun:
-    """The run of the differentiated steps, from the state at which they begin."""
-    check_tree("theta0", theta0)
-    check_tree("data", data)
-    draws = RandomState.now(tree_leaves(theta0)[0].device)
-    whole = Rerun(loss, outer, theta0, data, optimizer, batches, state, view or (lambda data: data), draws)
-    if not whole.floating:
-        raise ValueError("data has no floating leaf, so there is no metagradient to check")
-    return whole.later(constant_steps(adjoint, len(batches)), execution)
 
 
 def _compared(
@@ -200,15 +179,11 @@ def _modes(device: str) -> tuple[str, ...]:
     """Modes of the process that make products less precise than their dtype."""
     modes = []
     if torch.is_autocast_enabled(device):
-        modes.append(f"autocast to {_name(torch.get_autocast_dtype(device))}")
+        modes.append(f"autocast to {str(torch.get_autocast_dtype(device)).removeprefix('torch.')}")
     backend: Any = torch.backends.cuda if device == "cuda" else torch.backends.mkldnn
     if (kind := backend.matmul.fp32_precision) not in ("none", "ieee"):
         modes.append(f"float32 products in {kind}")
     return tuple(modes)
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 @contextmanager
@@ -292,18 +267,13 @@ def _remedies(run: Rerun, directions: list[list[Tensor]]) -> Iterator[Remedy]:
 
 @dataclass(frozen=True)
 class Slope:
-    """A derivative from central differences.
+    """A derivative from central differences."""
 
-    Attributes:
-        value: the derivative.
-        spread: how far the results of the two step sizes that agree best differ, plus the rounding error. If
-            it is not small, differences see no slope.
-        step: the smaller of those two step sizes. The rougher the function, the smaller it is.
-    """
-
-    value: float
+    value: float  # the derivative
+    # how far the results of the two step sizes that agree best differ, plus the rounding error. If it is not
+    # small, differences see no slope
     spread: float
-    step: float
+    step: float  # the smaller of those two step sizes. The rougher the function, the smaller it is
 
 
 def slope(function: Callable[[float], float], scale: float, tolerance: float = TOLERANCE) -> Slope:

@@ -6,16 +6,16 @@ vector-Jacobian product, and the product with second derivatives. Their bytes ar
 meanwhile, follows from a rehearsal of the whole run (`rehearsal`), which is exact and takes milliseconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 import torch
 
-from farzi.unroll.adjoint import AdjointLike, chosen
+from farzi.unroll.adjoint import Adjoint, AdjointLike, Exact, chosen
 from farzi.unroll.diagnostics.calibration import Bench, Calibration
 from farzi.unroll.diagnostics.footprint import resident_bytes
-from farzi.unroll.diagnostics.rehearsal import Bytes, rehearse
+from farzi.unroll.diagnostics.rehearsal import Rehearsal, rehearse
 from farzi.unroll.execution import Eager, Execution, StepLoss
 from farzi.unroll.memory import (
     Budget,
@@ -40,37 +40,24 @@ SHORT = 3
 
 @dataclass(frozen=True)
 class PlanRow:
-    """What a run with one strategy takes, forward and back.
+    """What a run with one strategy takes, forward and back."""
 
-    Attributes:
-        memory: the strategy.
-        budget: the bytes for which it was chosen, as given; None if it was given itself.
-        cost: the strategy's own figures, in floats.
-        tape_bytes: most bytes of its tape on the run's device.
-        host_bytes: most bytes of its tape in host memory.
-        peak_bytes: most bytes of tensors on the run's device, the tape included; theta0, data,
-            hyper-parameters and the outer loss are not.
-        resident_bytes: expected growth of the process on the CPU: `peak_bytes` and the calibration's
-            overhead; None if that was not measured.
-        gradients: gradients of the loss, forward and recomputed; model calls.
-        products: products with second derivatives, one per differentiated step; model calls.
-        updates: updates of the optimizer, forward and recomputed.
-        flops: of all of these.
-        seconds: of all of these, without the tracing and compiling of first calls.
-    """
-
-    memory: Memory
-    budget: str | None
-    cost: Cost
-    tape_bytes: int
-    host_bytes: int
+    memory: Memory  # the strategy
+    budget: str | None  # the bytes for which it was chosen, as given; None if it was given itself
+    cost: Cost  # the strategy's own figures, in floats
+    tape_bytes: int  # most bytes of its tape on the run's device
+    host_bytes: int  # most bytes of its tape in host memory
+    # most bytes of tensors on the run's device, the tape included; theta0, data, hyper-parameters and the
+    # outer loss are not
     peak_bytes: int
+    # expected growth of the process on the CPU: `peak_bytes` and the calibration's overhead; None if that was
+    # not measured
     resident_bytes: int | None
-    gradients: int
-    products: int
-    updates: int
-    flops: int
-    seconds: float
+    gradients: int  # gradients of the loss, forward and recomputed; model calls
+    products: int  # products with second derivatives, one per differentiated step; model calls
+    updates: int  # updates of the optimizer, forward and recomputed
+    flops: int  # of all of these
+    seconds: float  # of all of these, without the tracing and compiling of first calls
 
     @property
     def name(self) -> str:
@@ -80,25 +67,15 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will take with each strategy.
+    """What a run will take with each strategy."""
 
-    Attributes:
-        steps: T.
-        parameters: P.
-        slots: vectors (P,) of the optimizer's state.
-        bytes_per_float: of the parameters.
-        data_bytes: of the data's cotangents.
-        calibration: the measurements.
-        rows: one per strategy, in the order given.
-    """
-
-    steps: int
-    parameters: int
-    slots: int
-    bytes_per_float: int
-    data_bytes: int
-    calibration: Calibration
-    rows: tuple[PlanRow, ...]
+    steps: int  # T
+    parameters: int  # P
+    slots: int  # vectors (P,) of the optimizer's state
+    bytes_per_float: int  # of the parameters
+    data_bytes: int  # of the data's cotangents
+    calibration: Calibration  # the measurements
+    rows: tuple[PlanRow, ...]  # one per strategy, in the order given
 
 
 def plan(
@@ -139,21 +116,32 @@ def plan(
         raise ValueError(f"calibrate={calibrate}: a step must be timed at least once")
     check_tree("data", data)
     layout = Layout.of(theta0)
-    hypers = dict(optimizer.hypers())
-    differentiated = [*tree_leaves(theta0), *tree_leaves(data), *hypers.values()]
+    differentiated = [*tree_leaves(theta0), *tree_leaves(data), *dict(optimizer.hypers()).values()]
     if not any(tensor.requires_grad for tensor in differentiated):
         raise ValueError("no leaf of theta0 or data and no hyper-parameter requires a gradient")
     optimizer.check_hypers(len(batches))
     theta, steps = layout.flatten(theta0).detach(), len(batches)
-    wanted = [leaf for leaf in tree_leaves(data) if leaf.requires_grad]
     losses = [StepLoss(loss, layout, data, batches[index]) for index in range(min(steps, 1 + calibrate))]
+    execution = execution or Eager()
+
+    def rehearsed(adjoint: Adjoint, memory: Memory, steps: int) -> Rehearsal:
+        return rehearse(adjoint, memory, theta0, data, optimizer, steps, parts)
+
+    def short_run() -> Any:
+        wanted = [tensor for tensor in differentiated if tensor.requires_grad]
+        with torch.enable_grad():
+            ends = tree_leaves(unroll(loss, theta0, data, optimizer, batches[:SHORT], execution=execution))
+            bars = [torch.ones_like(leaf) for leaf in ends]
+            return torch.autograd.grad(ends, wanted, bars, allow_unused=True)
+
     with replayed(RandomState.now(theta.device)), torch.no_grad():
-        bench = Bench(losses, theta, data, optimizer, execution or Eager())
-        calibration = bench.measure(calibrate, steps)
-        overhead = _overhead(loss, theta0, data, optimizer, batches, bench, calibration.held)
-        calibration = replace(calibration, overhead=overhead)
+        calibration, parts = Bench(losses, theta, data, optimizer, execution).measure(calibrate, steps)
+        resident = resident_bytes(short_run) if theta.device.type == "cpu" else None
+        if resident is not None:
+            tensors = rehearsed(Exact(), Store(), min(steps, SHORT)).peak
+            calibration = replace(calibration, overhead=max(0, resident - tensors))
         rows = [
-            _row(given, theta0, data, optimizer, steps, calibration, bench)
+            _row(given, layout, optimizer.slots, steps, calibration, rehearsed)
             for given in (MEMORIES if memories is None else memories)
         ]
     return Plan(
@@ -161,7 +149,7 @@ def plan(
         parameters=theta.numel(),
         slots=optimizer.slots,
         bytes_per_float=theta.element_size(),
-        data_bytes=bytes_of(wanted),
+        data_bytes=bytes_of(leaf for leaf in tree_leaves(data) if leaf.requires_grad),
         calibration=calibration,
         rows=tuple(rows),
     )
@@ -169,34 +157,26 @@ def plan(
 
 def _row(
     given: AdjointLike,
-    theta0: Tree,
-    data: Tree,
-    optimizer: Optimizer,
+    layout: Layout,
+    slots: int,
     steps: int,
     calibration: Calibration,
-    bench: Bench,
+    rehearsed: Callable[[Adjoint, Memory, int], Rehearsal],
 ) -> PlanRow:
-    adjoint, memory = chosen(given)
-    budget = memory.size if isinstance(memory, Budget) else None
-    layout = Layout.of(theta0)
+    adjoint, strategy = chosen(given)
     parameters = sum(shape.numel() for shape in layout.shapes)
+    memory, size = strategy, layout.dtype.itemsize
     if isinstance(memory, Budget):
-        size = layout.dtype.itemsize
-        stored = -(-calibration.intermediates // size)
-        memory = memory.choose(steps, parameters, optimizer.slots, size, stored)
-    bytes_per_float = adjoint.precision(layout.dtype).itemsize
-    stored = -(-calibration.intermediates // bytes_per_float)
-    cost = memory.cost(steps, parameters, optimizer.slots, stored)
-    with torch.enable_grad():
-        run = rehearse(
-            memory, theta0, data, optimizer, steps, calibration.held, bench.added, bench.intermediates
-        )
+        memory = memory.choose(steps, parameters, slots, size, -(-calibration.intermediates // size))
+    size = adjoint.precision(layout.dtype).itemsize
+    cost = memory.cost(steps, parameters, slots, -(-calibration.intermediates // size))
+    run = rehearsed(adjoint, memory, steps)
     return PlanRow(
         memory=memory,
-        budget=budget,
+        budget=strategy.size if isinstance(strategy, Budget) else None,
         cost=cost,
-        tape_bytes=cost.device * bytes_per_float,
-        host_bytes=cost.host * bytes_per_float,
+        tape_bytes=cost.device * size,
+        host_bytes=cost.host * size,
         peak_bytes=run.peak,
         resident_bytes=None if calibration.overhead is None else run.peak + calibration.overhead,
         gradients=run.gradients,
@@ -208,38 +188,6 @@ def _row(
         + (run.products - run.bare) * calibration.seconds_reverse
         + run.bare * calibration.seconds_bare,
     )
-
-
-def _overhead(
-    loss: TreeLoss,
-    theta0: Tree,
-    data: Tree,
-    optimizer: Optimizer,
-    batches: Batches,
-    bench: Bench,
-    held: Bytes,
-) -> int | None:
-    """Resident bytes beyond its tensors of a run of a few steps; None if it is not on the CPU."""
-    if bench.theta.device.type != "cpu":
-        return None
-    steps = min(len(batches), SHORT)
-    differentiated = [*tree_leaves(theta0), *tree_leaves(data), *(value for _, value in optimizer.hypers())]
-    wanted = [tensor for tensor in differentiated if tensor.requires_grad]
-
-    def run() -> Any:
-        with torch.enable_grad():
-            end = unroll(loss, theta0, data, optimizer, batches[:steps], execution=bench.execution)
-            ends = tree_leaves(end)
-            return torch.autograd.grad(
-                ends, wanted, [torch.ones_like(leaf) for leaf in ends], allow_unused=True
-            )
-
-    resident = resident_bytes(run)
-    with torch.enable_grad():
-        tensors = rehearse(
-            Store(), theta0, data, optimizer, steps, held, bench.added, bench.intermediates
-        ).peak
-    return None if resident is None else max(0, resident - tensors)
 
 
 def _written(value: Any) -> str:

@@ -6,32 +6,30 @@ real parts hold for a moment, which were measured. What the tape holds at any ti
 how often the loss is called then follow from the engine's own code, for any strategy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from farzi.unroll.adjoint import Adjoint
 from farzi.unroll.diagnostics.footprint import Live
 from farzi.unroll.execution import Execution, Intermediates, StepLoss, Sum
 from farzi.unroll.memory import HERE, Cost, Memory, OnHost, Place, Replay, Tape
-from farzi.unroll.optimizers import Optimizer, State
+from farzi.unroll.optimizers import Hypers, Optimizer, State
 from farzi.unroll.run import unroll
 from farzi.unroll.trees import Tree, bytes_of, tree_leaves, with_leaves
 from farzi.unroll.update import PulledBack, Step
 
 META = torch.device("meta")
 
-Parts = list[tuple[Tensor, ...]]
-"""What a reverse step adds to the cotangent of a leaf: tensors (A,) of its shape, or factors (A, B)."""
-
 
 class Recorded(Sum):
-    """Records the terms of a sum."""
+    """Records the terms of a sum: tensors (A,) of the leaf's shape, or factors (A, B)."""
 
     def __init__(self) -> None:
-        self.parts: Parts = []
+        self.parts: list[tuple[Tensor, ...]] = []
 
     def add(self, part: Tensor) -> None:
         self.parts.append((part,))
@@ -49,68 +47,39 @@ class Recorded(Sum):
                 bar.add_product(there[0], there[1])
 
 
-@dataclass(frozen=True)
-class Bytes:
-    """The most bytes that each part of a step holds while it runs, its results included.
-
-    Attributes:
-        gradient: ∇θ L.
-        forward: the same, with the intermediates.
-        update: the optimizer's update.
-        pull_back: the update's vector-Jacobian product.
-        product: the product with second derivatives.
-        bare: the same without the intermediates.
-    """
+class Bytes(NamedTuple):
+    """The most bytes that each part of a step holds while it runs, its results included."""
 
     gradient: int
-    forward: int
+    forward: int  # the gradient and the intermediates
     update: int
     pull_back: int
     product: int
-    bare: int
+    bare: int  # the product without the intermediates
 
 
-@dataclass(frozen=True)
-class Rehearsal:
-    """What a run would take.
+class Parts(NamedTuple):
+    """The parts of a step, as measured on the real problem."""
 
-    Attributes:
-        peak: most bytes held on the run's device, beyond theta0, data and hyper-parameters.
-        gradients: gradients of the loss, forward and recomputed.
-        updates: updates of the optimizer, forward and recomputed.
-        products: reverse steps.
-        bare: those of them that recompute their intermediates.
-    """
+    held: Bytes
+    added: list[Recorded | None]  # to each leaf of the data by a reverse step; None: it has no gradient
+    intermediates: tuple[Tensor, ...]
 
-    peak: int
-    gradients: int
-    updates: int
-    products: int
-    bare: int
+
+class Rehearsal(NamedTuple):
+    """What a run would take."""
+
+    peak: int  # bytes on the run's device, beyond theta0, data and hyper-parameters
+    gradients: int  # forward and recomputed
+    updates: int  # forward and recomputed
+    products: int  # one per reverse step
+    bare: int  # of these, those that recompute their intermediates
 
 
 def rehearse(
-    memory: Memory,
-    theta0: Tree,
-    data: Tree,
-    optimizer: Optimizer,
-    steps: int,
-    held: Bytes,
-    added: Sequence[Recorded | None],
-    intermediates: Sequence[Tensor] = (),
+    adjoint: Adjoint, memory: Memory, theta0: Tree, data: Tree, optimizer: Optimizer, steps: int, parts: Parts
 ) -> Rehearsal:
-    """Go through a run and its reverse pass.
-
-    Args:
-        memory: how steps are stored.
-        theta0: the first parameters.
-        data: what the loss is trained on; leaves that require a gradient get one.
-        optimizer: the optimizer; hyper-parameters that require a gradient get one.
-        steps: T.
-        held: bytes of the parts of a step.
-        added: what a reverse step adds to each leaf of the data; None for a leaf without a gradient.
-        intermediates: tensors like a step's intermediates.
-    """
+    """Go through a run of T = `steps` steps and its reverse pass."""
     device = tree_leaves(theta0)[0].device
     inputs = [_like(leaf) for leaf in tree_leaves(theta0)]
     leaves = [_like(leaf) for leaf in tree_leaves(data)]
@@ -118,25 +87,21 @@ def rehearse(
     known = [*inputs, *leaves, *hypers.values()]
     wanted = [tensor for tensor in known if tensor.requires_grad]
     live = Live(META, known)
-    stand_in = _StandIn(live, held, list(added), list(intermediates))
-    with live:
+    stand_in = _StandIn(live, parts)
+    with live, torch.enable_grad():
         end = unroll(
-            _not_called,
+            lambda theta, data, batch: theta,  # never called
             with_leaves(theta0, inputs),
             with_leaves(data, leaves),
             optimizer.with_hypers(hypers),
             range(steps),
-            _elsewhere(memory, device),
+            adjoint=_Stored(adjoint, _elsewhere(memory, device)),
             execution=stand_in,
         )
         ends = tree_leaves(end)
         grads = torch.autograd.grad(ends, wanted, [_empty(leaf) for leaf in ends], allow_unused=True)
     del grads
     return Rehearsal(live.most, stand_in.gradients, stand_in.updates, stand_in.products, stand_in.bare)
-
-
-def _not_called(theta: Any, data: Any, batch: Any) -> Tensor:
-    raise AssertionError("a rehearsal has no loss")
 
 
 def _empty(tensor: Tensor) -> Tensor:
@@ -150,10 +115,8 @@ def _like(tensor: Tensor) -> Tensor:
 class _StandIn(Execution):
     """Returns empty results, notes the bytes that the real execution holds, and counts calls."""
 
-    def __init__(
-        self, live: Live, held: Bytes, added: Sequence[Recorded | None], kept: Sequence[Tensor]
-    ) -> None:
-        self.live, self.held, self.added, self.kept = live, held, added, kept
+    def __init__(self, live: Live, parts: Parts) -> None:
+        self.live, (self.held, self.added, self.kept) = live, parts
         self.gradients = self.updates = self.products = self.bare = 0
 
     def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
@@ -199,18 +162,30 @@ class _StandIn(Execution):
         return _empty(theta), State(state.step + 1, tuple(_empty(slot) for slot in state.slots))
 
     def pull_back(
-        self,
-        optimizer: Optimizer,
-        hypers: Mapping[str, Tensor],
-        step: Step,
-        theta_bar: Tensor,
-        slots_bar: Sequence[Tensor],
+        self, optimizer: Optimizer, hypers: Hypers, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
     ) -> PulledBack:
         self.live.note(self.held.pull_back)
         slots = [_empty(slot) for slot in step.state.slots]
         return PulledBack(
             _empty(step.gradient), _empty(step.theta), slots, [_empty(value) for value in hypers.values()]
         )
+
+
+@dataclass(frozen=True)
+class _Stored(Adjoint):
+    """Another adjoint, with its steps stored by another memory strategy."""
+
+    adjoint: Adjoint
+    memory: Memory
+
+    def strategy(self) -> Memory:
+        return self.memory
+
+    def precision(self, dtype: torch.dtype) -> torch.dtype:
+        return self.adjoint.precision(dtype)
+
+    def pull_back(self, *args: Any, **kwargs: Any) -> PulledBack:
+        return self.adjoint.pull_back(*args, **kwargs)
 
 
 @dataclass(frozen=True)

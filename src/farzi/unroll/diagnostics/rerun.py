@@ -14,7 +14,7 @@ from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.randomness import RandomState, replayed
 from farzi.unroll.run import Batches, train, unroll
 from farzi.unroll.torch_private import tree_map
-from farzi.unroll.trees import Tree, TreeLoss, tree_leaves, with_leaves
+from farzi.unroll.trees import Tree, TreeLoss, check_tree, tree_leaves, with_leaves
 
 Outer = Callable[[Any], Tensor]
 """outer(θT) -> scalar."""
@@ -24,19 +24,7 @@ View = Callable[[Any], Any]
 
 @dataclass(frozen=True, eq=False)
 class Rerun:
-    """A run as a function of its data.
-
-    Attributes:
-        loss: as for `unroll`.
-        outer: the outer loss of θT.
-        theta0: the first parameters.
-        data: its floating leaves may be moved.
-        optimizer: as for `unroll`.
-        batches: as for `unroll`.
-        state: the optimizer's state at the first step; a fresh one if None.
-        view: the loss's view of the data.
-        draws: the generators' state at the start of every run.
-    """
+    """A run as a function of its data; arguments as for `check`."""
 
     loss: TreeLoss
     outer: Outer
@@ -46,7 +34,33 @@ class Rerun:
     batches: Batches
     state: State | None
     view: View
-    draws: RandomState
+    draws: RandomState  # at the start of every run
+
+    @staticmethod
+    def of(
+        loss: TreeLoss,
+        outer: Outer,
+        theta0: Tree,
+        data: Tree,
+        optimizer: Optimizer,
+        batches: Batches,
+        state: State | None,
+        view: View | None,
+    ) -> "Rerun":
+        """The run whose random draws continue from now.
+
+        Raises:
+            TypeError: theta0 or data is neither a tensor nor a dict of tensors.
+            ValueError: the data has no floating leaf.
+        """
+        check_tree("theta0", theta0)
+        check_tree("data", data)
+        draws = RandomState.now(tree_leaves(theta0)[0].device)
+        view = view or (lambda data: data)
+        run = Rerun(loss, outer, theta0, data, optimizer, batches, state, view, draws)
+        if not run.floating:
+            raise ValueError("data has no floating leaf, so there is no metagradient to check")
+        return run
 
     @property
     def floating(self) -> list[Tensor]:
@@ -87,6 +101,10 @@ class Rerun:
             )
             draws = RandomState.now(self.draws.device)
         return replace(self, theta0=end.theta, state=end.state, batches=self.batches[steps:], draws=draws)
+
+    def differentiated(self, adjoint: AdjointLike | None, execution: Execution | None) -> Self:
+        """The run of the differentiated steps, from the state at which they begin."""
+        return self.later(_constant_steps(adjoint, len(self.batches)), execution)
 
     def moved(self, shift: Sequence[Tensor]) -> Tree:
         """The data with its floating leaves moved."""
@@ -137,13 +155,13 @@ class Rerun:
         return float(value.detach()), list(bars)
 
 
-def constant_steps(adjoint: object, steps: int) -> int:
+def _constant_steps(adjoint: object, steps: int) -> int:
     """How many of a run's first steps are not differentiated."""
     match adjoint:
         case Window(last=last, memory=inner):
             begin = max(0, steps - last)
-            return begin + constant_steps(inner, steps - begin)
+            return begin + _constant_steps(inner, steps - begin)
         case OnHost(memory=inner) | Exact(memory=inner):
-            return constant_steps(inner, steps)
+            return _constant_steps(inner, steps)
         case _:
             return 0

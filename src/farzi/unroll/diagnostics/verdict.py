@@ -18,21 +18,13 @@ SMOOTHNESS = 0.8
 
 @dataclass(frozen=True)
 class Precision:
-    """A metagradient in the working precision compared with the one in float64 on the same numbers.
+    """A metagradient in the working precision compared with the one in float64 on the same numbers."""
 
-    Attributes:
-        dtype: the working precision.
-        device: of the run, as in "cpu".
-        cosine: of the two; nan if one of them is not finite.
-        ratio: of their lengths, working to float64; nan if one of them is not finite.
-        modes: modes of the process that make products less precise than their dtype.
-    """
-
-    dtype: torch.dtype
-    device: str
-    cosine: float
-    ratio: float
-    modes: tuple[str, ...] = ()
+    dtype: torch.dtype  # the working precision
+    device: str  # of the run, as in "cpu"
+    cosine: float  # of the two; nan if one of them is not finite
+    ratio: float  # of their lengths, working to float64; nan if one of them is not finite
+    modes: tuple[str, ...] = ()  # modes of the process that make products less precise than their dtype
 
     @property
     def name(self) -> str:
@@ -70,21 +62,13 @@ class Precision:
 
 @dataclass(frozen=True)
 class Difference:
-    """One direction of the data, along which differences of the whole run were taken.
+    """One direction of the data, along which differences of the whole run were taken."""
 
-    Attributes:
-        metagradient: its component along the direction.
-        difference: the slope by central differences.
-        spread: its uncertainty; see `Slope`.
-        step: the step of these differences, as a fraction of the data's root mean square.
-        expected: the expected size of the metagradient's component along a random direction.
-    """
-
-    metagradient: float
-    difference: float
-    spread: float
-    step: float
-    expected: float
+    metagradient: float  # its component along the direction
+    difference: float  # the slope by central differences
+    spread: float  # its uncertainty; see `Slope`
+    step: float  # the step of these differences, as a fraction of the data's root mean square
+    expected: float  # the expected size of the metagradient's component along a random direction
 
     @property
     def error(self) -> float:
@@ -109,44 +93,26 @@ class Difference:
 
 @dataclass(frozen=True)
 class Remedy:
-    """A change that was tried on a rough run.
+    """A change that was tried on a rough run."""
 
-    Attributes:
-        setting: "epsilon", "learning_rate", "window" or "outer_step".
-        factor: by which the setting was multiplied.
-        metasmoothness: with the changed setting.
-    """
-
-    setting: str
-    factor: float
-    metasmoothness: float
+    setting: str  # "epsilon", "learning_rate", "window" or "outer_step"
+    factor: float  # by which the setting was multiplied
+    metasmoothness: float  # with the changed setting
 
 
 @dataclass(frozen=True)
 class Check:
-    """The result of `check`.
+    """The result of `check`."""
 
-    Attributes:
-        loss: the outer loss after the run, in float64.
-        norm: length of the metagradient, in float64.
-        precision: of the working metagradient.
-        differences: one for each direction.
-        metasmoothness: mean over the directions, in [−1, 1].
-        optimizer: of the run.
-        steps: number of differentiated steps.
-        before: number of steps that the state had taken before these.
-        remedies: for a rough run, the changes that were tried.
-    """
-
-    loss: float
-    norm: float
-    precision: Precision
-    differences: tuple[Difference, ...]
-    metasmoothness: float
-    optimizer: Optimizer
-    steps: int
-    before: int
-    remedies: tuple[Remedy, ...] = ()
+    loss: float  # the outer loss after the run, in float64
+    norm: float  # length of the metagradient, in float64
+    precision: Precision  # of the working metagradient
+    differences: tuple[Difference, ...]  # one for each direction
+    metasmoothness: float  # mean over the directions, in [−1, 1]
+    optimizer: Optimizer  # of the run
+    steps: int  # number of differentiated steps
+    before: int  # number of steps that the state had taken before these
+    remedies: tuple[Remedy, ...] = ()  # for a rough run, the changes that were tried
 
     @property
     def exact(self) -> bool:

@@ -63,10 +63,6 @@ class Ladder:
 
     `climb` plans where states are stored on the way up. `offer` receives every state on that way and stores
     the planned ones. `descend` returns the last one at or before a step.
-
-    Attributes:
-        slots: the most states stored.
-        place: where they are stored.
     """
 
     slots: int

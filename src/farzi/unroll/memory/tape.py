@@ -22,39 +22,26 @@ class Cost:
     Not included, since they are the same for every strategy: the T gradients of the forward run, the T
     reverse steps, the one step that is being computed or handed over, and, for each step whose loss draws
     random numbers, the generators' state (5 kB on the host). Floats are of the dtype of the run's parameters.
-
-    Attributes:
-        device: most floats that the tape holds at any time on the run's device.
-        host: most floats that it holds in host memory.
-        gradients: gradients of the loss that are recomputed; one model call each.
-        updates: updates of the optimizer that are recomputed or undone; elementwise.
-        bare: reverse steps whose intermediates, if there are any, were not stored.
     """
 
-    device: int = 0
-    host: int = 0
-    gradients: int = 0
-    updates: int = 0
-    bare: int = 0
+    device: int = 0  # most floats that the tape holds at any time on the run's device
+    host: int = 0  # most floats that it holds in host memory
+    gradients: int = 0  # gradients of the loss that are recomputed; one model call each
+    updates: int = 0  # updates of the optimizer that are recomputed or undone; elementwise
+    bare: int = 0  # reverse steps whose intermediates, if there are any, were not stored
 
 
 @dataclass(frozen=True)
 class Replay:
-    """Recomputes a step of the run.
+    """Recomputes a step of the run."""
 
-    Attributes:
-        optimizer: the caller's optimizer.
-        forward: forward(index, theta) -> (gradient, intermediates): the gradient (P,) of step `index`'s loss
-            at theta, (P,), with the random draws of the forward run, and the intermediates worth storing.
-        update: update(gradient, state, theta) -> (theta, state): the parameters and the state after a step,
-            detached.
-        device: the run's device.
-    """
-
-    optimizer: Optimizer
+    optimizer: Optimizer  # the caller's optimizer
+    # forward(index, theta) -> (gradient, intermediates): the gradient (P,) of step `index`'s loss at theta,
+    # (P,), with the random draws of the forward run, and the intermediates worth storing
     forward: Callable[[int, Tensor], tuple[Tensor, tuple[Tensor, ...]]]
+    # update(gradient, state, theta) -> (theta, state): the parameters and the state after a step, detached
     update: Callable[[Tensor, State, Tensor], tuple[Tensor, State]]
-    device: torch.device
+    device: torch.device  # the run's device
 
     def shifted(self, begin: int) -> "Replay":
         """The replay of the part of the run from step `begin` on, with that step as step 0."""
