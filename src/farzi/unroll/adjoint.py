@@ -77,6 +77,9 @@ class Adjoint(ABC):
     def strategy(self) -> Memory | Budget:
         """How the steps of the forward run are stored or recovered for the reverse pass."""
 
+    def check(self, optimizer: Optimizer) -> None:  # noqa: B027 (most adjoints support every optimizer)
+        """Raise a TypeError or ValueError if it does not support an optimizer."""
+
     def precision(self, dtype: torch.dtype) -> torch.dtype:
         """The dtype of the parameters and the state during the run; `dtype` is that of theta0."""
         return dtype

@@ -46,8 +46,9 @@ class Algorithm1(Adjoint, Memory):
         dtype: the dtype of parameters and state; theta0's if None.
 
     Raises:
-        TypeError: by `tape`: the optimizer is not Adam.
-        ValueError: by `tape`: Adam has weight decay, a β of 0 or a hyper-parameter that requires a gradient.
+        TypeError: by `check` and `tape`: the optimizer is not Adam.
+        ValueError: by `check` and `tape`: Adam has weight decay, a β of 0 or hyper-parameters that require a
+            gradient.
     """
 
     dtype: torch.dtype | None = None
@@ -59,11 +60,28 @@ class Algorithm1(Adjoint, Memory):
     def strategy(self) -> Memory:
         return self
 
+    def check(self, optimizer: Optimizer) -> None:
+        """Refuse all but the Adam of the paper."""
+        if type(optimizer) is not Adam:
+            raise TypeError(
+                f"Algorithm1() runs Adam backwards and no other optimizer, got {type(optimizer).__name__}"
+            )
+        if torch.as_tensor(optimizer.weight_decay).any():
+            raise ValueError("Algorithm1() runs Adam backwards without weight decay; set weight_decay to 0")
+        for name in ("beta1", "beta2"):
+            if not torch.as_tensor(getattr(optimizer, name)).all():
+                raise ValueError(f"Algorithm1() divides by {name}, which is 0: the state cannot be recovered")
+        for name, value in optimizer.hypers():
+            if value.requires_grad:
+                raise ValueError(
+                    f"Algorithm1() gives no gradient of hyper-parameters, but {name} requires one"
+                )
+
     def precision(self, dtype: torch.dtype) -> torch.dtype:
         return dtype if self.dtype is None else self.dtype
 
     def tape(self, steps: int, replay: Replay, place: Place = HERE) -> Tape:
-        _check(replay.optimizer)
+        self.check(replay.optimizer)
         return _Backwards(steps, replay, place)
 
     def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
@@ -96,24 +114,6 @@ class Algorithm1(Adjoint, Memory):
             slots=[adam.beta1 * dm, torch.zeros_like(square)],
             hypers=[torch.zeros_like(value) for value in hypers.values()],
         )
-
-
-def _check(optimizer: Optimizer) -> None:
-    """Refuse all but the Adam of the paper."""
-    if type(optimizer) is not Adam:
-        raise TypeError(
-            f"Algorithm1() runs Adam backwards and no other optimizer, got {type(optimizer).__name__}"
-        )
-    if torch.as_tensor(optimizer.weight_decay).any():
-        raise ValueError(
-            "Algorithm1() runs Adam backwards without weight decay, got weight_decay other than 0"
-        )
-    for name in ("beta1", "beta2"):
-        if not torch.as_tensor(getattr(optimizer, name)).all():
-            raise ValueError(f"Algorithm1() divides by {name}, which is 0: the state cannot be recovered")
-    for name, value in optimizer.hypers():
-        if value.requires_grad:
-            raise ValueError(f"Algorithm1() gives no gradient of hyper-parameters, but {name} requires one")
 
 
 @dataclass

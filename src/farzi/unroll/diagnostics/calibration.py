@@ -65,9 +65,7 @@ class Bench:
         first = time.perf_counter() - begin
         held = Bytes(*self._round(added_bytes))
         times: list[list[float]] = []
-        while len(times) < rounds or (
-            len(times) < MOST_ROUNDS and sum(map(sum, times)) < LEAST_SECONDS
-        ):  # fmt: skip
+        while len(times) < rounds or (len(times) < MOST_ROUNDS and sum(map(sum, times)) < LEAST_SECONDS):
             times.append(self._round(timed))
         gradient, forward, update, pull_back, product, bare = map(statistics.median, zip(*times, strict=True))
         gathering = timed(lambda: self._gather(min(steps, MOST_ROUNDS)), self.theta.device)

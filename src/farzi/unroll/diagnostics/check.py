@@ -93,8 +93,7 @@ def check(
         seed: of these.
 
     Raises:
-        ValueError: `directions` is not positive, the data has no floating leaf, or both `memory` and
-            `adjoint` are given.
+        ValueError: directions < 1; the data has no floating leaf; both `memory` and `adjoint` are given.
     """
     if directions < 1:
         raise ValueError(f"directions={directions}: at least one is needed")
