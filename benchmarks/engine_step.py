@@ -36,7 +36,7 @@ from farzi.unroll import (
     train,
     unroll,
 )
-from farzi.unroll.footprint import added_bytes
+from farzi.unroll.diagnostics.footprint import added_bytes
 
 EXECUTIONS: dict[str, Execution] = {
     "eager": Eager(ReverseOverReverse()),

@@ -16,7 +16,7 @@ from rich.table import Table
 from torch import Tensor
 
 from farzi.losses import mean_log_partition
-from farzi.unroll.footprint import added_bytes
+from farzi.unroll.diagnostics.footprint import added_bytes
 
 
 def plain(hidden: Tensor, table: Tensor) -> Tensor:

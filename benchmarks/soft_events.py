@@ -19,7 +19,7 @@ from farzi.recipe.variants import SASRec
 from farzi.summary import SOFT_INPUTS, BatchSchedule, SummaryTensors
 from farzi.training import NextEvent, make_model
 from farzi.unroll import Adam, Compiled, Eager, Execution, interpreter, unroll
-from farzi.unroll.footprint import added_bytes
+from farzi.unroll.diagnostics.footprint import added_bytes
 
 EXECUTIONS: dict[str, Callable[[], Execution]] = {
     "eager": Eager,

@@ -27,7 +27,8 @@ from farzi.unroll import (
     stacked_loss,
     unroll,
 )
-from farzi.unroll.graph import trace
+from farzi.unroll.compile.cache import GRAPHS
+from farzi.unroll.compile.graph import trace
 
 ROWS, DIM, VOCABULARY, WIDTH = 18, 3, 11, 5
 Function = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -287,7 +288,7 @@ def test_a_reverse_step_goes_over_the_probabilities_twice() -> None:
     execution = Compiled(compiler=interpreter)
     metagradient("factored", students()["tied"], execution, [None] * 2)
     used = {}
-    for (what, *_), graph in execution._graphs.items():
+    for what, graph in GRAPHS.of(execution):
         name = what[0] if isinstance(what, tuple) else what
         if name != "split":  # so small a student leaves nothing worth keeping
             used[name] = soft_targets(graph.call)  # type: ignore

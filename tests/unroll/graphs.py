@@ -5,12 +5,13 @@ from typing import Any
 from torch.fx import GraphModule
 
 from farzi.unroll import Compiled
+from farzi.unroll.compile.cache import GRAPHS
 
 
 def graphs(execution: Compiled) -> dict[str, list[Any]]:
     """Its graphs by what they do, in the order in which they were made."""
     found: dict[str, list[Any]] = {}
-    for (what, *_), graph in execution._graphs.items():
+    for what, graph in GRAPHS.of(execution):
         found.setdefault(what[0] if isinstance(what, tuple) else str(what), []).append(graph)
     return found
 

@@ -53,9 +53,6 @@ class Watched(Memory):
     def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
         return self.memory.cost(steps, parameters, slots, intermediates)
 
-    def precision(self, dtype: torch.dtype) -> torch.dtype:
-        return self.memory.precision(dtype)
-
     def keeps_intermediates(self) -> bool:
         return self.memory.keeps_intermediates()
 

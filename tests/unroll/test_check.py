@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from farzi.unroll import SGD, Adam, Check, Invert, Momentum, Window, check, compare_precision, train, unroll
-from farzi.unroll.differences import slope
+from farzi.unroll import SGD, Adam, Check, Momentum, Window, check, compare_precision, train, unroll
+from farzi.unroll import Algorithm1 as Invert
+from farzi.unroll.diagnostics.check import slope
 
 from .problems import PROBLEMS, Problem, gradient
 

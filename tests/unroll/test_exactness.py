@@ -15,9 +15,9 @@ from farzi.unroll import (
     Window,
     inductor,
     interpreter,
-    partition,
     unroll,
 )
+from farzi.unroll.compile import partition
 
 from .graphs import graphs
 from .problems import CASES, PROBLEMS, Case, Problem, fresh, gradient, named

@@ -23,8 +23,8 @@ from farzi.unroll import (
     train,
     unroll,
 )
-from farzi.unroll.gathering import INNER, Gathering
-from farzi.unroll.graph import UntraceableError, factored_outputs, trace
+from farzi.unroll.compile.graph import UntraceableError, factored_outputs, trace
+from farzi.unroll.execution import INNER, Gathering
 
 from .graphs import graphs, targets
 from .problems import fresh, network, relative_error

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from farzi.unroll import Adam, Checkpoints, Memory, OnHost, Store, StoreGradients, unroll
-from farzi.unroll.memory.host import Host
+from farzi.unroll.memory.around import Host
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 

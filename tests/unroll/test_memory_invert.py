@@ -15,7 +15,6 @@ from farzi.unroll import (
     Adagrad,
     Adam,
     AdamW,
-    Invert,
     Memory,
     Momentum,
     OnHost,
@@ -29,6 +28,9 @@ from farzi.unroll import (
     train,
     unroll,
     unroll_with_state,
+)
+from farzi.unroll import (
+    Algorithm1 as Invert,
 )
 from farzi.unroll.memory.tape import HERE
 

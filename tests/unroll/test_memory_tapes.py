@@ -5,9 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farzi.unroll import (
+    Algorithm1 as Invert,
+)
+from farzi.unroll import (
     Checkpoints,
     Cost,
-    Invert,
     Memory,
     OnHost,
     SquareRoot,
@@ -15,7 +17,7 @@ from farzi.unroll import (
     StoreGradients,
     Window,
 )
-from farzi.unroll.memory import host
+from farzi.unroll.memory import around as host
 
 from .tapes import Shelf, Watched, same_step, toy_run
 

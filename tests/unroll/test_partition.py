@@ -22,8 +22,8 @@ from farzi.unroll import (
     interpreter,
     unroll,
 )
-from farzi.unroll.graph import trace
-from farzi.unroll.partition import heavy_work, partition
+from farzi.unroll.compile.graph import trace
+from farzi.unroll.compile.partition import heavy_work, partition
 
 from .graphs import graphs, targets
 

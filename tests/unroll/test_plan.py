@@ -15,7 +15,6 @@ from farzi.unroll import (
     Compiled,
     Eager,
     Execution,
-    Invert,
     Memory,
     Momentum,
     OnHost,
@@ -27,8 +26,10 @@ from farzi.unroll import (
     plan,
     unroll,
 )
-from farzi.unroll.flops import flops
-from farzi.unroll.footprint import added_bytes
+from farzi.unroll import (
+    Algorithm1 as Invert,
+)
+from farzi.unroll.diagnostics.footprint import added_bytes, flops
 
 from .problems import PROBLEMS, Problem, to
 

@@ -88,7 +88,7 @@ def check(
 
 
 def _print(result: "Check") -> None:
-    from farzi.unroll.verdict import AGREEMENT, COSINE, SMOOTHNESS
+    from farzi.unroll.diagnostics.verdict import AGREEMENT, COSINE, SMOOTHNESS
 
     rows = [
         ("loss after the run", f"{result.loss:.6g}", ""),

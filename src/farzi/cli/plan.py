@@ -55,7 +55,7 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], device: str, 
 
     from farzi.data import load_data
     from farzi.distillation import plan_run
-    from farzi.unroll.plan import MEMORIES
+    from farzi.unroll.diagnostics.plan import MEMORIES
 
     dataset = load_data(recipe.data)
     click.echo("measuring a few steps", err=True)

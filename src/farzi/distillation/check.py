@@ -15,7 +15,7 @@ from farzi.errors import FarziError
 from farzi.files import finite_values
 from farzi.recipe import Recipe
 from farzi.unroll import Check, Precision, State, check, compare_precision
-from farzi.unroll.verdict import COSINE
+from farzi.unroll.diagnostics.verdict import COSINE
 
 
 def check_recipe(

@@ -23,8 +23,8 @@ from farzi.recipe import Recipe
 from farzi.summary import SummaryTensors, chosen_soft_inputs
 from farzi.training import NextEvent, make_model, windows_per_step
 from farzi.unroll import Budget, Memory, Plan, State, Trained, plan
-from farzi.unroll.calibration import timed
-from farzi.unroll.plan import MEMORIES
+from farzi.unroll.diagnostics.calibration import timed
+from farzi.unroll.diagnostics.plan import MEMORIES
 from farzi.unroll.trees import bytes_of, tree_leaves, with_leaves
 
 TRAJECTORY = RECORDED + 1

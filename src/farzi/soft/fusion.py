@@ -23,7 +23,7 @@ from farzi.soft.embedding import (
     probabilities,
 )
 from farzi.unroll import add_rewrite
-from farzi.unroll.graph import reaches
+from farzi.unroll.compile.graph import reaches
 
 
 def _both(latents: Tensor, decoder: Tensor, table: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:

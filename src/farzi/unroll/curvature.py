@@ -1,17 +1,17 @@
 r"""Second derivatives of a step's loss: strategies as values.
 
-The reverse step needs (∂²L/∂θ²) u and (∂²L/∂X∂θ) u for one direction u, (P,). There are two exact ways to
-have both in one pass:
+The reverse step needs (∂²L/∂θ²) u and (∂²L/∂X∂θ) u for one direction u, (P,). Two exact methods give both in
+one pass:
 
 - reverse over reverse: ∇(θ,X) ⟨∇θ L, u⟩, the double backward pass;
 - forward over reverse: the tangent of ∇(θ,X) L in the direction (u, 0), by the symmetry of mixed partial
   derivatives (Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6, 1994).
 
-In theory the second is the cheaper one: it holds no graph of the backward pass. PyTorch run eagerly turns
-that round. It records every tangent of the forward pass for a further derivative that nobody asks for, and
-runs twice the kernels. For SASRec on 50 x 20 soft events of 1,683 a reverse step then takes 3.9 to
-4.7 plain gradients of time and 52 MiB; with the first it takes 3.2 to 3.7 and 36 MiB.
-`benchmarks/engine_step.py` measures both, here and as graphs.
+In theory the second is cheaper: it holds no graph of the backward pass. In PyTorch's eager mode the first is.
+There, forward mode records every tangent for a further derivative that is never taken, and runs twice the
+kernels. For SASRec on 50 x 20 soft events of 1,683 items a reverse step takes as long as 3.9 to 4.7 plain
+gradients and 52 MiB with the second; 3.2 to 3.7 and 36 MiB with the first. `benchmarks/engine_step.py`
+measures both, eagerly and as graphs.
 """
 
 import functools
@@ -24,33 +24,28 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.autograd.function import once_differentiable
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from farzi.unroll.torch_private import once_differentiable_name
 
 Loss = Callable[[Tensor, Sequence[Tensor]], Tensor]
 """The loss of one step as a function of the flat parameters (P,) and the leaves of the data."""
 
 
 class Products(NamedTuple):
-    """What one pass gives.
+    """The results of one pass."""
 
-    Attributes:
-        slope: ∇θ L, (P,), which falls off on the way.
-        theta: (∂²L/∂θ²) u, (P,).
-        data: (∂²L/∂X∂θ) u for each leaf of the data, None where it is not wanted.
-    """
-
-    slope: Tensor
-    theta: Tensor
-    data: list[Tensor | None]
+    slope: Tensor  # ∇θ L, (P,), a by-product
+    theta: Tensor  # (∂²L/∂θ²) u, (P,)
+    data: list[Tensor | None]  # (∂²L/∂X∂θ) u for each leaf of the data, None for a leaf that is not wanted
 
 
 def gradient(loss: Loss, theta: Tensor, data: Sequence[Tensor]) -> Tensor:
     """∇θ L, (P,), detached.
 
     Raises:
-        TypeError: the loss gives something else than a tensor.
-        ValueError: it gives a tensor that is not a scalar.
+        TypeError: the loss returns something other than a tensor.
+        ValueError: it returns a tensor that is not a scalar.
     """
     with torch.enable_grad():
         theta = theta.detach().requires_grad_()
@@ -66,7 +61,7 @@ def gradient(loss: Loss, theta: Tensor, data: Sequence[Tensor]) -> Tensor:
 
 
 class Curvature(Protocol):
-    """A strategy: how products with second derivatives of the loss are made."""
+    """A strategy: how products with second derivatives of the loss are computed."""
 
     def product(
         self, loss: Loss, theta: Tensor, data: Sequence[Tensor], wanted: Sequence[bool], direction: Tensor
@@ -90,9 +85,9 @@ class Curvature(Protocol):
 class ReverseOverReverse:
     """The gradient of ⟨∇θ L, u⟩: what autograd through the unrolled loop would do.
 
-    Every operation of the loss needs a backward pass that can itself be differentiated, as nearly all of
-    PyTorch's have and custom Functions written in PyTorch operations. It is right for whatever the loss's
-    backward pass gives, a straight-through estimator included.
+    Every operation of the loss needs a backward pass that can itself be differentiated. Nearly all PyTorch
+    operations have one, and so do custom Functions written in PyTorch operations. The result is exact for
+    whatever backward pass the loss has, a straight-through estimator included.
     """
 
     def product(
@@ -108,7 +103,7 @@ class ReverseOverReverse:
             if not slope.requires_grad:  # a loss linear in theta
                 return _products(slope, [None] * len(inputs), inputs, wanted)
             try:
-                found = torch.autograd.grad(slope, inputs, direction, allow_unused=True)
+                parts = torch.autograd.grad(slope, inputs, direction, allow_unused=True)
             except RuntimeError as error:
                 if "not implemented" not in str(error):
                     raise
@@ -116,7 +111,7 @@ class ReverseOverReverse:
                     "an operation of the loss has no second derivative, which training needs to be "
                     f"differentiated: {_first_line(error)}"
                 ) from error
-        return _products(slope, found, inputs, wanted)
+        return _products(slope, parts, inputs, wanted)
 
 
 @dataclass(frozen=True)
@@ -147,8 +142,8 @@ class ForwardOverReverse:
                 ) from error
             duals = [None if grad is None else forward_ad.unpack_dual(grad) for grad in grads]
         slope = None if duals[0] is None else duals[0].primal
-        found = [None if dual is None else dual.tangent for dual in duals]
-        return _products(slope, found, inputs, wanted)
+        parts = [None if dual is None else dual.tangent for dual in duals]
+        return _products(slope, parts, inputs, wanted)
 
 
 def _inputs(
@@ -161,15 +156,15 @@ def _inputs(
 
 
 def _products(
-    slope: Tensor | None, found: Sequence[Tensor | None], inputs: Sequence[Tensor], wanted: Sequence[bool]
+    slope: Tensor | None, parts: Sequence[Tensor | None], inputs: Sequence[Tensor], wanted: Sequence[bool]
 ) -> Products:
-    """The products in their places, zero where ∇θ L does not depend on an input."""
+    """All results in their places, zero where ∇θ L does not depend on an input."""
     slope, theta, *rest = [
         torch.zeros_like(leaf) if part is None else part.detach()
-        for part, leaf in zip([slope, *found], [inputs[0], *inputs], strict=True)
+        for part, leaf in zip([slope, *parts], [inputs[0], *inputs], strict=True)
     ]
-    parts = iter(rest)
-    return Products(slope, theta, [next(parts) if want else None for want in wanted])
+    rest = iter(rest)
+    return Products(slope, theta, [next(rest) if want else None for want in wanted])
 
 
 def _differentiable_attention() -> AbstractContextManager[object]:
@@ -179,20 +174,17 @@ def _differentiable_attention() -> AbstractContextManager[object]:
 
 @functools.cache
 def _load_forward_mode() -> None:
-    """Import what forward mode needs: PyTorch does so at its first use, with a deprecation of its own."""
+    """Use forward mode once: its first use imports modules that raise deprecation warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         with forward_ad.dual_level():
             forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
 
 
-_ONCE = once_differentiable(lambda ctx: None).__code__
-
-
 def _refuse_once_differentiable(value: Tensor) -> None:
-    """Refuse a custom Function whose backward is marked `once_differentiable`.
+    """Refuse a custom Function whose backward pass is marked `once_differentiable`.
 
-    `torch.autograd.grad` would count the gradient that it gives as a constant, without a word.
+    `torch.autograd.grad` would silently treat the gradient that it gives as a constant.
     """
     seen, todo = set(), [value.grad_fn]
     while todo:
@@ -200,11 +192,11 @@ def _refuse_once_differentiable(value: Tensor) -> None:
         if node is None or node in seen:
             continue
         seen.add(node)
-        function = getattr(node, "_forward_cls", None)
-        if function is not None and getattr(function.backward, "__code__", None) is _ONCE:
+        name = once_differentiable_name(node)
+        if name is not None:
             raise NotImplementedError(
-                f"{function.__name__} in the loss is marked once_differentiable, and training cannot be "
-                "differentiated through an operation that has no second derivative"
+                f"{name} in the loss is marked once_differentiable, and training cannot be differentiated "
+                "through an operation that has no second derivative"
             )
         todo.extend(following for following, _ in node.next_functions)
 

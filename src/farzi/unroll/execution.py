@@ -1,39 +1,83 @@
 """How a step is carried out, forward and back: strategies as values.
 
-`Eager` runs autograd at each step: nothing to wait for, anything that PyTorch can differentiate twice.
-`Compiled` (`farzi.unroll.compiled`) makes each part of a step a graph once and runs that.
+`Eager` runs autograd at each step. It needs no preparation and takes everything that PyTorch can
+differentiate twice. `farzi.unroll.compile.Compiled` traces each part of a step once and runs the graphs.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
-from farzi.unroll.gathering import Gathering
-from farzi.unroll.optimizers import Optimizer, State
-from farzi.unroll.trees import Layout, Tree, with_leaves
+from farzi.unroll.optimizers import Hypers, Optimizer, State
+from farzi.unroll.trees import Layout, Tree, TreeLoss, with_leaves
 from farzi.unroll.update import PulledBack, Step, pull_back_update
 
-TreeLoss = Callable[[Any, Any, Any], Tensor]
-"""loss(theta, data, batch) -> scalar; theta and data have the structure in which they were given."""
+INNER = 512
+"""Columns of factors collected before they are multiplied: wide products run at full speed."""
+
+
+class Sum(ABC):
+    """Receives the terms of a sum that has the shape of a leaf of the data."""
+
+    @abstractmethod
+    def add(self, part: Tensor) -> None:
+        """Add a tensor of the leaf's shape."""
+
+    @abstractmethod
+    def add_product(self, left: Tensor, right: Tensor) -> None:
+        """Add A B, (m, k) times (k, n), where m n is the leaf's size and n its last dimension."""
+
+
+class Gathering(Sum):
+    """Σ parts + Σ A B, of the shape of a leaf: the cotangent of one leaf of the data, summed over steps.
+
+    Products are not computed one by one. Their factors are put side by side, and multiplied into the sum in
+    place once there are `INNER` columns, or once they hold half as much memory as the sum.
+
+    Args:
+        leaf: gives shape, dtype and device.
+    """
+
+    def __init__(self, leaf: Tensor) -> None:
+        self._sum = torch.zeros(leaf.shape, dtype=leaf.dtype, device=leaf.device)
+        self._left: list[Tensor] = []
+        self._right: list[Tensor] = []
+
+    def add(self, part: Tensor) -> None:
+        self._sum.add_(part)
+
+    def add_product(self, left: Tensor, right: Tensor) -> None:
+        self._left.append(left)
+        self._right.append(right)
+        inner = sum(factor.shape[1] for factor in self._left)
+        floats = inner * (left.shape[0] + right.shape[1])
+        if inner >= INNER or 2 * floats >= self._sum.numel():
+            self._multiply()
+
+    def total(self) -> Tensor:
+        """The sum so far, of the leaf's shape; not a copy."""
+        self._multiply()
+        return self._sum
+
+    def _multiply(self) -> None:
+        if self._left:
+            left, right = torch.cat(self._left, dim=1), torch.cat(self._right, dim=0)
+            self._sum.view(left.shape[0], right.shape[1]).addmm_(left, right)
+            self._left, self._right = [], []
 
 
 @dataclass(frozen=True, eq=False)
 class StepLoss:
-    """The loss of one step, as a function of flat parameters and of the data's leaves.
-
-    Attributes:
-        loss: as the user gave it.
-        layout: of theta.
-        data: its structure is what counts.
-        batch: the step's entry of the schedule.
-    """
+    """The loss of one step, as a function of flat parameters and of the data's leaves."""
 
     loss: TreeLoss
-    layout: Layout
-    data: Tree
+    layout: Layout  # of theta
+    data: Tree  # only its structure is used
     batch: Any
 
     def __call__(self, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
@@ -42,52 +86,29 @@ class StepLoss:
 
 
 Intermediates = tuple[Tensor, ...]
-"""Tensors that a step's gradient makes on its way, and that the reverse step would have to make again."""
+"""Tensors that a step's gradient computes, and that the reverse step would otherwise recompute."""
 
 
-class Execution(Protocol):
+class Execution(ABC):
     """A strategy: how the loss's derivatives and the optimizer's update are carried out."""
 
+    @abstractmethod
     def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
         """∇θ L, (P,), detached.
 
         Raises:
-            TypeError: the loss gives something else than a tensor.
-            ValueError: it gives a tensor that is not a scalar.
+            TypeError: the loss returns something other than a tensor.
+            ValueError: it returns a tensor that is not a scalar.
         """
-        ...
 
-    def forward(
-        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
-    ) -> tuple[Tensor, Intermediates]:
-        """∇θ L, (P,), detached, and what is worth keeping for the reverse step of the same loss.
-
-        Args:
-            loss: the loss of one step.
-            theta: parameters, (P,).
-            leaves: leaves of the data.
-            wanted: for each of them, whether the reverse step will be asked for its product.
-
-        Raises:
-            TypeError: as `gradient`.
-            ValueError: as `gradient`.
-            NotImplementedError: as `product`.
-        """
-        ...
-
-    def intermediates(
-        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
-    ) -> int:
-        """Bytes that `forward` with these arguments keeps."""
-        ...
-
+    @abstractmethod
     def product(
         self,
         loss: StepLoss,
         theta: Tensor,
         leaves: Sequence[Tensor],
         direction: Tensor,
-        data_bars: Sequence[Gathering | None],
+        data_bars: Sequence[Sum | None],
         intermediates: Intermediates = (),
     ) -> Tensor:
         """(∂²L/∂θ²) u, (P,); (∂²L/∂X∂θ) u is added to `data_bars`.
@@ -97,57 +118,57 @@ class Execution(Protocol):
             theta: parameters, (P,).
             leaves: leaves of the data.
             direction: u, (P,).
-            data_bars: where each leaf's product goes; None where it is not wanted.
-            intermediates: what `forward` gave at the same loss, parameters and data; made again if left out.
+            data_bars: where each leaf's product is added; None for a leaf without a gradient.
+            intermediates: the result of `forward` at the same loss, parameters and data; recomputed if empty.
 
         Raises:
             NotImplementedError: an operation of the loss has no second derivative.
         """
-        ...
+
+    def forward(
+        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
+    ) -> tuple[Tensor, Intermediates]:
+        """∇θ L, (P,), detached, and what is worth storing for the reverse step of the same loss.
+
+        Args:
+            loss: the loss of one step.
+            theta: parameters, (P,).
+            leaves: leaves of the data.
+            wanted: for each leaf, whether the reverse step needs its product.
+        """
+        return self.gradient(loss, theta, leaves), ()
+
+    def intermediates(
+        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
+    ) -> int:
+        """Bytes of the intermediates that `forward` with these arguments returns."""
+        return 0
 
     def update(
         self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor
     ) -> tuple[Tensor, State]:
         """`optimizer.update`, detached."""
-        ...
+        return optimizer.update(gradient, state, theta)
 
     def pull_back(
-        self,
-        optimizer: Optimizer,
-        hypers: Mapping[str, Tensor],
-        step: Step,
-        theta_bar: Tensor,
-        slots_bar: Sequence[Tensor],
+        self, optimizer: Optimizer, hypers: Hypers, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
     ) -> PulledBack:
-        """`pull_back_update`: the update's vector-Jacobian product."""
-        ...
+        """The update's vector-Jacobian product; arguments as for `pull_back_update`."""
+        return pull_back_update(optimizer, hypers, step, theta_bar, slots_bar)
 
 
 @dataclass(frozen=True)
-class Eager:
-    """Autograd at each step.
+class Eager(Execution):
+    """Autograd at each step; no intermediates are stored.
 
     Attributes:
-        curvature: how second derivatives are made.
+        curvature: how second derivatives are computed.
     """
 
     curvature: Curvature = field(default_factory=ReverseOverReverse)
 
     def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
-        """See `Execution`."""
         return gradient(loss, theta, leaves)
-
-    def forward(
-        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
-    ) -> tuple[Tensor, Intermediates]:
-        """See `Execution`; nothing is kept."""
-        return gradient(loss, theta, leaves), ()
-
-    def intermediates(
-        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
-    ) -> int:
-        """See `Execution`."""
-        return 0
 
     def product(
         self,
@@ -155,30 +176,12 @@ class Eager:
         theta: Tensor,
         leaves: Sequence[Tensor],
         direction: Tensor,
-        data_bars: Sequence[Gathering | None],
+        data_bars: Sequence[Sum | None],
         intermediates: Intermediates = (),
     ) -> Tensor:
-        """See `Execution`."""
         wanted = [bar is not None for bar in data_bars]
         products = self.curvature.product(loss, theta, leaves, wanted, direction)
         for bar, part in zip(data_bars, products.data, strict=True):
             if bar is not None and part is not None:
                 bar.add(part)
         return products.theta
-
-    def update(
-        self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor
-    ) -> tuple[Tensor, State]:
-        """See `Execution`."""
-        return optimizer.update(gradient, state, theta)
-
-    def pull_back(
-        self,
-        optimizer: Optimizer,
-        hypers: Mapping[str, Tensor],
-        step: Step,
-        theta_bar: Tensor,
-        slots_bar: Sequence[Tensor],
-    ) -> PulledBack:
-        """See `Execution`."""
-        return pull_back_update(optimizer, hypers, step, theta_bar, slots_bar)

@@ -1,16 +1,19 @@
 r"""Optimizers as pure functions of (gradient, state, parameters, hyper-parameters).
 
 Each optimizer is a frozen value. `init(theta)` gives the state before the first step, and
-`update(gradient, state, theta)` the parameters and the state after a step; nothing is changed in place, so
-that the engine can pull a cotangent back through `update` with an ordinary vector-Jacobian product.
-Parameters, gradient and slots are flat vectors (P,).
+`update(gradient, state, theta)` the parameters and the state after a step. Nothing is changed in place, so
+the engine can pull a cotangent back through `update` with an ordinary vector-Jacobian product. Parameters,
+gradient and slots are flat vectors (P,).
 
-A hyper-parameter is a number, a tensor of shape () or a tensor of shape (T,): one value for each step,
-counted by the state's `step`, so that a run that goes on from a state goes on in the schedule. Tensors that
-require a gradient get one.
+A hyper-parameter is a number, a tensor of shape (), or a tensor of shape (T,) with one value per step. Steps
+are counted by the state's `step`, so a run that continues from a state also continues in the schedule.
+Tensors that require a gradient get one.
+
+An optimizer of your own is a frozen dataclass that derives from `Optimizer` and defines `slots` and `update`.
 """
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple, Self
 
@@ -18,24 +21,21 @@ import torch
 from torch import Tensor
 
 Hyper = float | Tensor
+Hypers = Mapping[str, Tensor]
+"""Hyper-parameters that are tensors, by name."""
 Count = int | Tensor
-"""A number of steps; a tensor () where an update is traced, so that one graph serves all steps."""
+"""A number of steps; a tensor () while an update is traced, so that one graph serves all steps."""
 
 
 class State(NamedTuple):
-    """What an optimizer remembers between steps.
+    """The memory of an optimizer between steps."""
 
-    Attributes:
-        step: number of steps already taken.
-        slots: the optimizer's running averages, each (P,).
-    """
-
-    step: int
-    slots: tuple[Tensor, ...]
+    step: int  # number of steps already taken
+    slots: tuple[Tensor, ...]  # the optimizer's running averages, each (P,)
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(ABC):
     """Base of all optimizers: a value whose fields are its hyper-parameters."""
 
     def init(self, theta: Tensor) -> State:
@@ -43,13 +43,13 @@ class Optimizer:
         return State(0, tuple(torch.zeros_like(theta) for _ in range(self.slots)))
 
     @property
+    @abstractmethod
     def slots(self) -> int:
         """Number of vectors (P,) that the state holds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
         """One step: the parameters (P,) and the state after it, out of place."""
-        raise NotImplementedError
 
     def hypers(self) -> Iterator[tuple[str, Tensor]]:
         """The hyper-parameters that are tensors, by name."""
@@ -74,12 +74,12 @@ class Optimizer:
                     f"fresh, got shape {tuple(value.shape)}"
                 )
 
-    def with_hypers(self, values: dict[str, Tensor]) -> Self:
+    def with_hypers(self, values: Hypers) -> Self:
         """The same optimizer with other values for the hyper-parameters in `values`."""
         return replace(self, **values)
 
     def to(self, device: torch.device) -> Self:
-        """The same optimizer with its tensors on that device; gradients find their way back."""
+        """The same optimizer with its tensors on that device, differentiably."""
         return self.with_hypers({name: value.to(device) for name, value in self.hypers()})
 
 
@@ -146,7 +146,7 @@ class Momentum(Optimizer):
 class Adam(Optimizer):
     r"""Adam: m ← β1 m + (1−β1) g;  v ← β2 v + (1−β2) g²;  θ ← θ − α m̂ / (√v̂ + ε).
 
-    m̂ = m / (1−β1^t), v̂ = v / (1−β2^t). Weight decay is the L2 kind: g + λ θ takes the place of g
+    m̂ = m / (1−β1^t), v̂ = v / (1−β2^t). Weight decay is the L2 kind: g + λ θ replaces g
     (Kingma and Ba, arXiv 1412.6980; the same numbers as `torch.optim.Adam`).
     """
 
@@ -162,36 +162,46 @@ class Adam(Optimizer):
 
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
         gradient = gradient + _at(self.weight_decay, state.step) * theta
-        return self._step(gradient, state, theta)
-
-    def _step(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
-        t, (mean, square) = state
-        beta1, beta2 = _at(self.beta1, t), _at(self.beta2, t)
-        mean = beta1 * mean + (1 - beta1) * gradient
-        square = beta2 * square + (1 - beta2) * gradient * gradient
-        root = _sqrt(square) / (1 - _power(beta2, t + 1)) ** 0.5
-        size = _at(self.learning_rate, t) / (1 - _power(beta1, t + 1))
-        theta = theta - size * mean / (root + _at(self.epsilon, t))
-        return theta, State(t + 1, (mean, square))
+        return _adam_step(self, gradient, state, theta)
 
 
 @dataclass(frozen=True)
-class AdamW(Adam):
+class AdamW(Optimizer):
     """Adam with decoupled weight decay: θ ← (1 − α λ) θ before the step.
 
     Loshchilov and Hutter, arXiv 1711.05101; the same numbers as `torch.optim.AdamW`.
     """
 
+    learning_rate: Hyper = 1e-3
+    beta1: Hyper = 0.9
+    beta2: Hyper = 0.999
+    epsilon: Hyper = 1e-8
     weight_decay: Hyper = 0.01
+
+    @property
+    def slots(self) -> int:
+        return 2
 
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
         shrink = 1 - _at(self.learning_rate, state.step) * _at(self.weight_decay, state.step)
-        return self._step(gradient, state, shrink * theta)
+        return _adam_step(self, gradient, state, shrink * theta)
+
+
+def _adam_step(adam: Adam | AdamW, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+    """Adam's step without weight decay."""
+    t, (mean, square) = state
+    beta1, beta2 = _at(adam.beta1, t), _at(adam.beta2, t)
+    mean = beta1 * mean + (1 - beta1) * gradient
+    square = beta2 * square + (1 - beta2) * gradient * gradient
+    root = _sqrt(square) / (1 - _power(beta2, t + 1)) ** 0.5
+    size = _at(adam.learning_rate, t) / (1 - _power(beta1, t + 1))
+    theta = theta - size * mean / (root + _at(adam.epsilon, t))
+    return theta, State(t + 1, (mean, square))
 
 
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
-    """s ← s + g²;  θ ← θ − α g / (√s + ε)  (as `torch.optim.Adagrad`), with g + λ θ in the place of g."""
+    """s ← s + g²;  θ ← θ − α g / (√s + ε)  (as `torch.optim.Adagrad`), with g + λ θ instead of g."""
 
     learning_rate: Hyper = 0.01
     epsilon: Hyper = 1e-10
@@ -211,7 +221,7 @@ class Adagrad(Optimizer):
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """v ← ρ v + (1−ρ) g²;  θ ← θ − α g / (√v + ε), with g + λ θ in the place of g.
+    """v ← ρ v + (1−ρ) g²;  θ ← θ − α g / (√v + ε), with g + λ θ instead of g.
 
     ρ is `decay`; the same numbers as `torch.optim.RMSprop(alpha=ρ)`, uncentred and without momentum.
     """

@@ -1,4 +1,4 @@
-"""Random draws inside a loss, made again: dropout is differentiated with the masks that training drew."""
+"""Random draws inside a loss, repeated: dropout is differentiated with the masks of the forward run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class RandomState:
-    """The state of PyTorch's default generators: the CPU's, and a CUDA device's where the run is on one."""
+    """The state of PyTorch's default generators: the CPU's, and that of the run's device if it is CUDA."""
 
     cpu: Tensor
     cuda: Tensor | None
@@ -18,7 +18,7 @@ class RandomState:
 
     @staticmethod
     def now(device: torch.device) -> "RandomState":
-        """The state at this moment, as far as operations on `device` draw from it."""
+        """The current state of the generators from which operations on `device` draw."""
         cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
         return RandomState(torch.get_rng_state(), cuda, device)
 
@@ -28,7 +28,7 @@ class RandomState:
         return same_cuda and torch.equal(self.cpu, other.cpu)
 
     def restore(self) -> None:
-        """Make the generators draw from here on."""
+        """Set the generators to this state."""
         torch.set_rng_state(self.cpu)
         if self.cuda is not None:
             torch.cuda.set_rng_state(self.cuda, self.device)
@@ -36,7 +36,10 @@ class RandomState:
 
 @contextmanager
 def replayed(state: RandomState | None) -> Iterator[None]:
-    """Draw within the block as from `state` on, and go on afterwards as if nothing had been drawn."""
+    """Draw within the block from `state` on; afterwards the generators are as they were before it.
+
+    Without a state the block draws as usual.
+    """
     if state is None:
         yield
         return

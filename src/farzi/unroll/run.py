@@ -4,11 +4,11 @@
     outer(theta).backward()
 
 `loss(theta, data, batch)` is any scalar; theta0 and data are tensors or dicts of tensors; `batches` has one
-entry a step, handed to the loss as it is. After the backward pass `.grad` of data, of theta0 and of the
-optimizer's hyper-parameters is there, exact to rounding.
+entry per step, which is passed to the loss. The backward pass fills `.grad` of data, of theta0 and of the
+optimizer's hyper-parameters, exact to rounding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,29 +16,23 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from farzi.unroll.adjoint import Cotangents, reverse_step
-from farzi.unroll.execution import Eager, Execution, Intermediates, StepLoss, TreeLoss
-from farzi.unroll.gathering import Gathering
-from farzi.unroll.memory import Budget, Memory, Replay, Tape, chosen
+from farzi.unroll.adjoint import Adjoint, AdjointLike, Cotangents, chosen, one_of, reverse_step
+from farzi.unroll.execution import Eager, Execution, Gathering, Intermediates, StepLoss
+from farzi.unroll.memory import Budget, Memory, Replay, Tape
 from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.randomness import RandomState, replayed
-from farzi.unroll.trees import Layout, Tree, check_tree, tree_leaves
+from farzi.unroll.trees import Layout, Tree, TreeLoss, check_tree, tree_leaves
 from farzi.unroll.update import Step
 
 Batches = Sequence[Any] | Tensor
-"""One entry a step: a list, a range, or a tensor whose rows are the entries."""
+"""One entry per step: a list, a range, or a tensor whose rows are the entries."""
 
 
 class Trained(NamedTuple):
-    """The end of a run.
+    """The end of a run."""
 
-    Attributes:
-        theta: the parameters, of theta0's structure.
-        state: the optimizer's state, detached; pass it on to go on from here.
-    """
-
-    theta: Any
-    state: State
+    theta: Any  # the parameters, with theta0's structure
+    state: State  # the optimizer's state, detached; a later run can continue from it
 
 
 def unroll(
@@ -47,8 +41,9 @@ def unroll(
     data: Tree,
     optimizer: Optimizer,
     batches: Batches,
-    memory: Memory | Budget | str | None = None,
+    memory: AdjointLike | None = None,
     *,
+    adjoint: Adjoint | None = None,
     state: State | None = None,
     execution: Execution | None = None,
 ) -> Any:
@@ -56,36 +51,36 @@ def unroll(
 
     Args:
         loss: loss(theta, data, batch) -> scalar tensor. The reverse pass calls it again with the same
-            arguments, and it must do the same again: PyTorch's own random draws (dropout) are repeated, other
-            randomness is not. What it reaches by other ways than theta and data counts as constant.
+            arguments, and it must give the same result: PyTorch's own random draws (dropout) are repeated,
+            other randomness is not. Everything else that it reads counts as constant.
         theta0: the first parameters: a tensor, or a dict of tensors of one floating dtype and device.
         data: what the loss is trained on: a tensor or a dict of tensors. Leaves that require a gradient get
             one.
         optimizer: an optimizer value; its hyper-parameters may be tensors that require a gradient, of shape
-            () or of one value a step, counted from the step at which `state` was fresh.
-        batches: one entry a step, handed to the loss; its length is T. They must not change before the
-            backward pass.
-        memory: how steps are kept, or made again, for the reverse pass; `Store()` if left out. A string such
-            as "2GiB" picks the fastest exact strategy whose record of the run fits (`Budget`).
-        state: the optimizer's state to go on from; a fresh one if left out. It counts as constant.
+            () or with one value per step, counted from the step at which `state` was fresh.
+        batches: one entry per step; its length is T. The entries must not change before the backward pass.
+        memory: short for `adjoint=Exact(memory)`: a memory strategy, or bytes such as "2GiB". An adjoint is
+            taken as well.
+        adjoint: how the run is differentiated; `Exact()` if left out.
+        state: the optimizer's state to continue from; a fresh one if left out. It counts as constant.
         execution: how the loss's derivatives are carried out; `Eager()` if left out.
 
     Returns:
-        θT, of the structure of theta0. It can be differentiated once, and its backward pass run once. With
+        θT, with the structure of theta0. It can be differentiated once, and its backward pass run once. With
         `Window(last=K)`, K < T, theta0 gets no gradient, and hyper-parameters get that of the window.
 
     Raises:
         TypeError: theta0's leaves differ in dtype or device, or are not floating point; theta0 or data is
-            neither a tensor nor a dict of tensors; a hyper-parameter is a tensor of integers; the loss gives
-            no tensor; `memory` is none, or does not take this optimizer.
+            neither a tensor nor a dict of tensors; a hyper-parameter is a tensor of integers; the loss does
+            not return a tensor; `memory` is not one, or does not support this optimizer.
         ValueError: theta0 is empty; the loss is not a scalar; a schedule of hyper-parameters is too short;
-            `state` does not fit the optimizer and theta0; `memory` is too little, or does not take these
-            hyper-parameters.
+            `state` does not fit the optimizer and theta0; `memory` is too little, or does not support these
+            hyper-parameters; both `memory` and `adjoint` are given.
         RuntimeError: called in inference mode.
-        NotImplementedError: in the backward pass, where an operation of the loss has no second derivative.
+        NotImplementedError: in the backward pass: an operation of the loss has no second derivative.
     """
     return unroll_with_state(
-        loss, theta0, data, optimizer, batches, memory, state=state, execution=execution
+        loss, theta0, data, optimizer, batches, memory, adjoint=adjoint, state=state, execution=execution
     ).theta
 
 
@@ -95,28 +90,26 @@ def unroll_with_state(
     data: Tree,
     optimizer: Optimizer,
     batches: Batches,
-    memory: Memory | Budget | str | None = None,
+    memory: AdjointLike | None = None,
     *,
+    adjoint: Adjoint | None = None,
     state: State | None = None,
     execution: Execution | None = None,
 ) -> Trained:
-    """`unroll`, which also returns the optimizer's state at the end, to go on from. Arguments as there."""
+    """`unroll`, which also returns the optimizer's last state. Same arguments."""
     layout, theta, state, optimizer = _start(theta0, data, optimizer, batches, state)
     hypers = dict(optimizer.hypers())
     execution = Eager() if execution is None else execution
-
-    def intermediates() -> int:
-        if len(batches) == 0:
-            return 0
-        leaves = tree_leaves(data)
-        loss_ = StepLoss(loss, layout, data, batches[0])
-        kept = execution.intermediates(loss_, theta, leaves, [leaf.requires_grad for leaf in leaves])
-        return -(-kept // theta.element_size())
-
-    strategy = chosen(
-        memory, len(batches), theta.numel(), optimizer.slots, theta.element_size(), intermediates
-    )
-    precision = strategy.precision(layout.dtype)
+    adjoint, strategy = chosen(one_of(memory, adjoint))
+    if isinstance(strategy, Budget):
+        stored = 0
+        if len(batches) > 0:
+            leaves = tree_leaves(data)
+            first = StepLoss(loss, layout, data, batches[0])
+            stored = execution.intermediates(first, theta, leaves, [leaf.requires_grad for leaf in leaves])
+        size = theta.element_size()
+        strategy = strategy.choose(len(batches), theta.numel(), optimizer.slots, size, -(-stored // size))
+    precision = adjoint.precision(layout.dtype)
     problem = _Problem(
         loss=loss,
         layout=layout,
@@ -124,6 +117,7 @@ def unroll_with_state(
         optimizer=optimizer,
         names=tuple(hypers),
         batches=batches,
+        adjoint=adjoint,
         memory=strategy,
         state=_in_precision(state, layout.dtype, precision),
         execution=execution,
@@ -135,7 +129,7 @@ def unroll_with_state(
 
 
 def _in_precision(state: State, now: torch.dtype, then: torch.dtype) -> State:
-    """The state of a run that goes over from one dtype to another."""
+    """The state converted from one dtype to another."""
     return state if now == then else State(state.step, tuple(slot.to(then) for slot in state.slots))
 
 
@@ -149,7 +143,7 @@ def train(
     state: State | None = None,
     execution: Execution | None = None,
 ) -> Trained:
-    """The same training without a record: nothing can be differentiated, nothing but the last state is kept.
+    """The same training without a record: it cannot be differentiated, and only the last state is stored.
 
     Arguments and errors as for `unroll`; the values are bit for bit the same.
     """
@@ -167,7 +161,7 @@ def train(
 def _start(
     theta0: Tree, data: Tree, optimizer: Optimizer, batches: Batches, state: State | None
 ) -> tuple[Layout, Tensor, State, Optimizer]:
-    """The layout, flat parameters, first state and optimizer of a run whose arguments fit together."""
+    """The layout, flat parameters, first state and optimizer of a run, once its arguments are checked."""
     if torch.is_inference_mode_enabled():
         raise RuntimeError(
             "training needs gradients, which torch.inference_mode() forbids; use torch.no_grad()"
@@ -189,7 +183,7 @@ def _start(
 
 @dataclass(frozen=True)
 class _Problem:
-    """All of a run that is not a differentiated tensor."""
+    """Everything about a run that is not a differentiated tensor."""
 
     loss: TreeLoss
     layout: Layout
@@ -197,6 +191,7 @@ class _Problem:
     optimizer: Optimizer
     names: tuple[str, ...]
     batches: Batches
+    adjoint: Adjoint
     memory: Memory
     state: State
     execution: Execution
@@ -211,10 +206,10 @@ class _Problem:
 
 
 class _Record(NamedTuple):
-    """What the forward run leaves for the reverse one: steps, and generators where the loss drew."""
+    """What the forward run leaves for the reverse one."""
 
     tape: Tape
-    draws: dict[int, RandomState]
+    draws: dict[int, RandomState]  # before each step whose loss drew random numbers
 
 
 class _Unroll(torch.autograd.Function):
@@ -227,21 +222,13 @@ class _Unroll(torch.autograd.Function):
         state = problem.state
         steps = len(problem.batches)
         draws: dict[int, RandomState] = {}
-
-        wanted = ctx.needs_input_grad[3 : 3 + len(data)]
-        keeps = problem.memory.keeps_intermediates()
-
-        def forward(index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
-            loss = problem.step_loss(index)
-            if not keeps:
-                return problem.execution.gradient(loss, theta, data), ()
-            return problem.execution.forward(loss, theta, data, wanted)
+        forward = _forward_step(problem, data, ctx.needs_input_grad[3 : 3 + len(data)])
+        update = partial(problem.execution.update, optimizer)
 
         def forward_again(index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
             with replayed(draws.get(index)):
                 return forward(index, theta)
 
-        update = partial(problem.execution.update, optimizer)
         replay = Replay(problem.optimizer, forward_again, update, theta.device)
         tape = problem.memory.tape(steps, replay)
         ctx.save_for_backward(theta, *leaves)
@@ -253,7 +240,7 @@ class _Unroll(torch.autograd.Function):
                 draws[index] = before
             before = after
             tape.put(index, Step(theta, state, g, intermediates))
-            del intermediates  # or the next step would be made while they are still there
+            del intermediates  # else they would still be held while the next step is computed
             theta, state = update(g, state, theta)
         end.append(state)
         ctx.problem, ctx.record = problem, _Record(tape, draws)
@@ -283,13 +270,28 @@ class _Unroll(torch.autograd.Function):
         return None, None, *results
 
 
+def _forward_step(
+    problem: _Problem, data: list[Tensor], wanted: Sequence[bool]
+) -> Callable[[int, Tensor], tuple[Tensor, Intermediates]]:
+    """(index, theta) -> the gradient of that step's loss, and its intermediates if the memory stores them."""
+    keeps = problem.memory.keeps_intermediates()
+
+    def forward(index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
+        loss = problem.step_loss(index)
+        if not keeps:
+            return problem.execution.gradient(loss, theta, data), ()
+        return problem.execution.forward(loss, theta, data, wanted)
+
+    return forward
+
+
 def _reverse(
     problem: _Problem, record: _Record, data: list[Tensor], hypers: dict[str, Tensor], bars: Cotangents
 ) -> Cotangents:
     """All steps from the last down to the first that is differentiated."""
     tape, draws = record
     for index in reversed(range(tape.first, len(problem.batches))):
-        step = [tape.pop(index)]  # handed over whole: the next pop must not find it still held
+        step = [tape.pop(index)]  # passed on without a reference here, so that the next pop can free it
         with replayed(draws.get(index)):
             bars = reverse_step(
                 problem.step_loss(index),
@@ -299,13 +301,13 @@ def _reverse(
                 step.pop(),
                 bars,
                 problem.execution,
-                tape.pull_back,
+                problem.adjoint,
             )
     return bars
 
 
 class _Once(torch.autograd.Function):
-    """Hands results on, and refuses to be differentiated where they would otherwise count as constant."""
+    """The identity, which refuses to be differentiated: the results would otherwise count as constant."""
 
     @staticmethod
     def forward(ctx: Any, results: list[Tensor | None], *sources: Tensor) -> Any:

@@ -1,32 +1,34 @@
-"""Dicts of tensors as one flat vector, and back.
+"""Dicts of tensors as flat vectors, and stacks of dicts.
 
-The engine keeps parameters, their gradient and the optimizer's slots as flat vectors: an optimizer step is
-then a handful of elementwise kernels however many parameters the model has.
+The engine stores parameters, gradients and the optimizer's slots as flat vectors (P,). One optimizer step is
+then a few elementwise kernels, whatever the number of parameter tensors.
+
+Stacking runs several trainings as one. The gradient of a sum of losses, each with its own parameters, is the
+gradients side by side, and every optimizer here is elementwise. So R runs are one run with R times the
+parameters, and everything that holds for one run (exactness, memory strategies, compilation) holds for them.
+A model too small to fill the machine costs little more in sixteen copies than in one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Any, overload
 
 import torch
 from torch import Tensor
 
 Tree = Tensor | Mapping[str, Tensor]
 
+TreeLoss = Callable[[Any, Any, Any], Tensor]
+"""loss(theta, data, batch) -> scalar; theta and data have the structure that the caller gave them."""
+
 
 @dataclass(frozen=True)
 class Layout:
-    """How a tensor or a dict of tensors lies in a flat vector.
+    """How a tensor or a dict of tensors lies in a flat vector."""
 
-    Attributes:
-        names: the keys in order, or None where the tree is one bare tensor.
-        shapes: the shape of each leaf.
-        dtype: the dtype of all of them.
-    """
-
-    names: tuple[str, ...] | None
-    shapes: tuple[torch.Size, ...]
-    dtype: torch.dtype
+    names: tuple[str, ...] | None  # the keys in order, or None for a bare tensor
+    shapes: tuple[torch.Size, ...]  # the shape of each leaf
+    dtype: torch.dtype  # the common dtype
 
     @staticmethod
     def of(tree: Tree) -> "Layout":
@@ -51,19 +53,14 @@ class Layout:
         return Layout(tree_names(tree), tuple(leaf.shape for leaf in leaves), leaves[0].dtype)
 
     def flatten(self, tree: Tree) -> Tensor:
-        """All leaves behind one another, (P,); a copy."""
+        """All leaves one after the other, (P,); a copy."""
         return torch.cat([leaf.reshape(-1) for leaf in tree_leaves(tree)])
 
     def unflatten(self, vector: Tensor) -> Tree:
-        """The leaves of a vector (P,), which may be of another dtype; views of it where it is of theirs."""
+        """The tree of a vector (P,). Its leaves are views if the vector has the layout's dtype."""
         parts = vector.to(self.dtype).split([shape.numel() for shape in self.shapes])
-        return self.rebuild([part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)])
-
-    def rebuild(self, leaves: list[Tensor]) -> Tree:
-        """The tree that holds `leaves`."""
-        if self.names is None:
-            return leaves[0]
-        return dict(zip(self.names, leaves, strict=True))
+        leaves = [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return leaves[0] if self.names is None else dict(zip(self.names, leaves, strict=True))
 
 
 def check_tree(name: str, tree: object) -> None:
@@ -83,7 +80,7 @@ def tree_leaves(tree: Tree) -> list[Tensor]:
 
 
 def tree_names(tree: Tree) -> tuple[str, ...] | None:
-    """The keys of a tree in order, or None where it is one bare tensor."""
+    """The keys of a tree in order, or None for a bare tensor."""
     return None if isinstance(tree, Tensor) else tuple(tree)
 
 
@@ -92,10 +89,39 @@ def with_leaves(tree: Tensor, leaves: list[Tensor]) -> Tensor: ...
 @overload
 def with_leaves(tree: Tree, leaves: list[Tensor]) -> Tree: ...
 def with_leaves(tree: Tree, leaves: list[Tensor]) -> Tree:
-    """A tree of the same keys that holds `leaves` instead."""
+    """A tree with the same keys and other leaves."""
     return leaves[0] if isinstance(tree, Tensor) else dict(zip(tree, leaves, strict=True))
 
 
 def bytes_of(tensors: Iterable[Tensor]) -> int:
-    """What the numbers of tensors take."""
+    """The size of the tensors' elements in bytes."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def stack(trees: Sequence[Tree]) -> Any:
+    """R trees of one structure as one tree, each leaf (R, ...)."""
+    leaves = [torch.stack(members) for members in zip(*map(tree_leaves, trees), strict=True)]
+    return with_leaves(trees[0], leaves)
+
+
+def unstack(tree: Tree) -> list[Any]:
+    """The R trees of a stack, as views."""
+    if isinstance(tree, Tensor):
+        return list(tree)
+    names, leaves = list(tree), [list(leaf) for leaf in tree.values()]
+    return [dict(zip(names, parts, strict=True)) for parts in zip(*leaves, strict=True)]
+
+
+def stacked_loss(loss: TreeLoss) -> TreeLoss:
+    """The sum of the losses of R runs: stacked(theta, data, batch), each leaf of theta (R, ...).
+
+    Data and batch are shared. Create it once: a compiled run recognises a loss by its function object.
+
+    Args:
+        loss: the loss of one run, made of operations that `torch.vmap` supports.
+    """
+
+    def stacked(theta: Any, data: Any, batch: Any) -> Tensor:
+        return torch.vmap(lambda one: loss(one, data, batch), randomness="different")(theta).sum()
+
+    return stacked

@@ -1,63 +1,41 @@
 """One update of an optimizer, and its vector-Jacobian product."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from farzi.unroll.optimizers import Optimizer, State
+from farzi.unroll.optimizers import Hypers, Optimizer, State
 
 
 class Step(NamedTuple):
-    """All that goes into an update, and all that the reverse step needs of the forward one.
+    """The inputs of an update, which is all that the reverse step needs of the forward one."""
 
-    Attributes:
-        theta: parameters before the step, (P,).
-        state: optimizer state before the step.
-        gradient: the loss's gradient at `theta`, (P,).
-        intermediates: what the gradient made on its way, where that was kept.
-    """
-
-    theta: Tensor
-    state: State
-    gradient: Tensor
-    intermediates: tuple[Tensor, ...] = ()
+    theta: Tensor  # parameters before the step, (P,)
+    state: State  # optimizer state before the step
+    gradient: Tensor  # the loss's gradient at `theta`, (P,)
+    intermediates: tuple[Tensor, ...] = ()  # tensors of the gradient's computation, if they were stored
 
 
 class PulledBack(NamedTuple):
-    """Cotangents of all that goes into an update.
+    """Cotangents of the inputs of an update."""
 
-    Attributes:
-        gradient: ḡ, (P,).
-        theta: θ̄, (P,).
-        slots: s̄, each (P,).
-        hypers: η̄, one for each hyper-parameter that is a tensor, of its shape.
-    """
-
-    gradient: Tensor
-    theta: Tensor
-    slots: list[Tensor]
-    hypers: list[Tensor]
-
-
-PullBack = Callable[[Optimizer, Mapping[str, Tensor], Step, Tensor, Sequence[Tensor]], PulledBack]
-"""A function that does what `pull_back_update` does."""
+    gradient: Tensor  # ḡ, (P,)
+    theta: Tensor  # θ̄, (P,)
+    slots: list[Tensor]  # s̄, each (P,)
+    hypers: list[Tensor]  # η̄, one for each hyper-parameter that is a tensor, of its shape
 
 
 def pull_back_update(
-    optimizer: Optimizer,
-    hypers: Mapping[str, Tensor],
-    step: Step,
-    theta_bar: Tensor,
-    slots_bar: Sequence[Tensor],
+    optimizer: Optimizer, hypers: Hypers, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
 ) -> PulledBack:
     """Pull cotangents back through one update, exactly.
 
     Args:
         optimizer: the optimizer.
         hypers: its hyper-parameters that are tensors, by name.
-        step: what went into the update.
+        step: the inputs of the update.
         theta_bar: θ̄', the cotangent of the parameters after it, (P,).
         slots_bar: s̄', those of the slots after it, each (P,).
     """

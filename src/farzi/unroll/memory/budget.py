@@ -2,14 +2,13 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
 from farzi.unroll.memory.checkpoints import Checkpoints
 from farzi.unroll.memory.gradients import StoreGradients
-from farzi.unroll.memory.store import Store
-from farzi.unroll.memory.tape import Memory
+from farzi.unroll.memory.tape import Memory, Store
 
 UNITS = {
     "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -17,16 +16,15 @@ UNITS = {
 }  # fmt: skip
 
 BARE = 0.3
-"""What a reverse step takes longer without its intermediates, in gradients: a round figure."""
+"""Extra time of a reverse step without its intermediates, in gradients; a rough figure."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Bytes for the record of a run, where the run is; to choose a strategy by.
+    """Bytes for the record of a run on its device; the fastest strategy that fits is chosen.
 
-    They bound what grows with the run: the record that the strategy keeps. The student, the data and the step
-    at work with its activations come on top, as in plain training. The host's memory is never used: say
-    `OnHost` for that.
+    They bound what grows with the run: what the strategy stores. The model, the data and the current step
+    with its activations come on top, as in plain training. Host memory is never used: `OnHost` does that.
 
     Attributes:
         size: a number and a unit, as in "2GiB", "500 MB" or "1.5 GB".
@@ -37,11 +35,11 @@ class Budget:
     def __post_init__(self) -> None:
         if not isinstance(self.size, str):
             raise TypeError(f'memory={self.size!r}: write a number and a unit, as in "2GiB" or "500 MB"')
-        self.bytes  # noqa: B018 (refuses what it cannot read)
+        self.bytes  # noqa: B018 (raises where it cannot be read)
 
     @property
     def bytes(self) -> int:
-        """The same as a whole number of bytes."""
+        """The size as a whole number of bytes."""
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", self.size)
         if match is None or match[2] not in UNITS:
             units = ", ".join(UNITS)
@@ -53,19 +51,19 @@ class Budget:
     def choose(
         self, steps: int, parameters: int, slots: int, bytes_per_float: int, intermediates: int = 0
     ) -> Memory:
-        """The exact strategy that runs the fewest gradients again, and of these that with the fewest updates.
+        """The strategy that recomputes the fewest gradients, and of these the one with the fewest updates.
 
-        A reverse step whose intermediates were not kept counts as `BARE` gradients.
+        A reverse step whose intermediates were not stored counts as `BARE` gradients.
 
         Args:
             steps: T.
             parameters: P.
             slots: number of the optimizer's slots, each (P,).
             bytes_per_float: 4 for float32.
-            intermediates: floats of a step that the execution finds worth keeping.
+            intermediates: floats of a step's intermediates.
 
         Raises:
-            ValueError: nothing fits, not even one checkpoint; the message says what would.
+            ValueError: nothing fits, not even one checkpoint; the message names the smallest size that does.
         """
         most = self.bytes // bytes_per_float
         fitting = list(_fitting(steps, parameters, slots, intermediates, most))
@@ -88,30 +86,8 @@ class Budget:
         return min(fitting, key=slowness)
 
 
-def chosen(
-    memory: Memory | Budget | str | None,
-    steps: int,
-    parameters: int,
-    slots: int,
-    bytes_per_float: int,
-    intermediates: Callable[[], int] = lambda: 0,
-) -> Memory:
-    """The strategy that a caller means: `Store()` by None, one that fits by a number of bytes."""
-    if isinstance(memory, str):
-        memory = Budget(memory)
-    if isinstance(memory, Budget):
-        return memory.choose(steps, parameters, slots, bytes_per_float, intermediates())
-    if memory is None:
-        return Store()
-    if not isinstance(memory, Memory):
-        raise TypeError(
-            f'memory must be a strategy such as Store(), or bytes with a unit such as "2GiB", got {memory!r}'
-        )
-    return memory
-
-
 def _fitting(steps: int, parameters: int, slots: int, intermediates: int, most: int) -> Iterator[Memory]:
-    """Strategies that take at most `most` floats; for each length of pieces the fastest."""
+    """Strategies that take at most `most` floats: the fastest for each length of pieces."""
     if steps == 0:
         yield Store()
     state = (1 + slots) * parameters
@@ -130,12 +106,12 @@ def _fitting(steps: int, parameters: int, slots: int, intermediates: int, most: 
 
 
 def _stores(intermediates: int) -> tuple[Store, ...]:
-    """Ways to keep whole steps, that which takes least last."""
+    """Ways to store whole steps, the smallest last."""
     return (Store(), Store(intermediates=False)) if intermediates else (Store(),)
 
 
 def _written(size: int) -> str:
-    """Bytes as one would write them, rounded up."""
+    """Bytes in the largest fitting unit, rounded up."""
     for unit in ("GiB", "MiB", "KiB"):
         if size >= UNITS[unit]:
             return f"{math.ceil(10 * size / UNITS[unit]) / 10:g} {unit}"

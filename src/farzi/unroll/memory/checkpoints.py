@@ -1,34 +1,30 @@
-"""A few states of the run, from which the steps between are run again."""
+"""A few states of the run, from which the steps between are recomputed."""
 
 import math
 from dataclasses import dataclass, field
 
-import torch
-
-from farzi.unroll.memory.binomial import advances, sweeps
-from farzi.unroll.memory.ladder import Ladder
-from farzi.unroll.memory.store import Store
-from farzi.unroll.memory.tape import HERE, Cost, Memory, Place, Replay, Tape, Within
+from farzi.unroll.memory.binomial import Ladder, advances, sweeps
+from farzi.unroll.memory.tape import HERE, Cost, Memory, Place, Replay, Store, Tape
 from farzi.unroll.update import Step
 
 
 @dataclass(frozen=True)
 class Checkpoints(Memory):
-    """Keep the state at a few places of the run, and run the steps between again, gradients included.
+    """Store the state at a few places of the run, and recompute the steps between, gradients included.
 
-    Memory does not grow with T. The places are binomial (`farzi.unroll.memory.binomial`): for s slots no
-    other choice runs fewer steps again. For T = 100 they are 374 with 4 slots and 222 with 10.
+    Memory does not grow with T. The places are binomial (`farzi.unroll.memory.binomial`): no other choice of
+    s places recomputes fewer steps. For T = 100 that is 374 steps with 4 slots and 222 with 10.
 
     With `every` the run is cut into pieces of that many steps, counted from the end. Checkpoints lie between
-    pieces only, and while a piece is unwound its steps are kept by a strategy of its own. Memory is then
-    shared between states of far pieces and gradients of the piece at hand, which take less of it. For T = 100
-    and Adam, `Checkpoints(3, every=10, within=StoreGradients(slots=1))` takes as much as
-    `Checkpoints(slots=7)`, 25 P floats, and runs 150 steps again instead of 255.
+    pieces only, and another strategy stores the steps of the piece that is being reversed. Memory is then
+    shared between the states of other pieces and the gradients of the current one, which are smaller. For
+    T = 100 and Adam, `Checkpoints(3, every=10, within=StoreGradients(slots=1))` takes as much as
+    `Checkpoints(slots=7)`, 25 P floats, and recomputes 150 steps instead of 255.
 
     Attributes:
-        slots: s, the number of states kept at most.
+        slots: s, the most states stored.
         every: length of a piece; the first may be shorter.
-        within: how the steps of a piece are kept.
+        within: how the steps of a piece are stored.
     """
 
     slots: int
@@ -48,9 +44,9 @@ class Checkpoints(Memory):
         if steps == 0:
             return Cost()
         pieces = self.pieces(steps)
-        earlier = pieces - 1  # pieces that are run again
+        earlier = pieces - 1  # pieces that are recomputed
         whole, first = min(steps, self.every), steps - earlier * self.every
-        # every sweep begins with the first piece, which may be shorter than the others
+        # every sweep begins with the first piece, which may be shorter
         shorter = (whole - first) * sweeps(pieces, self.slots)
         advanced = whole * advances(pieces, self.slots) - shorter
         inner = self.within.cost(whole, parameters, slots, intermediates)
@@ -63,9 +59,6 @@ class Checkpoints(Memory):
             bare=earlier * inner.bare + inner_first.bare,
         )
 
-    def precision(self, dtype: torch.dtype) -> torch.dtype:
-        return self.within.precision(dtype)
-
     def keeps_intermediates(self) -> bool:
         return self.within.keeps_intermediates()
 
@@ -76,12 +69,12 @@ class Checkpoints(Memory):
 
 @dataclass(frozen=True)
 class SquareRoot(Memory):
-    """A checkpoint every ⌈√T⌉ steps: memory grows with √T, and no step is run again more than once.
+    """A checkpoint every ⌈√T⌉ steps: memory grows with √T, and each step is recomputed once at most.
 
     Chen, Xu, Zhang and Guestrin, "Training deep nets with sublinear memory cost", arXiv 1604.06174.
 
     Attributes:
-        within: how the steps from one checkpoint to the next are kept while they are unwound.
+        within: how the steps from one checkpoint to the next are stored while they are reversed.
     """
 
     within: Memory = field(default_factory=Store)
@@ -92,25 +85,22 @@ class SquareRoot(Memory):
     def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
         return self.checkpoints(steps).cost(steps, parameters, slots, intermediates)
 
-    def precision(self, dtype: torch.dtype) -> torch.dtype:
-        return self.within.precision(dtype)
-
     def keeps_intermediates(self) -> bool:
         return self.within.keeps_intermediates()
 
     def checkpoints(self, steps: int) -> Checkpoints:
-        """The same for a run of `steps` steps."""
+        """The same strategy for a run of `steps` steps."""
         every = max(1, math.isqrt(max(0, steps - 1)) + 1)
         return Checkpoints(slots=every, every=every, within=self.within)
 
 
-class _Pieces(Within):
-    """Pieces numbered from the first; the tape of one of them at a time."""
+class _Pieces(Tape):
+    """Pieces numbered from the first, and the tape of one of them at a time."""
 
     def __init__(self, memory: Checkpoints, steps: int, replay: Replay, place: Place) -> None:
         self.memory, self.replay, self.place = memory, replay, place
         pieces = memory.pieces(steps)
-        self.lacking = pieces * memory.every - steps  # steps that the first piece is short of
+        self.lacking = pieces * memory.every - steps  # steps by which the first piece is shorter
         self.states = Ladder(memory.slots, place)
         self.states.climb(0, pieces)
         self._open(max(0, pieces - 1), steps)
@@ -123,10 +113,10 @@ class _Pieces(Within):
 
     def pop(self, index: int) -> Step:
         if index < self.begin:
-            self._run_again(self._piece(index), index + 1)
+            self._recompute(self._piece(index), index + 1)
         return self.inner.pop(index - self.begin)
 
-    def _run_again(self, piece: int, end: int) -> None:
+    def _recompute(self, piece: int, end: int) -> None:
         """Fill a tape with the steps of a piece, which end at step `end` − 1."""
         nearest, theta, state = self.states.descend(piece)
         self._open(piece, end)

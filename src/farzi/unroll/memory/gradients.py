@@ -4,23 +4,22 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from farzi.unroll.memory.binomial import advances
-from farzi.unroll.memory.ladder import Ladder
+from farzi.unroll.memory.binomial import Ladder, advances
 from farzi.unroll.memory.tape import HERE, Cost, Memory, Place, Replay, Tape
 from farzi.unroll.update import Step
 
 
 @dataclass(frozen=True)
 class StoreGradients(Memory):
-    """Keep every step's gradient, P floats a step, and make the states again from a few of them.
+    """Store every step's gradient, P floats per step, and recompute the states from a few of them.
 
-    A state follows from an earlier one by the optimizer's updates alone, which are elementwise: no model is
-    called. The few states are placed binomially, so that the updates made again are the fewest possible.
-    Where `Store` does not fit this is the fastest strategy: for Adam it takes little more than a quarter of
-    the memory, and with 4 states 2.8 updates a step are made again for T = 100.
+    A state follows from an earlier one by the optimizer's updates alone, which are elementwise; the model is
+    not called. The few states are placed binomially, so that as few updates as possible are recomputed. This
+    is the fastest strategy where `Store` does not fit. For Adam it takes little more than a quarter of the
+    memory; with 4 states and T = 100 it recomputes 2.8 updates per step.
 
     Attributes:
-        slots: the number of states kept, besides the last.
+        slots: the number of states stored, besides the last.
     """
 
     slots: int = 4
@@ -53,7 +52,7 @@ class _Gradients(Tape):
 
     def __post_init__(self) -> None:
         self.states.climb(0, self.steps)
-        self.states.planned.add(self.steps - 1)  # the first to be unwound: it needs no slot for long
+        self.states.planned.add(self.steps - 1)  # reversed first, so it needs a slot only briefly
 
     def put(self, index: int, step: Step) -> None:
         self.gradients.append(self.place.keep(step.gradient))

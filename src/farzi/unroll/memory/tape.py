@@ -1,83 +1,75 @@
-"""What every memory strategy is made of: a tape to write and unwind, a replay, a place, a cost."""
+"""What every memory strategy is made of (a tape, a replay, a place, a cost), and the simplest: `Store`.
+
+A strategy of your own is a class that derives from `Memory`: `tape` returns a `Tape`, which receives each
+step of the forward run and gives the steps back from the last to the first; `cost` says what that takes.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from farzi.unroll.optimizers import Optimizer, State
-from farzi.unroll.update import PullBack, Step
+from farzi.unroll.update import Step
 
 
 @dataclass(frozen=True)
 class Cost:
     """What a strategy takes for one run, forward and back.
 
-    The T gradients of the forward run, the T reverse steps, and the one step that is being made, undone or
-    handed back come on top, whatever the strategy; so does, for each step whose loss draws random numbers,
-    the generators' state (5 kB on the host). Floats are of the dtype in which the run keeps its parameters.
-
-    Attributes:
-        device: floats that the tape holds at most where the run is, at any time.
-        host: floats that it holds at most in host memory.
-        gradients: gradients of the loss evaluated again; a model call each.
-        updates: updates of the optimizer made again, or undone; elementwise.
-        bare: reverse steps whose intermediates, if there are any, were not kept.
+    Not included, since they are the same for every strategy: the T gradients of the forward run, the T
+    reverse steps, the one step that is being computed or handed over, and, for each step whose loss draws
+    random numbers, the generators' state (5 kB on the host). Floats are of the dtype of the run's parameters.
     """
 
-    device: int = 0
-    host: int = 0
-    gradients: int = 0
-    updates: int = 0
-    bare: int = 0
+    device: int = 0  # most floats that the tape holds at any time on the run's device
+    host: int = 0  # most floats that it holds in host memory
+    gradients: int = 0  # gradients of the loss that are recomputed; one model call each
+    updates: int = 0  # updates of the optimizer that are recomputed or undone; elementwise
+    bare: int = 0  # reverse steps whose intermediates, if there are any, were not stored
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What makes a step of the run again.
+    """Recomputes a step of the run."""
 
-    Attributes:
-        optimizer: the optimizer, as the caller gave it.
-        forward: forward(index, theta), the gradient (P,) of step `index`'s loss at theta, (P,), with the
-            random draws of the forward run, and the intermediates worth keeping.
-        update: update(gradient, state, theta), the parameters and the state after a step; detached.
-        device: where the run is.
-    """
-
-    optimizer: Optimizer
+    optimizer: Optimizer  # the caller's optimizer
+    # forward(index, theta) -> (gradient, intermediates): the gradient (P,) of step `index`'s loss at theta,
+    # (P,), with the random draws of the forward run, and the intermediates worth storing
     forward: Callable[[int, Tensor], tuple[Tensor, tuple[Tensor, ...]]]
+    # update(gradient, state, theta) -> (theta, state): the parameters and the state after a step, detached
     update: Callable[[Tensor, State, Tensor], tuple[Tensor, State]]
-    device: torch.device
+    device: torch.device  # the run's device
 
     def shifted(self, begin: int) -> "Replay":
-        """The replay of the part of the run that begins at step `begin`, which it calls step 0."""
+        """The replay of the part of the run from step `begin` on, with that step as step 0."""
         whole = self.forward
         return replace(self, forward=lambda index, theta: whole(begin + index, theta))
 
 
-class Place:
-    """Where a tape keeps its tensors: this one leaves them where they are."""
+class Place(ABC):
+    """Where a tape stores its tensors."""
 
+    @abstractmethod
     def keep(self, tensor: Tensor) -> Tensor:
-        """The tensor as it is kept."""
-        return tensor
+        """The stored form of a tensor."""
 
+    @abstractmethod
     def fetch(self, kept: Tensor) -> Tensor:
-        """A kept tensor, where the run can use it."""
-        return kept
+        """A stored tensor on the run's device."""
 
     def keep_state(self, state: State) -> State:
-        """An optimizer's state as it is kept."""
+        """The stored form of an optimizer's state."""
         return State(state.step, tuple(self.keep(slot) for slot in state.slots))
 
     def fetch_state(self, kept: State) -> State:
-        """A kept state, where the run can use it."""
+        """A stored state on the run's device."""
         return State(kept.step, tuple(self.fetch(slot) for slot in kept.slots))
 
     def keep_step(self, step: Step) -> Step:
-        """All of a step as it is kept."""
+        """The stored form of a whole step."""
         return Step(
             self.keep(step.theta),
             self.keep_state(step.state),
@@ -86,7 +78,7 @@ class Place:
         )
 
     def fetch_step(self, kept: Step) -> Step:
-        """A kept step, where the run can use it."""
+        """A stored step on the run's device."""
         return Step(
             self.fetch(kept.theta),
             self.fetch_state(kept.state),
@@ -95,12 +87,20 @@ class Place:
         )
 
 
-HERE = Place()
-"""Where the run is."""
+class _Here(Place):
+    def keep(self, tensor: Tensor) -> Tensor:
+        return tensor
+
+    def fetch(self, kept: Tensor) -> Tensor:
+        return kept
+
+
+HERE = _Here()
+"""On the run's device: tensors stay where they are."""
 
 
 class Tape(ABC):
-    """The record of one forward run: written from the first step to the last, unwound from the last down.
+    """The record of one forward run: written from the first step to the last, read from the last step down.
 
     Attributes:
         first: the first step that is differentiated; the steps before it count as constant.
@@ -108,36 +108,17 @@ class Tape(ABC):
 
     first: int = 0
 
-    @property
-    def pull_back(self) -> PullBack | None:
-        """What takes the exact update's place on the way back; None where nothing does."""
-        return None
-
     @abstractmethod
     def put(self, index: int, step: Step) -> None:
         """Record step `index`; called for every step of the run in order."""
 
     @abstractmethod
     def pop(self, index: int) -> Step:
-        """Give step `index` back and let go of it; called from the last step down to `first`."""
-
-
-class Within(Tape):
-    """A tape that leaves steps, and how cotangents go through them, to another tape.
-
-    Attributes:
-        inner: the other tape.
-    """
-
-    inner: Tape
-
-    @property
-    def pull_back(self) -> PullBack | None:
-        return self.inner.pull_back
+        """Return step `index` and drop it; called from the last step down to `first`."""
 
 
 class Memory(ABC):
-    """A strategy: how the steps of a run are kept, or made again, for the reverse pass."""
+    """A strategy: how the steps of a run are stored or recomputed for the reverse pass."""
 
     @abstractmethod
     def tape(self, steps: int, replay: Replay, place: Place = HERE) -> Tape:
@@ -145,8 +126,8 @@ class Memory(ABC):
 
         Args:
             steps: T, the number of steps of the run.
-            replay: what makes a step again.
-            place: where the tape keeps its tensors.
+            replay: recomputes a step.
+            place: where the tape stores its tensors.
         """
 
     @abstractmethod
@@ -157,13 +138,46 @@ class Memory(ABC):
             steps: T.
             parameters: P.
             slots: number of the optimizer's slots, each (P,).
-            intermediates: floats of a step that the execution finds worth keeping.
+            intermediates: floats of a step's intermediates.
         """
 
-    def precision(self, dtype: torch.dtype) -> torch.dtype:
-        """The dtype in which the run keeps parameters and state; `dtype` is that of theta0."""
-        return dtype
+    def keeps_intermediates(self) -> bool:
+        """Whether the steps put on its tapes should hold their intermediates."""
+        return False
+
+
+@dataclass(frozen=True)
+class Store(Memory):
+    """Store every step whole: (2 + slots) P floats and its intermediates. Nothing is recomputed.
+
+    The fastest strategy wherever it fits.
+
+    Attributes:
+        intermediates: whether intermediates of the gradient are stored for the reverse step. `Compiled` has
+            some that are worth it, those that take long to compute for their size. `Eager` has none.
+    """
+
+    intermediates: bool = True
+
+    def tape(self, steps: int, replay: Replay, place: Place = HERE) -> Tape:
+        return _Steps(place)
+
+    def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
+        stored = intermediates if self.intermediates else 0
+        bare = steps if intermediates and not stored else 0
+        return Cost(device=steps * ((2 + slots) * parameters + stored), bare=bare)
 
     def keeps_intermediates(self) -> bool:
-        """Whether the steps that are put on its tapes should hold their intermediates."""
-        return False
+        return self.intermediates
+
+
+@dataclass
+class _Steps(Tape):
+    place: Place
+    steps: list[Step] = field(default_factory=list)
+
+    def put(self, index: int, step: Step) -> None:
+        self.steps.append(self.place.keep_step(step))
+
+    def pop(self, index: int) -> Step:
+        return self.place.fetch_step(self.steps.pop())

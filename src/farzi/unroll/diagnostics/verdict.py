@@ -1,4 +1,4 @@
-"""What a check found, and what to do about it, in words."""
+"""The results of a check, and what to do about them, in words."""
 
 import math
 from dataclasses import dataclass
@@ -9,30 +9,22 @@ from torch import Tensor
 from farzi.unroll.optimizers import Optimizer
 
 AGREEMENT = 1e-3
-"""Differences and metagradient may differ by this part of the metagradient's expected component."""
+"""The largest difference from the metagradient that passes, as a fraction of its expected component."""
 COSINE = 0.99
 """The least cosine with float64 that passes."""
 SMOOTHNESS = 0.8
-"""The least metasmoothness that passes: a tenth of what moves may turn round from one step to the next."""
+"""The least metasmoothness that passes: a tenth of the movement may reverse from one step to the next."""
 
 
 @dataclass(frozen=True)
 class Precision:
-    """A metagradient in the working precision beside the one in float64 on the same numbers.
+    """A metagradient in the working precision compared with the one in float64 on the same numbers."""
 
-    Attributes:
-        dtype: the working precision.
-        device: where it was run, as in "cpu".
-        cosine: of the two; nan where one of them is not finite.
-        ratio: of their lengths, working to float64; nan where one of them is not finite.
-        modes: what the process had switched on that makes products less precise than their dtype.
-    """
-
-    dtype: torch.dtype
-    device: str
-    cosine: float
-    ratio: float
-    modes: tuple[str, ...] = ()
+    dtype: torch.dtype  # the working precision
+    device: str  # of the run, as in "cpu"
+    cosine: float  # of the two; nan if one of them is not finite
+    ratio: float  # of their lengths, working to float64; nan if one of them is not finite
+    modes: tuple[str, ...] = ()  # modes of the process that make products less precise than their dtype
 
     @property
     def name(self) -> str:
@@ -48,11 +40,11 @@ class Precision:
     def verdict(self) -> str:
         """One line."""
         where = " with ".join([self.name, *self.modes])
-        found = (
+        result = (
             "it is not finite" if math.isnan(self.cosine) else f"its cosine with float64 is {self.cosine:.6g}"
         )
         if self.sound:
-            return f"precise: in {where} {found}, its length {self.ratio:.4g} times that in float64"
+            return f"precise: in {where} {result}, its length {self.ratio:.4g} times that in float64"
         if self.modes:
             advice = (
                 "switch that off (torch.autocast, and torch.set_float32_matmul_precision('highest') for TF32)"
@@ -65,40 +57,32 @@ class Precision:
             )
         else:
             advice = "use float32"
-        return f"not precise: in {where} {found}, less than {COSINE}; {advice}"
+        return f"not precise: in {where} {result}, less than {COSINE}; {advice}"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One direction of the data, along which differences of the whole run were taken.
+    """One direction of the data, along which differences of the whole run were taken."""
 
-    Attributes:
-        metagradient: its component along the direction.
-        difference: the slope that differences see.
-        spread: how sure they are of it: see `Slope`.
-        step: the step at which they saw it, as a part of the data's root mean square.
-        expected: the expected size of a metagradient's component along such a direction.
-    """
-
-    metagradient: float
-    difference: float
-    spread: float
-    step: float
-    expected: float
+    metagradient: float  # its component along the direction
+    difference: float  # the slope by central differences
+    spread: float  # its uncertainty; see `Slope`
+    step: float  # the step of these differences, as a fraction of the data's root mean square
+    expected: float  # the expected size of the metagradient's component along a random direction
 
     @property
     def error(self) -> float:
-        """|difference − metagradient|, as a part of the expected size."""
+        """|difference − metagradient|, as a fraction of the expected size."""
         return self._part(abs(self.difference - self.metagradient))
 
     @property
     def seen(self) -> bool:
-        """Whether differences find a slope at all."""
+        """Whether differences see a slope at all."""
         return self._part(self.spread) <= AGREEMENT / 2
 
     @property
     def agrees(self) -> bool:
-        """Whether it is the metagradient's."""
+        """Whether that slope is the metagradient's."""
         return self.error <= AGREEMENT
 
     def _part(self, value: float) -> float:
@@ -109,48 +93,30 @@ class Difference:
 
 @dataclass(frozen=True)
 class Remedy:
-    """A change tried out on a rough run.
+    """A change that was tried on a rough run."""
 
-    Attributes:
-        setting: "epsilon", "learning_rate", "window" or "outer_step".
-        factor: by which it was multiplied.
-        metasmoothness: with that.
-    """
-
-    setting: str
-    factor: float
-    metasmoothness: float
+    setting: str  # "epsilon", "learning_rate", "window" or "outer_step"
+    factor: float  # by which the setting was multiplied
+    metasmoothness: float  # with the changed setting
 
 
 @dataclass(frozen=True)
 class Check:
-    """What `check` found.
+    """The result of `check`."""
 
-    Attributes:
-        loss: the outer loss after the run, in float64.
-        norm: length of the metagradient, in float64.
-        precision: of the working metagradient.
-        differences: one for each direction.
-        metasmoothness: mean over the directions, in [−1, 1].
-        optimizer: of the run.
-        steps: differentiated.
-        before: steps that its state had taken before these.
-        remedies: for a rough run, what was tried out.
-    """
-
-    loss: float
-    norm: float
-    precision: Precision
-    differences: tuple[Difference, ...]
-    metasmoothness: float
-    optimizer: Optimizer
-    steps: int
-    before: int
-    remedies: tuple[Remedy, ...] = ()
+    loss: float  # the outer loss after the run, in float64
+    norm: float  # length of the metagradient, in float64
+    precision: Precision  # of the working metagradient
+    differences: tuple[Difference, ...]  # one for each direction
+    metasmoothness: float  # mean over the directions, in [−1, 1]
+    optimizer: Optimizer  # of the run
+    steps: int  # number of differentiated steps
+    before: int  # number of steps that the state had taken before these
+    remedies: tuple[Remedy, ...] = ()  # for a rough run, the changes that were tried
 
     @property
     def exact(self) -> bool:
-        """Whether differences see what the metagradient says, along every direction."""
+        """Whether differences agree with the metagradient along every direction."""
         return all(difference.agrees for difference in self.differences)
 
     @property
@@ -160,7 +126,7 @@ class Check:
 
     @property
     def sound(self) -> bool:
-        """Whether all is well."""
+        """Whether all three checks pass."""
         return self.exact and self.precision.sound and self.smooth
 
     @property
@@ -191,12 +157,12 @@ class Check:
             return f"smooth: {score}"
         tried = sorted(self.remedies, key=lambda one: -one.metasmoothness)
         helped = [one for one in tried if one.metasmoothness > self.metasmoothness] or tried[:1]
-        advice = [self._told(one) for one in helped]
+        advice = [self._advice(one) for one in helped]
         if self.before == 0:
             advice.append("leave the first steps out of what is differentiated")
         return f"rough: {score}, less than {SMOOTHNESS}; {'; '.join(advice)}"
 
-    def _told(self, remedy: Remedy) -> str:
+    def _advice(self, remedy: Remedy) -> str:
         match remedy.setting:
             case "epsilon":
                 what = f"raise epsilon{self._from_to(remedy)}"

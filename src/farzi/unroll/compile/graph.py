@@ -1,13 +1,13 @@
-r"""Functions of tensors as graphs: traced once, cleaned, and rewritten where that saves work.
+r"""Functions of tensors as graphs: traced once, cleaned, rewritten where that saves work, and compiled.
 
-A derivative made by autograd in eager mode does work that nobody asked for: the gradient's own weight
-gradients inside a second derivative, and the bookkeeping of every operation. Traced below autograd
-(`torch.fx.experimental.proxy_tensor.make_fx`, on fake tensors: nothing is computed), it becomes a plain list
-of tensor operations, from which dead code falls away and in which two things can be seen that autograd can't:
+A derivative computed by autograd in eager mode includes work that is not needed: the gradient's own weight
+gradients inside a second derivative, and the bookkeeping of every operation. Traced below autograd (on fake
+tensors: nothing is computed), it becomes a plain list of tensor operations. Dead code is dropped, and two
+things become visible that autograd cannot see:
 
 - a pair of operations that share most of their work (`Fusion`);
 - a cotangent of the data that is a sum of products A B (`factored_outputs`). Each step's product need not be
-  made on its own: the engine gathers the factors of several steps and multiplies once, in place.
+  computed on its own: the engine collects the factors of several steps and multiplies once, in place.
 """
 
 import operator
@@ -18,17 +18,49 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.fx.passes.tools_common import stable_topological_sort
+
+from farzi.unroll.torch_private import (
+    RESHAPES,
+    argument_values,
+    stable_topological_sort,
+    trace_below_autograd,
+)
 
 aten = torch.ops.aten
 
 TensorFunction = Callable[..., list[Tensor]]
-"""Takes tensors, gives a list of tensors."""
+"""Tensors to a list of tensors."""
+
+Compiler = Callable[[GraphModule], TensorFunction]
+"""Makes a traced graph fast: a strategy as a function."""
+
+
+def inductor(module: GraphModule) -> TensorFunction:
+    """PyTorch's own compiler, for these shapes, without graph breaks. It needs a C++ compiler or Triton."""
+    return torch.compile(module, fullgraph=True, dynamic=False)
+
+
+def cuda_graphs(module: GraphModule) -> TensorFunction:
+    """The same for CUDA, replayed as one launch: for small models, whose launches outlast their work.
+
+    Inputs are copied into the recording and results out of it.
+    """
+    recorded = torch.compile(module, fullgraph=True, dynamic=False, mode="reduce-overhead")
+
+    def call(*inputs: Tensor) -> list[Tensor]:
+        torch.compiler.cudagraph_mark_step_begin()
+        return [result.clone() for result in recorded(*inputs)]  # the next call overwrites them
+
+    return call
+
+
+def interpreter(module: GraphModule) -> TensorFunction:
+    """No compiler: the graph's operations one after the other. Ready at once, and faster than autograd."""
+    return module
 
 
 class UntraceableError(Exception):
-    """A function cannot be turned into a graph; the text says why, in one line."""
+    """A function cannot be turned into a graph; the message says why, in one line."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +70,8 @@ class Fusion:
     Attributes:
         first: an operation with several outputs.
         second: one with several outputs, whose first arguments are those of `first`.
-        both: gives the outputs of `first` listed in `kept`, then all of `second`.
-        kept: it takes the others' place only where no other output of `first` is used.
+        both: returns the outputs of `first` listed in `kept`, then all of `second`.
+        kept: the pair is replaced only if no other output of `first` is used.
     """
 
     first: Any
@@ -52,17 +84,17 @@ _FUSIONS: list[Fusion] = []
 
 
 def add_fusion(fusion: Fusion) -> None:
-    """Make a pair of operations known to all graphs traced from now on."""
+    """Fuse a pair of operations in all graphs traced from now on."""
     _FUSIONS.append(fusion)
 
 
 Rewrite = Callable[[GraphModule], None]
-"""Changes a traced graph in place; what it gives back stays the same to rounding."""
+"""Changes a traced graph in place; its results stay the same to rounding."""
 _REWRITES: list[Rewrite] = []
 
 
 def add_rewrite(rewrite: Rewrite) -> None:
-    """Let all graphs traced from now on be rewritten, before pairs of operations are fused."""
+    """Rewrite all graphs traced from now on, before pairs of operations are fused."""
     _REWRITES.append(rewrite)
 
 
@@ -70,12 +102,12 @@ def trace(function: TensorFunction, examples: Sequence[Tensor]) -> GraphModule:
     """The graph of a function of tensors, for tensors like `examples`.
 
     Raises:
-        UntraceableError: what it does depends on the tensors' values, or it draws random numbers.
+        UntraceableError: its operations depend on the tensors' values, or it draws random numbers.
     """
     try:
-        module = make_fx(function, tracing_mode="fake", _allow_non_fake_inputs=True)(*examples)
+        module = trace_below_autograd(function, examples)
     except (NotImplementedError, TypeError, ValueError):
-        raise  # the loss itself is at fault: eager mode would say the same
+        raise  # an error of the loss itself, which eager mode would raise as well
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]
         raise UntraceableError(f"the loss cannot be traced ({type(error).__name__}: {reason})") from error
@@ -94,26 +126,24 @@ def trace(function: TensorFunction, examples: Sequence[Tensor]) -> GraphModule:
 
 
 def _draws(node: Node) -> bool:
-    """Whether a node draws random numbers; attention does so only where it drops something out."""
+    """Whether a node draws random numbers; attention does so only with dropout."""
     if torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ()):
         return False
-    target = cast(torch._ops.OpOverload, node.target)
-    given = {argument.name: value for argument, value in zip(target._schema.arguments, node.args)}
-    given |= node.kwargs
-    return "attention" not in target.name() or bool(given.get("dropout_p", 0.0) != 0.0)
+    given = argument_values(node.target, node.args, node.kwargs)
+    return "attention" not in str(node.target) or bool(given.get("dropout_p", 0.0) != 0.0)
 
 
 def _forward_inputs_of_identities(graph: Graph) -> None:
-    """Take out the operations that only hand on their input."""
+    """Remove the operations that only return their input."""
     for node in graph.nodes:
         if node.target in (aten.detach.default, aten.alias.default, aten.lift_fresh.default):
             node.replace_all_uses_with(node.args[0])
 
 
 def _make_constants(graph: Graph) -> None:
-    """Make constants of operations that read no more of their input than its shape.
+    """Replace operations that read only the shape of their input by constants.
 
-    The ones with which autograd begins would keep the loss's value alive, which no derivative needs.
+    The ones with which autograd begins would otherwise keep the loss's value, which no derivative needs.
     """
     for node in graph.nodes:
         if node.target in (aten.ones_like.default, aten.zeros_like.default):
@@ -134,7 +164,7 @@ def _fuse(module: GraphModule, fusion: Fusion) -> None:
             used = [user.args[1] for user in first.users]
             if second.args[: len(first.args)] != first.args or not set(used) <= set(fusion.kept):
                 continue
-            if reaches(first, second):  # the second needs what the first gives: they can't be one
+            if reaches(first, second):  # the second needs the first's result: they can't be one
                 continue
             with graph.inserting_before(second):
                 both = graph.call_function(fusion.both, second.args)
@@ -155,52 +185,59 @@ def _fuse(module: GraphModule, fusion: Fusion) -> None:
     module.graph.eliminate_dead_code()
 
 
+def downstream(source: Node) -> set[Node]:
+    """A node and all that depend on it."""
+    nodes, todo = {source}, [source]
+    while todo:
+        fresh = [user for user in todo.pop().users if user not in nodes]
+        nodes.update(fresh)
+        todo += fresh
+    return nodes
+
+
 def reaches(source: Node, sink: Node) -> bool:
     """Whether `sink` depends on `source`."""
-    seen, todo = {source}, [source]
-    while todo:
-        for user in todo.pop().users:
-            if user is sink:
-                return True
-            if user not in seen:
-                seen.add(user)
-                todo.append(user)
-    return False
+    return sink is not source and sink in downstream(source)
 
 
 def outputs_of(module: GraphModule) -> list[Any]:
-    """The nodes that a graph gives back."""
+    """The nodes that a graph returns."""
     (outputs,) = module.graph.output_node().args
     assert isinstance(outputs, list | tuple)
     return list(outputs)
 
 
 def set_outputs(module: GraphModule, outputs: Sequence[Node]) -> None:
-    """Make a graph give back other nodes, as a list."""
+    """Make a graph return other nodes, as a list."""
     module.graph.output_node().args = (list(outputs),)
     module.graph.eliminate_dead_code()
     module.recompile()
+
+
+def held_tensors(module: GraphModule) -> list[Tensor]:
+    """The tensors that a traced graph holds: those that its function read besides its arguments."""
+    return [getattr(module, str(node.target)) for node in module.graph.nodes if node.op == "get_attr"]
 
 
 def factored_outputs(module: GraphModule, places: Sequence[int]) -> list[int]:
     """Replace outputs that are sums of matrix products by the factors of those products.
 
     Args:
-        module: a traced graph, changed in place. Each output named in `places` is taken out of its place and
-            appended as pairs A, B, each (m, k) and (k, n), whose products' sum is the output, row for row.
-        places: outputs to look at, all behind those that are not.
+        module: a traced graph, changed in place. Each output named in `places` is replaced by pairs A, B,
+            each (m, k) and (k, n), whose products add up to the output, row for row.
+        places: outputs to look at, all behind the other ones.
 
     Returns:
-        For each of them the number of pairs; 0 where it is no such sum and is still there as it was.
+        For each of them the number of pairs; 0 for an output that is no such sum and stays as it was.
     """
     outputs = outputs_of(module)
-    found: list[int] = []
+    counts: list[int] = []
     results = outputs[: min(places, default=len(outputs))]
     for place in places:
         pairs = _factors(outputs[place], transposed=False)
         if pairs is None:
             results.append(outputs[place])
-            found.append(0)
+            counts.append(0)
             continue
         with module.graph.inserting_before(module.graph.output_node()):
             for left, right, transposed in pairs:
@@ -209,16 +246,13 @@ def factored_outputs(module: GraphModule, places: Sequence[int]) -> list[int]:
                         module.graph.call_function(aten.t.default, (side,)) for side in (right, left)
                     )
                 results += [left, right]
-        found.append(len(pairs))
+        counts.append(len(pairs))
     set_outputs(module, results)
-    return found
-
-
-RESHAPES = (aten.view.default, aten._unsafe_view.default, aten.reshape.default)
+    return counts
 
 
 def _factors(node: Any, transposed: bool) -> list[tuple[Node, Node, bool]] | None:
-    """The products whose sum a node is, each with whether it is to be transposed; None where it is no sum."""
+    """The products that add up to a node, each with whether to transpose it; None if there are none."""
     if not isinstance(node, Node):
         return None
     if not isinstance(node.meta.get("val"), Tensor):
@@ -233,7 +267,7 @@ def _factors(node: Any, transposed: bool) -> list[tuple[Node, Node, bool]] | Non
         case _ if _transposes_a_matrix(node):
             return _factors(node.args[0], not transposed)
         case target if target in RESHAPES and not transposed and len(node.meta["val"].shape) >= 2:
-            # the rows of a product stay rows where only leading dimensions are folded or unfolded
+            # the rows of a product stay rows if only leading dimensions are folded or unfolded
             source = node.args[0]
             assert isinstance(source, Node)
             same = source.meta["val"].shape[-1] == node.meta["val"].shape[-1]

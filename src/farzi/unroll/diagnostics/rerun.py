@@ -1,42 +1,30 @@
-"""One run made again and again: in another precision, from moved data, with another optimizer."""
+"""One run repeated: in another precision, on moved data, with another optimizer."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
-from farzi.unroll.execution import Eager, Execution, TreeLoss
-from farzi.unroll.memory import Budget, Memory, OnHost, SquareRoot, Window
+from farzi.unroll.adjoint import AdjointLike, Exact
+from farzi.unroll.execution import Eager, Execution
+from farzi.unroll.memory import OnHost, SquareRoot, Window
 from farzi.unroll.optimizers import Optimizer, State
-from farzi.unroll.randomness import RandomState
+from farzi.unroll.randomness import RandomState, replayed
 from farzi.unroll.run import Batches, train, unroll
-from farzi.unroll.trees import Tree, tree_leaves, with_leaves
+from farzi.unroll.torch_private import tree_map
+from farzi.unroll.trees import Tree, TreeLoss, check_tree, tree_leaves, with_leaves
 
 Outer = Callable[[Any], Tensor]
 """outer(θT) -> scalar."""
 View = Callable[[Any], Any]
-"""Makes of the data what the loss is given, once a run."""
+"""The loss's view of the data, computed once per run."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rerun:
-    """A run as a function of its data.
-
-    Attributes:
-        loss: as for `unroll`.
-        outer: the outer loss of θT.
-        theta0: the first parameters.
-        data: where the run is looked at; its floating leaves may be moved.
-        optimizer: as for `unroll`.
-        batches: as for `unroll`.
-        state: the optimizer's state at the first step; a fresh one if None.
-        view: makes of the data what the loss is given.
-        draws: the random numbers with which every run begins.
-    """
+    """A run as a function of its data; arguments as for `check`."""
 
     loss: TreeLoss
     outer: Outer
@@ -46,7 +34,33 @@ class Rerun:
     batches: Batches
     state: State | None
     view: View
-    draws: RandomState
+    draws: RandomState  # at the start of every run
+
+    @staticmethod
+    def of(
+        loss: TreeLoss,
+        outer: Outer,
+        theta0: Tree,
+        data: Tree,
+        optimizer: Optimizer,
+        batches: Batches,
+        state: State | None,
+        view: View | None,
+    ) -> "Rerun":
+        """The run whose random draws continue from now.
+
+        Raises:
+            TypeError: theta0 or data is neither a tensor nor a dict of tensors.
+            ValueError: the data has no floating leaf.
+        """
+        check_tree("theta0", theta0)
+        check_tree("data", data)
+        draws = RandomState.now(tree_leaves(theta0)[0].device)
+        view = view or (lambda data: data)
+        run = Rerun(loss, outer, theta0, data, optimizer, batches, state, view, draws)
+        if not run.floating:
+            raise ValueError("data has no floating leaf, so there is no metagradient to check")
+        return run
 
     @property
     def floating(self) -> list[Tensor]:
@@ -72,10 +86,10 @@ class Rerun:
         return replace(self, theta0=theta0, data=data, optimizer=optimizer, batches=batches, state=state)
 
     def later(self, steps: int, execution: Execution | None = None) -> Self:
-        """The run from its step `steps` on; those before it count as constant from here on."""
+        """The run from its step `steps` on; the steps before count as constant."""
         if steps == 0:
             return self
-        with self._drawing(), torch.no_grad():
+        with replayed(self.draws), torch.no_grad():
             end = train(
                 self.loss,
                 self.theta0,
@@ -88,6 +102,10 @@ class Rerun:
             draws = RandomState.now(self.draws.device)
         return replace(self, theta0=end.theta, state=end.state, batches=self.batches[steps:], draws=draws)
 
+    def differentiated(self, adjoint: AdjointLike | None, execution: Execution | None) -> Self:
+        """The run of the differentiated steps, from the state at which they begin."""
+        return self.later(_constant_steps(adjoint, len(self.batches)), execution)
+
     def moved(self, shift: Sequence[Tensor]) -> Tree:
         """The data with its floating leaves moved."""
         parts = iter(shift)
@@ -99,7 +117,7 @@ class Rerun:
 
     def end(self, data: Tree) -> Any:
         """θT of the run on `data`, nothing differentiated."""
-        with self._drawing(), torch.no_grad():
+        with replayed(self.draws), torch.no_grad():
             return train(
                 self.loss, self.theta0, self.view(data), self.optimizer, self.batches, state=self.state
             ).theta
@@ -111,49 +129,39 @@ class Rerun:
             return float(self.outer(theta))
 
     def metagradient(
-        self, memory: Memory | Budget | str | None = None, execution: Execution | None = None
+        self, adjoint: AdjointLike | None = None, execution: Execution | None = None
     ) -> tuple[float, list[Tensor]]:
         """The outer loss, and its derivatives with respect to the floating leaves of the data.
 
         Args:
-            memory: `SquareRoot()` if left out: exact, and small enough in any precision.
+            adjoint: `Exact(SquareRoot())` if left out: small enough in any precision.
             execution: `Eager()` if left out.
         """
         leaves = [leaf.detach().requires_grad_(leaf.is_floating_point()) for leaf in tree_leaves(self.data)]
-        with self._drawing(), torch.enable_grad():
+        with replayed(self.draws), torch.enable_grad():
             end = unroll(
                 self.loss,
                 self.theta0,
                 self.view(with_leaves(self.data, leaves)),
                 self.optimizer,
                 self.batches,
-                SquareRoot() if memory is None else memory,
+                SquareRoot() if adjoint is None else adjoint,
                 state=self.state,
                 execution=Eager() if execution is None else execution,
             )
             value = self.outer(end)
             wanted = [leaf for leaf in leaves if leaf.requires_grad]
-            found = torch.autograd.grad(value, wanted, allow_unused=True, materialize_grads=True)
-        return float(value.detach()), list(found)
-
-    @contextmanager
-    def _drawing(self) -> Iterator[None]:
-        """Draw as the first run did, and leave the generators as they were found."""
-        before = RandomState.now(self.draws.device)
-        self.draws.restore()
-        try:
-            yield
-        finally:
-            before.restore()
+            bars = torch.autograd.grad(value, wanted, allow_unused=True, materialize_grads=True)
+        return float(value.detach()), list(bars)
 
 
-def constant_steps(memory: Any, steps: int) -> int:
-    """How many of a run's first steps a memory strategy leaves out of the derivative."""
-    match memory:
+def _constant_steps(adjoint: object, steps: int) -> int:
+    """How many of a run's first steps are not differentiated."""
+    match adjoint:
         case Window(last=last, memory=inner):
             begin = max(0, steps - last)
-            return begin + constant_steps(inner, steps - begin)
-        case OnHost(memory=inner):
-            return constant_steps(inner, steps)
+            return begin + _constant_steps(inner, steps - begin)
+        case OnHost(memory=inner) | Exact(memory=inner):
+            return _constant_steps(inner, steps)
         case _:
             return 0

@@ -1,10 +1,10 @@
-"""How many bytes of tensors are there at one time: measured around a call, or counted as it runs.
+"""Peak bytes of a call's tensors, and its floating-point operations.
 
-On CUDA PyTorch's allocator keeps the high-water mark. On the CPU its profiler reports every block that the
-allocator gives and takes back, those of compiled code included; scratch memory that a kernel library takes
-for itself is not in it, nor what the C library's allocator cannot use again: for these the kernel is asked
-(`resident_bytes`). On other devices tensors are watched as operations give them back, which does not see
-inside compiled code.
+On CUDA PyTorch's allocator records the peak. On the CPU its profiler reports every block that the allocator
+hands out and takes back, including those of compiled code. Not included is scratch memory that a kernel
+library allocates for itself, and memory that the C library's allocator cannot use again; for these there is
+`resident_bytes`, from the kernel. On other devices tensors are watched as operations return them, which does
+not see inside compiled code.
 """
 
 import ctypes
@@ -20,15 +20,21 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.profiler import profile
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from farzi.unroll.torch_private import (
+    TorchDispatchMode,
+    allocations,
+    flop_formula,
+    pytree_leaves,
+    storage_key,
+)
 
 
 def added_bytes(operation: Callable[[], Any], device: torch.device) -> int:
-    """The most bytes that a call holds on `device` at one time, beyond what was held before it.
+    """The most bytes that a call holds on `device` at any time, beyond what was held before it.
 
-    What it returns counts. The call should not be its first: what is made once, as a compiled graph is, does
-    not belong here.
+    Its result counts. Call it once before: what is created only once, such as a compiled graph, should not
+    count.
     """
     match device.type:
         case "cuda":
@@ -54,16 +60,13 @@ def _on_cpu(operation: Callable[[], Any]) -> int:
     record = profile(use_kineto=False, profile_memory=True)
     with _quiet(), record:
         result = operation()  # noqa: F841
-    results: Any = record.kineto_results
-    events = [event for event in results.events() if event.name() == "[memory]"]
-    events.sort(key=lambda event: event.start_ns())
-    return max(accumulate((event.nbytes() for event in events), initial=0))
+    return max(accumulate(allocations(record), initial=0))
 
 
 def resident_bytes(operation: Callable[[], Any]) -> int | None:
-    """How much resident memory a call adds to the process at most; None where the kernel does not tell.
+    """The most resident memory that a call adds to the process; None where the system has no such figure.
 
-    Linux resets its high-water mark on request; the C library is asked first to give back what lies idle.
+    Linux resets its peak on request. Before, the C library returns its idle memory.
     """
     gc.collect()
     try:
@@ -77,7 +80,7 @@ def resident_bytes(operation: Callable[[], Any]) -> int | None:
 
 
 def _status(name: str) -> int:
-    """A size that the kernel tells of this process, bytes."""
+    """An entry of /proc/self/status, in bytes."""
     lines = (line.partition(":") for line in Path("/proc/self/status").read_text().splitlines())
     sizes = {key: rest for key, _, rest in lines}
     return int(sizes[name].split()[0]) * 1024
@@ -85,12 +88,12 @@ def _status(name: str) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the profiler, which tells stderr that it starts and stops, from doing so."""
+    """Silence the profiler, which reports its start and stop on stderr."""
     name = "KINETO_LOG_LEVEL"
     if name in os.environ:
         yield
         return
-    os.environ[name] = "6"  # above all that it says
+    os.environ[name] = "6"  # above the levels that it uses
     try:
         yield
     finally:
@@ -98,35 +101,35 @@ def _quiet() -> Iterator[None]:
 
 
 class Live(TorchDispatchMode):
-    """Counts the bytes of tensors made inside, on one device, as they come and go.
+    """Counts the bytes of tensors created inside, on one device, until they are freed.
 
     Args:
         device: the device that counts.
-        known: tensors that were there before, which do not count, nor do their views.
+        known: older tensors, which do not count, nor do their views.
 
     Attributes:
-        now: bytes there now.
-        most: bytes there at one time, at most.
+        now: current bytes.
+        most: peak bytes.
     """
 
     def __init__(self, device: torch.device, known: list[Tensor] | None = None) -> None:
         super().__init__()
         self.device, self.now, self.most = device, 0, 0
-        self._seen = {tensor.untyped_storage()._cdata for tensor in known or []}
+        self._seen = {storage_key(tensor.untyped_storage()) for tensor in known or []}
 
     def note(self, more: int) -> None:
-        """`more` bytes are there for a moment."""
+        """Count `more` bytes that are held for a moment."""
         self.most = max(self.most, self.now + more)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
+        for leaf in pytree_leaves(result):
             if isinstance(leaf, Tensor) and leaf.device.type == self.device.type:
                 self._enter(leaf.untyped_storage())
         return result
 
     def _enter(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
+        key, size = storage_key(storage), storage.nbytes()
         if key in self._seen:
             return
         self._seen.add(key)
@@ -137,3 +140,30 @@ class Live(TorchDispatchMode):
     def _leave(self, key: int, size: int) -> None:
         self._seen.discard(key)
         self.now -= size
+
+
+class _Flops(TorchDispatchMode):
+    """Adds up PyTorch's formulas, by shapes; `FlopCounterMode` refuses `torch.autograd.grad` of leaves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        formula = flop_formula(func)
+        if formula is not None:
+            self.total += formula(*args, **kwargs, out_val=result)
+        return result
+
+
+def flops(operation: Callable[[], Any]) -> int:
+    """The floating-point operations of a call, run eagerly.
+
+    Products of matrices, convolutions and attention are counted, elementwise work is not. A custom operation
+    counts if `torch.utils.flop_counter.register_flop_formula` gave it a formula.
+    """
+    with _Flops() as count:
+        operation()
+    return count.total

@@ -1,38 +1,35 @@
 """A run without its arithmetic: what it would hold, and what it would call.
 
 The engine itself goes through all steps, forward and back, on tensors that have shapes and no memory
-(PyTorch's meta device). The four parts of a step are stood in for by ones that give empty results and know
-how many bytes the real ones hold for a moment, which was measured. What the tape holds when, what lies beside
-it, and how often the loss is called then follow from the engine's own code, for any strategy.
+(PyTorch's meta device). Stand-ins for the parts of a step return empty results and count the bytes that the
+real parts hold for a moment, which were measured. What the tape holds at any time, what is held besides, and
+how often the loss is called then follow from the engine's own code, for any strategy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from farzi.unroll.execution import Intermediates, StepLoss
-from farzi.unroll.footprint import Live
-from farzi.unroll.gathering import Gathering
-from farzi.unroll.memory import Cost, Memory, OnHost, Place, Replay, Tape
-from farzi.unroll.optimizers import Optimizer, State
+from farzi.unroll.adjoint import Adjoint
+from farzi.unroll.diagnostics.footprint import Live
+from farzi.unroll.execution import Execution, Intermediates, StepLoss, Sum
+from farzi.unroll.memory import HERE, Cost, Memory, OnHost, Place, Replay, Tape
+from farzi.unroll.optimizers import Hypers, Optimizer, State
 from farzi.unroll.run import unroll
 from farzi.unroll.trees import Tree, bytes_of, tree_leaves, with_leaves
 from farzi.unroll.update import PulledBack, Step
 
 META = torch.device("meta")
 
-Parts = list[tuple[Tensor, ...]]
-"""What one reverse step adds to a leaf of the data: tensors (A,) of its shape, or factors (A, B)."""
 
-
-class Recorded(Gathering):
-    """Notes what is added, instead of adding it."""
+class Recorded(Sum):
+    """Records the terms of a sum: tensors (A,) of the leaf's shape, or factors (A, B)."""
 
     def __init__(self) -> None:
-        self.parts: Parts = []
+        self.parts: list[tuple[Tensor, ...]] = []
 
     def add(self, part: Tensor) -> None:
         self.parts.append((part,))
@@ -40,8 +37,8 @@ class Recorded(Gathering):
     def add_product(self, left: Tensor, right: Tensor) -> None:
         self.parts.append((left, right))
 
-    def replay(self, bar: Gathering, device: torch.device | None = None) -> None:
-        """Add the same to `bar`; on another device, empty tensors of these shapes."""
+    def replay(self, bar: Sum, device: torch.device | None = None) -> None:
+        """Add the same terms to `bar`; on another device, empty tensors of these shapes."""
         for part in self.parts:
             there = part if device is None else [_empty(tensor) for tensor in part]
             if len(there) == 1:
@@ -50,68 +47,39 @@ class Recorded(Gathering):
                 bar.add_product(there[0], there[1])
 
 
-@dataclass(frozen=True)
-class Bytes:
-    """What each part of a step holds at most while it is at work, its results included.
-
-    Attributes:
-        gradient: ∇θ L.
-        forward: the same, with the intermediates worth keeping.
-        update: the optimizer's update.
-        pull_back: the update's vector-Jacobian product.
-        product: the product with second derivatives.
-        bare: the same without the intermediates.
-    """
+class Bytes(NamedTuple):
+    """The most bytes that each part of a step holds while it runs, its results included."""
 
     gradient: int
-    forward: int
+    forward: int  # the gradient and the intermediates
     update: int
     pull_back: int
     product: int
-    bare: int
+    bare: int  # the product without the intermediates
 
 
-@dataclass(frozen=True)
-class Rehearsal:
-    """What a run would take.
+class Parts(NamedTuple):
+    """The parts of a step, as measured on the real problem."""
 
-    Attributes:
-        peak: bytes held at most where the run is, beyond theta0, data and hyper-parameters.
-        gradients: gradients of the loss, forward and again.
-        updates: updates of the optimizer, forward and again.
-        products: reverse steps.
-        bare: those of them that make their intermediates again.
-    """
+    held: Bytes
+    added: list[Recorded | None]  # to each leaf of the data by a reverse step; None: it has no gradient
+    intermediates: tuple[Tensor, ...]
 
-    peak: int
-    gradients: int
-    updates: int
-    products: int
-    bare: int
+
+class Rehearsal(NamedTuple):
+    """What a run would take."""
+
+    peak: int  # bytes on the run's device, beyond theta0, data and hyper-parameters
+    gradients: int  # forward and recomputed
+    updates: int  # forward and recomputed
+    products: int  # one per reverse step
+    bare: int  # of these, those that recompute their intermediates
 
 
 def rehearse(
-    memory: Memory,
-    theta0: Tree,
-    data: Tree,
-    optimizer: Optimizer,
-    steps: int,
-    held: Bytes,
-    added: Sequence[Recorded | None],
-    intermediates: Sequence[Tensor] = (),
+    adjoint: Adjoint, memory: Memory, theta0: Tree, data: Tree, optimizer: Optimizer, steps: int, parts: Parts
 ) -> Rehearsal:
-    """Go through a run and its reverse pass.
-
-    Args:
-        memory: how steps are kept.
-        theta0: the first parameters.
-        data: what the loss is trained on; those of its leaves that require a gradient get one.
-        optimizer: the optimizer; so do its hyper-parameters.
-        steps: T.
-        held: what the parts of a step hold.
-        added: what a reverse step adds to each leaf of the data; None where no gradient is wanted.
-        intermediates: what a step's intermediates are like.
-    """
+    """Go through a run of T = `steps` steps and its reverse pass."""
     device = tree_leaves(theta0)[0].device
     inputs = [_like(leaf) for leaf in tree_leaves(theta0)]
     leaves = [_like(leaf) for leaf in tree_leaves(data)]
@@ -119,25 +87,21 @@ def rehearse(
     known = [*inputs, *leaves, *hypers.values()]
     wanted = [tensor for tensor in known if tensor.requires_grad]
     live = Live(META, known)
-    stand_in = _StandIn(live, held, list(added), list(intermediates))
-    with live:
+    stand_in = _StandIn(live, parts)
+    with live, torch.enable_grad():
         end = unroll(
-            _not_called,
+            lambda theta, data, batch: theta,  # never called
             with_leaves(theta0, inputs),
             with_leaves(data, leaves),
             optimizer.with_hypers(hypers),
             range(steps),
-            _elsewhere(memory, device),
+            adjoint=_Stored(adjoint, _elsewhere(memory, device)),
             execution=stand_in,
         )
         ends = tree_leaves(end)
         grads = torch.autograd.grad(ends, wanted, [_empty(leaf) for leaf in ends], allow_unused=True)
     del grads
     return Rehearsal(live.most, stand_in.gradients, stand_in.updates, stand_in.products, stand_in.bare)
-
-
-def _not_called(theta: Any, data: Any, batch: Any) -> Tensor:
-    raise AssertionError("a rehearsal has no loss")
 
 
 def _empty(tensor: Tensor) -> Tensor:
@@ -148,13 +112,11 @@ def _like(tensor: Tensor) -> Tensor:
     return _empty(tensor).requires_grad_(tensor.requires_grad)
 
 
-class _StandIn:
-    """An `Execution` that gives empty results, notes what the real one holds, and counts."""
+class _StandIn(Execution):
+    """Returns empty results, notes the bytes that the real execution holds, and counts calls."""
 
-    def __init__(
-        self, live: Live, held: Bytes, added: Sequence[Recorded | None], kept: Sequence[Tensor]
-    ) -> None:
-        self.live, self.held, self.added, self.kept = live, held, added, kept
+    def __init__(self, live: Live, parts: Parts) -> None:
+        self.live, (self.held, self.added, self.kept) = live, parts
         self.gradients = self.updates = self.products = self.bare = 0
 
     def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
@@ -180,7 +142,7 @@ class _StandIn:
         theta: Tensor,
         leaves: Sequence[Tensor],
         direction: Tensor,
-        data_bars: Sequence[Gathering | None],
+        data_bars: Sequence[Sum | None],
         intermediates: Intermediates = (),
     ) -> Tensor:
         bare = len(intermediates) < len(self.kept)
@@ -200,12 +162,7 @@ class _StandIn:
         return _empty(theta), State(state.step + 1, tuple(_empty(slot) for slot in state.slots))
 
     def pull_back(
-        self,
-        optimizer: Optimizer,
-        hypers: Mapping[str, Tensor],
-        step: Step,
-        theta_bar: Tensor,
-        slots_bar: Sequence[Tensor],
+        self, optimizer: Optimizer, hypers: Hypers, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
     ) -> PulledBack:
         self.live.note(self.held.pull_back)
         slots = [_empty(slot) for slot in step.state.slots]
@@ -215,19 +172,33 @@ class _StandIn:
 
 
 @dataclass(frozen=True)
+class _Stored(Adjoint):
+    """Another adjoint, with its steps stored by another memory strategy."""
+
+    adjoint: Adjoint
+    memory: Memory
+
+    def strategy(self) -> Memory:
+        return self.memory
+
+    def precision(self, dtype: torch.dtype) -> torch.dtype:
+        return self.adjoint.precision(dtype)
+
+    def pull_back(self, *args: Any, **kwargs: Any) -> PulledBack:
+        return self.adjoint.pull_back(*args, **kwargs)
+
+
+@dataclass(frozen=True)
 class _Elsewhere(Memory):
-    """Keeps in the host's memory what another strategy keeps: nothing is held where the run is."""
+    """Stores another strategy's tensors in host memory: nothing on the run's device."""
 
     memory: Memory
 
-    def tape(self, steps: int, replay: Replay, place: Place | None = None) -> Tape:
+    def tape(self, steps: int, replay: Replay, place: Place = HERE) -> Tape:
         return self.memory.tape(steps, replay, _Away())
 
     def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
         return OnHost(self.memory).cost(steps, parameters, slots, intermediates)
-
-    def precision(self, dtype: torch.dtype) -> torch.dtype:
-        return self.memory.precision(dtype)
 
     def keeps_intermediates(self) -> bool:
         return self.memory.keeps_intermediates()
@@ -242,7 +213,7 @@ class _Away(Place):
 
 
 def _elsewhere(memory: Any, device: torch.device) -> Any:
-    """The strategy with every `OnHost` in it made fit for tensors without memory."""
+    """The strategy with every `OnHost` in it replaced by one for tensors without memory."""
     if isinstance(memory, OnHost):
         inner = _elsewhere(memory.memory, device)
         return inner if device.type == "cpu" else _Elsewhere(inner)

@@ -10,60 +10,41 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.unroll.execution import Eager, Execution, StepLoss
-from farzi.unroll.flops import flops
-from farzi.unroll.footprint import added_bytes
-from farzi.unroll.gathering import Gathering
+from farzi.unroll.diagnostics.footprint import added_bytes, flops
+from farzi.unroll.diagnostics.rehearsal import Bytes, Parts, Recorded
+from farzi.unroll.execution import Eager, Execution, Gathering, StepLoss
 from farzi.unroll.optimizers import Optimizer, State
-from farzi.unroll.rehearsal import Bytes, Recorded
 from farzi.unroll.trees import Tree, bytes_of, tree_leaves
 from farzi.unroll.update import Step
 
 LEAST_SECONDS = 1.0
 MOST_ROUNDS = 25
-"""Short steps are timed again until they have taken so long together, or so often."""
+"""A part is timed until its calls have taken this long together, or this often."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The parts of a step, measured.
+    """Measurements of the parts of a step."""
 
-    Attributes:
-        seconds_gradient: of ∇θ L, seconds a call; medians all.
-        seconds_update: of the optimizer's update.
-        seconds_reverse: of a reverse step: the update's vector-Jacobian product, the product with second
-            derivatives, and the adding up of the data's cotangent.
-        seconds_bare: of a reverse step that makes its intermediates again.
-        seconds_first: of the first call of each part: tracing and compiling, where the execution does so.
-        flops_gradient: of ∇θ L; products of matrices, convolutions and attention are counted, by autograd.
-        flops_product: of the product with second derivatives, by autograd; a compiled graph may need fewer.
-        held: bytes that each part holds while it is at work.
-        intermediates: bytes of a step that the execution finds worth keeping.
-        overhead: resident bytes that a short run on the CPU took beyond its tensors: scratch memory of the
-            kernels, and holes that the C library's allocator is left with. None where it can't be measured.
-        rounds: how often each part was timed.
-    """
-
-    seconds_gradient: float
-    seconds_update: float
+    seconds_gradient: float  # of ∇θ L, seconds per call; all times are medians
+    seconds_update: float  # of the optimizer's update
+    # of a reverse step: the update's vector-Jacobian product, the product with second derivatives, and the
+    # sum of the data's cotangent
     seconds_reverse: float
-    seconds_bare: float
-    seconds_first: float
-    flops_gradient: int
-    flops_product: int
-    held: Bytes
-    intermediates: int
+    seconds_bare: float  # of a reverse step that recomputes its intermediates
+    seconds_first: float  # of the first call of each part: tracing and compiling, if the execution does so
+    flops_gradient: int  # of ∇θ L; products of matrices, convolutions and attention are counted, by autograd
+    flops_product: int  # of the product with second derivatives, by autograd; a compiled graph may need fewer
+    held: Bytes  # most bytes that each part holds while it runs
+    intermediates: int  # bytes of a step's intermediates
+    # resident bytes of a short run on the CPU beyond its tensors: scratch memory of the kernels, and
+    # fragmentation of the C library's allocator. None if it can't be measured
     overhead: int | None
-    rounds: int
+    rounds: int  # how often each part was timed
 
 
 class Bench:
-    """The parts of a step, one after the other on the real problem.
-
-    Attributes:
-        added: what a reverse step adds to each leaf of the data.
-        intermediates: what a gradient found worth keeping for it.
-    """
+    """Runs the parts of a step one after the other on the real problem."""
 
     def __init__(
         self, losses: list[StepLoss], theta: Tensor, data: Tree, optimizer: Optimizer, execution: Execution
@@ -77,20 +58,19 @@ class Bench:
         self.added: list[Recorded | None] = []
         self.intermediates: tuple[Tensor, ...] = ()
 
-    def measure(self, rounds: int, steps: int) -> Calibration:
+    def measure(self, rounds: int, steps: int) -> tuple[Calibration, Parts]:
+        """The measurements, and the parts of a step for a rehearsal."""
         begin = time.perf_counter()
         self._round(timed)
         first = time.perf_counter() - begin
         held = Bytes(*self._round(added_bytes))
         times: list[list[float]] = []
-        while len(times) < rounds or (
-            len(times) < MOST_ROUNDS and sum(map(sum, times)) < LEAST_SECONDS
-        ):  # fmt: skip
+        while len(times) < rounds or (len(times) < MOST_ROUNDS and sum(map(sum, times)) < LEAST_SECONDS):
             times.append(self._round(timed))
         gradient, forward, update, pull_back, product, bare = map(statistics.median, zip(*times, strict=True))
         gathering = timed(lambda: self._gather(min(steps, MOST_ROUNDS)), self.theta.device)
         flops_gradient, flops_product = self._flops()
-        return Calibration(
+        calibration = Calibration(
             seconds_gradient=(gradient + forward) / 2,  # the same work
             seconds_update=update,
             seconds_reverse=pull_back + product + gathering / min(steps, MOST_ROUNDS),
@@ -103,9 +83,10 @@ class Bench:
             overhead=None,
             rounds=len(times),
         )
+        return calibration, Parts(held, self.added, self.intermediates)
 
     def _round(self, meter: "Callable[[Callable[[], Any], torch.device], Any]") -> list[Any]:
-        """Each part once, and what the meter says of it; the run then stands a step further on."""
+        """Measure each part once; the run then stands one step later."""
         run, device = self.execution, self.theta.device
         loss = self.losses[self.turn % len(self.losses)]
         self.turn += 1
@@ -130,12 +111,12 @@ class Bench:
             self.added = [Recorded() if want else None for want in wanted]
             metered(partial(run.product, loss, self.theta, self.leaves, pulled.gradient, self.added, kept))
         figures += figures[-1:] * (6 - len(figures))
-        last = len(self.losses) - 1  # no step further: schedules of hyper-parameters may end there
+        last = len(self.losses) - 1  # not beyond it: schedules of hyper-parameters may end there
         self.theta, self.state = theta, State(min(state.step, last), state.slots)
         return figures
 
     def _gather(self, count: int) -> None:
-        """Add up what the last reverse step gave, `count` times."""
+        """Add up the terms of the last reverse step, `count` times."""
         for leaf, added in zip(self.leaves, self.added, strict=True):
             if added is not None:
                 bar = Gathering(leaf)
@@ -144,7 +125,7 @@ class Bench:
                 bar.total()
 
     def _flops(self) -> tuple[int, int]:
-        """Of a gradient and a product, carried out eagerly."""
+        """Of a gradient and a product, run eagerly."""
         eager, loss = Eager(), self.losses[0]
         bars = [Recorded() if leaf.requires_grad else None for leaf in self.leaves]
         return (
@@ -154,7 +135,7 @@ class Bench:
 
 
 def timed(operation: Callable[[], Any], device: torch.device) -> float:
-    """Seconds that a call takes until its result is there."""
+    """Seconds until a call's result is there."""
     begin = time.perf_counter()
     operation()
     if device.type == "cuda":

@@ -1,10 +1,9 @@
-"""A reverse step's graph, cut in two: what the forward step makes anyway, and the rest.
+"""A reverse step's graph, cut in two: what the forward step computes anyway, and the rest.
 
-A product with second derivatives begins with the gradient all over again. Whatever in it does not depend on
-the direction can be kept from the forward step instead of being made twice, which
-takes a metagradient from three and a half trainings towards three. Worth keeping are the results of large
-products: in a next-event loss the embedded events X E, and the loss's gradient by the hidden states, which
-cost V operations for each of their numbers.
+A product with second derivatives starts by computing the gradient again. Whatever in it does not depend on
+the direction can be stored by the forward step. That brings a metagradient from three and a half trainings
+towards three. Worth storing are the results of large products: in a next-event loss the embedded events X E
+and the loss's gradient with respect to the hidden states, which cost V operations per number.
 """
 
 import operator
@@ -15,29 +14,22 @@ from typing import Any
 
 from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
-from torch.fx.node import map_arg
-from torch.utils.flop_counter import flop_registry
 
-from farzi.unroll.graph import outputs_of
+from farzi.unroll.compile.graph import downstream, outputs_of
+from farzi.unroll.torch_private import flop_formula, map_arg
 
 WORTH = 256
-"""Floating-point operations that a kept byte must save. Products in a student's blocks save a few dozen:
-keeping them as well takes 12 times the memory and is hardly faster."""
+"""Floating-point operations that a stored byte must save. Products in a model's blocks save a few dozen:
+storing them as well takes 12 times the memory and is hardly faster."""
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Two graphs that do the work of one.
+    """Two graphs that do the work of one."""
 
-    Attributes:
-        forward: from all inputs but the direction to the gradient, then what is kept.
-        reverse: from all inputs, then what is kept, to the other outputs.
-        kept: what it is like; no numbers.
-    """
-
-    forward: GraphModule
-    reverse: GraphModule
-    kept: list[Tensor]
+    forward: GraphModule  # from all inputs but the direction to the gradient, then the intermediates
+    reverse: GraphModule  # from all inputs, then the intermediates, to the other outputs
+    kept: list[Tensor]  # fake tensors like the intermediates
 
 
 def partition(module: GraphModule, direction: int) -> Partition | None:
@@ -48,11 +40,11 @@ def partition(module: GraphModule, direction: int) -> Partition | None:
         direction: which of its inputs the direction is.
 
     Returns:
-        None where nothing is worth keeping.
+        None if nothing is worth storing.
     """
     inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
     gradient, *products = outputs_of(module)
-    moving = _downstream(inputs[direction])
+    moving = downstream(inputs[direction])
     kept = _frontier(products, lambda node: node not in moving and _is_worth_keeping(node))
     if not kept:
         return None
@@ -66,22 +58,12 @@ def partition(module: GraphModule, direction: int) -> Partition | None:
 
 def heavy_work(module: GraphModule) -> Counter[Any]:
     """How often a graph calls each operation whose floating-point operations are counted."""
-    return Counter(node.target for node in module.graph.nodes if _formula(node) is not None)
-
-
-def _downstream(source: Node) -> set[Node]:
-    """A node and all that depend on it."""
-    found, todo = {source}, [source]
-    while todo:
-        fresh = [user for user in todo.pop().users if user not in found]
-        found.update(fresh)
-        todo += fresh
-    return found
+    return Counter(node.target for node in module.graph.nodes if flop_formula(node.target) is not None)
 
 
 def _frontier(sinks: Sequence[Any], stops: Callable[[Node], bool]) -> list[Node]:
-    """The nodes that stop the way up from `sinks`, in the order in which they are met."""
-    found: list[Node] = []
+    """The first nodes on the way up from `sinks` at which `stops` is true, in that order."""
+    frontier: list[Node] = []
     seen, todo = set[Node](), [sink for sink in reversed(sinks) if isinstance(sink, Node)]
     while todo:
         node = todo.pop()
@@ -89,27 +71,22 @@ def _frontier(sinks: Sequence[Any], stops: Callable[[Node], bool]) -> list[Node]
             continue
         seen.add(node)
         if node.op == "call_function" and stops(node):
-            found.append(node)
+            frontier.append(node)
         else:
             todo += reversed(node.all_input_nodes)
-    return found
+    return frontier
 
 
 def _is_worth_keeping(node: Node) -> bool:
     value = node.meta.get("val")
     maker = node.args[0] if node.target is operator.getitem else node
-    if not isinstance(value, Tensor) or not isinstance(maker, Node) or _formula(maker) is None:
+    if not isinstance(value, Tensor) or not isinstance(maker, Node) or flop_formula(maker.target) is None:
         return False
     return _flops(maker) >= WORTH * value.numel() * value.element_size()
 
 
-def _formula(node: Node) -> Callable[..., int] | None:
-    """How PyTorch counts a node's floating-point operations; None for elementwise work."""
-    return flop_registry.get(getattr(node.target, "overloadpacket", None))
-
-
 def _flops(node: Node) -> int:
-    formula = _formula(node)
+    formula = flop_formula(node.target)
     assert formula is not None
     args, kwargs = map_arg((node.args, node.kwargs), lambda argument: argument.meta["val"])
     return formula(*args, **kwargs, out_val=node.meta["val"])
@@ -129,11 +106,11 @@ def _part(module: GraphModule, inputs: Sequence[Node], outputs: Sequence[Any]) -
 
 
 def _upstream(sinks: Sequence[Node], stops: set[Node], graph: Graph) -> list[Node]:
-    """What `sinks` need, down to `stops`, which are left out; in the graph's order."""
-    found, todo = set[Node](), [sink for sink in sinks if sink not in stops]
+    """The nodes that `sinks` depend on, up to but without `stops`, in the graph's order."""
+    nodes, todo = set[Node](), [sink for sink in sinks if sink not in stops]
     while todo:
         node = todo.pop()
-        if node not in found:
-            found.add(node)
+        if node not in nodes:
+            nodes.add(node)
             todo += [source for source in node.all_input_nodes if source not in stops]
-    return [node for node in graph.nodes if node in found]
+    return [node for node in graph.nodes if node in nodes]

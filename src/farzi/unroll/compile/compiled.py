@@ -1,0 +1,297 @@
+"""Derivatives as compiled graphs: traced once, rewritten, compiled, and run at every step.
+
+PyTorch refuses a double backward pass through a compiled function. Here nothing is differentiated after
+compilation: the gradient, and the second-order product with all the derivatives in it, are first traced as
+plain functions of tensors (`farzi.unroll.compile.graph`). What changes from step to step (parameters, data,
+direction, the batch's tensors) is an input of the graph, so one graph serves any number of steps, any window
+and any seed.
+"""
+
+import warnings
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule
+
+from farzi.unroll.compile.cache import GRAPHS
+from farzi.unroll.compile.graph import (
+    Compiler,
+    TensorFunction,
+    UntraceableError,
+    factored_outputs,
+    held_tensors,
+    inductor,
+    trace,
+)
+from farzi.unroll.compile.partition import heavy_work, partition
+from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
+from farzi.unroll.execution import Eager, Execution, Intermediates, StepLoss, Sum
+from farzi.unroll.optimizers import Hypers, Optimizer, State
+from farzi.unroll.torch_private import tree_flatten, tree_unflatten
+from farzi.unroll.trees import bytes_of, tree_names
+from farzi.unroll.update import PulledBack, Step, pull_back_update
+
+DIRECTION = 1
+"""The direction's place among the inputs of a product."""
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """A compiled graph, and how to read its outputs."""
+
+    call: TensorFunction
+    pairs: list[int]  # of factors, for each output that may come in factors; 0 if it comes whole
+
+
+@dataclass(frozen=True)
+class _Split:
+    """A gradient that also returns the intermediates of the second-order product, and that product."""
+
+    forward: TensorFunction  # to the gradient, then the intermediates
+    reverse: _Graph  # takes the intermediates behind the inputs of the whole product
+    kept: int  # bytes of the intermediates
+
+
+@dataclass(frozen=True)
+class Compiled(Execution):
+    """Run each derivative as a compiled graph, and eagerly where that is not possible.
+
+    A graph belongs to a loss (the function object: create it once), the shapes of theta, data and batch, and
+    the parts of the batch that are not tensors. Equal values share their graphs. At every call, what the loss
+    reads besides its arguments is compared with what it was when traced, and the loss traced again if it has
+    changed; `farzi.unroll.compile.reached` lists what this can't see. A loss that cannot be traced (random
+    draws, control flow that depends on values) runs eagerly, with one `ExecutionWarning`.
+
+    Intermediates of a gradient that the reverse step needs again are stored where that is worth it
+    (`farzi.unroll.compile.partition`) and the memory strategy stores steps whole. With
+    `torch.use_deterministic_algorithms` they are not, so that all strategies use the same graphs.
+
+    The first call takes a second or two for tracing, and tens of seconds for compiling.
+
+    Attributes:
+        curvature: how second derivatives are computed.
+        compiler: what is done with a traced graph: `inductor`, `cuda_graphs` or `interpreter`.
+    """
+
+    curvature: Curvature = field(default_factory=ReverseOverReverse)
+    compiler: Compiler = inductor
+
+    @property
+    def _eager(self) -> Eager:
+        return Eager(self.curvature)
+
+    def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
+        call = _Derivatives(loss, (theta,), leaves)
+        graph = self._graph("gradient", call.loss.loss, call.subject, call.inputs, call.gradient)
+        if graph is None:
+            return self._eager.gradient(loss, theta, leaves)
+        return _run(graph.call, call.inputs)[0]
+
+    def forward(
+        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
+    ) -> tuple[Tensor, Intermediates]:
+        call = _Derivatives(loss, (theta, theta), leaves)
+        split = self._split(call, wanted)
+        if split is None:
+            return self.gradient(loss, theta, leaves), ()
+        gradient, *kept = _run(split.forward, _without_direction(call.inputs))
+        return gradient, tuple(kept)
+
+    def intermediates(
+        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
+    ) -> int:
+        split = self._split(_Derivatives(loss, (theta, theta), leaves), wanted)
+        return 0 if split is None else split.kept
+
+    def product(
+        self,
+        loss: StepLoss,
+        theta: Tensor,
+        leaves: Sequence[Tensor],
+        direction: Tensor,
+        data_bars: Sequence[Sum | None],
+        intermediates: Intermediates = (),
+    ) -> Tensor:
+        wanted = [bar is not None for bar in data_bars]
+        call = _Derivatives(loss, (theta, direction), leaves)
+        split = self._split(call, wanted) if intermediates else None
+        if split is not None:
+            graph, inputs = split.reverse, [*call.inputs, *intermediates]
+        else:
+            graph, inputs = self._product(call, wanted), call.inputs
+        if graph is None:
+            return self._eager.product(loss, theta, leaves, direction, data_bars)
+        theta_part, *parts = _run(graph.call, inputs)
+        bars = [bar for bar in data_bars if bar is not None]
+        for bar, pairs in zip(bars, graph.pairs, strict=True):
+            if pairs == 0:
+                bar.add(parts.pop(0))
+            for _ in range(pairs):
+                bar.add_product(parts.pop(0), parts.pop(0))
+        return theta_part
+
+    def update(
+        self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor
+    ) -> tuple[Tensor, State]:
+        hypers, slots = dict(optimizer.hypers()), len(state.slots)
+
+        def function(gradient: Tensor, theta: Tensor, step: Any, *rest: Tensor) -> list[Tensor]:
+            values = dict(zip(hypers, rest[slots:], strict=True))
+            theta, after = optimizer.with_hypers(values).update(gradient, State(step, rest[:slots]), theta)
+            return [theta, *after.slots]
+
+        inputs = [gradient, theta, _count(state.step, theta), *state.slots, *hypers.values()]
+        inputs = [leaf.detach() for leaf in inputs]
+        graph = self._graph("update", None, _numbers(optimizer), inputs, function)
+        if graph is None:
+            return self._eager.update(optimizer, gradient, state, theta)
+        theta, *rest = _run(graph.call, inputs)
+        return theta, State(state.step + 1, tuple(rest))
+
+    def pull_back(
+        self, optimizer: Optimizer, hypers: Hypers, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
+    ) -> PulledBack:
+        slots = len(step.state.slots)
+
+        def function(gradient: Tensor, theta: Tensor, count: Any, *rest: Tensor) -> list[Tensor]:
+            state, theta_bar, bars = State(count, rest[:slots]), rest[slots], rest[slots + 1 : 2 * slots + 1]
+            values = dict(zip(hypers, rest[2 * slots + 1 :], strict=True))
+            pulled = pull_back_update(optimizer, values, Step(theta, state, gradient), theta_bar, bars)
+            return [pulled.gradient, pulled.theta, *pulled.slots, *pulled.hypers]
+
+        inputs = [step.gradient, step.theta, _count(step.state.step, step.theta), *step.state.slots]
+        inputs = [leaf.detach() for leaf in (*inputs, theta_bar, *slots_bar, *hypers.values())]
+        graph = self._graph("pull back", None, _numbers(optimizer), inputs, function)
+        if graph is None:
+            return self._eager.pull_back(optimizer, hypers, step, theta_bar, slots_bar)
+        gradient, theta, *rest = _run(graph.call, inputs)
+        return PulledBack(gradient, theta, rest[:slots], rest[slots:])
+
+    def _product(self, call: "_Derivatives", wanted: Sequence[bool]) -> _Graph | None:
+        """The product with second derivatives, the data's parts in factors where that is possible."""
+
+        def function(*inputs: Tensor) -> list[Tensor]:
+            return call.products(self.curvature, wanted, inputs)[1:]
+
+        what, factored = ("product", *wanted), range(1, 1 + sum(wanted))
+        return self._graph(what, call.loss.loss, call.subject, call.inputs, function, factored)
+
+    def _split(self, call: "_Derivatives", wanted: Sequence[bool]) -> _Split | None:
+        """The same cut in two; None if there is nothing worth storing."""
+        if torch.are_deterministic_algorithms_enabled():
+            return None
+
+        def make() -> tuple[_Split | None, Sequence[Tensor]]:
+            module = trace(lambda *inputs: call.products(self.curvature, wanted, inputs), call.inputs)
+            held = held_tensors(module)
+            pairs = factored_outputs(module, range(2, 2 + sum(wanted)))
+            parts = partition(module, DIRECTION)
+            if parts is None:
+                return None, held
+            first = _without_direction(call.inputs)
+            # The product may differ from the gradient, as attention does: it would then take longer.
+            if heavy_work(parts.forward) != heavy_work(trace(call.gradient, first)):
+                return None, held
+            forward = self._compiled(parts.forward, first)
+            kept = _run(forward, first)[1:]
+            reverse = _Graph(self._compiled(parts.reverse, [*call.inputs, *kept]), pairs)
+            return _Split(forward, reverse, bytes_of(kept)), held
+
+        return GRAPHS.get(self, ("split", *wanted), call.loss.loss, call.subject, call.inputs, make)
+
+    def _graph(
+        self,
+        what: Hashable,
+        loss: Any,
+        subject: Hashable,
+        inputs: Sequence[Tensor],
+        function: TensorFunction,
+        factored: Sequence[int] = (),
+    ) -> _Graph | None:
+        """The graph of a function; those of its outputs named in `factored` may come in factors."""
+
+        def make() -> tuple[_Graph, Sequence[Tensor]]:
+            module = trace(function, inputs)
+            held = held_tensors(module)
+            pairs = factored_outputs(module, factored)
+            return _Graph(self._compiled(module, inputs), pairs), held
+
+        return GRAPHS.get(self, what, loss, subject, inputs, make)
+
+    def _compiled(self, module: GraphModule, inputs: Sequence[Tensor]) -> TensorFunction:
+        """The compiled graph, run once.
+
+        Raises:
+            UntraceableError: the compiler refuses, or there is none.
+        """
+        try:
+            with warnings.catch_warnings(), torch.no_grad():
+                # PyTorch deprecates parts of itself, which shows when they are loaded
+                warnings.simplefilter("ignore", DeprecationWarning)
+                compiled = self.compiler(module)
+                compiled(*inputs)
+        except Exception as error:
+            reason = " ".join(str(error).split("\n")[:2]).strip()
+            raise UntraceableError(f"the compiler failed ({type(error).__name__}: {reason})") from error
+        return compiled
+
+
+class _Derivatives:
+    """A loss's derivatives as functions of tensors alone, from which a graph can be traced."""
+
+    def __init__(self, loss: StepLoss, tensors: Sequence[Tensor], leaves: Sequence[Tensor]) -> None:
+        self.loss, self._count = loss, len(leaves)
+        parts, self._spec = tree_flatten(loss.batch)
+        self._constants = tuple(None if isinstance(part, Tensor) else (type(part), part) for part in parts)
+        batch = [part for part in parts if isinstance(part, Tensor)]
+        self.inputs = [tensor.detach() for tensor in (*tensors, *leaves, *batch)]
+        # what the graph depends on besides its inputs and the loss function
+        self.subject = (loss.layout, tree_names(loss.data), self._spec, self._constants)
+
+    def gradient(self, theta: Tensor, *rest: Tensor) -> list[Tensor]:
+        """∇θ L, as a function of the inputs."""
+        return [gradient(*self._given(theta, rest))]
+
+    def products(
+        self, curvature: Curvature, wanted: Sequence[bool], inputs: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """∇θ L, (∂²L/∂θ²) u, and (∂²L/∂X∂θ) u where it is wanted, as a function of the inputs."""
+        theta, direction, *rest = inputs
+        step, _, leaves = self._given(theta, rest)
+        slope, product, parts = curvature.product(step, theta, leaves, wanted, direction)
+        return [slope, product, *(part for part in parts if part is not None)]
+
+    def _given(self, theta: Tensor, rest: Sequence[Tensor]) -> tuple[StepLoss, Tensor, list[Tensor]]:
+        """The loss, θ and the leaves of the data, from the inputs after the first ones."""
+        leaves, batch = rest[: self._count], iter(rest[self._count :])
+        parts = [next(batch) if constant is None else constant[1] for constant in self._constants]
+        loss = self.loss
+        step = StepLoss(loss.loss, loss.layout, loss.data, tree_unflatten(parts, self._spec))
+        return step, theta, list(leaves)
+
+
+def _without_direction(inputs: Sequence[Tensor]) -> list[Tensor]:
+    """The inputs of a product that a gradient has as well."""
+    return [*inputs[:DIRECTION], *inputs[DIRECTION + 1 :]]
+
+
+def _run(call: TensorFunction, inputs: Sequence[Tensor]) -> list[Tensor]:
+    with torch.no_grad():
+        return call(*inputs)
+
+
+def _numbers(optimizer: Optimizer) -> Hashable:
+    """What an update depends on besides tensors."""
+    tensors = dict(optimizer.hypers())
+    return type(optimizer), tuple(
+        (part.name, None if part.name in tensors else getattr(optimizer, part.name))
+        for part in fields(optimizer)
+    )
+
+
+def _count(step: int, theta: Tensor) -> Tensor:
+    """The number of a step as an input of a graph."""
+    return torch.full((), step, dtype=torch.int64, device=theta.device)

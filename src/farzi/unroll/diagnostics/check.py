@@ -1,0 +1,310 @@
+r"""Is a metagradient right, is its precision sufficient, and is it useful? Three checks of one run.
+
+- **Right**: central differences of the whole run, in float64, along random directions of the data, compared
+  with the metagradient's component. They see what training does, so an operation whose backward pass has a
+  wrong derivative shows. (A wrong first derivative in the loss does not: training follows it, and the
+  metagradient follows training.)
+- **Precise**: the metagradient in the working precision, with whatever modes the process has on (TF32,
+  autocast), compared with the one in float64 from the same numbers.
+- **Useful**: metasmoothness. A gradient that holds only at a point does not guide a step of some length. The
+  measure is that of Engstrom et al., "Optimizing ML Training with Metagradient Descent" (arXiv 2503.13751,
+  Definition 2): how far two neighbouring differences of the trained parameters agree in sign. With A(X) the
+  parameters θT that training gives, v a direction of the data and h a step,
+
+      Δ(X) = (A(X + h v) − A(X)) / h,
+      S = Σᵢ |Δᵢ(X)| sign Δᵢ(X) sign Δᵢ(X + h v) / Σᵢ |Δᵢ(X)|,   in [−1, 1], 1 where A is linear.
+
+  Here h is one outer step, v has entries ±1, and S is the mean over several v.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from farzi.unroll.adjoint import Adjoint, AdjointLike, one_of
+from farzi.unroll.diagnostics.rerun import Outer, Rerun, View
+from farzi.unroll.diagnostics.verdict import Check, Difference, Precision, Remedy
+from farzi.unroll.execution import Execution
+from farzi.unroll.optimizers import Optimizer, State
+from farzi.unroll.run import Batches
+from farzi.unroll.trees import Tree, TreeLoss, tree_leaves
+
+LIKELY = 0.01
+"""The default outer step, as a fraction of each leaf's root mean square."""
+
+FIRST = 1e-3
+"""The largest step of a central difference, in the caller's units."""
+FACTOR = 4.0
+"""The ratio of a step to the next smaller one."""
+TRIES = 12
+"""The most steps tried; the smallest is 2.4e-10."""
+TOLERANCE = 1e-4
+"""The spread at which no smaller step is tried, as a fraction of the derivative's expected size."""
+
+
+def check(
+    loss: TreeLoss,
+    outer: Outer,
+    theta0: Tree,
+    data: Tree,
+    optimizer: Optimizer,
+    batches: Batches,
+    memory: AdjointLike | None = None,
+    *,
+    adjoint: Adjoint | None = None,
+    state: State | None = None,
+    view: View | None = None,
+    execution: Execution | None = None,
+    outer_step: float | None = None,
+    directions: int = 3,
+    seed: int = 0,
+) -> Check:
+    """Check the metagradient of a run with respect to its data.
+
+    It costs one metagradient in the working precision, one in float64, and plain runs in float64: 6 to 24 for
+    each direction, fewer the smoother the run is, and two more for the metasmoothness. With `Window(last=K)`
+    the state before the window counts as constant here too: it is computed once, in the working precision,
+    and every run starts from it.
+
+    Random draws of the loss are the same in every run of one precision. In another precision they may differ:
+    with dropout the cosine compares two different runs.
+
+    Args:
+        loss: as for `unroll`; it must accept float64 as well, and so must `outer`. Floating tensors in the
+            batches are converted to float64.
+        outer: the outer loss, outer(θT) -> scalar.
+        theta0: the first parameters; their dtype is the working precision.
+        data: a tensor or a dict of tensors; all floating leaves are checked.
+        optimizer: as for `unroll`.
+        batches: as for `unroll`.
+        memory: as for `unroll`; an inexact adjoint shows in the cosine.
+        adjoint: as for `unroll`.
+        state: as for `unroll`.
+        view: the loss's view of the data, computed once per run: soft events of their factors, say.
+        execution: as for `unroll`, in the working precision; float64 always runs eagerly.
+        outer_step: how far one outer step moves each number of the data; if left out, a hundredth of the
+            leaf's root mean square.
+        directions: number of random directions.
+        seed: of these.
+
+    Raises:
+        ValueError: directions < 1; the data has no floating leaf; both `memory` and `adjoint` are given.
+    """
+    if directions < 1:
+        raise ValueError(f"directions={directions}: at least one is needed")
+    given = one_of(memory, adjoint)
+    whole = Rerun.of(loss, outer, theta0, data, optimizer, batches, state, view)
+    working = whole.differentiated(given, execution)
+    exact = working.to(torch.float64)
+    precision, value, bars = _compared(working, exact, given, execution)
+    generator = torch.Generator().manual_seed(seed)
+    with _plain(exact):
+        differences = tuple(_difference(exact, bars, generator) for _ in range(directions))
+        signs = [_signs(exact, outer_step, generator) for _ in range(directions)]
+        result = Check(
+            loss=value,
+            norm=_norm(bars),
+            precision=precision,
+            differences=differences,
+            metasmoothness=_metasmoothness(exact, signs),
+            optimizer=optimizer,
+            steps=len(exact.batches),
+            before=0 if exact.state is None else exact.state.step,
+        )
+        return result if result.smooth else replace(result, remedies=tuple(_remedies(exact, signs)))
+
+
+def compare_precision(
+    loss: TreeLoss,
+    outer: Outer,
+    theta0: Tree,
+    data: Tree,
+    optimizer: Optimizer,
+    batches: Batches,
+    memory: AdjointLike | None = None,
+    *,
+    adjoint: Adjoint | None = None,
+    state: State | None = None,
+    view: View | None = None,
+    execution: Execution | None = None,
+) -> Precision:
+    """The short form of `check`: only the working precision against float64, two metagradients.
+
+    Same arguments.
+
+    Raises:
+        ValueError: the data has no floating leaf, or both `memory` and `adjoint` are given.
+    """
+    given = one_of(memory, adjoint)
+    whole = Rerun.of(loss, outer, theta0, data, optimizer, batches, state, view)
+    working = whole.differentiated(given, execution)
+    return _compared(working, working.to(torch.float64), given, execution)[0]
+
+
+def _compared(
+    working: Rerun, exact: Rerun, adjoint: AdjointLike | None, execution: Execution | None
+) -> tuple[Precision, float, list[Tensor]]:
+    """The precision; the outer loss and the metagradient in float64."""
+    _, working_bars = working.metagradient(adjoint, execution)
+    with _plain(exact):
+        value, exact_bars = exact.metagradient()
+    first, second = (
+        torch.cat([bar.double().reshape(-1) for bar in bars]) for bars in (working_bars, exact_bars)
+    )
+    first_norm, norm = float(first.norm()), float(second.norm())
+    if first_norm == norm == 0.0:
+        cosine, ratio = 1.0, 1.0
+    elif math.isfinite(first_norm) and math.isfinite(norm):
+        cosine = float(first @ second) / (first_norm * norm) if first_norm * norm else 0.0
+        ratio = first_norm / norm if norm else math.inf
+    else:
+        cosine = ratio = math.nan
+    precision = Precision(
+        dtype=tree_leaves(working.theta0)[0].dtype,
+        device=working.draws.device.type,
+        cosine=cosine,
+        ratio=ratio,
+        modes=_modes(working.draws.device.type),
+    )
+    return precision, value, exact_bars
+
+
+def _modes(device: str) -> tuple[str, ...]:
+    """Modes of the process that make products less precise than their dtype."""
+    modes = []
+    if torch.is_autocast_enabled(device):
+        modes.append(f"autocast to {str(torch.get_autocast_dtype(device)).removeprefix('torch.')}")
+    backend: Any = torch.backends.cuda if device == "cuda" else torch.backends.mkldnn
+    if (kind := backend.matmul.fp32_precision) not in ("none", "ieee"):
+        modes.append(f"float32 products in {kind}")
+    return tuple(modes)
+
+
+@contextmanager
+def _plain(run: Rerun) -> Iterator[None]:
+    """With autocast off."""
+    with torch.autocast(run.draws.device.type, enabled=False):
+        yield
+
+
+def _norm(parts: list[Tensor]) -> float:
+    return float(torch.stack([part.norm() for part in parts]).norm())
+
+
+def _dot(left: list[Tensor], right: list[Tensor]) -> float:
+    return float(sum((a * b).sum() for a, b in zip(left, right, strict=True)))
+
+
+def _sizes(run: Rerun) -> list[float]:
+    """The root mean square of each leaf of the data; 1 for a leaf of zeros."""
+    return [float(leaf.square().mean().sqrt()) or 1.0 if leaf.numel() else 1.0 for leaf in run.floating]
+
+
+def _difference(run: Rerun, bars: list[Tensor], generator: torch.Generator) -> Difference:
+    """Along a Gaussian direction in which each leaf moves in proportion to its size."""
+    sizes = _sizes(run)
+    direction = [
+        size * torch.randn(leaf.shape, generator=generator, dtype=torch.float64).to(leaf.device)
+        for leaf, size in zip(run.floating, sizes, strict=True)
+    ]
+    expected = _norm([size * bar for bar, size in zip(bars, sizes, strict=True)])
+
+    def along(h: float) -> float:
+        return run.value(run.moved([h * part for part in direction]))
+
+    for tolerance in (TOLERANCE, 0.0):  # a plateau of large steps may average over ripples
+        seen = slope(along, expected, tolerance)
+        difference = Difference(_dot(bars, direction), seen.value, seen.spread, seen.step, expected)
+        if difference.agrees:
+            break
+    return difference
+
+
+def _signs(run: Rerun, outer_step: float | None, generator: torch.Generator) -> list[Tensor]:
+    """A direction in which every number moves by one outer step, up or down."""
+    lengths = [LIKELY * size if outer_step is None else outer_step for size in _sizes(run)]
+    return [
+        length * (2.0 * torch.randint(2, leaf.shape, generator=generator).to(leaf) - 1)
+        for leaf, length in zip(run.floating, lengths, strict=True)
+    ]
+
+
+def _metasmoothness(run: Rerun, directions: list[list[Tensor]]) -> float:
+    """The mean over directions of S, as defined at the top."""
+
+    def end(shift: list[Tensor]) -> Tensor:
+        return torch.cat([leaf.reshape(-1) for leaf in tree_leaves(run.end(run.moved(shift)))])
+
+    here, scores = end([torch.zeros_like(part) for part in directions[0]]), []
+    for direction in directions:
+        there = end(direction)
+        first, second = there - here, end([2 * part for part in direction]) - there
+        total = first.abs().sum()
+        agreement = (first.abs() * first.sign() * second.sign()).sum()
+        scores.append(float(agreement / total) if total > 0 else 1.0)
+    return sum(scores) / len(scores)
+
+
+def _remedies(run: Rerun, directions: list[list[Tensor]]) -> Iterator[Remedy]:
+    """Changes that may make a rough run smooth, each with its effect."""
+    optimizer = run.optimizer
+    for name, factor in (("epsilon", 1000.0), ("learning_rate", 0.25)):
+        if (value := getattr(optimizer, name, None)) is not None:
+            other = replace(optimizer, **{name: factor * value})
+            score = _metasmoothness(replace(run, optimizer=other), directions)
+            yield Remedy(name, factor, score)
+    if (steps := len(run.batches)) > 1:
+        late = run.later(steps - steps // 2)
+        yield Remedy("window", 0.5, _metasmoothness(late, directions))
+    yield Remedy("outer_step", 0.1, _metasmoothness(run, [[0.1 * p for p in d] for d in directions]))
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A derivative from central differences."""
+
+    value: float  # the derivative
+    # how far the results of the two step sizes that agree best differ, plus the rounding error. If it is not
+    # small, differences see no slope
+    spread: float
+    step: float  # the smaller of those two step sizes. The rougher the function, the smaller it is
+
+
+def slope(function: Callable[[float], float], scale: float, tolerance: float = TOLERANCE) -> Slope:
+    """The derivative of `function` at 0, in float64.
+
+    Central differences at h = 0.001, 0.001/4, 0.001/16, …, each pair of neighbours extrapolated to h = 0
+    (Richardson), which leaves an error of O(h⁴) where the function is smooth. Large steps suffer from the
+    function's curvature, small ones from rounding. The best value lies on the plateau between, where an
+    extrapolated value differs least from the one before.
+
+    Args:
+        function: called twice for each step size.
+        scale: the derivative's expected size.
+        tolerance: the search ends once values agree within this fraction of it; with 0 it tries all steps,
+            and looks below ripples over which the first plateau averages.
+    """
+    best = Slope(math.nan, math.inf, math.nan)
+    before = extrapolated = math.nan
+    h = FIRST
+    moved = False
+    for _ in range(TRIES):
+        high, low = function(h), function(-h)
+        if moved and high == low:  # the difference is lost in rounding, maybe of a lower precision
+            break
+        moved = moved or high != low
+        central = (high - low) / (2 * h)
+        last, extrapolated = extrapolated, central + (central - before) / (FACTOR**2 - 1)
+        rounding = 4 * 2.0**-52 * max(abs(high), abs(low)) / h
+        spread = abs(extrapolated - last) + rounding
+        if spread < best.spread:  # False if one of them is nan
+            best = Slope(extrapolated, spread, h)
+        if best.spread <= tolerance * scale:
+            break
+        before, h = central, h / FACTOR
+    return best

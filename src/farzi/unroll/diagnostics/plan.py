@@ -1,0 +1,201 @@
+"""What a run will take before it runs: bytes, model calls, FLOPs and seconds for each memory strategy.
+
+Each part of a step runs a few times on the real problem: the gradient, the optimizer's update, its
+vector-Jacobian product, and the product with second derivatives. Their bytes are measured
+(`footprint`), their time is taken, their FLOPs are counted. How often each is called, and what is held
+meanwhile, follows from a rehearsal of the whole run (`rehearsal`), which is exact and takes milliseconds.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import Any
+
+import torch
+
+from farzi.unroll.adjoint import Adjoint, AdjointLike, Exact, chosen
+from farzi.unroll.diagnostics.calibration import Bench, Calibration
+from farzi.unroll.diagnostics.footprint import resident_bytes
+from farzi.unroll.diagnostics.rehearsal import Rehearsal, rehearse
+from farzi.unroll.execution import Eager, Execution, StepLoss
+from farzi.unroll.memory import (
+    Budget,
+    Checkpoints,
+    Cost,
+    Memory,
+    SquareRoot,
+    Store,
+    StoreGradients,
+)
+from farzi.unroll.optimizers import Optimizer
+from farzi.unroll.randomness import RandomState, replayed
+from farzi.unroll.run import Batches, unroll
+from farzi.unroll.trees import Layout, Tree, TreeLoss, bytes_of, check_tree, tree_leaves
+
+MEMORIES: tuple[Memory, ...] = (Store(), StoreGradients(), SquareRoot(), Checkpoints(slots=4))
+"""The default strategies of a plan."""
+
+SHORT = 3
+"""Steps of the short run that measures what a process holds beyond its tensors."""
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """What a run with one strategy takes, forward and back."""
+
+    memory: Memory  # the strategy
+    budget: str | None  # the bytes for which it was chosen, as given; None if it was given itself
+    cost: Cost  # the strategy's own figures, in floats
+    tape_bytes: int  # most bytes of its tape on the run's device
+    host_bytes: int  # most bytes of its tape in host memory
+    # most bytes of tensors on the run's device, the tape included; theta0, data, hyper-parameters and the
+    # outer loss are not
+    peak_bytes: int
+    # expected growth of the process on the CPU: `peak_bytes` and the calibration's overhead; None if that was
+    # not measured
+    resident_bytes: int | None
+    gradients: int  # gradients of the loss, forward and recomputed; model calls
+    products: int  # products with second derivatives, one per differentiated step; model calls
+    updates: int  # updates of the optimizer, forward and recomputed
+    flops: int  # of all of these
+    seconds: float  # of all of these, without the tracing and compiling of first calls
+
+    @property
+    def name(self) -> str:
+        """The strategy as Python code, without settings at their defaults."""
+        return _written(self.memory)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will take with each strategy."""
+
+    steps: int  # T
+    parameters: int  # P
+    slots: int  # vectors (P,) of the optimizer's state
+    bytes_per_float: int  # of the parameters
+    data_bytes: int  # of the data's cotangents
+    calibration: Calibration  # the measurements
+    rows: tuple[PlanRow, ...]  # one per strategy, in the order given
+
+
+def plan(
+    loss: TreeLoss,
+    theta0: Tree,
+    data: Tree,
+    optimizer: Optimizer,
+    batches: Batches,
+    memories: Sequence[AdjointLike] | None = None,
+    *,
+    execution: Execution | None = None,
+    calibrate: int = 2,
+) -> Plan:
+    """What `unroll` and its backward pass will take; arguments as there.
+
+    Args:
+        loss: loss(theta, data, batch) -> scalar tensor; called about `4 + calibrate` times for its gradient,
+            and as often for second derivatives.
+        theta0: the first parameters.
+        data: what the loss is trained on. Leaves of data and theta0 and hyper-parameters get a gradient in
+            the plan if they require one.
+        optimizer: an optimizer value.
+        batches: one entry per step; the first ones serve for the calibration.
+        memories: strategies, bytes such as "2GiB", or adjoints; `MEMORIES` if left out.
+        execution: how steps are carried out; `Eager()` if left out. A run with an equal value uses the graphs
+            compiled here.
+        calibrate: the least number of times that each part of a step is timed.
+
+    Raises:
+        TypeError: as `unroll`.
+        ValueError: as `unroll`; nothing requires a gradient; `batches` is empty; `calibrate` is less than 1;
+            nothing fits in the given bytes.
+        NotImplementedError: an operation of the loss has no second derivative.
+    """
+    if len(batches) == 0:
+        raise ValueError("batches is empty: a plan needs a step to measure")
+    if calibrate < 1:
+        raise ValueError(f"calibrate={calibrate}: a step must be timed at least once")
+    check_tree("data", data)
+    layout = Layout.of(theta0)
+    differentiated = [*tree_leaves(theta0), *tree_leaves(data), *dict(optimizer.hypers()).values()]
+    if not any(tensor.requires_grad for tensor in differentiated):
+        raise ValueError("no leaf of theta0 or data and no hyper-parameter requires a gradient")
+    optimizer.check_hypers(len(batches))
+    theta, steps = layout.flatten(theta0).detach(), len(batches)
+    losses = [StepLoss(loss, layout, data, batches[index]) for index in range(min(steps, 1 + calibrate))]
+    execution = execution or Eager()
+
+    def rehearsed(adjoint: Adjoint, memory: Memory, steps: int) -> Rehearsal:
+        return rehearse(adjoint, memory, theta0, data, optimizer, steps, parts)
+
+    def short_run() -> Any:
+        wanted = [tensor for tensor in differentiated if tensor.requires_grad]
+        with torch.enable_grad():
+            ends = tree_leaves(unroll(loss, theta0, data, optimizer, batches[:SHORT], execution=execution))
+            bars = [torch.ones_like(leaf) for leaf in ends]
+            return torch.autograd.grad(ends, wanted, bars, allow_unused=True)
+
+    with replayed(RandomState.now(theta.device)), torch.no_grad():
+        calibration, parts = Bench(losses, theta, data, optimizer, execution).measure(calibrate, steps)
+        resident = resident_bytes(short_run) if theta.device.type == "cpu" else None
+        if resident is not None:
+            tensors = rehearsed(Exact(), Store(), min(steps, SHORT)).peak
+            calibration = replace(calibration, overhead=max(0, resident - tensors))
+        rows = [
+            _row(given, layout, optimizer.slots, steps, calibration, rehearsed)
+            for given in (MEMORIES if memories is None else memories)
+        ]
+    return Plan(
+        steps=steps,
+        parameters=theta.numel(),
+        slots=optimizer.slots,
+        bytes_per_float=theta.element_size(),
+        data_bytes=bytes_of(leaf for leaf in tree_leaves(data) if leaf.requires_grad),
+        calibration=calibration,
+        rows=tuple(rows),
+    )
+
+
+def _row(
+    given: AdjointLike,
+    layout: Layout,
+    slots: int,
+    steps: int,
+    calibration: Calibration,
+    rehearsed: Callable[[Adjoint, Memory, int], Rehearsal],
+) -> PlanRow:
+    adjoint, strategy = chosen(given)
+    parameters = sum(shape.numel() for shape in layout.shapes)
+    memory, size = strategy, layout.dtype.itemsize
+    if isinstance(memory, Budget):
+        memory = memory.choose(steps, parameters, slots, size, -(-calibration.intermediates // size))
+    size = adjoint.precision(layout.dtype).itemsize
+    cost = memory.cost(steps, parameters, slots, -(-calibration.intermediates // size))
+    run = rehearsed(adjoint, memory, steps)
+    return PlanRow(
+        memory=memory,
+        budget=strategy.size if isinstance(strategy, Budget) else None,
+        cost=cost,
+        tape_bytes=cost.device * size,
+        host_bytes=cost.host * size,
+        peak_bytes=run.peak,
+        resident_bytes=None if calibration.overhead is None else run.peak + calibration.overhead,
+        gradients=run.gradients,
+        products=run.products,
+        updates=run.updates,
+        flops=run.gradients * calibration.flops_gradient + run.products * calibration.flops_product,
+        seconds=run.gradients * calibration.seconds_gradient
+        + run.updates * calibration.seconds_update
+        + (run.products - run.bare) * calibration.seconds_reverse
+        + run.bare * calibration.seconds_bare,
+    )
+
+
+def _written(value: Any) -> str:
+    """A dataclass as Python code; fields at their defaults are left out."""
+    given = []
+    for part in fields(value):
+        now = getattr(value, part.name)
+        default = part.default_factory() if part.default_factory is not MISSING else part.default
+        if now != default:
+            given.append(f"{part.name}={_written(now) if isinstance(now, Memory) else repr(now)}")
+    return f"{type(value).__name__}({', '.join(given)})"
