@@ -35,6 +35,10 @@ def tensors_of(state: dict[str, Any]) -> dict[str, Tensor]:
 def cloned(state: dict[str, Any]) -> dict[str, Any]:
     """The same with tensors of its own."""
     return {
-        name: cloned(value) if isinstance(value, dict) else value.clone() if isinstance(value, Tensor) else value
+        name: cloned(value)
+        if isinstance(value, dict)
+        else value.clone()
+        if isinstance(value, Tensor)
+        else value
         for name, value in state.items()
     }

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from farzi.data import Dataset
-from farzi.distillation import Progress
+from farzi.data import Log
+from farzi.distillation import Progress, initialise
 from farzi.distillation.refine import RunningClip
 from farzi.distillation.run import SWING, WATCHED, Run
 from farzi.distillation.teach import FullData
-from farzi.distillation import initialise
 from farzi.recipe import Recipe
 
 
@@ -74,7 +73,7 @@ WarningsOf = Callable[[list[float]], list[str]]
 
 
 @pytest.fixture
-def warnings_of(tiny: Dataset, recipe: Recipe) -> WarningsOf:
+def warnings_of(tiny: Log, recipe: Recipe) -> WarningsOf:
     """The warnings of a run whose metagradients have these norms."""
 
     def warned(norms: list[float]) -> list[str]:

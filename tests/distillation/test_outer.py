@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from farzi.data import Dataset, crops
+from farzi.data import Log, crops
 from farzi.distillation import OuterLoop
 from farzi.distillation.inner import Rates, Replicas, RunPool
 from farzi.distillation.refine import RunningClip, StudentRuns, cosine_decay
@@ -66,7 +66,7 @@ def recipe_of(
 
 
 def made(
-    tiny: Dataset,
+    tiny: Log,
     pool: int,
     dtype: torch.dtype = torch.float32,
     soft_inputs: str = "materialized",
@@ -95,7 +95,7 @@ def made(
     return loop, clip, loss, fresh
 
 
-def test_the_loop_draws_the_weights_that_these_tests_do(tiny: Dataset):
+def test_the_loop_draws_the_weights_that_these_tests_do(tiny: Log):
     """`made` replaces what draws weights only to have them in double precision."""
     recipe = recipe_of(2, "materialized", None, 1, 0.0, 1.0)
     initial = RandomInitializer()(Size(6, 5, 4, 41, 0.5), tiny.train, np.random.default_rng(0))
@@ -150,7 +150,7 @@ def by_autograd(
 @pytest.mark.parametrize("soft_inputs", ["materialized", "factored"])
 @pytest.mark.parametrize("rows", [None, 4])
 def test_the_metagradient_is_that_of_the_plain_loop(
-    tiny: Dataset, pool: int, dtype: torch.dtype, tolerance: float, soft_inputs: str, rows: int | None
+    tiny: Log, pool: int, dtype: torch.dtype, tolerance: float, soft_inputs: str, rows: int | None
 ):
     outer, clip, loss, fresh = made(tiny, pool, dtype, soft_inputs, rows)
     for step in range(2 if pool == 0 else 1):  # a pooled run's first steps are taken on an older summary
@@ -175,7 +175,7 @@ def test_the_metagradient_is_that_of_the_plain_loop(
 
 @pytest.mark.parametrize("cooldown", [2, 2.5, 3, 4])
 @pytest.mark.parametrize("rows", [None, 4])
-def test_each_window_ends_as_a_training_ends(tiny: Dataset, cooldown: float, rows: int | None):
+def test_each_window_ends_as_a_training_ends(tiny: Log, cooldown: float, rows: int | None):
     """A window is annealed on a copy of the run, which itself continues at the constant rate."""
     outer, clip, loss, fresh = made(tiny, 1, torch.float64, rows=rows, cooldown=cooldown)
     seed = int(np.random.default_rng([SEED, 4, 0]).integers(2**62))
@@ -201,7 +201,7 @@ def test_each_window_ends_as_a_training_ends(tiny: Dataset, cooldown: float, row
 
 @pytest.mark.parametrize("cooldown", [0, 3])
 @pytest.mark.parametrize("pool", [0, 1])
-def test_each_run_has_a_learning_rate_of_its_own(tiny: Dataset, pool: int, cooldown: float):
+def test_each_run_has_a_learning_rate_of_its_own(tiny: Log, pool: int, cooldown: float):
     """Between a third and three times the window's, from its first step to its last."""
     outer, clip, loss, fresh = made(tiny, pool, torch.float64, cooldown=cooldown, rate_range=3)
     factors, ahead = [], max(0, math.ceil(cooldown) - WINDOW)
@@ -240,9 +240,7 @@ def test_rates_of_a_recipe():
 
 @pytest.mark.parametrize("soft_inputs", ["materialized", "factored"])
 @pytest.mark.parametrize("rows", [None, 4])
-def test_the_metagradient_of_replicas_is_the_mean_of_theirs(
-    tiny: Dataset, soft_inputs: str, rows: int | None
-):
+def test_the_metagradient_of_replicas_is_the_mean_of_theirs(tiny: Log, soft_inputs: str, rows: int | None):
     outer, clip, loss, fresh = made(tiny, 0, torch.float64, soft_inputs, rows, replicas=3)
     before = outer.summary
     report = outer.take_step(0.03)
@@ -262,7 +260,7 @@ def test_the_metagradient_of_replicas_is_the_mean_of_theirs(
     assert np.isfinite(report.loss)
 
 
-def test_a_step_moves_the_summary_as_adam_does(tiny: Dataset):
+def test_a_step_moves_the_summary_as_adam_does(tiny: Log):
     outer, _, _, _ = made(tiny, 0)
     parts = [outer.summary.latents.clone(), outer.summary.decoder.clone()]
     theirs = torch.optim.Adam([part.requires_grad_() for part in parts], lr=1.0)
@@ -286,7 +284,7 @@ def test_a_step_moves_the_summary_as_adam_does(tiny: Dataset):
 @pytest.mark.usefixtures("_generators_untouched")
 @pytest.mark.parametrize("pool", [0, 3])
 @pytest.mark.parametrize("rows", [None, 4])
-def test_a_step_depends_on_the_state_before_it_alone(tiny: Dataset, pool: int, rows: int | None):
+def test_a_step_depends_on_the_state_before_it_alone(tiny: Log, pool: int, rows: int | None):
     first, _, _, _ = made(tiny, pool, rows=rows)
     second, _, _, _ = made(tiny, pool, rows=rows)
     reports = [first.take_step(0.03) for _ in range(6)]
@@ -297,7 +295,7 @@ def test_a_step_depends_on_the_state_before_it_alone(tiny: Dataset, pool: int, r
     assert_same_state(third.state_dict(), first.state_dict())
 
 
-def test_the_check_sees_the_step_that_will_be_taken(tiny: Dataset):
+def test_the_check_sees_the_step_that_will_be_taken(tiny: Log):
     """Its batches and its soft inputs: `farzi check` differentiates the metagradient of the next step."""
     for soft_inputs in ("materialized", "factored"):
         outer, clip, _, _ = made(tiny, 2, torch.float64, soft_inputs, 4)
@@ -311,7 +309,7 @@ def test_the_check_sees_the_step_that_will_be_taken(tiny: Dataset):
         torch.testing.assert_close(torch.cat([bar.reshape(-1) for bar in bars]), clip.seen[0])
 
 
-def test_nothing_is_left_to_differentiate(tiny: Dataset):
+def test_nothing_is_left_to_differentiate(tiny: Log):
     outer, _, _, _ = made(tiny, 2)
     summary = outer.summary
     before = summary.latents.clone()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from farzi.data import Data, Dataset, load_data
+from farzi.data import Data, Log, load_data
 from farzi.distillation import OuterLoop, check_recipe, distill, initialise, plan_run, teach
 from farzi.distillation.refine import check_parts
 from farzi.errors import FarziError
@@ -32,9 +32,7 @@ def parametrized(recipe: Recipe, name: str, **changes: Any) -> Recipe:
 
 @pytest.mark.parametrize("name", PARAMETRIZATIONS)
 @pytest.mark.parametrize("rows", [None, 2])
-def test_a_step_moves_the_parts_as_adam_does(
-    tiny: Dataset, recipe: Recipe, name: str, rows: int | None
-):
+def test_a_step_moves_the_parts_as_adam_does(tiny: Log, recipe: Recipe, name: str, rows: int | None):
     recipe = parametrized(recipe, name, **{"inner.batch": rows})
     initial = initialise(recipe, tiny)
     outer = OuterLoop(recipe, tiny, initial)
@@ -61,7 +59,7 @@ def test_a_step_moves_the_parts_as_adam_does(
 @pytest.mark.parametrize("name", PARAMETRIZATIONS)
 @pytest.mark.parametrize("pool", [0, 3])
 def test_a_stopped_run_ends_like_an_uninterrupted_one(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, name: str, pool: int
+    tiny: Log, recipe: Recipe, tmp_path: Path, name: str, pool: int
 ):
     recipe = parametrized(recipe, name, **{"outer.pool": pool})
     distill(recipe, tmp_path / "whole", dataset=tiny)
@@ -72,7 +70,7 @@ def test_a_stopped_run_ends_like_an_uninterrupted_one(
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
-def test_the_folder_of_full_logits(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_the_folder_of_full_logits(tiny: Log, recipe: Recipe, tmp_path: Path):
     recipe = parametrized(recipe, "full_logits")
     saved = distill(recipe, tmp_path, dataset=tiny).tensors
     found = Summary.load(tmp_path).tensors
@@ -86,7 +84,7 @@ def test_the_folder_of_full_logits(tiny: Dataset, recipe: Recipe, tmp_path: Path
     assert 'logits = parts["latents"] / 1.0' in card
 
 
-def test_the_folder_of_tucker_factors_is_an_ordinary_one(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_the_folder_of_tucker_factors_is_an_ordinary_one(tiny: Log, recipe: Recipe, tmp_path: Path):
     distill(parametrized(recipe, "tucker"), tmp_path, dataset=tiny)
     found = Summary.load(tmp_path).tensors
     assert (found.latents.shape, found.decoder.shape) == ((6, 5, 4), (4, 41))
@@ -96,7 +94,7 @@ def test_the_folder_of_tucker_factors_is_an_ordinary_one(tiny: Dataset, recipe: 
 
 
 @pytest.mark.parametrize("name", PARAMETRIZATIONS)
-def test_check_and_plan(tiny: Dataset, recipe: Recipe, name: str):
+def test_check_and_plan(tiny: Log, recipe: Recipe, name: str):
     recipe = parametrized(recipe, name, **{"inner.optimizer.epsilon": 1e-3})
     found = check_recipe(recipe, dataset=tiny, directions=1)
     assert all(one.agrees for one in found.differences)
@@ -108,7 +106,7 @@ def test_check_and_plan(tiny: Dataset, recipe: Recipe, name: str):
 
 
 @pytest.mark.parametrize("type", ["low_rank", "tucker"])
-def test_label_decoders_of_low_rank_summaries(tiny: Dataset, recipe: Recipe, type: str):
+def test_label_decoders_of_low_rank_summaries(tiny: Log, recipe: Recipe, type: str):
     """The metagradient with respect to all parts is that of differences."""
     parametrization = {"type": type, "dim": 4, "label_decoder": True}
     recipe = recipe.changed({"summary.parametrization": parametrization, "inner.optimizer.epsilon": 1e-3})
@@ -118,24 +116,29 @@ def test_label_decoders_of_low_rank_summaries(tiny: Dataset, recipe: Recipe, typ
     assert plan_run(recipe, tiny).feed == "factored"
 
 
-def test_items_are_clustered_by_context_or_by_embeddings(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_items_are_clustered_by_context_or_by_embeddings(tiny: Log, recipe: Recipe, tmp_path: Path):
     """The presets cluster logs by context and texts by embeddings; either can be chosen for both."""
     rng = np.random.default_rng(0)
     lines = (" ".join(rng.choice(["a", "b", "c", "d", "e"], size=9)) for _ in range(60))
     (tmp_path / "corpus.txt").write_text("\n".join(lines))
     text = load_data(v.TextData(source=str(tmp_path / "corpus.txt"), tokens="spaces"))
     recipe = recipe.changed(
-        {"summary.sequences": 4, "summary.parametrization.label_decoder": True, "init": v.TeacherInit(teachers=1)}
+        {
+            "summary.sequences": 4,
+            "summary.parametrization.label_decoder": True,
+            "init": v.TeacherInit(teachers=1),
+        }
     )
 
     def begun(data: Data, cluster_by: str) -> torch.Tensor:
         teachers = teach(recipe, data).teachers
         return initialise(recipe.changed({"init.cluster_by": cluster_by}), data, teachers).latents
 
-    for data in (tiny, text):
-        assert torch.equal(begun(data, "context"), begun(data, "context"))
-        assert not torch.equal(begun(data, "context"), begun(data, "embeddings"))
-    assert (Recipe().init.own["cluster_by"], presets.TEXT.init.own["cluster_by"]) == ("context", "embeddings")
+    presets_choose = [preset.init.own["cluster_by"] for preset in (presets.LOG, presets.TEXT)]
+    assert presets_choose == ["context", "embeddings"]
+    for data, chosen, other in ((tiny, "context", "embeddings"), (text, "embeddings", "context")):
+        assert torch.equal(begun(data, chosen), begun(data, chosen))
+        assert not torch.equal(begun(data, chosen), begun(data, other))
 
 
 LABELS = {"summary.parametrization.label_decoder": True}
@@ -157,7 +160,11 @@ LABELS = {"summary.parametrization.label_decoder": True}
             "init.type teacher: needs summary.parametrization.dim of 2 or more, not 1",
         ),
         (
-            {**LABELS, "summary.parametrization.dim": 1, "init": {"type": "teacher", "cluster_by": "embeddings"}},
+            {
+                **LABELS,
+                "summary.parametrization.dim": 1,
+                "init": {"type": "teacher", "cluster_by": "embeddings"},
+            },
             "init.type teacher: needs summary.parametrization.dim of 2 or more, not 1",
         ),
         (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from farzi.data import Dataset
+from farzi.data import Log
 from farzi.distillation import Progress, StepReport, checkpoint, distill
 from farzi.distillation.checkpoint import load_checkpoint, save_checkpoint
 from farzi.errors import FarziError
@@ -41,7 +41,7 @@ def outcome(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def whole(tiny: Dataset, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def whole(tiny: Log, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The outcome of an uninterrupted run."""
     out = tmp_path_factory.mktemp("whole")
     distill(recipe, out, dataset=tiny)
@@ -55,7 +55,7 @@ WEIGHTS = {"fresh": "fresh", "mixed": {"type": "pretrained", "share": 0.5}}
 @pytest.mark.parametrize("pool", [0, 3])
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_a_stopped_run_ends_like_an_uninterrupted_one(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, weights: str, pool: int, replicas: int
+    tiny: Log, recipe: Recipe, tmp_path: Path, weights: str, pool: int, replicas: int
 ):
     changes = {"outer.weights": WEIGHTS[weights], "outer.pool": pool, "outer.replicas": replicas}
     recipe = recipe.changed(changes)
@@ -75,7 +75,7 @@ def test_a_stopped_run_ends_like_an_uninterrupted_one(
 @pytest.mark.parametrize("pool", [0, 3])
 @pytest.mark.parametrize("soft_inputs", ["materialized", "factored"])
 def test_a_stopped_run_continues_its_batches(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, soft_inputs: str, pool: int
+    tiny: Log, recipe: Recipe, tmp_path: Path, soft_inputs: str, pool: int
 ):
     """Steps that read some sequences only continue in the orders in which they began."""
     recipe = recipe.changed({"inner.batch": 4, "inner.soft_inputs": soft_inputs, "outer.pool": pool})
@@ -87,9 +87,7 @@ def test_a_stopped_run_continues_its_batches(
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
-def test_a_stopped_run_resumes_without_its_teachers(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path
-):
+def test_a_stopped_run_resumes_without_its_teachers(tiny: Log, recipe: Recipe, tmp_path: Path):
     labels = {"summary.parametrization.label_decoder": True, "init": {"type": "teacher", "teachers": 1}}
     recipe = recipe.changed({"inner.batch": 4, **labels})
     distill(recipe, tmp_path / "whole", dataset=tiny)
@@ -103,7 +101,7 @@ def test_a_stopped_run_resumes_without_its_teachers(
 
 
 def test_two_runs_of_a_recipe_are_the_same(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
+    tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
 ):
     distill(recipe, tmp_path / "again", dataset=tiny, checkpoint_seconds=0)
     assert outcome(tmp_path / "again") == whole
@@ -112,7 +110,7 @@ def test_two_runs_of_a_recipe_are_the_same(
 
 
 def test_stopping_after_the_last_step_loses_nothing(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
+    tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
 ):
     with pytest.raises(KeyboardInterrupt):
         distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(8))
@@ -121,7 +119,7 @@ def test_stopping_after_the_last_step_loses_nothing(
 
 
 def test_a_second_ctrl_c_is_final_and_resumes_from_the_state_saved_before(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
+    tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
 ):
     def twice() -> None:
         signal.raise_signal(signal.SIGINT)
@@ -137,16 +135,14 @@ def test_a_second_ctrl_c_is_final_and_resumes_from_the_state_saved_before(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_handlers_are_put_back(tiny: Dataset, recipe: Recipe, tmp_path: Path, number: signal.Signals):
+def test_signal_handlers_are_put_back(tiny: Log, recipe: Recipe, tmp_path: Path, number: signal.Signals):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(KeyboardInterrupt, match="stopped after outer step 1"):
         distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(1, number))
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_it_runs_outside_the_main_thread(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
-):
+def test_it_runs_outside_the_main_thread(tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]):
     thread = threading.Thread(target=distill, args=(recipe, tmp_path / "thread"), kwargs={"dataset": tiny})
     thread.start()
     thread.join()
@@ -154,7 +150,7 @@ def test_it_runs_outside_the_main_thread(
 
 
 def test_a_full_disk_costs_the_steps_since_the_last_checkpoint_only(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ):
     saves, write = [], checkpoint.write_tensors
 
@@ -175,7 +171,7 @@ def test_a_full_disk_costs_the_steps_since_the_last_checkpoint_only(
 
 
 def test_a_disk_that_is_full_at_the_end_loses_nothing(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ):
     from farzi.summary import summary as storage
 
@@ -190,7 +186,7 @@ def test_a_disk_that_is_full_at_the_end_loses_nothing(
     assert outcome(tmp_path / "cut") == whole
 
 
-def test_leftovers_of_a_killed_write_are_removed(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_leftovers_of_a_killed_write_are_removed(tiny: Log, recipe: Recipe, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         distill(recipe, tmp_path, dataset=tiny, progress=ctrl_c(1))
     (tmp_path / ".checkpoint.safetensors.0123abcd.tmp").write_bytes(b"half")
@@ -198,7 +194,7 @@ def test_leftovers_of_a_killed_write_are_removed(tiny: Dataset, recipe: Recipe, 
     assert not list(tmp_path.glob(".*"))
 
 
-def test_the_clock_of_a_resumed_run_continues(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_the_clock_of_a_resumed_run_continues(tiny: Log, recipe: Recipe, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         distill(recipe, tmp_path, dataset=tiny, progress=ctrl_c(3))
     saved = load_checkpoint(tmp_path)
@@ -207,7 +203,7 @@ def test_the_clock_of_a_resumed_run_continues(tiny: Dataset, recipe: Recipe, tmp
     assert 1000 < distill(recipe, tmp_path, dataset=tiny).run["seconds"] < 1100
 
 
-def refusal(recipe: Recipe, out: Path, dataset: Dataset) -> str:
+def refusal(recipe: Recipe, out: Path, dataset: Log) -> str:
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     with pytest.raises(FarziError) as caught:
         distill(recipe, out, dataset=dataset)
@@ -218,7 +214,7 @@ def refusal(recipe: Recipe, out: Path, dataset: Dataset) -> str:
 
 @pytest.mark.parametrize("finished", [False, True])
 def test_a_folder_of_another_recipe_or_log_is_refused(
-    tiny: Dataset, other: Dataset, recipe: Recipe, tmp_path: Path, finished: bool
+    tiny: Log, other: Log, recipe: Recipe, tmp_path: Path, finished: bool
 ):
     if finished:
         distill(recipe, tmp_path, dataset=tiny)
@@ -241,7 +237,7 @@ def test_a_folder_of_another_recipe_or_log_is_refused(
     "damage", [lambda data: data[:-3], lambda data: b"", lambda data: data[:-9] + b"x" + data[-8:]]
 )
 def test_a_damaged_checkpoint_is_refused(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, damage: Callable[[bytes], bytes], whole: dict[str, bytes]
+    tiny: Log, recipe: Recipe, tmp_path: Path, damage: Callable[[bytes], bytes], whole: dict[str, bytes]
 ):
     out = tmp_path / "cut"
     with pytest.raises(KeyboardInterrupt):
@@ -255,7 +251,7 @@ def test_a_damaged_checkpoint_is_refused(
     assert outcome(out) == whole
 
 
-def test_a_finished_summary_is_returned_as_it_is(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_a_finished_summary_is_returned_as_it_is(tiny: Log, recipe: Recipe, tmp_path: Path):
     first = distill(recipe, tmp_path, dataset=tiny)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     progress = At(set(), lambda: None)
@@ -266,13 +262,13 @@ def test_a_finished_summary_is_returned_as_it_is(tiny: Dataset, recipe: Recipe, 
     assert (again.tensors.latents == first.tensors.latents).all()
 
 
-def test_a_damaged_summary_is_refused_not_replaced(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_a_damaged_summary_is_refused_not_replaced(tiny: Log, recipe: Recipe, tmp_path: Path):
     distill(recipe, tmp_path, dataset=tiny)
     (tmp_path / "run.json").unlink()
     assert "run.json: no such file" in refusal(recipe, tmp_path, tiny)
 
 
-def test_restart_removes_what_was_there(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_restart_removes_what_was_there(tiny: Log, recipe: Recipe, tmp_path: Path):
     changed = recipe.changed({"outer.batch": 8})
     distill(changed, tmp_path / "expected", dataset=tiny)
     out = tmp_path / "out"
@@ -286,9 +282,7 @@ def test_restart_removes_what_was_there(tiny: Dataset, recipe: Recipe, tmp_path:
     assert outcome(out) == outcome(tmp_path / "expected")
 
 
-def test_restart_over_an_unfinished_run(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
-):
+def test_restart_over_an_unfinished_run(tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]):
     with pytest.raises(KeyboardInterrupt):
         distill(recipe.changed({"outer.batch": 8}), tmp_path / "cut", dataset=tiny, progress=ctrl_c(5))
     distill(recipe, tmp_path / "cut", dataset=tiny, restart=True)

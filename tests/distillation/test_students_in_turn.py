@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from farzi.data import Dataset
+from farzi.data import Log
 from farzi.distillation import OuterLoop, distill, initialise
 from farzi.distillation.refine import check_parts
 from farzi.errors import FarziError
@@ -23,11 +23,11 @@ def with_students(recipe: Recipe, *students: Any) -> Recipe:
     return recipe.changed({"outer.students": students})
 
 
-def begin(recipe: Recipe, tiny: Dataset) -> OuterLoop:
+def begin(recipe: Recipe, tiny: Log) -> OuterLoop:
     return OuterLoop(recipe, tiny, initialise(recipe, tiny))
 
 
-def test_a_step_is_the_metagradient_of_the_student_whose_turn_it_is(tiny: Dataset, recipe: Recipe):
+def test_a_step_is_the_metagradient_of_the_student_whose_turn_it_is(tiny: Log, recipe: Recipe):
     outer = begin(with_students(recipe, GRU4REC), tiny)
     seen: set[str] = set()
     for _ in range(12):
@@ -47,14 +47,14 @@ def test_a_step_is_the_metagradient_of_the_student_whose_turn_it_is(tiny: Datase
     assert seen == {"SASRec", "GRU4Rec"}
 
 
-def test_the_first_student_alone_is_the_run_without_others(tiny: Dataset, recipe: Recipe):
+def test_the_first_student_alone_is_the_run_without_others(tiny: Log, recipe: Recipe):
     plain, several = begin(recipe, tiny), begin(with_students(recipe, GRU4REC), tiny)
     several.students = several.students[:1]
     for _ in range(3):
         assert plain.take_step(0.03) == several.take_step(0.03)
 
 
-def test_a_resumed_loop_of_several_students_repeats_an_uninterrupted_one(tiny: Dataset, recipe: Recipe):
+def test_a_resumed_loop_of_several_students_repeats_an_uninterrupted_one(tiny: Log, recipe: Recipe):
     recipe = with_students(recipe, GRU4REC, FMLPREC)
     whole, cut = begin(recipe, tiny), begin(recipe, tiny)
     reports = [whole.take_step(0.03) for _ in range(8)]
@@ -65,7 +65,7 @@ def test_a_resumed_loop_of_several_students_repeats_an_uninterrupted_one(tiny: D
     assert torch.equal(again.summary.latents, whole.summary.latents)
 
 
-def test_a_recipe_with_several_students_runs(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_a_recipe_with_several_students_runs(tiny: Log, recipe: Recipe, tmp_path: Path):
     recipe = with_students(recipe, GRU4REC)
     distill(recipe, tmp_path, dataset=tiny)
     assert Summary.load(tmp_path).recipe.outer.students == (GRU4REC,)
@@ -76,7 +76,11 @@ def test_a_recipe_with_several_students_runs(tiny: Dataset, recipe: Recipe, tmp_
     [
         ((v.SASRec(hidden=8),), {}, "sasrec is the student already; name each of the others once$"),
         ((GRU4REC, GRU4REC), {}, "gru4rec is there twice; name each of the others once$"),
-        ((GRU4REC,), {"outer.weights": {"type": "pretrained", "share": 0.5}}, "recorded weights are of `student` alone"),
+        (
+            (GRU4REC,),
+            {"outer.weights": {"type": "pretrained", "share": 0.5}},
+            "recorded weights are of `student` alone",
+        ),
     ],
 )
 def test_what_contradicts_itself_is_refused(

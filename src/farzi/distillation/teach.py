@@ -17,7 +17,7 @@ from farzi.distillation.checkpoint import flatten, unflatten
 from farzi.distillation.progress import Progress
 from farzi.distillation.weights import Theta
 from farzi.errors import FarziError
-from farzi.evaluation import task_of
+from farzi.evaluation import Seen, task_of
 from farzi.models import SequenceModel
 from farzi.recipe import Recipe, Teach
 from farzi.recipe.explain import explain
@@ -50,7 +50,7 @@ class FullTraining:
     teach: Teach
     length: int
     seed: int
-    seen: str = "keep"
+    seen: Seen = "keep"
     record: int = 0
     record_first: bool = False
 

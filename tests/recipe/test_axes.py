@@ -17,7 +17,6 @@ from farzi.recipe import variants as v
 from farzi.recipe.settings import variants_of
 from farzi.unroll import SGD, Optimizer
 
-
 AXES = {
     "data": "data",
     "split": "data.split",
