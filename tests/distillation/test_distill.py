@@ -250,7 +250,7 @@ def test_every_choice_of_the_recipe_runs(
 
 def test_the_number_of_classes_of_an_initial_summary(tiny: Log, recipe: Recipe):
     few = recipe.changed({"init": v.ClassInit(classes=2)})
-    events = initialise(few, tiny).events().flatten(0, 1).double()
+    events = initialise(few, tiny).soft_inputs().flatten(0, 1).double()
     assert torch.linalg.matrix_rank(events - events.mean(0), atol=1e-2) <= 1
     with pytest.raises(
         FarziError, match=r"^unknown key init.classes: transitions has no classes, only teacher"

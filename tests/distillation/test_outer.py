@@ -119,7 +119,7 @@ def by_autograd(
     The learning rate falls to 0 in the last `cooldown` of them all.
     """
     latents, decoder = summary.latents.clone().requires_grad_(), summary.decoder.clone().requires_grad_()
-    soft = SummaryTensors(latents, decoder, summary.temperature).events()
+    soft = SummaryTensors(latents, decoder, summary.temperature).soft_inputs()
     mean = {name: torch.zeros_like(value) for name, value in theta.items()}
     square = {name: torch.zeros_like(value) for name, value in theta.items()}
     for t in range(1, age + WINDOW + 1):

@@ -53,7 +53,7 @@ def test_a_step_moves_the_parts_as_adam_does(tiny: Log, recipe: Recipe, name: st
     assert list(moved) == list(parts)
     torch.testing.assert_close(torch.cat([part.reshape(-1) for part in moved.values()]), after)
     expected = parametrization.summary(moved, initial.temperature)
-    assert torch.equal(outer.summary.events(), expected.events())
+    assert torch.equal(outer.summary.soft_inputs(), expected.soft_inputs())
 
 
 @pytest.mark.parametrize("name", PARAMETRIZATIONS)
@@ -76,7 +76,7 @@ def test_the_folder_of_full_logits(tiny: Log, recipe: Recipe, tmp_path: Path):
     found = Summary.load(tmp_path).tensors
     assert found.is_full_logits
     assert found.latents.shape == (6, 5, 41)
-    assert torch.equal(found.events(), saved.events())
+    assert torch.equal(found.soft_inputs(), saved.soft_inputs())
     assert train_on_summary(found, recipe.student, recipe.inner, 0).steps == recipe.inner.steps
     assert len(top_events(found, tiny.vocabulary, sequences=2)) == 2
     card = (tmp_path / "README.md").read_text()
