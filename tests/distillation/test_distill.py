@@ -51,7 +51,7 @@ def test_a_run_learns_what_comes_next(make_dataset: MakeDataset, tmp_path: Path)
 
     def real_loss(summary: SummaryTensors) -> float:
         """Of students with weights that the distillation has not used."""
-        students = [train_on_summary(summary, recipe.student, recipe.inner, seed).student for seed in (7, 8)]
+        students = [train_on_summary(summary, recipe.student, recipe.inner, seed).model for seed in (7, 8)]
         with torch.no_grad():
             return float(np.mean([float(NextEvent(student)(windows)) for student in students]))
 

@@ -80,8 +80,9 @@ def test_the_folder_of_full_logits(tiny: Log, recipe: Recipe, tmp_path: Path):
     assert train_on_summary(found, recipe.student, recipe.inner, 0).steps == recipe.inner.steps
     assert len(top_events(found, tiny.vocabulary, sequences=2)) == 2
     card = (tmp_path / "README.md").read_text()
-    assert "stored as the logits of each" in card
-    assert 'logits = parts["latents"] / 1.0' in card
+    assert "stored as logits (" in card
+    assert "logits = logits / 1.0" in card
+    assert 'distributions(tensors["latents"])' in card
 
 
 def test_the_folder_of_tucker_factors_is_an_ordinary_one(tiny: Log, recipe: Recipe, tmp_path: Path):

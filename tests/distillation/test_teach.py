@@ -52,7 +52,7 @@ def test_a_full_data_training_records_weights_along_it(tiny: Log, recipe: Recipe
         return evaluate(student, tiny.valid).means()["nDCG@10"]
 
     fit = train_on_events(tiny.train, recipe.student, 41, 5, 0, schedule, score)
-    assert found.figures == evaluate(fit.student, tiny.valid).means()
+    assert found.figures == evaluate(fit.model, tiny.valid).means()
     for recorded, expected in zip(found.trajectory, measured):
         assert list(recorded) == list(expected)
         assert all(torch.equal(recorded[name], expected[name]) for name in recorded)
@@ -191,7 +191,9 @@ def test_the_teachers_of_an_initializer_from_outside_the_package(tiny: Log, reci
         assert trainings[3].student == v.FMLPRec(hidden=8)
     full = teach(recipe.changed({"init": Custom.of(Asking, others=())}), tiny)
     assert (full.trainings, len(full.teachers)) == (2, 2)
-    with pytest.raises(FarziError, match=r"^init.others must be one of sasrec, .* did you mean gru4rec\?"):
+    with pytest.raises(
+        FarziError, match=r"^init.others.type must be one of sasrec, .* did you mean gru4rec\?"
+    ):
         full_trainings(recipe.changed({"init": Custom.of(Asking, others=("gru4rek",))}))
 
 

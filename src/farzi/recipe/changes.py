@@ -68,7 +68,7 @@ def nested(settings: Settings) -> dict[str, Any]:
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above`, completed by `below`; a variant of another `type` replaces the one below as a whole."""
+    """`above`, completed by `below`. A variant of another `type` replaces the one below as a whole."""
     result = dict(below)
     for name, value in above.items():
         former = result.get(name)
@@ -92,8 +92,8 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Any:
     """See `Recipe.changed`."""
     values = nested(recipe)
-    # types first: a variant must be there before its settings
-    for dotted, value in sorted(changes.items(), key=lambda change: not change[0].endswith("type")):
+    # outer settings first: a variant must be there before its settings
+    for dotted, value in sorted(changes.items(), key=lambda change: _depth(change[0])):
         path = tuple(dotted.split("."))
         above: Any = nested(value) if isinstance(value, Settings) else value
         _check_known(values, path)
@@ -112,6 +112,11 @@ def message(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden" and model is not None:
         return unknown_setting(path[-1], model, path[:-1])
     return explain(error, ".".join(path))
+
+
+def _depth(path: str) -> int:
+    """Groups above a setting; a `type` counts as the axis that it chooses for."""
+    return path.removesuffix(".type").count(".")
 
 
 def parse_change(text: str) -> tuple[str, Any]:
@@ -179,8 +184,6 @@ def location(error: ErrorDetails) -> tuple[Path, type[Settings] | None]:
         kind = str(parts.pop(0)) if parts and variants_of(field) else None
         if parts:
             model = model_of(field, {"type": kind})
-    if error["type"] == "variant":
-        path.append("type")
     return tuple(path), model
 
 

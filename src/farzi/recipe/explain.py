@@ -37,7 +37,7 @@ def explain(error: ErrorDetails, name: str) -> str:
         return f"{name}: {context['error']}" if name else str(context["error"])
     name = name or "the recipe"
     if kind == "variant":
-        return _choice(name, context["given"], list(context["known"])) + (
+        return _choice(f"{name}.type", context["given"], list(context["known"])) + (
             '; a class of your own is named as "package.module:Class"' if context["given"] is not None else ""
         )
     if kind in _BOUNDS:  # both are numbers

@@ -77,6 +77,8 @@ class _Document:
         except ValidationError as error:
             first = error.errors()[0]
             path, _ = location(first)
+            if first["type"] == "variant":
+                path = (*path, "type")
             while path and path not in self.places:  # a part of a value stands where the value does
                 path = path[:-1]
             self._refuse(self.places[path], message(first))
