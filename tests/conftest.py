@@ -6,6 +6,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -89,6 +90,12 @@ def tiny() -> Log:
 
 
 @pytest.fixture(scope="session")
+def cyclic_log(tiny: Log) -> Log:
+    """`tiny` as the front door takes it, with the settings of a recipe."""
+    return replace(tiny, settings=v.LogData())
+
+
+@pytest.fixture(scope="session")
 def other() -> Log:
     """As large as `tiny`, with other events."""
     return _dataset(_cyclic(60, 40, seed=1), 40)
@@ -100,9 +107,7 @@ def recipe() -> Recipe:
     return Recipe(
         student=v.SASRec(hidden=8),
         teach=Teach(max_steps=10, validate_every=5),
-        summary=SummaryShape(
-            sequences=6, length=5, parametrization=v.LowRank(dim=4, label_decoder=False)
-        ),
+        summary=SummaryShape(sequences=6, length=5, parametrization=v.LowRank(dim=4, label_decoder=False)),
         init=v.TransitionInit(),
         inner=Inner(optimizer=v.Adam(learning_rate=0.02), cooldown=0.0, steps=6, batch=None),
         outer=Outer(steps=8, batch=16, learning_rate=0.03, window=2, burn_in=1, pool=3),

@@ -5,6 +5,7 @@ none may take tensors of two devices, as on a GPU, but for numbers (0-d tensors)
 """
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from farzi.cli import app
-from farzi.data import Dataset
-from farzi.distillation import plan_run
-from farzi.distillation.build import first_summary, outer_loop
-from farzi.distillation.checkpoint import Checkpoint
-from farzi.distillation.clipping import RunningClip
-from farzi.distillation.reference import Training, train_reference
-from farzi.recipe import Recipe, StudentSettings
-from farzi.models import STUDENTS
+from farzi.data import Log
+from farzi.distillation import OuterLoop, initialise, plan_run
+from farzi.distillation.checkpoint import load_checkpoint, save_checkpoint
+from farzi.distillation.teach import FullTraining, train_on_full_data
+from farzi.recipe import Recipe, Teach
+from farzi.recipe import variants as v
 from farzi.summary import SummaryTensors
-from farzi.training import EventTraining, NextEvent, make_model, train_on_events, train_on_summary
+from farzi.training import NextEvent, make_model, train_on_events, train_on_summary
 from farzi.unroll import Adam, unroll
-from research.studies.vary import varied
 
 META, aten = torch.device("meta"), torch.ops.aten
-NAMES = list(STUDENTS)
+STUDENTS = [v.SASRec, v.GRU4Rec, v.FMLPRec, v.Transformer, v.GRU, v.LSTM]
 
 
 class OneDevice(TorchDispatchMode):
@@ -56,50 +54,54 @@ def everything(student: torch.nn.Module) -> set[torch.device]:
     return {value.device for value in [*student.parameters(), *student.buffers()]}
 
 
-def summary_of(recipe: Recipe, tiny: Dataset) -> SummaryTensors:
-    return first_summary(recipe, tiny).to(META)
+def summary_of(recipe: Recipe, tiny: Log) -> SummaryTensors:
+    return initialise(recipe, tiny).to(META)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_trainings_stay_on_their_device(tiny: Dataset, recipe: Recipe, name: str):
-    settings = StudentSettings.model_validate({"name": name, "hidden": 8})
-    training = EventTraining(steps=2, every=1, batch=4)
+LABELS = {"summary.parametrization.label_decoder": True, "init": "random"}
+
+
+@pytest.mark.parametrize("variant", STUDENTS, ids=lambda variant: variant.tag())
+def test_trainings_stay_on_their_device(tiny: Log, recipe: Recipe, variant: Any):
+    student = variant(hidden=8)
+    teach = Teach(max_steps=2, validate_every=1, batch=4)
     trained = [
-        train_on_events(tiny.train, settings, 41, 5, 0, training, lambda student: 0.0, META),
-        train_on_summary(summary_of(recipe, tiny), settings, recipe.inner, 0),
+        train_on_events(tiny.train, student, 41, 5, 0, teach, lambda student: 0.0, META),
+        train_on_summary(summary_of(recipe, tiny), student, recipe.inner, 0),
         train_on_summary(
-            summary_of(varied(recipe, {"summary.targets": "own", "summary.start": "random"}), tiny),
-            settings,
-            varied(recipe, {"inner.batch": 2, "inner.cooldown": 0.5, "inner.optimizer": "adamw"}).inner,
+            summary_of(recipe.changed(LABELS), tiny),
+            student,
+            recipe.changed({"inner.batch": 2, "inner.cooldown": 0.5, "inner.optimizer": "adamw"}).inner,
             0,
         ),
     ]
     for one in trained:
-        assert everything(one.student) == {META}
+        assert everything(one.model) == {META}
 
 
+TRAJECTORIES = "research.distillers.trajectories:TrajectoryMatching"
+GRADIENTS = "research.distillers.gradients:GradientMatching"
 CASES: dict[str, dict[str, Any]] = {
     "whole": {},
     "batches": {"inner.batch": 2},
     "cooldown": {"inner.cooldown": 0.5},
-    "rates": {"inner.rate_range": 3.0},
-    "own targets": {"summary.targets": "own", "summary.start": "random", "inner.batch": 2},
-    "several runs": {"outer.runs": 2},
-    "several students": {"inner.students": ("gru4rec",)},
-    "pretrained": {"inner.weights": "pretrained"},
-    "mixed": {"inner.weights": "mixed"},
-    "trajectories": {"outer.objective": "trajectories"},
-    "gradients": {"outer.objective": "gradients"},
+    "rates": {"outer.rate_range": 3.0},
+    "label decoder": {**LABELS, "inner.batch": 2},
+    "replicas": {"outer.replicas": 2},
+    "several students": {"outer.students": ({"type": "gru4rec", "hidden": 8},)},
+    "pretrained": {"outer.weights": "pretrained"},
+    "mixed": {"outer.weights": {"type": "pretrained", "share": 0.5}},
+    "trajectories": {"outer.objective": {"type": TRAJECTORIES, "trajectories": 1}},
+    "gradients": {"outer.objective": GRADIENTS},
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_outer_step_stays_on_its_device(tiny: Dataset, recipe: Recipe, case: str):
-    recipe = varied(recipe, CASES[case])
+def test_an_outer_step_stays_on_its_device(tiny: Log, recipe: Recipe, case: str):
+    recipe = recipe.changed(CASES[case])
     weights = make_model(recipe.student, 41, 5, 0)
     theta = NextEvent(weights).parameters_of(weights)
-    outer = outer_loop(recipe, tiny, summary_of(recipe, tiny), RunningClip(), [[theta, theta]])
-    run = outer.as_run()
+    run = OuterLoop(recipe, tiny, summary_of(recipe, tiny), [[theta, theta]]).as_run()
     data = {name: part.requires_grad_() for name, part in run["data"].items()}
     end = unroll(
         run["loss"], run["theta0"], run["view"](data), run["optimizer"], run["batches"], run["memory"]
@@ -132,8 +134,10 @@ class Judge:
         self.seen.add(student.output_table.device)
         return 0.0
 
-    def told(self, score: float) -> str:
+    def score_text(self, score: float) -> str:
         return ""
+
+    told = score_text
 
     def evaluate(self, student: Any, held: Any) -> Any:
         self.score(student, held)
@@ -143,39 +147,42 @@ class Judge:
         return {}
 
 
-def test_the_full_data_training_is_on_its_device(
-    tiny: Dataset, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_full_data_training_is_on_its_device(tiny: Log, recipe: Recipe, monkeypatch: pytest.MonkeyPatch):
     judge = Judge()
-    monkeypatch.setattr("farzi.distillation.reference.kind_of", lambda dataset, seen: judge)
-    training = EventTraining(steps=2, every=1, batch=4)
-    found = train_reference(Training(recipe.student, 5, 0, "keep", 1, True, training), tiny, META)
+    stage = import_module("farzi.distillation.teach")  # the package has a function of this name
+    monkeypatch.setattr(stage, "task_of", lambda dataset, seen: judge)
+    teach = Teach(max_steps=2, validate_every=1, batch=4)
+    training = FullTraining(recipe.student, teach, 5, 0, "keep", record=1, record_first=True)
+    found = train_on_full_data(training, tiny, META)
     assert judge.seen == {META}
     assert {value.device for theta in found.trajectory for value in theta.values()} == {META}
 
 
-@pytest.mark.parametrize("case", ["whole", "own targets"])
+@pytest.mark.parametrize("case", ["whole", "label decoder"])
 def test_a_plan_is_measured_on_its_device(
-    tiny: Dataset, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, case: str
+    tiny: Log, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, case: str
 ):
     judge = Judge()
-    monkeypatch.setattr("farzi.distillation.plan.kind_of", lambda dataset, seen: judge)
-    monkeypatch.setattr("farzi.distillation.runs.Pool.put", lambda pool, point: None)  # asks what is finite
-    planned = plan_run(varied(recipe, CASES[case]), tiny, device=META)
+    monkeypatch.setattr("farzi.distillation.plan.task_of", lambda dataset, seen: judge)
+    # it looks at numbers: whether they are finite
+    monkeypatch.setattr("farzi.distillation.inner.RunPool.put", lambda pool, run: None)
+    planned = plan_run(recipe.changed(CASES[case]), tiny, device=META)
     assert judge.seen == {META}
     assert planned.seconds_real > 0
 
 
-def test_a_checkpoint_goes_to_another_device():
-    there = Checkpoint({"outer/latents": torch.zeros(2)}, {"step": 1}).to(META)
-    assert there.part("outer")["latents"].device == META
-    assert there.values == {"step": 1}
+def test_a_checkpoint_goes_to_another_device(tmp_path: Path):
+    save_checkpoint({"step": 1, "parts": {"latents": torch.zeros(2)}}, tmp_path)
+    there = load_checkpoint(tmp_path, META)
+    assert there is not None
+    assert there["parts"]["latents"].device == META
+    assert there["step"] == 1
 
 
 def test_a_student_has_the_same_shapes_on_every_device():
     """First weights are drawn on the CPU; the meta device at least has their shapes."""
-    settings = StudentSettings(hidden=8)
-    here, there = make_model(settings, 41, 5, 3), make_model(settings, 41, 5, 3, META)
+    student = v.SASRec(hidden=8)
+    here, there = make_model(student, 41, 5, 3), make_model(student, 41, 5, 3, META)
     assert [value.shape for value in here.parameters()] == [value.shape for value in there.parameters()]
     assert everything(there) == {META}
 

@@ -37,7 +37,7 @@ YAML = """
 student: {type: "tests.variants.averager:Averager", width: 6}
 init: {type: "tests.variants.popular:Popular", noise: 0.2}
 inner:
-  optimizer: {type: "tests.variants.nesterov:Nesterov", learning_rate: 0.2}
+  optimizer: {type: "tests.variants.nesterov:Nesterov", learning_rate: 0.2, momentum: 0.9}
 outer:
   objective: {type: "tests.variants.last_event:LastEvent", smoothing: 0.1}
   adjoint: {type: exact, memory: {type: "tests.variants.every_step:EveryStep"}}

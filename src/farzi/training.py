@@ -107,12 +107,13 @@ def make_optimizer(inner: Inner, steps: int | None = None) -> Optimizer:
         raise FarziError(f"inner.optimizer.type {inner.optimizer.type}: is not a farzi.unroll.Optimizer")
     if inner.cooldown == 0:
         return optimizer
-    if not hasattr(optimizer, "learning_rate"):
+    rate = getattr(optimizer, "learning_rate", None)
+    if rate is None:
         raise FarziError(
             f"inner.cooldown decays learning_rate, which {inner.optimizer.type} does not have; set it to 0"
         )
     steps = inner.steps if steps is None else steps
-    rates = decaying_rates(inner.optimizer.own["learning_rate"], steps, inner.cooldown * steps, steps)
+    rates = decaying_rates(rate, steps, inner.cooldown * steps, steps)
     return optimizer.with_hypers({"learning_rate": rates})
 
 

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 import torch
 
-from farzi.data import Dataset
-from farzi.distillation import Progress, check, check_recipe, distill
-from farzi.distillation.build import first_summary, outer_loop
+from farzi.data import Log
+from farzi.distillation import OuterLoop, Progress, check, check_recipe, distill, initialise
 from farzi.distillation.check import short_check
-from farzi.distillation.clipping import RunningClip
+from farzi.distillation.refine import RunningClip
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
+from farzi.recipe import variants as v
 from farzi.unroll import Precision
 
-pytestmark = pytest.mark.usefixtures("_short_reference")
+from .states import assert_same_state
 
 
 class Warned(Progress):
@@ -35,8 +35,8 @@ class RecordingClip(RunningClip):
         return super().__call__(gradient)
 
 
-def change(recipe: Recipe, group: str, **values: Any) -> Recipe:
-    return recipe.model_copy(update={group: getattr(recipe, group).model_copy(update=values)})
+def begun(recipe: Recipe, tiny: Log) -> OuterLoop:
+    return OuterLoop(recipe, tiny, initialise(recipe, tiny))
 
 
 BAD = Precision(torch.float32, "cpu", 0.5, 1.0, ("float32 products in bf16",))
@@ -51,21 +51,31 @@ def _imprecise(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_generators_untouched")
 @pytest.mark.parametrize("pool", [0, 3])
 def test_a_recipe_with_a_tame_inner_loop_is_sound_and_its_step_is_the_first_one(
-    tiny: Dataset, recipe: Recipe, pool: int
+    tiny: Log, recipe: Recipe, pool: int
 ):
-    recipe = change(change(recipe, "inner", pool=pool, epsilon=1e-3), "outer", learning_rate=0.01)
+    changes = {"outer.pool": pool, "inner.optimizer.epsilon": 1e-3, "outer.learning_rate": 0.01}
+    recipe = recipe.changed(changes)
     found = check_recipe(recipe, dataset=tiny, directions=2)
     assert found.sound, found.verdict
     assert len(found.differences) == 2
-    assert found.steps == recipe.inner.window
-    clip = RecordingClip()
-    report = outer_loop(recipe, tiny, first_summary(recipe, tiny), clip, []).take_step(0.01)
+    assert found.steps == recipe.outer.window
+    loop = begun(recipe, tiny)
+    loop.clip = clip = RecordingClip()
+    report = loop.take_step(0.01)
     assert found.loss == pytest.approx(report.loss, rel=1e-5)
     assert found.norm == pytest.approx(clip.norm, rel=1e-4)
 
 
-def test_plain_adam_with_every_step_differentiated_is_rough(tiny: Dataset, recipe: Recipe):
-    recipe = change(recipe, "inner", epsilon=1e-8, steps=8, window=8, skip=0, pool=0, learning_rate=0.1)
+def test_plain_adam_with_every_step_differentiated_is_rough(tiny: Log, recipe: Recipe):
+    recipe = recipe.changed(
+        {
+            "inner.optimizer": v.Adam(epsilon=1e-8, learning_rate=0.1),
+            "inner.steps": 8,
+            "outer.window": 8,
+            "outer.burn_in": 0,
+            "outer.pool": 0,
+        }
+    )
     found = check_recipe(recipe, dataset=tiny)
     assert not found.smooth
     assert not found.sound
@@ -78,7 +88,7 @@ def test_plain_adam_with_every_step_differentiated_is_rough(tiny: Dataset, recip
     assert "leave the first steps out" in found.verdict[2]
 
 
-def test_bfloat16_is_worse_than_float32_and_float64_is_exact(tiny: Dataset, recipe: Recipe):
+def test_bfloat16_is_worse_than_float32_and_float64_is_exact(tiny: Log, recipe: Recipe):
     cosines = [
         check_recipe(recipe, dataset=tiny, dtype=dtype, directions=1).precision.cosine
         for dtype in (torch.bfloat16, torch.float32, torch.float64)
@@ -87,25 +97,23 @@ def test_bfloat16_is_worse_than_float32_and_float64_is_exact(tiny: Dataset, reci
     assert cosines[2] == pytest.approx(1, abs=1e-12)
 
 
-def test_a_contradiction_is_refused(tiny: Dataset, recipe: Recipe):
-    with pytest.raises(FarziError, match="--window 9 is longer than --inner-steps 6"):
-        check_recipe(change(recipe, "inner", window=9), dataset=tiny)
+def test_a_contradiction_is_refused(tiny: Log, recipe: Recipe):
+    with pytest.raises(FarziError, match=r"^init\.type teacher: gives soft labels, which need summary"):
+        check_recipe(recipe.changed({"init": "teacher"}), dataset=tiny)
 
 
 @pytest.mark.usefixtures("_generators_untouched")
 @pytest.mark.parametrize("pool", [0, 3])
-def test_the_short_form_changes_nothing(tiny: Dataset, recipe: Recipe, pool: int):
-    recipe = change(recipe, "inner", pool=pool)
-    looked, other = (
-        outer_loop(recipe, tiny, first_summary(recipe, tiny), RunningClip(), []) for _ in range(2)
-    )
+def test_the_short_form_changes_nothing(tiny: Log, recipe: Recipe, pool: int):
+    recipe = recipe.changed({"outer.pool": pool})
+    looked, other = begun(recipe, tiny), begun(recipe, tiny)
     values = short_check(looked, False, Progress())
     assert values["cosine"] > 0.999
     assert [looked.take_step(0.03) for _ in range(3)] == [other.take_step(0.03) for _ in range(3)]
-    assert all(torch.equal(value, other.tensors()[name]) for name, value in looked.tensors().items())
+    assert_same_state(looked.state_dict(), other.state_dict())
 
 
-def test_a_run_says_how_precise_it_is(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_a_run_says_how_precise_it_is(tiny: Log, recipe: Recipe, tmp_path: Path):
     folder = distill(recipe, tmp_path, dataset=tiny)
     written = json.loads((tmp_path / "run.json").read_text())["precision"]
     assert folder.run["precision"] == written
@@ -115,7 +123,7 @@ def test_a_run_says_how_precise_it_is(tiny: Dataset, recipe: Recipe, tmp_path: P
 
 
 @pytest.mark.usefixtures("_imprecise")
-def test_a_bad_precision_is_refused(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_a_bad_precision_is_refused(tiny: Log, recipe: Recipe, tmp_path: Path):
     with pytest.raises(FarziError) as caught:
         distill(recipe, tmp_path / "out", dataset=tiny)
     line = str(caught.value)
@@ -123,21 +131,21 @@ def test_a_bad_precision_is_refused(tiny: Dataset, recipe: Recipe, tmp_path: Pat
         "the metagradient is not precise: in float32 with float32 products in bf16 its cosine with float64 "
         "is 0.5, less than 0.99; switch that off"
     )
-    assert line.endswith("; --unchecked goes on all the same")
+    assert line.endswith("; --unchecked starts all the same")
     assert "\n" not in line
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["trainings"]  # for the next attempt
 
 
 @pytest.mark.usefixtures("_imprecise")
-def test_unless_told_otherwise(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_unless_told_otherwise(tiny: Log, recipe: Recipe, tmp_path: Path):
     heard = Warned()
     folder = distill(recipe, tmp_path, dataset=tiny, unchecked=True, progress=heard)
     assert heard.warnings[0].startswith("the metagradient is not precise: ")
     assert folder.run["precision"]["cosine"] == 0.5
 
 
-def test_what_the_process_switched_on_is_written_down(tiny: Dataset, recipe: Recipe):
-    outer = outer_loop(recipe, tiny, first_summary(recipe, tiny), RunningClip(), [])
+def test_what_the_process_switched_on_is_written_down(tiny: Log, recipe: Recipe):
+    outer = begun(recipe, tiny)
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("medium")
@@ -146,14 +154,19 @@ def test_what_the_process_switched_on_is_written_down(tiny: Dataset, recipe: Rec
         torch.set_float32_matmul_precision(before)
 
 
-def test_float32_where_the_run_is_too_rough_for_it_is_refused(tiny: Dataset, recipe: Recipe):
-    rough = change(recipe, "inner", epsilon=1e-12, learning_rate=1.0, steps=20, window=20, pool=0)
-    outer = outer_loop(rough, tiny, first_summary(rough, tiny), RunningClip(), [])
+def test_float32_where_the_run_is_too_rough_for_it_is_refused(tiny: Log, recipe: Recipe):
+    optimizer = v.Adam(epsilon=1e-12, learning_rate=1.0)
+    outer = begun(
+        recipe.changed(
+            {"inner.optimizer": optimizer, "inner.steps": 20, "outer.window": 20, "outer.pool": 0}
+        ),
+        tiny,
+    )
     with pytest.raises(FarziError, match="make the run smoother"):
         short_check(outer, False, Progress())
 
 
-def test_an_endless_metagradient_is_left_to_the_outer_loop(tiny: Dataset, recipe: Recipe):
-    recipe = change(recipe, "inner", learning_rate=1e20)
-    outer = outer_loop(recipe, tiny, first_summary(recipe, tiny), RunningClip(), [])
+def test_an_endless_metagradient_is_left_to_the_outer_loop(tiny: Log, recipe: Recipe):
+    recipe = recipe.changed({"inner.optimizer.learning_rate": 1e20})
+    outer = begun(recipe, tiny)
     assert short_check(outer, False, Progress())["cosine"] is None

@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from farzi.data import Dataset
+from farzi.data import Log
 from farzi.distillation import Progress, StepReport, checkpoint, distill
-from farzi.distillation.checkpoint import Checkpoint
+from farzi.distillation.checkpoint import load_checkpoint, save_checkpoint
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
-
-pytestmark = pytest.mark.usefixtures("_short_reference")
 
 
 class At(Progress):
@@ -38,35 +36,33 @@ def ctrl_c(step: int, number: signal.Signals = signal.SIGINT) -> At:
     return At({step}, lambda: signal.raise_signal(number))
 
 
-def change(recipe: Recipe, group: str, **values: Any) -> Recipe:
-    return recipe.model_copy(update={group: getattr(recipe, group).model_copy(update=values)})
-
-
 def outcome(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in ("summary.safetensors", "history.jsonl")}
 
 
 @pytest.fixture(scope="module")
-def whole(
-    tiny: Dataset, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory, _short_reference: None
-) -> dict[str, bytes]:
+def whole(tiny: Log, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The outcome of an uninterrupted run."""
     out = tmp_path_factory.mktemp("whole")
     distill(recipe, out, dataset=tiny)
     return outcome(out)
 
 
-@pytest.mark.parametrize("runs", [1, 2])
+WEIGHTS = {"fresh": "fresh", "mixed": {"type": "pretrained", "share": 0.5}}
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("pool", [0, 3])
-@pytest.mark.parametrize("weights", ["fresh", "mixed"])
+@pytest.mark.parametrize("weights", WEIGHTS)
 def test_a_stopped_run_ends_like_an_uninterrupted_one(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, weights: str, pool: int, runs: int
+    tiny: Log, recipe: Recipe, tmp_path: Path, weights: str, pool: int, replicas: int
 ):
-    recipe = change(change(recipe, "inner", weights=weights, pool=pool), "outer", runs=runs)
+    changes = {"outer.weights": WEIGHTS[weights], "outer.pool": pool, "outer.replicas": replicas}
+    recipe = recipe.changed(changes)
     distill(recipe, tmp_path / "whole", dataset=tiny)
     out = tmp_path / "cut"
     for step in (1, 6, 7):  # between two validations, right after one, before the last
-        line = f"^stopped after outer step {step}; the same command goes on from there$"
+        line = f"^stopped after outer step {step}; the same command resumes there$"
         with pytest.raises(KeyboardInterrupt, match=line):
             distill(recipe, out, dataset=tiny, progress=ctrl_c(step))
     progress = At(set(), lambda: None)
@@ -77,12 +73,12 @@ def test_a_stopped_run_ends_like_an_uninterrupted_one(
 
 
 @pytest.mark.parametrize("pool", [0, 3])
-@pytest.mark.parametrize("soft_events", ["whole", "factored"])
-def test_a_stopped_run_reads_on_where_it_was(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, soft_events: str, pool: int
+@pytest.mark.parametrize("soft_inputs", ["materialized", "factored"])
+def test_a_stopped_run_continues_its_batches(
+    tiny: Log, recipe: Recipe, tmp_path: Path, soft_inputs: str, pool: int
 ):
-    """Steps that read some sequences only go on in the orders in which they began."""
-    recipe = change(recipe, "inner", batch=4, soft_events=soft_events, pool=pool)
+    """Steps that read some sequences only continue in the orders in which they began."""
+    recipe = recipe.changed({"inner.batch": 4, "inner.soft_inputs": soft_inputs, "outer.pool": pool})
     distill(recipe, tmp_path / "whole", dataset=tiny)
     for step in (1, 6, 7):
         with pytest.raises(KeyboardInterrupt, match=f"^stopped after outer step {step}"):
@@ -91,31 +87,30 @@ def test_a_stopped_run_reads_on_where_it_was(
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
-def test_a_stopped_run_that_was_taught_goes_on_without_its_teacher(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path
-):
-    recipe = change(change(recipe, "inner", batch=4), "summary", targets="own")
+def test_a_stopped_run_resumes_without_its_teachers(tiny: Log, recipe: Recipe, tmp_path: Path):
+    labels = {"summary.parametrization.label_decoder": True, "init": {"type": "teacher", "teachers": 1}}
+    recipe = recipe.changed({"inner.batch": 4, **labels})
     distill(recipe, tmp_path / "whole", dataset=tiny)
     for step in (1, 6):
         with pytest.raises(KeyboardInterrupt, match=f"^stopped after outer step {step}"):
             distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(step))
-    found = distill(recipe, tmp_path / "cut", dataset=tiny).summary
+    found = distill(recipe, tmp_path / "cut", dataset=tiny).tensors
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
-    assert found.targets is not None
-    assert not torch.equal(found.targets, found.decoder)
+    assert found.label_decoder is not None
+    assert not torch.equal(found.label_decoder, found.decoder)
 
 
 def test_two_runs_of_a_recipe_are_the_same(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
+    tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
 ):
     distill(recipe, tmp_path / "again", dataset=tiny, checkpoint_seconds=0)
     assert outcome(tmp_path / "again") == whole
-    distill(recipe.model_copy(update={"seed": 1}), tmp_path / "seed", dataset=tiny)
+    distill(recipe.changed({"seed": 1}), tmp_path / "seed", dataset=tiny)
     assert outcome(tmp_path / "seed") != whole
 
 
 def test_stopping_after_the_last_step_loses_nothing(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
+    tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
 ):
     with pytest.raises(KeyboardInterrupt):
         distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(8))
@@ -124,7 +119,7 @@ def test_stopping_after_the_last_step_loses_nothing(
 
 
 def test_a_second_ctrl_c_is_final_and_resumes_from_the_state_saved_before(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
+    tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
 ):
     def twice() -> None:
         signal.raise_signal(signal.SIGINT)
@@ -132,24 +127,22 @@ def test_a_second_ctrl_c_is_final_and_resumes_from_the_state_saved_before(
 
     with pytest.raises(KeyboardInterrupt):
         distill(recipe, tmp_path / "cut", dataset=tiny, progress=At({5}, twice))
-    saved = Checkpoint.load(tmp_path / "cut")
+    saved = load_checkpoint(tmp_path / "cut")
     assert saved is not None
-    assert saved.values["step"] == 0
+    assert saved["loop"]["step"] == 0
     distill(recipe, tmp_path / "cut", dataset=tiny)
     assert outcome(tmp_path / "cut") == whole
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_handlers_are_put_back(tiny: Dataset, recipe: Recipe, tmp_path: Path, number: signal.Signals):
+def test_signal_handlers_are_put_back(tiny: Log, recipe: Recipe, tmp_path: Path, number: signal.Signals):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(KeyboardInterrupt, match="stopped after outer step 1"):
         distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(1, number))
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_it_runs_outside_the_main_thread(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
-):
+def test_it_runs_outside_the_main_thread(tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]):
     thread = threading.Thread(target=distill, args=(recipe, tmp_path / "thread"), kwargs={"dataset": tiny})
     thread.start()
     thread.join()
@@ -157,7 +150,7 @@ def test_it_runs_outside_the_main_thread(
 
 
 def test_a_full_disk_costs_the_steps_since_the_last_checkpoint_only(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ):
     saves, write = [], checkpoint.write_tensors
 
@@ -170,17 +163,17 @@ def test_a_full_disk_costs_the_steps_since_the_last_checkpoint_only(
     monkeypatch.setattr(checkpoint, "write_tensors", until_full)
     with pytest.raises(OSError, match="No space left on device"):
         distill(recipe, tmp_path / "cut", dataset=tiny, checkpoint_seconds=0)
-    saved = Checkpoint.load(tmp_path / "cut")
+    saved = load_checkpoint(tmp_path / "cut")
     assert saved is not None
-    assert saved.values["step"] == 5  # the first was that of step 0
+    assert saved["loop"]["step"] == 5  # the first was that of step 0
     distill(recipe, tmp_path / "cut", dataset=tiny)
     assert outcome(tmp_path / "cut") == whole
 
 
 def test_a_disk_that_is_full_at_the_end_loses_nothing(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ):
-    from farzi.summary import storage
+    from farzi.summary import summary as storage
 
     def full(*arguments: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -193,7 +186,7 @@ def test_a_disk_that_is_full_at_the_end_loses_nothing(
     assert outcome(tmp_path / "cut") == whole
 
 
-def test_leftovers_of_a_killed_write_are_removed(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_leftovers_of_a_killed_write_are_removed(tiny: Log, recipe: Recipe, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         distill(recipe, tmp_path, dataset=tiny, progress=ctrl_c(1))
     (tmp_path / ".checkpoint.safetensors.0123abcd.tmp").write_bytes(b"half")
@@ -201,17 +194,16 @@ def test_leftovers_of_a_killed_write_are_removed(tiny: Dataset, recipe: Recipe, 
     assert not list(tmp_path.glob(".*"))
 
 
-def test_the_clock_of_a_resumed_run_goes_on(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_the_clock_of_a_resumed_run_continues(tiny: Log, recipe: Recipe, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         distill(recipe, tmp_path, dataset=tiny, progress=ctrl_c(3))
-    saved = Checkpoint.load(tmp_path)
+    saved = load_checkpoint(tmp_path)
     assert saved is not None
-    values = saved.values | {"seconds": 1000.0}
-    Checkpoint(saved.tensors, values).save(tmp_path)
+    save_checkpoint(saved | {"seconds": 1000.0}, tmp_path)
     assert 1000 < distill(recipe, tmp_path, dataset=tiny).run["seconds"] < 1100
 
 
-def refusal(recipe: Recipe, out: Path, dataset: Dataset) -> str:
+def refusal(recipe: Recipe, out: Path, dataset: Log) -> str:
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     with pytest.raises(FarziError) as caught:
         distill(recipe, out, dataset=dataset)
@@ -222,20 +214,21 @@ def refusal(recipe: Recipe, out: Path, dataset: Dataset) -> str:
 
 @pytest.mark.parametrize("finished", [False, True])
 def test_a_folder_of_another_recipe_or_log_is_refused(
-    tiny: Dataset, other: Dataset, recipe: Recipe, tmp_path: Path, finished: bool
+    tiny: Log, other: Log, recipe: Recipe, tmp_path: Path, finished: bool
 ):
     if finished:
         distill(recipe, tmp_path, dataset=tiny)
     else:
         with pytest.raises(KeyboardInterrupt):
             distill(recipe, tmp_path, dataset=tiny, progress=ctrl_c(1))
-    changed = change(change(recipe, "outer", batch=17), "inner", pool=5)
+    changed = recipe.changed({"outer.batch": 17, "outer.pool": 5})
     line = refusal(changed, tmp_path, tiny)
     assert (
-        "another recipe (inner.pool: 3 -> 5; outer.batch: 16 -> 17); choose another --out, or --restart"
+        "another recipe (outer.batch: 16 -> 17; outer.pool: 3 -> 5); choose another --out, or --restart"
         in line
     )
-    many = change(change(changed, "summary", length=6, dim=3), "student", hidden=4)
+    shape = {"summary.length": 6, "summary.parametrization.dim": 3, "student.hidden": 4}
+    many = changed.changed(shape)
     assert "and 2 more)" in refusal(many, tmp_path, tiny)
     assert "other data than movielens-small is now" in refusal(recipe, tmp_path, other)
 
@@ -244,7 +237,7 @@ def test_a_folder_of_another_recipe_or_log_is_refused(
     "damage", [lambda data: data[:-3], lambda data: b"", lambda data: data[:-9] + b"x" + data[-8:]]
 )
 def test_a_damaged_checkpoint_is_refused(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, damage: Callable[[bytes], bytes], whole: dict[str, bytes]
+    tiny: Log, recipe: Recipe, tmp_path: Path, damage: Callable[[bytes], bytes], whole: dict[str, bytes]
 ):
     out = tmp_path / "cut"
     with pytest.raises(KeyboardInterrupt):
@@ -253,35 +246,35 @@ def test_a_damaged_checkpoint_is_refused(
     path.write_bytes(damage(path.read_bytes()))
     line = refusal(recipe, out, tiny)
     assert line.startswith(f"{path}: damaged")
-    assert line.endswith("--restart begins the run anew")
+    assert line.endswith("--restart starts the run again")
     distill(recipe, out, dataset=tiny, restart=True)
     assert outcome(out) == whole
 
 
-def test_a_finished_summary_is_returned_as_it_is(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_a_finished_summary_is_returned_as_it_is(tiny: Log, recipe: Recipe, tmp_path: Path):
     first = distill(recipe, tmp_path, dataset=tiny)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     progress = At(set(), lambda: None)
     again = distill(recipe, tmp_path, dataset=tiny, progress=progress)
-    assert progress.messages == [f"{tmp_path} holds this summary already; --restart learns it anew"]
+    assert progress.messages == [f"{tmp_path} holds this summary already; --restart distils it again"]
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
     assert (again.recipe, again.history, again.run) == (first.recipe, first.history, first.run)
-    assert (again.summary.latents == first.summary.latents).all()
+    assert (again.tensors.latents == first.tensors.latents).all()
 
 
-def test_a_damaged_summary_is_refused_not_replaced(tiny: Dataset, recipe: Recipe, tmp_path: Path):
+def test_a_damaged_summary_is_refused_not_replaced(tiny: Log, recipe: Recipe, tmp_path: Path):
     distill(recipe, tmp_path, dataset=tiny)
     (tmp_path / "run.json").unlink()
     assert "run.json: no such file" in refusal(recipe, tmp_path, tiny)
 
 
-def test_restart_forgets_what_was_there(tiny: Dataset, recipe: Recipe, tmp_path: Path):
-    changed = change(recipe, "outer", batch=8)
+def test_restart_removes_what_was_there(tiny: Log, recipe: Recipe, tmp_path: Path):
+    changed = recipe.changed({"outer.batch": 8})
     distill(changed, tmp_path / "expected", dataset=tiny)
     out = tmp_path / "out"
     distill(recipe, out, dataset=tiny)
     (out / "results.json").write_text("[]")
-    with pytest.raises(KeyboardInterrupt, match="the same command, without --restart, goes on"):
+    with pytest.raises(KeyboardInterrupt, match="the same command, without --restart, resumes there"):
         distill(changed, out, dataset=tiny, restart=True, progress=ctrl_c(5))
     assert not (out / "summary.safetensors").exists()
     assert not (out / "results.json").exists()
@@ -289,10 +282,8 @@ def test_restart_forgets_what_was_there(tiny: Dataset, recipe: Recipe, tmp_path:
     assert outcome(out) == outcome(tmp_path / "expected")
 
 
-def test_restart_over_an_unfinished_run(
-    tiny: Dataset, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
-):
+def test_restart_over_an_unfinished_run(tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]):
     with pytest.raises(KeyboardInterrupt):
-        distill(change(recipe, "outer", batch=8), tmp_path / "cut", dataset=tiny, progress=ctrl_c(5))
+        distill(recipe.changed({"outer.batch": 8}), tmp_path / "cut", dataset=tiny, progress=ctrl_c(5))
     distill(recipe, tmp_path / "cut", dataset=tiny, restart=True)
     assert outcome(tmp_path / "cut") == whole

@@ -10,28 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from farzi.data import load_dataset
+from farzi.data import load_data
 from farzi.distillation import distill
-from farzi.distillation.checkpoint import Checkpoint
-from farzi.recipe import DataSettings, Recipe
+from farzi.distillation.checkpoint import load_checkpoint
+from farzi.recipe import Recipe
+from farzi.recipe import variants as v
 
 PATIENCE = 120.0
 """Seconds after which a process that should have got somewhere is given up."""
 
 RUN = """
 import sys
-from farzi.distillation import distill, reference
+from farzi.distillation import distill
 from farzi.recipe import load_recipe
-from farzi.training import EventTraining
-reference.EventTraining = lambda: EventTraining(steps=10, every=5)  # as _short_reference does it
 distill(load_recipe(sys.argv[1]), sys.argv[2], checkpoint_seconds=float(sys.argv[3]))
-"""
-ENDLESS = """
-from farzi.cli import main
-from farzi.distillation import reference
-from farzi.training import EventTraining
-reference.EventTraining = lambda: EventTraining(steps=10**9, patience=10**9)
-main()
 """
 COMMAND = "from farzi.cli import main; main()"
 
@@ -64,15 +56,14 @@ def long_recipe(recipe: Recipe, tmp_path: Path) -> Recipe:
         begin = int(rng.integers(30))
         lines += [f"u{user},i{(begin + k) % 30},{k}" for k in range(int(rng.integers(5, 12)))]
     (tmp_path / "log.csv").write_text("\n".join(lines) + "\n")
-    data = DataSettings(source=str(tmp_path / "log.csv"), unseen="keep")
-    outer = recipe.outer.model_copy(update={"steps": 100_000, "validate_every": 1000})
-    return recipe.model_copy(update={"data": data, "outer": outer})
+    data = v.LogData(source=str(tmp_path / "log.csv"), unseen="keep")
+    return recipe.changed({"data": data, "outer.steps": 100_000, "select.every": 1000})
 
 
 def wait_for_step(out: Path, step: int, process: "subprocess.Popen[str]") -> None:
     """Until the checkpoint is of that step or a later one."""
     until = time.monotonic() + PATIENCE
-    while (saved := Checkpoint.load(out)) is None or saved.values["step"] < step:
+    while (saved := load_checkpoint(out)) is None or saved["loop"]["step"] < step:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < until
         time.sleep(0.005)
@@ -91,12 +82,11 @@ def test_a_signal_ends_the_command_with_one_line_and_a_checkpoint(
     assert process.returncode not in (0, 1)
     assert output == ""
     last = errors.splitlines()[-1]
-    saved = Checkpoint.load(out)
+    saved = load_checkpoint(out)
     assert saved is not None
-    assert (
-        last == f"farzi: stopped after outer step {saved.values['step']}; the same command goes on from there"
-    )
-    assert saved.values["step"] >= 1
+    step = saved["loop"]["step"]
+    assert last == f"farzi: stopped after outer step {step}; the same command resumes there"
+    assert step >= 1
     assert "Traceback" not in errors
     assert not (out / "summary.safetensors").exists()
 
@@ -106,32 +96,31 @@ def test_a_signal_ends_the_command_with_one_line_and_a_checkpoint(
 def test_a_signal_before_the_first_step_ends_at_once_and_leaves_all_as_it_was(
     start: Initializer, long_recipe: Recipe, tmp_path: Path, number: signal.Signals, there: bool
 ):
-    long_recipe.save(tmp_path / "recipe.yaml")
+    endless = long_recipe.changed({"teach.max_steps": 10**9, "teach.patience": 10**9})
+    endless.save(tmp_path / "recipe.yaml")
     out = tmp_path / "out"
     if there:
         out.mkdir()
         (out / "checkpoint.safetensors").write_text("an earlier run's")
-    process = start(ENDLESS, "distill", "--recipe", tmp_path / "recipe.yaml", "--out", out, "--restart")
+    process = start(COMMAND, "distill", "--recipe", tmp_path / "recipe.yaml", "--out", out, "--restart")
     assert process.stderr is not None
-    assert process.stderr.readline() == "training one student on the full data, to measure against\n"
+    assert process.stderr.readline() == "teach: training 1 model on the full data\n"
     process.send_signal(number)
     output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, output) == (130, "")
     assert errors.splitlines()[-1] == (
-        "farzi: stopped before the first outer step; nothing was saved, the same command begins anew"
+        "farzi: stopped before the first outer step; nothing was saved, the same command starts again"
     )
     assert "Traceback" not in errors
     assert [path.read_text() for path in out.glob("*")] == ["an earlier run's"] * there
     assert out.exists() is there
 
 
-@pytest.mark.usefixtures("_short_reference")
 @pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_a_run_killed_at_any_moment_ends_like_an_uninterrupted_one(
     start: Initializer, long_recipe: Recipe, tmp_path: Path, kills: int
 ):
-    outer = long_recipe.outer.model_copy(update={"steps": 40, "validate_every": 7})
-    recipe = long_recipe.model_copy(update={"outer": outer})
+    recipe = long_recipe.changed({"outer.steps": 40, "select.every": 7})
     recipe.save(tmp_path / "recipe.yaml")
     out = tmp_path / "out"
     for step in sorted(np.random.default_rng(kills).choice(np.arange(1, 30), kills, replace=False).tolist()):
@@ -142,7 +131,7 @@ def test_a_run_killed_at_any_moment_ends_like_an_uninterrupted_one(
         assert process.returncode == -signal.SIGKILL
         assert not (out / "summary.safetensors").exists()
     distill(recipe, out)
-    distill(recipe, tmp_path / "whole", dataset=load_dataset(recipe.data))
+    distill(recipe, tmp_path / "whole", dataset=load_data(recipe.data))
     for name in ("summary.safetensors", "history.jsonl"):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert {path.name for path in out.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}

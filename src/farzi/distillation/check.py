@@ -29,15 +29,15 @@ def check_recipe(
 ) -> Check:
     """Check the metagradient of a recipe's first outer step; nothing is written.
 
-    The data that are moved are the numbers that are learnt: the summary's latents and decoder, or those of
-    its form. One outer step moves each of them by the outer learning rate, as Adam's first one does.
+    The data that are moved are the numbers that the outer loop changes, those of the summary's
+    parametrization. One outer step moves each of them by the outer learning rate, as Adam's first one does.
 
     Args:
         recipe: the whole run.
         dataset: the log, if it is loaded already; else `recipe.data` is.
         dtype: the precision to try; distillation itself runs in float32.
         directions: see `farzi.unroll.check`.
-        progress: hears what is being prepared.
+        progress: receives what is being prepared.
         device: where the step is done.
 
     Raises:
@@ -67,7 +67,7 @@ def short_check(loop: OuterLoop, unchecked: bool, progress: Progress, exact: boo
 
     Args:
         loop: the outer loop.
-        unchecked: go on, with a warning, where the precision is not enough.
+        unchecked: continue, with a warning, where the precision is not enough.
         progress: receives the warning.
         exact: whether the recipe's adjoint is exact; another one is measured, not refused.
 

@@ -127,7 +127,8 @@ def _begin(
             present = cache.present(trainings, dataset)
             saved = "nothing was saved, the same command starts again"
             if present:
-                saved = f"{present} of {len(trainings)} full-data trainings are saved, the same command resumes there"
+                saved = f"{present} of {len(trainings)} full-data trainings are saved"
+                saved += ", the same command resumes there"
             raise KeyboardInterrupt(f"stopped before the first outer step; {saved}") from None
         raise
 
@@ -152,7 +153,7 @@ def _interrupt(number: int, frame: Any) -> None:
 
 @contextmanager
 def _signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM go to `handler`; outside the main thread, which alone gets signals, nothing changes."""
+    """Ctrl-C and SIGTERM go to `handler`. Only the main thread gets signals; elsewhere nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

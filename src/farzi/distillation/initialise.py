@@ -26,11 +26,7 @@ def initialise(
     Raises:
         FarziError: the data is too small for the summary, or parts of the recipe do not fit each other.
     """
-    if dataset.train.lengths.max() < 2:
-        raise FarziError(
-            f"{dataset.name}: nobody has two training events, so there is no next event to learn; longer "
-            "sequences or another data.split are needed"
-        )
+    check_data(dataset)
     shape = recipe.summary
     parametrization: Parametrization = shape.parametrization.build()
     size = Size(
@@ -50,3 +46,16 @@ def initialise(
     if size.label_decoder and initial.label_decoder is None:
         initial = dataclasses.replace(initial, label_decoder=initial.decoder.clone())
     return parametrization.summary(parametrization.parts(initial), initial.temperature)
+
+
+def check_data(dataset: Data) -> None:
+    """Refuse data that nothing can be learnt from.
+
+    Raises:
+        FarziError: no training sequence has a next event.
+    """
+    if dataset.train.lengths.max() < 2:
+        raise FarziError(
+            f"{dataset.name}: nobody has two training events, so there is no next event to learn; longer "
+            "sequences or another data.split are needed"
+        )

@@ -86,8 +86,8 @@ class Rates(NamedTuple):
     def of(inner: Inner, window: int) -> "Rates":
         """Those of a recipe's inner loop and truncation window."""
         optimizer = make_optimizer(inner.model_copy(update={"cooldown": 0.0}))
-        rate = float(inner.optimizer.own.get("learning_rate", 0.0))
         make_optimizer(inner)  # raises where there is no rate to decay
+        rate = float(getattr(optimizer, "learning_rate", 0.0))
         return Rates(optimizer, rate, window, inner.cooldown * inner.steps, inner.steps)
 
     def scaled(self, factor: float) -> "Rates":

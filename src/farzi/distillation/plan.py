@@ -76,7 +76,7 @@ class RunPlan:
     def seconds_outer(self, seconds_window: float) -> float:
         """Seconds of an outer step whose window takes so long; a mean over the run."""
         step = self.window.calibration.seconds_gradient + self.window.calibration.seconds_update
-        return seconds_window + self.seconds_real + step * self.plain_steps / self.outer_steps
+        return seconds_window + self.seconds_real + step * self.plain_steps / max(1, self.outer_steps)
 
 
 def plan_run(

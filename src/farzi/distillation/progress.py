@@ -1,4 +1,4 @@
-"""What a run reports while it is in progress; whoever shows it decides how."""
+"""What a run reports while it is in progress."""
 
 from farzi.distillation.refine import StepReport
 from farzi.distillation.select import Validation

@@ -321,11 +321,19 @@ def check_parts(recipe: Recipe) -> None:
     objective = recipe.outer.objective.build()
     if hasattr(objective, "check"):
         objective.check(recipe)
-    label_decoder = getattr(recipe.summary.parametrization.build(), "label_decoder", False)
+    if recipe.outer.rate_range > 1 and not hasattr(rates.optimizer, "learning_rate"):
+        raise FarziError(
+            f"outer.rate_range changes learning_rate, which {recipe.inner.optimizer.type} does not have; "
+            "set it to 1"
+        )
+    parametrization: Parametrization = recipe.summary.parametrization.build()
+    label_decoder = parametrization.label_decoder
     if recipe.init.type == "teacher" and not label_decoder:
         raise FarziError(
             "init.type teacher: gives soft labels, which need summary.parametrization.label_decoder"
         )
+    if recipe.init.type == "teacher" and parametrization.dim < 2:
+        raise FarziError("init.type teacher: needs summary.parametrization.dim of 2 or more, not 1")
     if recipe.inner.soft_inputs == "materialized" and label_decoder:
         raise FarziError("inner.soft_inputs materialized: with a label decoder they are always factored")
     if recipe.inner.soft_inputs == "factored" and recipe.summary.parametrization.type == "full_logits":
@@ -344,6 +352,9 @@ def kinds_of_students(recipe: Recipe) -> list[StudentVariant]:
             f"outer.weights.type {recipe.outer.weights.type}: the recorded weights are of `student` alone; "
             "leave outer.students out"
         )
-    if recipe.student in recipe.outer.students:
-        raise FarziError(f"outer.students: {recipe.student.type} is the student already; name others only")
-    return [recipe.student, *recipe.outer.students]
+    students = [recipe.student, *recipe.outer.students]
+    for k, student in enumerate(students):
+        if student in students[:k]:
+            named = "the student already" if student == recipe.student else "there twice"
+            raise FarziError(f"outer.students: {student.type} is {named}; name each of the others once")
+    return students

@@ -12,7 +12,7 @@ import torch
 from farzi.data import Data, Text
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation.check import short_check
-from farzi.distillation.initialise import initialise
+from farzi.distillation.initialise import check_data, initialise
 from farzi.distillation.progress import Progress
 from farzi.distillation.refine import OuterLoop, StepReport, check_parts, cosine_decay
 from farzi.distillation.select import Selection, Validation, validate
@@ -20,6 +20,7 @@ from farzi.distillation.teach import Cache, FullData, full_trainings, teach
 from farzi.errors import FarziError
 from farzi.evaluation import headline_figures, shares, task_of
 from farzi.files import finite_values
+from farzi.models import SequenceModel
 from farzi.provenance import provenance
 from farzi.recipe import Recipe, differences, parse_recipe
 from farzi.summary import Summary, SummaryTensors
@@ -75,7 +76,16 @@ class Run:
         """
         started = time.monotonic()
         check_parts(recipe)
+        check_data(dataset)
         trainings = full_trainings(recipe)
+
+        def initial_summary(teachers: tuple[SequenceModel, ...]) -> tuple[SummaryTensors, float]:
+            begun = time.monotonic()
+            return initialise(recipe, dataset, teachers), time.monotonic() - begun
+
+        # one that needs no teachers comes first: what it refuses is refused before the long trainings
+        needs_teachers = getattr(recipe.init.build(), "teachers", 0)
+        early = None if needs_teachers else initial_summary(())
         progress.message(
             f"teach: training {len(trainings)} model{'s' if len(trainings) > 1 else ''} on the full data"
         )
@@ -88,11 +98,9 @@ class Run:
             f"{headline_figures(full_data.figures)}",
             full_data.seconds,
         )
-        begun = time.monotonic()
-        initial = initialise(recipe, dataset, full_data.teachers)
+        initial, seconds = early or initial_summary(full_data.teachers)
         run = Run(recipe, dataset, progress, initial.to(device), full_data)
         run.started, run.earlier_seconds = started, full_data.cached_seconds
-        seconds = time.monotonic() - begun
         shape = recipe.summary
         progress.stage(
             "initialise",

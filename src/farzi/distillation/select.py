@@ -69,7 +69,7 @@ class Selection:
         self.improved = False
 
     def offer(self, summary: SummaryTensors, validation: Validation) -> bool:
-        """Record a validation; whether its summary is the best so far. The first one is the initial summary's."""
+        """Record a validation, first that of the initial summary; whether its summary is the best so far."""
         better = validation.score > self.best_score
         if self.first is None:
             self.first, best = validation, better

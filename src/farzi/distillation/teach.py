@@ -9,16 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from farzi.data import Data
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation.checkpoint import flatten, unflatten
 from farzi.distillation.progress import Progress
 from farzi.distillation.weights import Theta
-from farzi.evaluation import task_of
+from farzi.errors import FarziError
+from farzi.evaluation import Seen, task_of
 from farzi.models import SequenceModel
 from farzi.recipe import Recipe, Teach
-from farzi.recipe.variants import StudentVariant
+from farzi.recipe.explain import explain
+from farzi.recipe.variants import Student, StudentVariant
 from farzi.tensorfile import read_tensors, write_tensors
 from farzi.training import NextEvent, make_model, train_on_events
 
@@ -47,7 +50,7 @@ class FullTraining:
     teach: Teach
     length: int
     seed: int
-    seen: str = "keep"
+    seen: Seen = "keep"
     record: int = 0
     record_first: bool = False
 
@@ -129,6 +132,9 @@ def full_trainings(recipe: Recipe) -> list[FullTraining]:
 
     An objective with `trajectories` gets that many recorded trainings of the student, the baseline among
     them; an initializer with `teachers` and `others` that many teachers, the baseline among them.
+
+    Raises:
+        FarziError: the objective, the initializer or the first weights cannot be built.
     """
 
     def seed(*purpose: int) -> int:
@@ -136,11 +142,8 @@ def full_trainings(recipe: Recipe) -> list[FullTraining]:
 
     recorded = int(getattr(recipe.outer.objective.build(), "trajectories", 0) or 0)
     weights = bool(getattr(recipe.outer.weights.build(), "trajectories", False))
-    init = recipe.init.own
-    teachers, others = int(init.get("teachers", 0)), tuple(init.get("others", ()))
     seeds = [recipe.seed, *(seed(5, k) for k in range(1, recorded))]
     record = RECORDED if recorded or weights else 0
-    further = [*([recipe.student] * max(0, teachers - 1)), *others]
 
     def training(student: StudentVariant, seed: int, record: int = 0) -> FullTraining:
         length, seen = recipe.summary.length, recipe.select.seen
@@ -148,8 +151,23 @@ def full_trainings(recipe: Recipe) -> list[FullTraining]:
 
     return [
         *(training(recipe.student, one, record) for one in seeds),
-        *(training(student, seed(6, k)) for k, student in enumerate(further)),
+        *(training(student, seed(6, k)) for k, student in enumerate(further_teachers(recipe))),
     ]
+
+
+def further_teachers(recipe: Recipe) -> list[StudentVariant]:
+    """The students of a recipe's teachers, the baseline aside.
+
+    Raises:
+        FarziError: `init.others` of a user's initializer has something else than students.
+    """
+    initializer = recipe.init.build()  # a user's class may have defaults that the recipe does not write out
+    count, others = getattr(initializer, "teachers", 0), getattr(initializer, "others", ())
+    try:
+        others = TypeAdapter(tuple[Student, ...]).validate_python(tuple(others))
+    except ValidationError as error:
+        raise FarziError(explain(error.errors()[0], "init.others")) from None
+    return [*[recipe.student] * max(0, count - 1), *others]
 
 
 class Cache:
@@ -211,7 +229,7 @@ def teach(
         dataset: the log or text.
         cache: gives trainings that were done before, and stores new ones.
         device: where they are trained.
-        progress: hears how far they are.
+        progress: receives how far they are.
 
     Raises:
         FarziError: a cached training is damaged.
@@ -227,8 +245,7 @@ def teach(
             return train_on_full_data(training, dataset, device, progress, name)
 
         outcomes.append(cache.get(training, dataset, device, train))
-    others = len(recipe.init.own.get("others", ()))
-    further = max(0, int(recipe.init.own.get("teachers", 0)) - 1) + others
+    further = len(further_teachers(recipe))
     return FullData(
         outcomes[0].figures,
         sum(one.seconds for one in outcomes),
@@ -252,7 +269,7 @@ def train_on_full_data(
         training: what is trained, and how.
         dataset: the log or text.
         device: where it is trained.
-        progress: hears how far it is.
+        progress: receives how far it is.
         name: what the training is called there.
     """
     task, vocabulary = task_of(dataset, training.seen), len(dataset.vocabulary)

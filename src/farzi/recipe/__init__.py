@@ -1,4 +1,4 @@
-"""Everything needed to repeat a run, as validated values: settings, variants, presets, and their YAML file."""
+"""Everything needed to repeat a run, as validated values: settings, variants, presets, their YAML file."""
 
 from farzi.recipe import presets as presets
 from farzi.recipe import variants as variants

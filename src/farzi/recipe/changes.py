@@ -7,12 +7,13 @@ from typing import Any, cast
 import yaml
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from farzi.errors import FarziError
 from farzi.recipe.dialect import Loader
-from farzi.recipe.explain import explain, location, shown
+from farzi.recipe.explain import explain, shown
 from farzi.recipe.recipe import Recipe
-from farzi.recipe.settings import Settings, Variant, variants_of
+from farzi.recipe.settings import Custom, Settings, Variant, element_of, variants_of
 
 Path = tuple[str, ...]
 
@@ -61,16 +62,28 @@ def differences(first: Recipe, second: Recipe) -> list[str]:
     ]
 
 
+def nested(settings: Settings) -> dict[str, Any]:
+    """The values of settings in nested dicts; variants of the user's are left as they are."""
+    return {name: nested(value) if isinstance(value, Settings) else value for name, value in settings}
+
+
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """`above`, completed by `below`. A variant of another `type` replaces the one below as a whole."""
     result = dict(below)
     for name, value in above.items():
         former = result.get(name)
-        if isinstance(former, Mapping) and isinstance(value, str) and "type" in former:
+        kind = former.type if isinstance(former, Custom) else None
+        if isinstance(former, Mapping):
+            kind = former.get("type")
+        if kind is not None and isinstance(value, str):
             value = {"type": value}
-        if isinstance(former, Mapping) and isinstance(value, Mapping):
-            another = "type" in value and value["type"] != former.get("type")
-            result[name] = dict(value) if another else merged(former, value)
+        if isinstance(former, Mapping | Custom) and isinstance(value, Mapping):
+            if value.get("type", kind) != kind:
+                result[name] = dict(value)
+            elif isinstance(former, Custom):
+                result[name] = former.changed({key: one for key, one in value.items() if key != "type"})
+            else:
+                result[name] = merged(former, value)
         else:
             result[name] = value
     return result
@@ -78,20 +91,27 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Any:
     """See `Recipe.changed`."""
-    values = recipe.model_dump()
+    values = nested(recipe)
     # outer settings first: a variant must be there before its settings
     for dotted, value in sorted(changes.items(), key=lambda change: _depth(change[0])):
         path = tuple(dotted.split("."))
-        nested: Any = value.model_dump() if isinstance(value, Settings) else value
-        _check_known(recipe, values, path)
+        above: Any = nested(value) if isinstance(value, Settings) else value
+        _check_known(values, path)
         for name in reversed(path):
-            nested = {name: nested}
-        values = merged(values, nested)
+            above = {name: above}
+        values = merged(values, above)
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise FarziError(explain(first, ".".join(location(first)) or "the recipe")) from None
+        raise FarziError(message(error.errors()[0])) from None
+
+
+def message(error: ErrorDetails) -> str:
+    """One line for the first of pydantic's errors about a recipe."""
+    path, model = location(error)
+    if error["type"] == "extra_forbidden" and model is not None:
+        return unknown_setting(path[-1], model, path[:-1])
+    return explain(error, ".".join(path))
 
 
 def _depth(path: str) -> int:
@@ -128,19 +148,19 @@ def parse_change(text: str) -> tuple[str, Any]:
         loader = Loader(value)
         node = loader.get_single_node()
         parsed = None if node is None else loader.construct_object(node, deep=True)
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise FarziError(f"{path}: the value {shown(value)} cannot be read as YAML") from None
     return path.strip(), tuple(parsed) if isinstance(parsed, list) else parsed
 
 
-def _check_known(recipe: Recipe, values: dict[str, Any], path: Path) -> None:
+def _check_known(values: Any, path: Path) -> None:
     """Refuse a path that is no setting of the recipe's variants."""
     model: type[Settings] = Recipe
     for depth, name in enumerate(path):
         if name not in model.model_fields:
             raise FarziError(unknown_setting(name, model, path[:depth]))
         field = model.model_fields[name]
-        values = values.get(name) if isinstance(values, dict) else None  # type: ignore[assignment]
+        values = values.get(name) if isinstance(values, Mapping) else None
         below = model_of(field, values)
         if below is None:
             return
@@ -161,19 +181,60 @@ def model_of(field: FieldInfo, values: Any) -> type[Settings] | None:
     return inner if isinstance(inner, type) and issubclass(inner, Settings) else None
 
 
+def location(error: ErrorDetails) -> tuple[Path, type[Settings] | None]:
+    """The path of the setting that an error is about, without list places and variants' types.
+
+    Beside it the model that an unknown key was given to.
+    """
+    path: list[str] = []
+    model: type[Settings] | None = Recipe
+    parts = list(error["loc"])
+    while parts and model is not None:
+        name = str(parts.pop(0))
+        path.append(name)
+        field = model.model_fields.get(name)
+        if field is None:
+            break
+        if parts and (element := element_of(field)):
+            field, _ = element, parts.pop(0)
+        kind = str(parts.pop(0)) if parts and variants_of(field) else None
+        if parts:
+            model = model_of(field, {"type": kind})
+    return tuple(path), model
+
+
 def unknown_setting(name: str, model: type[Settings], path: Path) -> str:
     """One line for a key that `model`, at `path`, does not have, with the nearest known ones."""
     everywhere = list(dict.fromkeys(known for known, _ in known_settings()))
     if tuple(name.split(".")) in everywhere:
-        group, _, rest = name.partition(".")
-        return f"unknown key {shown(name)}; write '{group}:' and, on the next line, indented, '{rest}:'"
+        first, *rest = (f"'{one}:'" for one in name.split("."))
+        lines = "lines, each indented further" if len(rest) > 1 else "line, indented"
+        return f"unknown key {shown(name)}; write {first} and, on the next {lines}, {', '.join(rest)}"
     where = ".".join((*path, name))
-    if (*path, name) in everywhere and issubclass(model, Variant):
-        return f"unknown key {where}: {model.tag()} has no {name}, another type has; leave it out"
+    others = [one.tag() for one in _variants_at(path) if name in one.model_fields]
+    if others and issubclass(model, Variant):
+        have = f"{' and '.join(others)} {'has' if len(others) == 1 else 'have'}"
+        return f"unknown key {where}: {model.tag()} has no {name}, only {have}; leave it out"
     near = _nearest(name, model, path, everywhere)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(model.model_fields)}"
     of = f" of {model.tag()}" if issubclass(model, Variant) else ""
     return f"unknown key {where}{of}; {hint}"
+
+
+def _variants_at(path: Path) -> list[type[Variant]]:
+    """The built-in variants of the axis at a path; empty if there is none."""
+    models: list[type[Settings]] = [Recipe]
+    for name in path:
+        fields = [one.model_fields[name] for one in models if name in one.model_fields]
+        models = [below for field in fields for below in _models_in(field)]
+    return [one for one in models if issubclass(one, Variant)]
+
+
+def _models_in(field: FieldInfo) -> tuple[type[Settings], ...]:
+    inner, element = field.annotation, element_of(field)
+    if isinstance(inner, type) and issubclass(inner, Settings):
+        return (inner,)
+    return variants_of(field if element is None else element)
 
 
 def _nearest(name: str, model: type[Settings], path: Path, everywhere: list[Path]) -> list[str]:

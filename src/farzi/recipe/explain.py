@@ -25,37 +25,19 @@ _BOUNDS = {
 }
 
 
-def location(error: ErrorDetails) -> tuple[str, ...]:
-    """The path of the setting that an error is about, without list places and variants' tags."""
-    from farzi.recipe.changes import model_of
-    from farzi.recipe.recipe import Recipe
-    from farzi.recipe.settings import Settings, variants_of
-
-    path: list[str] = []
-    model: type[Settings] | None = Recipe
-    parts = list(error["loc"])
-    while parts and model is not None:
-        name = str(parts.pop(0))
-        if name not in model.model_fields:
-            break
-        path.append(name)
-        field = model.model_fields[name]
-        tag = str(parts.pop(0)) if variants_of(field) and parts else None
-        if tag == "custom":
-            return (*path, *(str(part) for part in parts))
-        model = model_of(field, tag)
-    if error["type"] == "variant":
-        path.append("type")
-    return tuple(path)
-
-
 def explain(error: ErrorDetails, name: str) -> str:
-    """One line such as `inner.steps must be at least 1, not 0`, for the setting called `name`."""
+    """One line such as `inner.steps must be at least 1, not 0`.
+
+    Args:
+        error: what pydantic reports.
+        name: the setting that it is about; empty for the recipe as a whole.
+    """
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     if kind == "value_error":  # raised by a validator of this package, whose text is a whole sentence
-        return str(context["error"])
+        return f"{name}: {context['error']}" if name else str(context["error"])
+    name = name or "the recipe"
     if kind == "variant":
-        return _choice(name, context["given"], list(context["known"])) + (
+        return _choice(f"{name}.type", context["given"], list(context["known"])) + (
             '; a class of your own is named as "package.module:Class"' if context["given"] is not None else ""
         )
     if kind in _BOUNDS:  # both are numbers
@@ -90,5 +72,9 @@ def shown(value: object, width: int = 40) -> str:
     elif isinstance(value, dict):
         text = "a group"
     else:
-        text = str(list(value)) if isinstance(value, tuple) else str(value)
+        text = (
+            json.dumps(value, ensure_ascii=False, default=str)
+            if isinstance(value, tuple | list)
+            else str(value)
+        )
     return text if len(text) <= width else text[: width - 1] + "…"

@@ -14,9 +14,9 @@ import yaml
 from pydantic import ValidationError
 
 from farzi.errors import FarziError
-from farzi.recipe.changes import merged, model_of, unknown_setting
+from farzi.recipe.changes import location, merged, message, model_of, unknown_setting
 from farzi.recipe.dialect import Loader
-from farzi.recipe.explain import did_you_mean, explain, location, shown
+from farzi.recipe.explain import did_you_mean, shown
 from farzi.recipe.presets import PRESETS
 from farzi.recipe.recipe import Recipe
 from farzi.recipe.settings import Settings, variants_of
@@ -81,11 +81,12 @@ class _Document:
             return Recipe.model_validate(merged(base, values), strict=True)
         except ValidationError as error:
             first = error.errors()[0]
-            path = location(first)
-            message = explain(first, ".".join(path) or "the recipe")
+            path, _ = location(first)
+            if first["type"] == "variant":
+                path = (*path, "type")
             while path and path not in self.places:  # a part of a value stands where the value does
                 path = path[:-1]
-            self._refuse(self.places[path], message)
+            self._refuse(self.places[path], message(first))
 
     def _preset(self) -> dict[str, Any]:
         """The values of the preset that the text builds on."""

@@ -27,7 +27,9 @@ class Teach(Settings):
     controls. Minibatches of random windows, stopped when the validation gets no better.
     """
 
-    optimizer: v.Optimizer = Field(default=v.Adam(learning_rate=3e-3, epsilon=1e-8), description="optimizer")
+    optimizer: v.TeachOptimizer = Field(
+        default=v.Adam(learning_rate=3e-3, epsilon=1e-8), description="optimizer"
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout in embeddings and blocks")
     batch: int = Field(default=128, ge=1, description="windows in each step")
     max_steps: int = Field(default=5000, ge=1, description="steps at most")
@@ -79,8 +81,8 @@ class Outer(Settings):
     pool: int = Field(
         default=4,
         ge=0,
-        description="inner runs in progress, each continued from outer step to outer step; 0 starts a new run "
-        "for each outer step and draws the end of its window",
+        description="inner runs in progress, each continued from outer step to outer step; 0 starts a new "
+        "run for each outer step and draws the end of its window",
     )
     replicas: int = Field(
         default=1,
@@ -155,10 +157,9 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _check_window(self) -> "Recipe":
-        if self.outer.window > self.inner.steps:
-            raise ValueError(
-                f"outer.window ({self.outer.window}) is longer than inner.steps ({self.inner.steps}); shorten it"
-            )
+        window, steps = self.outer.window, self.inner.steps
+        if window > steps:
+            raise ValueError(f"outer.window ({window}) is longer than inner.steps ({steps}); shorten it")
         return self
 
     @property

@@ -4,6 +4,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from farzi.recipe.data import Data as Data
+from farzi.recipe.data import DataVariant as DataVariant
+from farzi.recipe.data import LeaveOneOut as LeaveOneOut
+from farzi.recipe.data import LogData as LogData
+from farzi.recipe.data import RatioSplit as RatioSplit
+from farzi.recipe.data import Split as Split
+from farzi.recipe.data import SplitVariant as SplitVariant
+from farzi.recipe.data import TextData as TextData
+from farzi.recipe.data import TimeSplit as TimeSplit
 from farzi.recipe.settings import Axis, Custom, Variant
 
 Rate = Annotated[float, Field(gt=0, description="learning rate")]
@@ -15,7 +24,7 @@ Epsilon = Annotated[
 ]
 
 
-# --- models --------------------------------------------------------------------------------------------------
+# --- models -------------------------------------------------------------------------------------------------
 
 
 class _Sized(Variant):
@@ -79,10 +88,10 @@ class LSTM(_Sized):
 
 
 StudentVariant = SASRec | GRU4Rec | FMLPRec | Transformer | GRU | LSTM | Custom
-Student = Annotated[StudentVariant, Axis()]
+Student = Annotated[StudentVariant, Axis("model", "farzi.models:SequenceModel")]
 
 
-# --- optimizers ----------------------------------------------------------------------------------------------
+# --- optimizers ---------------------------------------------------------------------------------------------
 
 
 class Adam(Variant):
@@ -150,10 +159,13 @@ class RMSprop(Variant):
 
 
 OptimizerVariant = Adam | AdamW | SGD | Momentum | Adagrad | RMSprop | Custom
-Optimizer = Annotated[OptimizerVariant, Axis()]
+Optimizer = Annotated[OptimizerVariant, Axis("optimizer", "farzi.unroll:Optimizer")]
+"""Of training on the summary, which is differentiated."""
+TeachOptimizer = Annotated[OptimizerVariant, Axis("optimizer", "torch.optim:Optimizer")]
+"""Of training on real events, which is not: a class of the user's is PyTorch's."""
 
 
-# --- parametrizations ----------------------------------------------------------------------------------------
+# --- parametrizations ---------------------------------------------------------------------------------------
 
 
 class LowRank(Variant):
@@ -191,10 +203,10 @@ class Tucker(Variant):
 
 
 ParametrizationVariant = LowRank | FullLogits | Tucker | Custom
-Parametrization = Annotated[ParametrizationVariant, Axis()]
+Parametrization = Annotated[ParametrizationVariant, Axis("parametrization", "parts", "summary")]
 
 
-# --- initializers --------------------------------------------------------------------------------------------
+# --- initializers -------------------------------------------------------------------------------------------
 
 
 class TeacherInit(Variant):
@@ -217,8 +229,8 @@ class TeacherInit(Variant):
     )
     cluster_by: Literal["context", "embeddings"] = Field(
         default="context",
-        description="what puts two items into one class: the items that occur next to them, or near embeddings "
-        "in the teachers",
+        description="what puts two items into one class: the items that occur next to them, or near "
+        "embeddings in the teachers",
     )
     implementation: ClassVar[str] = "farzi.summary.initializers.teacher:TeacherInitializer"
 
@@ -248,10 +260,10 @@ class RandomInit(Variant):
 
 
 InitVariant = TeacherInit | ClassInit | TransitionInit | RandomInit | Custom
-Init = Annotated[InitVariant, Axis()]
+Init = Annotated[InitVariant, Axis("initializer", "__call__")]
 
 
-# --- the outer loop ------------------------------------------------------------------------------------------
+# --- the outer loop -----------------------------------------------------------------------------------------
 
 
 class RealLoss(Variant):
@@ -262,7 +274,7 @@ class RealLoss(Variant):
 
 
 ObjectiveVariant = RealLoss | Custom
-Objective = Annotated[ObjectiveVariant, Axis()]
+Objective = Annotated[ObjectiveVariant, Axis("objective", "episode")]
 
 
 class Store(Variant):
@@ -296,7 +308,7 @@ class Checkpoints(Variant):
 
 
 MemoryVariant = Store | StoreGradients | SquareRoot | Checkpoints | Custom
-Memory = Annotated[MemoryVariant, Axis()]
+Memory = Annotated[MemoryVariant, Axis("memory strategy", "farzi.unroll:Memory")]
 
 
 class Exact(Variant):
@@ -328,7 +340,7 @@ class Algorithm1(Variant):
 
 
 AdjointVariant = Exact | Algorithm1 | Custom
-Adjoint = Annotated[AdjointVariant, Axis()]
+Adjoint = Annotated[AdjointVariant, Axis("adjoint", "farzi.unroll:Adjoint")]
 
 
 class FreshWeights(Variant):
@@ -349,10 +361,10 @@ class PretrainedWeights(Variant):
 
 
 WeightsVariant = FreshWeights | PretrainedWeights | Custom
-Weights = Annotated[WeightsVariant, Axis()]
+Weights = Annotated[WeightsVariant, Axis("rule for first weights", "__call__")]
 
 
-# --- controls --------------------------------------------------------------------------------------------
+# --- controls -----------------------------------------------------------------------------------------------
 
 
 class RandomControl(Variant):
@@ -384,109 +396,4 @@ class KCentreControl(Variant):
 
 
 ControlVariant = RandomControl | HeadControl | HerdingControl | KCentreControl | Custom
-Control = Annotated[ControlVariant, Axis()]
-
-
-# --- data ----------------------------------------------------------------------------------------------------
-
-
-class LeaveOneOut(Variant):
-    """Each user's last event is the test, the one before it the validation."""
-
-    type: Literal["leave_one_out"] = "leave_one_out"
-    implementation: ClassVar[str] = "farzi.data.splits:LeaveOneOut"
-
-
-class RatioSplit(Variant):
-    """The last part of each user's events."""
-
-    type: Literal["ratio"] = "ratio"
-    valid: float = Field(default=0.1, gt=0, lt=1, description="share held out for validation")
-    test: float = Field(default=0.1, gt=0, lt=1, description="share held out for the test")
-    implementation: ClassVar[str] = "farzi.data.splits:UserRatio"
-
-
-class TimeSplit(Variant):
-    """All events after a date."""
-
-    type: Literal["time"] = "time"
-    valid: float = Field(default=0.1, gt=0, lt=1, description="share of all events held out for validation")
-    test: float = Field(default=0.1, gt=0, lt=1, description="share of all events held out for the test")
-    implementation: ClassVar[str] = "farzi.data.splits:GlobalTime"
-
-
-SplitVariant = LeaveOneOut | RatioSplit | TimeSplit | Custom
-Split = Annotated[SplitVariant, Axis()]
-
-
-class LogData(Variant):
-    """A log of events: who did what, in which order."""
-
-    type: Literal["log"] = "log"
-    source: str = Field(
-        default="movielens-small", description="a named log (`farzi data list`) or a file of events"
-    )
-    file: str | None = Field(
-        default=None, description="a local copy of a named log, or where a file of events is now"
-    )
-    user: str | None = Field(default=None, description="column of users; guessed from its name if left out")
-    item: str | None = Field(default=None, description="column of items; guessed from its name if left out")
-    time: str | None = Field(default=None, description="column of times; guessed from its name if left out")
-    names: str | None = Field(default=None, description="a file with a readable name for each item")
-    split: Split = Field(default=LeaveOneOut(), description="which events are held out")
-    min_user_events: int = Field(default=3, ge=1, description="users with fewer events are left out")
-    min_item_events: int | None = Field(
-        default=None,
-        ge=1,
-        description="items with fewer events are left out; a named log has its own number, a file 1",
-    )
-    ties: Literal["file", "random"] | None = Field(
-        default=None,
-        description="order of a user's events at the same time: as in the file, or by a fixed hash; a named "
-        "log has its own rule, a file its order",
-    )
-    unseen: Literal["error", "keep", "drop"] | None = Field(
-        default=None,
-        description="held-out events of items without training events: refuse, keep as certain misses, or "
-        "drop; kept in named logs, refused in files",
-    )
-    skip_bad: bool = Field(
-        default=False, description="leave out and count rows that cannot be read, instead of stopping"
-    )
-
-
-class TextData(Variant):
-    """A text, cut into tokens."""
-
-    type: Literal["text"] = "text"
-    source: str = Field(default="sotu", description="a named text (`farzi data list`), a file or a folder")
-    file: str | None = Field(
-        default=None, description="a local copy of a named text, or where the file or folder is now"
-    )
-    tokens: Literal["words", "spaces", "bytes", "subwords"] | None = Field(
-        default=None,
-        description="what a token is: a word or punctuation mark, what stands between spaces, a byte, a "
-        "subword; a named text has its own rule, a file words",
-    )
-    vocabulary_size: int | None = Field(
-        default=None,
-        ge=1,
-        description="the commonest tokens that are kept, or subwords that are learnt; all words and 4,000 "
-        "subwords if left out",
-    )
-    vocabulary_file: str | None = Field(
-        default=None, description="a list of the words to keep, one on each line, or a tokenizer.json"
-    )
-    lines: Literal["sentences", "documents", "running"] | None = Field(
-        default=None,
-        description="what a line is: a sentence of one running text, a document, or nothing; a named text has "
-        "its own rule, a file sentences",
-    )
-    valid_file: str | None = Field(default=None, description="the validation text, if it is a separate file")
-    test_file: str | None = Field(default=None, description="the test text, if it is a separate file")
-    valid: float = Field(default=0.1, gt=0, lt=1, description="share of the text held out for validation")
-    test: float = Field(default=0.1, gt=0, lt=1, description="share of the text held out for the test")
-
-
-DataVariant = LogData | TextData | Custom
-Data = Annotated[DataVariant, Axis()]
+Control = Annotated[ControlVariant, Axis("control", "__call__")]
