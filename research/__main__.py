@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from farzi.cli.allocator import keep_freed_memory
-from farzi.cli.mistakes import run_command
+from farzi.cli.errors import run_command
 from farzi.cli.options import device_option
 from farzi.cli.output import print_table, warn_in_one_line
 from farzi.errors import FarziError

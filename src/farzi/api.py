@@ -1,7 +1,6 @@
 """The front door: what a user needs, as `farzi.NAME`."""
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
