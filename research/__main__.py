@@ -109,14 +109,14 @@ def study(
     if name not in STUDIES:
         known = list(STUDIES)
         raise FarziError(f"there is no study {name!r}; known: {', '.join(known)}{did_you_mean(name, known)}")
-    from farzi.cli.progress import Shown
+    from farzi.cli.progress import ConsoleProgress
 
     chosen = STUDIES[name]
     folder = Path(out or default_folder(chosen, source))
     base = None if recipe is None else Recipe.load(recipe)
     wanted = Wanted(source, file, base, seeds, summaries, outer_steps, minutes, max_steps)
     setting = begin(chosen, folder, wanted, restart)
-    with Shown() as progress:
+    with ConsoleProgress() as progress:
         bench = Bench(folder, progress, progress.doing, cache, device)
         if key is not None:
             _one(chosen, setting, bench, row_named(chosen, setting, key), restart)

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from farzi.data import Data, Holdout, Log, Passages
-from farzi.evaluation import Figures, Seen, evaluate, task_of
+from farzi.evaluation import Evaluation, Seen, evaluate_ranking, task_of
 from farzi.models import SequenceModel
 
 GLANCE = 50_000
@@ -85,7 +85,7 @@ class ByGroup:
         """As `OnHeldOut`, and `user 10-19: HR@100`, `item 200+: HR@100`, ... of groups that are not empty."""
         if not isinstance(dataset, Log):
             raise TypeError("a text has no users")
-        figures = evaluate(student, dataset.test, seen)
+        figures = evaluate_ranking(student, dataset.test, seen)
         counts = np.bincount(dataset.train.items, minlength=len(dataset.vocabulary))
         targets = dataset.test.targets
         first = targets.items[targets.offsets[:-1]]
@@ -96,7 +96,7 @@ class ByGroup:
         }
 
     def _groups(
-        self, what: str, bounds: tuple[int, ...], sizes: np.ndarray, figures: Figures
+        self, what: str, bounds: tuple[int, ...], sizes: np.ndarray, figures: Evaluation
     ) -> dict[str, float]:
         values, place = figures.per_unit[self.figure], np.searchsorted(bounds, sizes, side="right")
         groups = {}

@@ -13,7 +13,7 @@ from farzi.data import Log
 from farzi.distillation import Cache, distill, full_trainings, initialise, teach
 from farzi.distillation.teach import FullTraining, Outcome, train_on_full_data
 from farzi.errors import FarziError
-from farzi.evaluation import evaluate
+from farzi.evaluation import evaluate_ranking
 from farzi.models import SequenceModel
 from farzi.recipe import Custom, Recipe, Teach
 from farzi.recipe import variants as v
@@ -49,10 +49,10 @@ def test_a_full_data_training_records_weights_along_it(tiny: Log, recipe: Recipe
 
     def score(student: Any) -> float:
         measured.append({f"student.{name}": value.clone() for name, value in student.named_parameters()})
-        return evaluate(student, tiny.valid).means()["nDCG@10"]
+        return evaluate_ranking(student, tiny.valid).means()["nDCG@10"]
 
     fit = train_on_events(tiny.train, recipe.student, 41, 5, 0, schedule, score)
-    assert found.figures == evaluate(fit.model, tiny.valid).means()
+    assert found.figures == evaluate_ranking(fit.model, tiny.valid).means()
     for recorded, expected in zip(found.trajectory, measured):
         assert list(recorded) == list(expected)
         assert all(torch.equal(recorded[name], expected[name]) for name in recorded)

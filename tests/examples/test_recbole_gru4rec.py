@@ -14,7 +14,7 @@ import torch
 
 from farzi.data import Holdout, Log, Sequences, Vocabulary, load_dataset
 from farzi.errors import FarziError
-from farzi.evaluation.ranking import evaluate
+from farzi.evaluation import evaluate_ranking
 from farzi.models.adapters import RecBole
 from farzi.recipe import Inner, Outer, Recipe
 from farzi.recipe.variants import LogData
@@ -143,6 +143,6 @@ def test_recboles_figures_are_farzis(log: Log, recbole: tuple[Any, Any, Any]) ->
         return Sequences(place[part.items], part.offsets, part.users)
 
     held = Holdout(theirs(log.test.histories), theirs(log.test.targets))
-    right = evaluate(RecBole(model), held, at=(10,)).means()
+    right = evaluate_ranking(RecBole(model), held, at=(10,)).means()
     assert found["hit@10"] == pytest.approx(right["HR@10"], abs=6e-5)  # RecBole rounds to 4 places
     assert found["ndcg@10"] == pytest.approx(right["nDCG@10"], abs=6e-5)

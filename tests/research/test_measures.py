@@ -9,7 +9,7 @@ import torch
 from scipy.stats import f_oneway
 
 from farzi.data import Holdout, Log
-from farzi.evaluation import evaluate
+from farzi.evaluation import evaluate_ranking
 from farzi.models import build_model
 from farzi.recipe.variants import SASRec
 from research.studies.conclusions import best_sentence, cell, first, interval_of, level_of, share_of, table
@@ -48,14 +48,14 @@ def test_the_gap_is_the_difference_of_the_two(tiny, student):
     assert found["HR@10"] == OnHeldOut()(student, tiny, "keep")["HR@10"]
     training = trained_on(tiny)
     assert isinstance(training, Holdout)
-    assert found["training: AUC"] == evaluate(student, training).means()["AUC"]
+    assert found["training: AUC"] == evaluate_ranking(student, training).means()["AUC"]
     assert found["gap: AUC"] == pytest.approx(found["training: AUC"] - found["AUC"])
 
 
 def test_groups_are_means_over_their_users(tiny, student):
     measure = ByGroup(users=(8, 10), items=(12, 15), figure="HR@10")
     found = measure(student, tiny, "keep")
-    hits = evaluate(student, tiny.test).per_unit["HR@10"]
+    hits = evaluate_ranking(student, tiny.test).per_unit["HR@10"]
     counts = np.bincount(tiny.train.items, minlength=len(tiny.vocabulary))
     for what, sizes in (
         ("user", [len(one) for one in tiny.test.histories]),

@@ -53,7 +53,8 @@ def features(windows: Sequences, directions: int) -> np.ndarray:
     from sklearn.decomposition import TruncatedSVD
 
     svd = TruncatedSVD(directions, algorithm="arpack", random_state=0)
-    return np.ascontiguousarray(svd.fit_transform(weights))
+    with np.errstate(invalid="ignore"):  # if all windows are the same, its shares of the variance are 0 / 0
+        return np.ascontiguousarray(svd.fit_transform(weights))
 
 
 def _tf_idf(windows: Sequences) -> sparse.csr_matrix:
