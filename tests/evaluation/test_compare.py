@@ -190,7 +190,7 @@ def test_the_summary_is_ahead_only_where_the_interval_is_clear_of_zero():
     assert [comparison.lead(name, "HR@10") for name in ("full", "random", "head")] == [-1, 1, 0]
     assert [comparison.lead(name, "perplexity") for name in ("full", "random", "head")] == [1, -1, 0]
     sentence = next(line for line in conclusions(comparison) if line.startswith("The summary is"))
-    assert 'ahead of "full" in perplexity and "random" in HR@10' in sentence
+    assert 'ahead of "full" (perplexity) and "random" (HR@10' in sentence
     assert 'not clearly different from "head"' in sentence
 
 

@@ -90,7 +90,7 @@ def leads(comparison: "Comparison") -> str:
             by_verdict[comparison.lead(result.trained_on, metric)].append(metric)
         for verdict, metrics in by_verdict.items():
             if metrics:
-                some = "" if len(metrics) == len(comparison.headlines) else f" in {', '.join(metrics)}"
+                some = "" if len(metrics) == len(comparison.headlines) else f" ({', '.join(metrics)})"
                 verdicts[verdict].append(f'"{result.trained_on}"{some}')
     words = {1: "ahead of", -1: "behind", 0: "not clearly different from"}
     parts = [f"{words[verdict]} {_listed(names)}" for verdict, names in verdicts.items() if names]

@@ -53,7 +53,7 @@ def features(windows: Sequences, directions: int) -> np.ndarray:
     from sklearn.decomposition import TruncatedSVD
 
     svd = TruncatedSVD(directions, algorithm="arpack", random_state=0)
-    with np.errstate(invalid="ignore"):  # if all windows are the same, its shares of the variance are 0 / 0
+    with np.errstate(divide="ignore", invalid="ignore"):  # of the shares of the variance, if that is 0
         return np.ascontiguousarray(svd.fit_transform(weights))
 
 
