@@ -290,7 +290,8 @@ def refuse_another(
         )
     if data != fingerprint(dataset):
         raise FarziError(
-            f"{out} holds {what} of other data than {ours.source} is now; choose another folder, or restart=True"
+            f"{out} holds {what} of other data than {ours.source} is now; "
+            "choose another folder, or restart=True"
         )
 
 
