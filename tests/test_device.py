@@ -137,8 +137,6 @@ class Judge:
     def score_text(self, score: float) -> str:
         return ""
 
-    told = score_text
-
     def evaluate(self, student: Any, held: Any) -> Any:
         self.score(student, held)
         return self

@@ -131,7 +131,7 @@ def test_a_bad_precision_is_refused(tiny: Log, recipe: Recipe, tmp_path: Path):
         "the metagradient is not precise: in float32 with float32 products in bf16 its cosine with float64 "
         "is 0.5, less than 0.99; switch that off"
     )
-    assert line.endswith("; --unchecked starts all the same")
+    assert line.endswith("; unchecked=True starts all the same")
     assert "\n" not in line
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["trainings"]  # for the next attempt
 

@@ -224,7 +224,7 @@ def test_a_folder_of_another_recipe_or_log_is_refused(
     changed = recipe.changed({"outer.batch": 17, "outer.pool": 5})
     line = refusal(changed, tmp_path, tiny)
     assert (
-        "another recipe (outer.batch: 16 -> 17; outer.pool: 3 -> 5); choose another --out, or --restart"
+        "another recipe (outer.batch: 16 -> 17; outer.pool: 3 -> 5); choose another folder, or restart=True"
         in line
     )
     shape = {"summary.length": 6, "summary.parametrization.dim": 3, "student.hidden": 4}
@@ -246,7 +246,7 @@ def test_a_damaged_checkpoint_is_refused(
     path.write_bytes(damage(path.read_bytes()))
     line = refusal(recipe, out, tiny)
     assert line.startswith(f"{path}: damaged")
-    assert line.endswith("--restart starts the run again")
+    assert line.endswith("restart=True starts the run again")
     distill(recipe, out, dataset=tiny, restart=True)
     assert outcome(out) == whole
 
@@ -256,7 +256,7 @@ def test_a_finished_summary_is_returned_as_it_is(tiny: Log, recipe: Recipe, tmp_
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     progress = At(set(), lambda: None)
     again = distill(recipe, tmp_path, dataset=tiny, progress=progress)
-    assert progress.messages == [f"{tmp_path} holds this summary already; --restart distils it again"]
+    assert progress.messages == [f"{tmp_path} holds this summary already; restart=True distils it again"]
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
     assert (again.recipe, again.history, again.run) == (first.recipe, first.history, first.run)
     assert (again.tensors.latents == first.tensors.latents).all()
@@ -274,7 +274,7 @@ def test_restart_removes_what_was_there(tiny: Log, recipe: Recipe, tmp_path: Pat
     out = tmp_path / "out"
     distill(recipe, out, dataset=tiny)
     (out / "results.json").write_text("[]")
-    with pytest.raises(KeyboardInterrupt, match="the same command, without --restart, resumes there"):
+    with pytest.raises(KeyboardInterrupt, match="the same command, without restart, resumes there"):
         distill(changed, out, dataset=tiny, restart=True, progress=ctrl_c(5))
     assert not (out / "summary.safetensors").exists()
     assert not (out / "results.json").exists()

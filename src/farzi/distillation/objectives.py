@@ -43,8 +43,8 @@ class Objective(Protocol):
     """A loss of where training on the summary leads. Objectives have no state: the outer loop has.
 
     One that has an attribute `trajectories`, a number above 0, gets the weights recorded along that many
-    full-data trainings of the student, in `OuterLoop.trajectories`. A method `check(recipe)`, where there is one,
-    raises FarziError if other parts of the recipe do not fit; it is called before anything is trained.
+    full-data trainings of the student, in `OuterLoop.trajectories`. A method `check(recipe)`, where there is
+    one, raises FarziError if other parts of the recipe do not fit; it is called before anything is trained.
     """
 
     @property
