@@ -11,8 +11,7 @@ from farzi.models import SequenceModel
 from farzi.recipe import variants as v
 from farzi.recipe.recipe import Inner
 from farzi.soft import SoftEvents, embedding
-from farzi.summary import SummaryTensors, chosen_soft_inputs
-from farzi.summary.soft_inputs import factored
+from farzi.summary import SOFT_INPUTS, SummaryTensors, chosen_soft_inputs
 from farzi.training import NextEvent, make_model
 from farzi.unroll import (
     SGD,
@@ -84,7 +83,7 @@ def test_the_metagradient_is_autograds(
 
     learnt = {part: value.requires_grad_() for part, value in parts().items()}
     loss = NextEvent(model)
-    data = factored(SummaryTensors(**learnt, temperature=0.7))
+    data = SOFT_INPUTS["factored"](SummaryTensors(**learnt, temperature=0.7))
     end = unroll(
         loss.at,
         loss.parameters_of(model),
@@ -146,7 +145,7 @@ def test_a_summary_with_a_label_decoder():
         assert same.temperature == 0.7
         assert all(torch.equal(same.parts[name], value) for name, value in parts().items())
     assert chosen_soft_inputs(Inner(), result)[0] == "factored"
-    assert list(factored(result)) == list(parts())
+    assert list(SOFT_INPUTS["factored"](result)) == list(parts())
 
 
 @pytest.mark.parametrize("shape", [(DIM, VOCABULARY - 1), (DIM + 1, VOCABULARY)])

@@ -17,13 +17,12 @@ from farzi.evaluation import (
     build_controls,
     compare,
     conclusions,
-    distillation_facts,
     seed_interval,
 )
 from farzi.evaluation.controls import bytes_per_event
 from farzi.recipe import Custom, Recipe
 from farzi.recipe import variants as v
-from farzi.summary import Size, Summary, SummaryTensors, TransitionInitializer
+from farzi.summary import Size, Summary, SummaryTensors, TransitionInitializer, distillation_facts
 
 KEYS = [
     "trained_on",

@@ -6,6 +6,7 @@ from scipy.special import rel_entr
 
 from farzi.data import Sequences
 from farzi.summary import ClassInitializer, Size, SummaryTensors
+from farzi.summary.initializers.classes import cluster
 
 CLASSES, WORDS = 5, 8
 VOCABULARY = CLASSES * WORDS + 1
@@ -64,7 +65,7 @@ def nearest(summary: SummaryTensors) -> tuple[np.ndarray, np.ndarray]:
 def test_no_class_is_empty_if_the_most_frequent_events_are_alike():
     """The first centres are the most frequent words, which here are all of one class."""
     counts = np.where(CLASS_OF == 2, 1000.0, 1.0)
-    result = ClassInitializer()._cluster(np.eye(CLASSES)[CLASS_OF], counts, CLASSES)
+    result = cluster(np.eye(CLASSES)[CLASS_OF], counts, CLASSES)
     assert sorted(len(set(result[1:][CLASS_OF[1:] == one])) for one in range(CLASSES)) == [1] * CLASSES
     assert len(set(result[1:])) == CLASSES
 

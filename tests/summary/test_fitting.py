@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
+from farzi.summary.initializers.base import CHUNK, ROWS, add_gradient
 from farzi.summary.initializers.classes import ClassSequences
-from farzi.summary.initializers.fitting import CHUNK, ROWS, add_gradient, chunks
 from farzi.summary.initializers.teacher import _subtract_class_targets
 
 ROWS_FITTED, DIM, WIDE = 3 * ROWS + 5, 4, 2 * CHUNK // ROWS  # several chunks, the last one not whole
@@ -26,13 +26,6 @@ def by_autograd(target: torch.Tensor) -> tuple[torch.Tensor, ...]:
 def close(result: tuple[torch.Tensor, ...], target: tuple[torch.Tensor, ...]) -> None:
     for one, other in zip(result, target, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
-
-
-def test_chunks_are_all_rows_once():
-    result = chunks(ROWS_FITTED, WIDE)
-    assert len(result) == 4
-    assert [row for some in result for row in range(ROWS_FITTED)[some]] == list(range(ROWS_FITTED))
-    assert chunks(ROWS_FITTED, 1) == [slice(0, CHUNK)]
 
 
 def test_the_gradient_is_what_autograd_gives():

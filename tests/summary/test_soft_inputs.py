@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from farzi.recipe.recipe import Inner
-from farzi.summary import SOFT_INPUTS, SummaryTensors, chosen_soft_inputs, soft_inputs
-from farzi.summary.soft_inputs import factored, materialized
+from farzi.summary import SOFT_INPUTS, SummaryTensors, batches, chosen_soft_inputs
 
 
 def summary() -> SummaryTensors:
@@ -26,7 +25,7 @@ def summary() -> SummaryTensors:
 def test_the_way_follows_from_sizes(
     monkeypatch: pytest.MonkeyPatch, given: str, batch: int | None, limit: int, chosen: str, why: str
 ):
-    monkeypatch.setattr(soft_inputs, "MATERIALIZED_BYTES", limit)
+    monkeypatch.setattr(batches, "MATERIALIZED_BYTES", limit)
     inner = Inner.model_validate({"soft_inputs": given, "batch": batch})
     assert chosen_soft_inputs(inner, summary()) == (chosen, why)
     assert chosen in SOFT_INPUTS
@@ -34,8 +33,9 @@ def test_the_way_follows_from_sizes(
 
 def test_the_two_representations():
     one = summary()
-    torch.testing.assert_close(materialized(one), one.soft_inputs())
-    factors = factored(one)
+    torch.testing.assert_close(SOFT_INPUTS["materialized"](one), one.soft_inputs())
+    factors = SOFT_INPUTS["factored"](one)
+    assert isinstance(factors, dict)
     assert list(factors) == ["latents", "decoder"]
     torch.testing.assert_close(factors["latents"], one.latents / 0.5)
     assert factors["decoder"] is one.decoder

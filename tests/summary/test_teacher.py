@@ -12,6 +12,7 @@ from torch import Tensor
 from farzi.errors import FarziError
 from farzi.models import SequenceModel
 from farzi.summary import ClassInitializer, Ensemble, Size, SummaryTensors, TeacherInitializer
+from farzi.summary.initializers import classes
 
 from .test_classes import CLASS_OF, CLASSES, LOG, VOCABULARY, nearest, shares
 
@@ -74,13 +75,13 @@ def test_the_number_of_classes_follows_from_the_size_of_the_summary(
     monkeypatch: pytest.MonkeyPatch, cluster_by: Literal["context", "embeddings"], number: int
 ):
     used: list[int] = []
-    cluster = ClassInitializer._cluster
+    cluster = classes.cluster
 
-    def counted(self: ClassInitializer, points: np.ndarray, counts: np.ndarray, classes: int) -> np.ndarray:
-        used.append(classes)
-        return cluster(self, points, counts, classes)
+    def counted(points: np.ndarray, counts: np.ndarray, number: int) -> np.ndarray:
+        used.append(number)
+        return cluster(points, counts, number)
 
-    monkeypatch.setattr(ClassInitializer, "_cluster", counted)
+    monkeypatch.setattr(classes, "cluster", counted)
     size = Size(2, 8, 4, VOCABULARY, 0.5, True)
     TeacherInitializer(cluster_by=cluster_by)(size, LOG, np.random.default_rng(0), Ensemble((Table(),)))
     assert used == [number]

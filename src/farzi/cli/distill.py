@@ -50,7 +50,8 @@ def distill(
     from farzi.cli.progress import ConsoleProgress
     from farzi.distillation import Cache
     from farzi.distillation import distill as run
-    from farzi.evaluation import distillation_facts, shares
+    from farzi.evaluation import shares
+    from farzi.summary import distillation_facts
 
     with ConsoleProgress() as progress:
         summary = run(

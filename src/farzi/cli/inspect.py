@@ -36,36 +36,27 @@ def inspect(folder: str, sequences: int, top: int, as_json: bool) -> None:
     A model reads the soft inputs and learns to predict the soft labels. They differ if the summary has a
     label decoder. Of a text, the most probable tokens are also printed as a sentence.
     """
-    from farzi.summary import Summary, top_events
+    from farzi.summary import Summary
 
     summary = Summary.load(folder)
-    tensors = summary.tensors
-    inputs = top_events(tensors, summary.vocabulary, sequences, top)
-    labels: list[list[Any]] = [
-        [None, *row[1:]] for row in top_events(tensors.labels, summary.vocabulary, sequences, top)
-    ]
+    rows = summary.top_events(top, sequences)
     if as_json:
-        print_json(
-            [
-                [{"input": one, "label": other} for one, other in zip(*pair, strict=True)]
-                for pair in zip(inputs, labels, strict=True)
-            ]
-        )
+        print_json(rows)
         return
-    parts = {"soft input": inputs, "soft label": labels}
-    if tensors.label_decoder is None:
-        parts = {"soft input and label": inputs}
-    for number in range(len(inputs)):
-        click.echo(f"sequence {number + 1} of {tensors.sequences}")
+    roles = {"soft input": "input", "soft label": "label"}
+    if summary.tensors.label_decoder is None:
+        roles = {"soft input and label": "input"}
+    for number, row in enumerate(rows, start=1):
+        click.echo(f"sequence {number} of {summary.tensors.sequences}")
         if summary.is_text:
-            for name, rows in parts.items():
-                words = (events[0]["name"] if events else NONE for events in rows[number])
+            for name, role in roles.items():
+                words = (position[role][0]["name"] if position[role] else NONE for position in row)
                 click.echo(f"{name}: {' '.join(words)}")
         print_table(
-            ("position", *parts),
+            ("position", *roles),
             [
-                (str(place), *(_text(events) for events in position))
-                for place, position in enumerate(zip(*(rows[number] for rows in parts.values())), start=1)
+                (str(place), *(_text(position[role]) for role in roles.values()))
+                for place, position in enumerate(row, start=1)
             ],
             numbers=["position"],
         )

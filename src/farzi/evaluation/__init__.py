@@ -5,7 +5,6 @@ from farzi.evaluation.compare import build_controls as build_controls
 from farzi.evaluation.compare import compare as compare
 from farzi.evaluation.conclusions import cell as cell
 from farzi.evaluation.conclusions import conclusions as conclusions
-from farzi.evaluation.conclusions import distillation_facts as distillation_facts
 from farzi.evaluation.evaluate import evaluate as evaluate
 from farzi.evaluation.evaluate import evaluation_task as evaluation_task
 from farzi.evaluation.formatting import aligned as aligned

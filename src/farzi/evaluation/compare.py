@@ -24,7 +24,7 @@ import torch
 
 from farzi.data import Data, Vocabulary
 from farzi.errors import FarziError
-from farzi.evaluation.conclusions import comparison_table, conclusions, distillation_facts
+from farzi.evaluation.conclusions import comparison_table, conclusions
 from farzi.evaluation.controls import Control, bytes_per_event
 from farzi.evaluation.intervals import Interval, paired_difference, paired_ratio, seed_interval
 from farzi.evaluation.metrics import headlines, metric_of
@@ -33,7 +33,7 @@ from farzi.evaluation.tasks import Task, task_of
 from farzi.evaluation.trials import Result, Trials
 from farzi.recipe import Recipe
 from farzi.recipe.variants import ControlVariant
-from farzi.summary import Summary
+from farzi.summary import Summary, distillation_facts
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 from farzi.evaluation.formatting import aligned, kib
 from farzi.evaluation.intervals import seed_interval
 from farzi.evaluation.metrics import metric_of
-from farzi.recipe.variants import TeacherInit
-from farzi.summary import Summary
 
 if TYPE_CHECKING:
     from farzi.evaluation.compare import Comparison
@@ -100,26 +98,3 @@ def leads(comparison: "Comparison") -> str:
 def _listed(names: list[str]) -> str:
     """`a, b and c`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def distillation_facts(summary: Summary) -> str:
-    """How a summary was made: its initial labels, the outer steps taken, and the state selected."""
-    init = summary.recipe.init
-    if isinstance(init, TeacherInit):
-        teachers = init.teachers + len(init.others)
-        models = "one full-data model" if teachers == 1 else f"{teachers} full-data models"
-        start = f"The initial summary holds predictions of {models} (knowledge distillation)."
-    else:
-        start = f'The initial summary comes from the initializer "{init.type}", without teachers.'
-    steps = summary.run.get("outer_steps")
-    best = next((line["outer_step"] for line in reversed(summary.history) if line.get("best")), None)
-    if steps is None or best is None:
-        return start
-    if steps == 0:
-        return f"{start} No outer step was taken."
-    taken = f"Then {steps:,} outer step{'s were' if steps > 1 else ' was'} taken (data distillation)"
-    if summary.run.get("stages", {}).get("refine", {}).get("stopped_by_probe"):
-        taken += " before the run stopped for lack of gain"
-    if best == 0:
-        return f"{start} {taken}; none improved it clearly, so the initial summary was selected."
-    return f"{start} {taken}; the state after step {best:,} was selected."

@@ -256,7 +256,7 @@ class RandomInit(Variant):
     """Normal random numbers."""
 
     type: Literal["random"] = "random"
-    implementation: ClassVar[str] = "farzi.summary.initializers.random:RandomInitializer"
+    implementation: ClassVar[str] = "farzi.summary.initializers.base:RandomInitializer"
 
 
 InitVariant = TeacherInit | ClassInit | TransitionInit | RandomInit | Custom

@@ -1,66 +1,40 @@
 """The dataset card beside a summary, with front matter for the Hugging Face hub."""
 
-import textwrap
-from typing import Any
+import json
+from typing import TYPE_CHECKING
 
-import yaml
+from farzi.recipe.variants import TeacherInit
 
-from farzi.data import Vocabulary
-from farzi.recipe import Recipe
-from farzi.summary.tensors import SummaryTensors
-
-LANGUAGE = "language"
-"""The task in `run.json` of a summary of a text."""
+if TYPE_CHECKING:
+    from farzi.summary.summary import Summary
 
 
-def card(tensors: SummaryTensors, vocabulary: Vocabulary, recipe: Recipe, run: dict[str, Any]) -> str:
-    """The text of the folder's README.md.
-
-    Args:
-        tensors: the summary's.
-        vocabulary: the summary's.
-        recipe: of the distillation.
-        run: the content of `run.json`.
-    """
-    source, text = recipe.source, run.get("task") == LANGUAGE
-    front = yaml.safe_dump(
-        {
-            "pretty_name": f"Farzi summary of {source}",
-            "tags": [
-                "dataset-distillation",
-                "language-modeling" if text else "sequential-recommendation",
-                "farzi",
-            ],
-            "size_categories": [_size_category(tensors.sequences)],
-        },
-        sort_keys=False,
-        allow_unicode=True,
-    )
+def card(summary: "Summary") -> str:
+    """The text of the folder's README.md."""
+    tensors, source = summary.tensors, summary.recipe.source
+    title = json.dumps(f"Farzi summary of {source}", ensure_ascii=False)  # JSON is YAML
+    tag = "language-modeling" if summary.is_text else "sequential-recommendation"
+    events = f"{tensors.vocabulary - 1:,} {'tokens' if summary.is_text else 'items'}"
     stored = "logits" if tensors.is_full_logits else f"factors of rank {tensors.dim}"
-    inputs, labels = 'tensors["latents"]', "soft_inputs"
-    if not tensors.is_full_logits:
-        inputs += ' @ tensors["decoder"]'
-    if tensors.label_decoder is not None:
-        labels = 'distributions(tensors["latents"] @ tensors["label_decoder"])'
-    kib = tensors.bytes / 1024
-    size = f"{len(vocabulary) - 1:,} {'tokens' if text else 'items'}"
     return f"""---
-{front}---
+pretty_name: {title}
+tags: [dataset-distillation, {tag}, farzi]
+---
 
 # {tensors.sequences} synthetic sequences distilled from {source}
 
 Each of the {tensors.sequences} sequences has {tensors.length} positions. Each position holds a probability
-distribution over {size}, stored as {stored} ({kib:,.0f} KiB). The summary
-is made for training a {recipe.student.type} model from random weights, with the settings in `recipe.yaml`, in
+distribution over {events}, stored as {stored} ({tensors.bytes / 1024:,.0f} KiB). The summary is made for
+training a {summary.recipe.student.type} model from random weights, with the settings in `recipe.yaml`, in
 place of the full data. `farzi compare` measures how good such a model is beside one that is trained on the
 full data.
 
 ## How it was made
 
-{_bullet(_initial(recipe, text))}
-{_bullet(_outer(run))}
+{distillation_facts(summary)}
 
-Farzi gives no guarantee of privacy.
+Farzi gives no guarantee of privacy: unless it is made of random numbers, an initial summary comes from
+windows of the real data, with each event replaced by a distribution over events.
 
 ## How to read it
 
@@ -69,17 +43,18 @@ import torch
 from safetensors.torch import load_file
 
 tensors = load_file("summary.safetensors")
+latents = tensors["latents"]  # (sequences, length, d)
 
 
-def distributions(logits):
-    logits = logits / {tensors.temperature}
+def distributions(decoder):
+    logits = (latents @ decoder if len(decoder) else latents) / {tensors.temperature}
     logits[..., 0] = -torch.inf  # index 0 is padding
     return logits.softmax(-1)  # (sequences, length, V)
 
 
 # What a model reads at each position, and what it learns to predict there from the positions before:
-soft_inputs = distributions({inputs})
-soft_labels = {labels}
+soft_inputs = distributions(tensors["decoder"])
+soft_labels = distributions(tensors.get("label_decoder", tensors["decoder"]))
 ```
 
 Index i is row i of `vocabulary.parquet`. With the package: `farzi.Summary.load`, and the commands
@@ -89,57 +64,23 @@ The licence of the summary depends on that of the data it was distilled from; it
 """
 
 
-def _initial(recipe: Recipe, text: bool) -> str:
-    """Where the initial summary came from."""
-    init: Any = recipe.init
-    windows = "windows of the text" if text else "windows of real users' events"
-    replaced = "each event replaced by a distribution over the events of its class"
-    match init.type:
-        case "teacher":
-            teachers = init.teachers + len(init.others)
-            models = f"{teachers} models" if teachers > 1 else "a model"
-            made = (
-                f"{windows}, {replaced}. Its labels are the predictions of {models} trained on the full data "
-                "(knowledge distillation)"
-            )
-        case "classes":
-            made = f"{windows}, {replaced}"
-        case "transitions":
-            made = f"{windows}, each event replaced by a distribution over the events that follow it"
-        case "random":
-            made = "random numbers"
-        case other:
-            made = f"by `{other}`"
-    return f"The initial summary: {made}."
-
-
-def _outer(run: dict[str, Any]) -> str:
-    """What the outer loop did, as far as run.json says."""
-    steps, selected = run.get("outer_steps"), selected_step(run)
-    if steps is None:
-        return "`run.json` does not say how many outer steps were taken."
+def distillation_facts(summary: "Summary") -> str:
+    """How a summary was made: its initial labels, the outer steps taken, and the state selected."""
+    init = summary.recipe.init
+    if isinstance(init, TeacherInit):
+        teachers = init.teachers + len(init.others)
+        models = "one full-data model" if teachers == 1 else f"{teachers} full-data models"
+        start = f"The initial summary holds predictions of {models} (knowledge distillation)."
+    else:
+        start = f'The initial summary comes from the initializer "{init.type}", without teachers.'
+    steps, selected = summary.run.get("outer_steps"), summary.selected_step
+    if steps is None or selected is None:
+        return start
     if steps == 0:
-        return "No outer step (data distillation) was taken: this is the initial summary."
-    taken = f"Outer steps (data distillation): {steps}"
-    if selected is None:
-        return f"{taken}."
+        return f"{start} No outer step was taken."
+    taken = f"Then {steps:,} outer step{'s were' if steps > 1 else ' was'} taken (data distillation)"
+    if summary.run.get("stages", {}).get("refine", {}).get("stopped_by_probe"):
+        taken += " before the run stopped for lack of gain"
     if selected == 0:
-        return f"{taken}. No later state was better on the validation data: this is the initial summary."
-    return f"{taken}. The state after step {selected} was the best on the validation data; it is stored here."
-
-
-def _bullet(text: str) -> str:
-    return textwrap.fill(text, 100, initial_indent="- ", subsequent_indent="  ")
-
-
-def selected_step(run: dict[str, Any]) -> int | None:
-    """The outer step whose state was selected, 0 for the initial summary; None if run.json does not say."""
-    return run.get("stages", {}).get("select", {}).get("outer_step")
-
-
-def _size_category(rows: int) -> str:
-    """The hub's word for a number of rows."""
-    for bound, word in ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K")):
-        if rows < bound:
-            return word
-    return "100K<n<1M"
+        return f"{start} {taken}; none improved it clearly, so the initial summary was selected."
+    return f"{start} {taken}; the state after step {selected:,} was selected."

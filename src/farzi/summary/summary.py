@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -28,26 +29,32 @@ from farzi.data import Vocabulary
 from farzi.errors import FarziError
 from farzi.files import sha256, write_text_atomic
 from farzi.recipe import Recipe, load_recipe
-from farzi.summary.card import LANGUAGE, card, selected_step
-from farzi.summary.inspect import top_frame
+from farzi.summary.card import card
 from farzi.summary.tensors import SummaryTensors
 from farzi.tensorfile import read_tensors, write_tensors
 
 if TYPE_CHECKING:
-    import polars as pl
     from torch.utils.data import TensorDataset
 
 FORMAT = "farzi-summary-2"
 TENSORS = "summary.safetensors"
 SUMS = "SHA256SUMS"
 RESULTS = (
-    *("results.json", "comparison.md", "comparison.json", "comparison.png"),
-    *("students.json", "students.md"),
+    "results.json",
+    "comparison.md",
+    "comparison.json",
+    "comparison.png",
+    "students.json",
+    "students.md",
 )
 """The files that a comparison adds to the folder; they are removed with the summary."""
 SUMMED = (TENSORS, "vocabulary.parquet", "recipe.yaml", "history.jsonl", "run.json")
 TOKENIZER = "tokenizer.json"
 ADVICE = "restore it or distil again"
+ALL = slice(None)
+
+LANGUAGE = "language"
+"""The task in `run.json` of a summary of a text."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,10 +94,10 @@ class Summary:
 
     def __repr__(self) -> str:
         """One line: source, size, and the outer step that was selected."""
-        tensors, steps, selected = self.tensors, self.run.get("outer_steps"), selected_step(self.run)
+        tensors, selected = self.tensors, self.selected_step
         size = f"{tensors.sequences} sequences x {tensors.length} positions"
         events = f"{len(self.vocabulary) - 1:,} {'tokens' if self.is_text else 'items'}"
-        step = "" if selected is None else f", outer step {selected} of {steps}"
+        step = "" if selected is None else f", outer step {selected} of {self.run.get('outer_steps')}"
         initial = " (the initial summary)" if selected == 0 else ""
         size += f", {events}, {tensors.bytes / 1024:,.0f} KiB"
         return f"Summary of {self.recipe.source}: {size}{step}{initial}"
@@ -100,59 +107,90 @@ class Summary:
         """Whether the data was a text."""
         return self.run.get("task") == LANGUAGE
 
+    @property
+    def selected_step(self) -> int | None:
+        """The outer step whose state was selected, 0 for the initial summary; None without a history."""
+        return next((line["outer_step"] for line in reversed(self.history) if line.get("best")), None)
+
     @torch.no_grad()
-    def soft_inputs(self, sequences: slice | Sequence[int] | None = None) -> Tensor:
+    def soft_inputs(self, sequences: slice | Sequence[int] = ALL) -> Tensor:
         """What a student reads: a probability distribution over V events at each position.
 
         Args:
-            sequences: which ones; all if None, which takes μ · ξ · V numbers.
+            sequences: which ones; all by default, which takes μ · ξ · V numbers.
 
         Returns:
             (μ, ξ, V), rows sum to 1, and padding, index 0, has probability 0.
         """
-        return self._selected(sequences).soft_inputs()
+        return self.tensors.select(sequences).soft_inputs()
 
     @torch.no_grad()
-    def soft_labels(self, sequences: slice | Sequence[int] | None = None) -> Tensor:
-        """What a student learns to predict at each position, from the positions before it.
+    def soft_labels(self, sequences: slice | Sequence[int] = ALL) -> Tensor:
+        """What a student learns to predict at each position, from the positions before it; as `soft_inputs`.
 
         The label of the first position is never used. Without a label decoder labels are the soft inputs.
-
-        Args:
-            sequences: which ones; all if None.
-
-        Returns:
-            (μ, ξ, V), as `soft_inputs`.
         """
-        return self._selected(sequences).soft_labels()
+        return self.tensors.select(sequences).soft_labels()
 
-    def to_torch(self, sequences: slice | Sequence[int] | None = None) -> "TensorDataset":
+    def to_torch(self, sequences: slice | Sequence[int] = ALL) -> "TensorDataset":
         """Training pairs for any PyTorch model: soft inputs (ξ − 1, V) and the next soft labels (ξ − 1, V).
 
         With a model's embedding table E, `inputs @ E` is what it reads; the loss is cross-entropy with soft
         targets. Everything is in memory, 2 · μ · (ξ − 1) · V numbers.
-
-        Args:
-            sequences: which ones; all if None.
         """
         from torch.utils.data import TensorDataset
 
         return TensorDataset(self.soft_inputs(sequences)[:, :-1], self.soft_labels(sequences)[:, 1:])
 
-    def to_frame(self, top: int = 3) -> "pl.DataFrame":
-        """The likeliest events at each position, by id and name.
-
-        Args:
-            top: how many events for each position.
+    def to_frame(self, top: int = 3) -> pl.DataFrame:
+        """The `top` likeliest events at each position, by id and name.
 
         Returns:
             Columns `sequence` and `position`, counted from 0; `role`, "input" or "label"; `rank`, from 1;
             `item_id`; `name`, null if unknown; `probability`. The first position has no label.
         """
-        return top_frame(self.tensors, self.vocabulary, top)
+        names = self.vocabulary.frame["name"]
+        rows = [
+            (sequence, position, role, rank, event["id"], names[event["index"]], event["probability"])
+            for sequence, positions in enumerate(self.top_events(top))
+            for position, roles in enumerate(positions)
+            for role, events in roles.items()
+            for rank, event in enumerate(events or (), start=1)
+        ]
+        counted = dict.fromkeys(("sequence", "position"), pl.Int64) | {"role": pl.String, "rank": pl.Int64}
+        schema = counted | {"item_id": pl.String, "name": pl.String, "probability": pl.Float64}
+        return pl.DataFrame(rows, schema, orient="row")
 
-    def _selected(self, sequences: slice | Sequence[int] | None) -> SummaryTensors:
-        return self.tensors if sequences is None else self.tensors.select(sequences)
+    def top_events(self, top: int = 3, sequences: int | None = None) -> list[list[dict[str, Any]]]:
+        """The likeliest events at each position, as JSON values.
+
+        Args:
+            top: how many events at each position.
+            sequences: how many sequences, from the first; all if None.
+
+        Returns:
+            For each sequence and position {"input": events, "label": events}. Events are a list of {"index",
+            "id", "name", "probability"}, the likeliest first; None as the label of the first position.
+        """
+        result = []
+        for sequence in range(self.tensors.sequences)[:sequences]:  # one by one: each takes ξ · V numbers
+            inputs = self._likeliest(self.soft_inputs([sequence]), top)
+            labels = self._likeliest(self.soft_labels([sequence]), top)
+            pairs = zip(inputs, [None, *labels[1:]], strict=True)
+            result.append([{"input": one, "label": other} for one, other in pairs])
+        return result
+
+    def _likeliest(self, soft: Tensor, top: int) -> list[list[dict[str, Any]]]:
+        """The events of one sequence of distributions, (1, ξ, V)."""
+        ids, label = self.vocabulary.frame["id"], self.vocabulary.label
+        probabilities, indices = soft[0, :, 1:].topk(min(top, soft.shape[2] - 1), dim=-1)
+        return [
+            [
+                {"index": i, "id": ids[i], "name": label(i), "probability": p}
+                for i, p in zip(*position, strict=True)
+            ]
+            for position in zip((indices + 1).tolist(), probabilities.tolist(), strict=True)
+        ]
 
     def save(self, path: str | Path) -> None:
         """Write the folder, which may exist. The checksums come last: a folder that has them is complete.
@@ -169,14 +207,14 @@ class Summary:
         self.recipe.save(path / "recipe.yaml")
         write_text_atomic(path / "history.jsonl", history_text(self.history))
         write_text_atomic(path / "run.json", json.dumps(self.run, indent=2, allow_nan=False) + "\n")
-        write_text_atomic(path / "README.md", card(self.tensors, self.vocabulary, self.recipe, self.run))
+        write_text_atomic(path / "README.md", card(self))
         temperature = repr(self.tensors.temperature)
         write_tensors(path / TENSORS, FORMAT, self.tensors.parts, {"temperature": temperature})
-        summed = SUMMED
+        names = SUMMED
         if self.tokenizer is not None:
             write_text_atomic(path / TOKENIZER, self.tokenizer)
-            summed = (*SUMMED, TOKENIZER)
-        write_text_atomic(path / SUMS, "".join(_sum(name, sha256(path / name)) for name in summed))
+            names = (*SUMMED, TOKENIZER)
+        write_text_atomic(path / SUMS, "".join(_sum(name, sha256(path / name)) for name in names))
 
     @staticmethod
     def remove(path: str | Path) -> None:
@@ -200,11 +238,9 @@ class Summary:
                 "(an unfinished run resumes)"
             )
         # Checksums come first: the Parquet reader can bring the whole process down on a damaged file.
-        sums = _content(path / SUMS).decode("ascii", "replace").splitlines(keepends=True)
-        has_tokenizer = any(line.endswith(f"  {TOKENIZER}\n") for line in sums)
-        contents = {
-            name: _content(path / name) for name in (*SUMMED, *([TOKENIZER] if has_tokenizer else []))
-        }
+        sums = _content(path / SUMS).decode("ascii", "replace")
+        names = (*SUMMED, TOKENIZER) if f"  {TOKENIZER}\n" in sums else SUMMED
+        contents = {name: _content(path / name) for name in names}
         for name, content in contents.items():
             if _sum(name, hashlib.sha256(content).hexdigest()) not in sums:
                 raise FarziError(
@@ -217,7 +253,7 @@ class Summary:
             load_recipe(path / "recipe.yaml"),
             [json.loads(line) for line in contents["history.jsonl"].splitlines()],
             json.loads(contents["run.json"]),
-            contents[TOKENIZER].decode() if has_tokenizer else None,
+            contents[TOKENIZER].decode() if TOKENIZER in contents else None,
         )
 
 

@@ -1,6 +1,5 @@
-"""An initial summary whose soft labels are teachers' predictions: see `TeacherInitializer`."""
+"""An initial summary whose soft labels are teachers' predictions."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,11 +10,18 @@ from torch import Tensor
 from farzi.data import Sequences
 from farzi.errors import FarziError
 from farzi.recipe.variants import StudentVariant
-from farzi.summary.initializers.base import Size, single
-from farzi.summary.initializers.classes import ClassInitializer, ClassSequences
-from farzi.summary.initializers.ensemble import Ensemble
-from farzi.summary.initializers.fitting import add_gradient
+from farzi.summary.initializers.base import Ensemble, Size, add_gradient, single
+from farzi.summary.initializers.classes import ClassInitializer, ClassSequences, fitted_factors
 from farzi.summary.tensors import SummaryTensors
+
+INPUT_SHARE = 0.25
+"""Share of the latents' width that is for soft inputs at first."""
+
+DRAWS = 32
+"""Real events drawn for each position."""
+
+FITS, BATCH = 600, 1000
+"""Optimizer steps of the fit, and positions in each of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +30,7 @@ class TeacherInitializer:
 
     Soft inputs are P(event | class), as in `ClassInitializer` without smoothing. Soft labels are the
     predictions of models trained on the full data: knowledge distillation (Hinton et al. 2015, arXiv
-    1503.02531). To compute them, real events are drawn from the classes `draws` times, and the teachers'
+    1503.02531). To compute them, real events are drawn from the classes several times, and the teachers'
     hidden states h are averaged over the draws; softmax(h Eᵀ) is then the geometric mean of their
     predictions. Such a label contains every event that may follow, so there is less to overfit than in the
     real next event.
@@ -32,7 +38,8 @@ class TeacherInitializer:
     At first each latent has three parts: for soft labels, for soft inputs, and a constant. Then all latents
     and both decoders are fitted together, by Kullback-Leibler divergence. On Penn Treebank cut to 2,000
     words, 200 x 30 positions of width 16 trained a Transformer of width 32 to perplexity 98 before that fit
-    and 77 after it (single runs).
+    and 77 after it (single runs). A FarziError is raised if the parametrization has no label decoder or too
+    small a width.
 
     Attributes:
         teachers: trainings of the recipe's student on the full data whose predictions are averaged.
@@ -43,29 +50,16 @@ class TeacherInitializer:
             "embeddings", near embeddings in the teachers. The latter suits large vocabularies with many rare
             events: all of Penn Treebank in 400 x 50 trained a Transformer of width 32 to perplexity 183
             instead of 195; on MovieLens-100k a SASRec was slightly worse.
-        input_share: share of the latents' width that is for soft inputs at first.
-        draws: real events drawn for each position.
-        fits: optimizer steps of the fit.
-        batch: positions in each of them.
     """
 
     teachers: int = 3
     others: tuple[StudentVariant, ...] = ()
     classes: int | None = None
     cluster_by: Literal["context", "embeddings"] = "context"
-    input_share: float = 0.25
-    draws: int = 32
-    fits: int = 600
-    batch: int = 1000
 
     def __call__(
         self, size: Size, log: Sequences, rng: np.random.Generator, teachers: Ensemble | None = None
     ) -> SummaryTensors:
-        """See `Initializer`.
-
-        Raises:
-            FarziError: the parametrization has no label decoder, or too small a width.
-        """
         if teachers is None:
             raise FarziError("init.type teacher: needs models trained on the full data")
         if not size.label_decoder:
@@ -74,13 +68,19 @@ class TeacherInitializer:
             )
         if size.dim < 2:
             raise FarziError(f"init.type teacher: needs a parametrization of dim 2 or more, not {size.dim}")
-        input_dim = min(max(1, round(self.input_share * size.dim)), size.dim - 2)
+        input_dim = min(max(1, round(INPUT_SHARE * size.dim)), size.dim - 2)
         rank = size.dim - input_dim - 1
-        points = None if self.cluster_by == "context" else teachers.embeddings.double().numpy()
-        classes = ClassInitializer(self.number_of_classes(size.sequences * size.length))
-        real = classes.sequences(size, log, rng, points)
-        codes, decoder = classes.factors(np.eye(len(real.transitions)), input_dim + 1, rng)
-        hidden = self._hidden(real, teachers, rng)
+        positions = size.sequences * size.length
+        if self.cluster_by == "context":
+            number, points = max(1, positions // 2), None
+        else:
+            number, points = round(8 * positions**0.5), teachers.embeddings.double().numpy()
+        real = ClassInitializer(self.classes or number).sequences(size, log, rng, points)
+        codes, decoder = fitted_factors(np.eye(len(real.transitions)), input_dim + 1, rng)
+        hidden = torch.zeros(())  # mean states at all positions but the last, (sequences, length - 1, width)
+        for _ in range(DRAWS):
+            hidden = hidden + teachers.hidden(torch.from_numpy(real.draw(rng)[:, :-1]))
+        hidden = hidden / DRAWS
         counts = np.bincount(log.items, minlength=size.vocabulary)
         label_latents, label_factors = _factors(hidden.flatten(0, 1), teachers.table, single(counts), rank)
         latents = torch.zeros(size.sequences, size.length, size.dim)
@@ -90,64 +90,47 @@ class TeacherInitializer:
         inputs[rank:] = single(real.decoder_over_events(decoder))
         labels[: len(label_factors) - 1], labels[-1] = label_factors[:-1], label_factors[-1]
         labels[:, 0] = 0.0
-        self._fit([latents, inputs, labels], real, hidden, teachers, rng)
+        _fit([latents, inputs, labels], real, hidden, teachers.table, rng)
         return SummaryTensors(latents, inputs * size.temperature, size.temperature, labels * size.temperature)
 
-    def number_of_classes(self, positions: int) -> int:
-        """The number of classes for a summary of so many positions: `classes`, or its default."""
-        default = max(1, positions // 2) if self.cluster_by == "context" else round(8 * positions**0.5)
-        return self.classes or default
 
-    def _hidden(self, real: ClassSequences, teachers: Ensemble, rng: np.random.Generator) -> Tensor:
-        """Mean hidden states at all positions but the last, (sequences, length - 1, width)."""
-        total = torch.zeros(())
-        for _ in range(self.draws):
-            total = total + teachers.hidden(torch.from_numpy(real.draw(rng)[:, :-1]))
-        return total / self.draws
-
-    def _fit(
-        self,
-        parts: list[Tensor],
-        real: ClassSequences,
-        hidden: Tensor,
-        teachers: Ensemble,
-        rng: np.random.Generator,
-    ) -> None:
-        """Fit latents and both decoders, in place, to P(event | class) and to the teachers' predictions."""
-        latents, inputs, labels = parts
-        bars = [torch.zeros_like(part) for part in parts]
-        for part, bar in zip(parts, bars):
-            part.grad = bar
-        latents_bar, inputs_bar, labels_bar = bars
-        table, rows = teachers.table[1:], torch.from_numpy(real.rows)  # without padding
-        adam = torch.optim.Adam(parts, lr=0.02)
-        sequences, length = rows.shape
-        for fit in range(self.fits):
-            adam.param_groups[0]["lr"] = 0.02 * (1 - fit / self.fits) + 1e-3
-            adam.zero_grad(set_to_none=False)
-            which = torch.from_numpy(rng.integers(sequences, size=self.batch))
-            positions = torch.from_numpy(rng.integers(length, size=self.batch))
-            order = positions.argsort(descending=True)  # first positions, which have no label, come last
-            at = which[order], positions[order]
-            latent, labelled = latents[at], int((positions > 0).sum())
-            latent_bar = torch.zeros_like(latent)
-            add_gradient(latent, inputs[:, 1:], latent_bar, inputs_bar[:, 1:])
-            _subtract_class_targets(latent, inputs[:, 1:], latent_bar, inputs_bar[:, 1:], rows[at], real)
-            predictions = _predictions(hidden[at[0][:labelled], at[1][:labelled] - 1], table)
-            add_gradient(
-                latent[:labelled], labels[:, 1:], latent_bar[:labelled], labels_bar[:, 1:], predictions
-            )
-            latents_bar.index_put_(at, latent_bar, accumulate=True)
-            for bar in bars:
-                bar /= self.batch
-            adam.step()
-        for part in parts:
-            part.grad = None
-
-
-def _predictions(hidden: Tensor, table: Tensor) -> Callable[[slice], Tensor]:
-    """The predictions softmax(h Eᵀ) for a slice of the hidden states (n, width)."""
-    return lambda rows: torch.softmax(hidden[rows] @ table.T, -1)
+def _fit(
+    parts: list[Tensor], real: ClassSequences, hidden: Tensor, table: Tensor, rng: np.random.Generator
+) -> None:
+    """Fit latents and both decoders, in place, to P(event | class) and to the predictions softmax(h Eᵀ)."""
+    latents, inputs, labels = parts
+    bars = [torch.zeros_like(part) for part in parts]
+    for part, bar in zip(parts, bars):
+        part.grad = bar
+    latents_bar, inputs_bar, labels_bar = bars
+    table, rows = table[1:], torch.from_numpy(real.rows)  # without padding
+    adam = torch.optim.Adam(parts, lr=0.02)
+    sequences, length = rows.shape
+    for fit in range(FITS):
+        adam.param_groups[0]["lr"] = 0.02 * (1 - fit / FITS) + 1e-3
+        adam.zero_grad(set_to_none=False)
+        which = torch.from_numpy(rng.integers(sequences, size=BATCH))
+        positions = torch.from_numpy(rng.integers(length, size=BATCH))
+        order = positions.argsort(descending=True)  # first positions, which have no label, come last
+        at = which[order], positions[order]
+        latent, labelled = latents[at], slice(int((positions > 0).sum()))
+        latent_bar = torch.zeros_like(latent)
+        add_gradient(latent, inputs[:, 1:], latent_bar, inputs_bar[:, 1:])
+        _subtract_class_targets(latent, inputs[:, 1:], latent_bar, inputs_bar[:, 1:], rows[at], real)
+        states = hidden[at[0][labelled], at[1][labelled] - 1]
+        add_gradient(
+            latent[labelled],
+            labels[:, 1:],
+            latent_bar[labelled],
+            labels_bar[:, 1:],
+            lambda chunk, states=states: torch.softmax(states[chunk] @ table.T, -1),
+        )
+        latents_bar.index_put_(at, latent_bar, accumulate=True)
+        for bar in bars:
+            bar /= BATCH
+        adam.step()
+    for part in parts:
+        part.grad = None
 
 
 def _subtract_class_targets(
@@ -158,17 +141,9 @@ def _subtract_class_targets(
     rows: Tensor,
     real: ClassSequences,
 ) -> None:
-    """The targets' part of the gradient in `add_gradient`, for the targets P(event | class).
+    """The targets' part of the gradient in `add_gradient`, for the targets P(event | class) of `rows`, (n,).
 
-    Each row's target is zero outside its class, so no (n, V) array is needed.
-
-    Args:
-        latents: z, (n, dim).
-        decoder: M, (dim, V - 1), without padding.
-        latents_bar: (n, dim), subtracted from.
-        decoder_bar: (dim, V - 1), subtracted from.
-        rows: class of each row, (n,).
-        real: the classes.
+    Each row's target is zero outside its class, so no (n, V) array is needed. The decoder has no padding.
     """
     class_of, shares = torch.from_numpy(real.class_of)[1:], single(real.log_shares)[1:].exp()
     means = latents.new_zeros(len(real.transitions), len(decoder)).index_add_(

@@ -1,4 +1,4 @@
-"""An initial summary from the log's transitions: see `TransitionInitializer`."""
+"""An initial summary from the log's transitions."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -9,8 +9,7 @@ from scipy.sparse.linalg import svds
 
 from farzi.data import Sequences
 from farzi.errors import FarziError
-from farzi.summary.initializers.base import Size, real_windows, single
-from farzi.summary.initializers.ensemble import Ensemble
+from farzi.summary.initializers.base import Ensemble, Size, followers, real_windows, single
 from farzi.summary.tensors import SummaryTensors
 
 
@@ -25,7 +24,7 @@ class TransitionInitializer:
 
     The second term is as sparse as the log, so its factors of rank d − 1 are cheap at any vocabulary; log q
     takes the remaining dimension. The distribution at a position that stands for the real event i is that of
-    the events that follow i.
+    the events that follow i. A FarziError is raised if the log has too few items for the summary's width.
 
     Attributes:
         horizon: how many events ahead are counted.
@@ -42,11 +41,6 @@ class TransitionInitializer:
     def __call__(
         self, size: Size, log: Sequences, rng: np.random.Generator, teachers: Ensemble | None = None
     ) -> SummaryTensors:
-        """See `Initializer`.
-
-        Raises:
-            FarziError: the log has too few items for `size.dim`.
-        """
         dim, vocabulary = size.dim, size.vocabulary
         if dim >= vocabulary - 1:
             raise FarziError(
@@ -56,7 +50,10 @@ class TransitionInitializer:
         share = np.bincount(log.items, minlength=vocabulary).astype(float)
         share[1:] += 1.0  # an item without training events is rare, not impossible
         share /= share.sum()
-        excess = self._near(log, vocabulary).tocoo()
+        near = sparse.csr_matrix((vocabulary, vocabulary))  # c
+        for ahead in range(1, self.horizon + 1):
+            near = near + followers(log, vocabulary, ahead, self.discount ** (ahead - 1))
+        excess = sparse.coo_matrix(near)
         excess.data = np.log1p(excess.data / (self.smoothing * share[excess.col]))
         item_factors, next_factors = _factors(sparse.csr_matrix(excess), dim - 1, rng)
         log_share = np.log(share, where=share > 0, out=np.zeros_like(share))
@@ -66,17 +63,6 @@ class TransitionInitializer:
         decoder[:, 0] = 0.0
         latents = latents_of_items[real_windows(log, size.sequences, size.length, rng)]
         return SummaryTensors(single(latents), single(decoder), size.temperature)
-
-    def _near(self, log: Sequences, vocabulary: int) -> sparse.csr_matrix:
-        """c, (V, V): discounted counts of events that occur soon after others."""
-        owner = np.repeat(np.arange(len(log)), log.lengths)
-        total = sparse.csr_matrix((vocabulary, vocabulary))
-        for ahead in range(1, self.horizon + 1):
-            same = owner[:-ahead] == owner[ahead:]
-            pair = (log.items[:-ahead][same], log.items[ahead:][same])
-            weight = np.full(int(same.sum()), self.discount ** (ahead - 1))
-            total = total + sparse.coo_matrix((weight, pair), shape=total.shape).tocsr()
-        return sparse.csr_matrix(total)
 
 
 def _factors(matrix: sparse.csr_matrix, rank: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,85 @@
+"""What a step of the inner loop reads: which sequences of a summary, and their soft inputs in which form.
+
+*Materialized* soft inputs X = softmax(D̃ M / τ), (μ, ξ, V), are computed once and read in every inner step.
+Their cotangent is as large and is summed over the differentiated steps. *Factored* soft inputs never exist as
+a whole: each step computes the probabilities of the sequences that it reads, in chunks. Both give the same
+numbers up to rounding.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from farzi.recipe import Inner
+from farzi.summary.tensors import SummaryTensors
+
+MATERIALIZED_BYTES = 128 * 2**20
+"""Larger soft inputs are factored, unless the recipe says otherwise."""
+
+SOFT_INPUTS: dict[str, Callable[[SummaryTensors], Tensor | dict[str, Tensor]]] = {
+    "materialized": lambda summary: summary.soft_inputs(),
+    "factored": lambda summary: summary.soft_events().factors,
+}
+"""By their names in a recipe; each gives what `NextEvent.at` reads, differentiable in the summary's parts."""
+
+
+def chosen_soft_inputs(inner: Inner, summary: SummaryTensors) -> tuple[str, str]:
+    """The form that a recipe takes, a name in `SOFT_INPUTS`, and the reason.
+
+    It depends on the recipe and on sizes alone, so a resumed run takes the same one on any machine.
+    """
+    if summary.is_full_logits:
+        return "materialized", "full logits have no factors"
+    if summary.label_decoder is not None:
+        return "factored", "the summary has a label decoder"
+    if inner.soft_inputs != "auto":
+        return inner.soft_inputs, "set in the recipe"
+    if inner.batch is not None and inner.batch < summary.sequences:
+        return "factored", f"a step reads {inner.batch} of {summary.sequences} sequences"
+    size = summary.sequences * summary.length * summary.vocabulary * summary.latents.element_size()
+    limit = f"{MATERIALIZED_BYTES / 2**20:,.0f} MiB"
+    if size > MATERIALIZED_BYTES:
+        return "factored", f"materialized they take {size / 2**20:,.1f} MiB, more than {limit}"
+    return "materialized", f"they take {size / 2**20:,.1f} MiB, not more than {limit}"
+
+
+@dataclass(frozen=True)
+class BatchSchedule:
+    """Batches of a summary's sequences, one for each step of a training.
+
+    Random permutations of the sequences are concatenated, and each step takes the next `batch` of them. So
+    every sequence is read equally often; a batch that spans two permutations may hold a sequence twice.
+    Permutation e depends on (seed, e) only: the batches of any steps can be computed without those before.
+
+    Attributes:
+        sequences: μ, how many there are.
+        batch: how many a step reads; None, or at least μ: all, in their own order.
+        seed: of the permutations.
+        device: of the indices.
+    """
+
+    sequences: int
+    batch: int | None
+    seed: int
+    device: torch.device | str = "cpu"
+
+    def batches(self, first: int, steps: int) -> Sequence[None] | Tensor:
+        """The batches of `steps` steps after the first `first`, for `farzi.unroll`.
+
+        Returns:
+            Indices (steps, batch), int64; or `steps` times None if a step reads all sequences.
+        """
+        if self.batch is None or self.batch >= self.sequences:
+            return [None] * steps
+        begin, end = first * self.batch, (first + steps) * self.batch
+        epochs = range(begin // self.sequences, -(-end // self.sequences))
+        row = np.concatenate([np.zeros(0, np.int64), *(self._permutation(epoch) for epoch in epochs)])
+        begin -= epochs.start * self.sequences
+        chosen = row[begin : begin + steps * self.batch]
+        return torch.from_numpy(chosen.reshape(steps, self.batch)).to(self.device)
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng([self.seed, 3, epoch]).permutation(self.sequences)
