@@ -5,7 +5,7 @@ import torch
 
 from farzi.summary.initializers.base import CHUNK, ROWS, add_gradient
 from farzi.summary.initializers.classes import ClassSequences
-from farzi.summary.initializers.teacher import _subtract_class_targets
+from farzi.summary.initializers.teacher import _target_gradient
 
 ROWS_FITTED, DIM, WIDE = 3 * ROWS + 5, 4, 2 * CHUNK // ROWS  # several chunks, the last one not whole
 
@@ -47,7 +47,8 @@ def test_class_targets_are_subtracted():
     latents, decoder = (part.detach() for part in made())
     result = torch.zeros_like(latents), torch.zeros_like(decoder)
     add_gradient(latents, decoder, *result)
-    _subtract_class_targets(latents, decoder, *result, torch.from_numpy(rows), real)
+    of_targets = _target_gradient(latents, decoder, torch.from_numpy(rows), real)
+    result = tuple(part - other for part, other in zip(result, of_targets, strict=True))
     target = torch.from_numpy(np.where(class_of[1:] == rows[:, None], shares[1:], 0.0))
     for one, other in zip(result, by_autograd(target), strict=True):  # shares are in single precision
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)

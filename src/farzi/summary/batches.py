@@ -53,12 +53,7 @@ class BatchSchedule:
     Random permutations of the sequences are concatenated, and each step takes the next `batch` of them. So
     every sequence is read equally often; a batch that spans two permutations may hold a sequence twice.
     Permutation e depends on (seed, e) only: the batches of any steps can be computed without those before.
-
-    Attributes:
-        sequences: μ, how many there are.
-        batch: how many a step reads; None, or at least μ: all, in their own order.
-        seed: of the permutations.
-        device: of the indices.
+    A `batch` of None, or of all sequences, is all of them in their own order.
     """
 
     sequences: int
@@ -74,12 +69,11 @@ class BatchSchedule:
         """
         if self.batch is None or self.batch >= self.sequences:
             return [None] * steps
-        begin, end = first * self.batch, (first + steps) * self.batch
-        epochs = range(begin // self.sequences, -(-end // self.sequences))
-        row = np.concatenate([np.zeros(0, np.int64), *(self._permutation(epoch) for epoch in epochs)])
-        begin -= epochs.start * self.sequences
-        chosen = row[begin : begin + steps * self.batch]
-        return torch.from_numpy(chosen.reshape(steps, self.batch)).to(self.device)
-
-    def _permutation(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng([self.seed, 3, epoch]).permutation(self.sequences)
+        epoch, begin = divmod(first * self.batch, self.sequences)
+        end = begin + steps * self.batch
+        orders = [
+            np.random.default_rng([self.seed, 3, epoch + k]).permutation(self.sequences)
+            for k in range(end // self.sequences + 1)
+        ]
+        chosen = np.concatenate(orders)[begin:end].reshape(steps, self.batch)
+        return torch.from_numpy(chosen).to(self.device)

@@ -26,15 +26,13 @@ tags: [dataset-distillation, {tag}, farzi]
 Each of the {tensors.sequences} sequences has {tensors.length} positions. Each position holds a probability
 distribution over {events}, stored as {stored} ({tensors.bytes / 1024:,.0f} KiB). The summary is made for
 training a {summary.recipe.student.type} model from random weights, with the settings in `recipe.yaml`, in
-place of the full data. `farzi compare` measures how good such a model is beside one that is trained on the
-full data.
+place of the full data. `farzi compare` compares both.
 
 ## How it was made
 
 {distillation_facts(summary)}
 
-Farzi gives no guarantee of privacy: unless it is made of random numbers, an initial summary comes from
-windows of the real data, with each event replaced by a distribution over events.
+Farzi gives no guarantee of privacy: initial summaries, if not random, come from windows of the real data.
 
 ## How to read it
 

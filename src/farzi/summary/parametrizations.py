@@ -1,7 +1,7 @@
-r"""Parametrizations: which numbers the outer loop changes, and how a summary follows from them.
+"""Parametrizations: which numbers the outer loop changes, and how a summary follows from them.
 
 Every one of them starts from an initial summary with latents and a decoder, and gives `SummaryTensors` again.
-Students, tables and the folder on disk depend on the summary alone, not on its parametrization.
+Students and the folder on disk depend on the summary alone, not on its parametrization.
 """
 
 from dataclasses import dataclass
@@ -44,44 +44,30 @@ class Parametrization(Protocol):
 
 @dataclass(frozen=True)
 class LowRank:
-    """Latents D̃, (μ, ξ, d), and a decoder M, (d, V) (Farzi Data, arXiv 2310.09983).
-
-    Attributes:
-        dim: d.
-        label_decoder: whether soft labels have a decoder M′ of their own.
-    """
+    """Latents D̃, (μ, ξ, `dim`), and decoders, (`dim`, V) (Farzi Data, arXiv 2310.09983)."""
 
     dim: int = 32
     label_decoder: bool = True
 
     def parts(self, initial: SummaryTensors) -> Parts:
-        """See `Parametrization`; exact."""
         return initial.detach().parts
 
     def summary(self, parts: Parts, temperature: float) -> SummaryTensors:
-        """See `Parametrization`."""
         return SummaryTensors(parts["latents"], parts["decoder"], temperature, parts.get("label_decoder"))
 
 
 @dataclass(frozen=True)
 class FullLogits:
-    """One logit for each event at each position, (μ, ξ, V): no factors.
-
-    Attributes:
-        dim: rank of the initial summary.
-    """
+    """One logit for each event at each position, (μ, ξ, V); `dim` is the rank of the initial summary."""
 
     dim: int = 8
     label_decoder: ClassVar[bool] = False
 
     def parts(self, initial: SummaryTensors) -> Parts:
-        """See `Parametrization`; exact."""
         initial = initial.detach()
-        logits = initial.latents if initial.is_full_logits else initial.latents @ initial.decoder
-        return {"logits": logits}
+        return {"logits": initial.latents if initial.is_full_logits else initial.latents @ initial.decoder}
 
     def summary(self, parts: Parts, temperature: float) -> SummaryTensors:
-        """See `Parametrization`; `SummaryTensors.is_full_logits` holds."""
         logits = parts["logits"]
         return SummaryTensors(logits, logits.new_zeros(0, logits.shape[2]), temperature)
 
@@ -93,6 +79,10 @@ class Tucker:
     Together with the decoder, that is a Tucker decomposition of the logits over sequences, positions and
     events, as in TD3 (arXiv 2502.02854). Here the outer loop learns all factors. TD3 takes those of items
     from a model trained on the full data.
+
+    The first factors are those of a higher-order SVD (De Lathauwer et al. 2000), exact at full ranks. The
+    columns of U and T are orthogonal and have mean square 1, so that Adam, which moves all numbers by about
+    the same amount, changes all parts alike.
 
     Attributes:
         dim: d, width of the latents, the rank over events.
@@ -107,28 +97,18 @@ class Tucker:
     position_rank: int | None = None
 
     def parts(self, initial: SummaryTensors) -> Parts:
-        """See `Parametrization`; by higher-order SVD (De Lathauwer et al. 2000), exact at full ranks.
-
-        The columns of U and T are orthogonal and have mean square 1, so that Adam, which moves all numbers by
-        about the same amount, changes all parts alike.
-
-        Raises:
-            ValueError: `initial` has full logits, hence no decoder.
-        """
         if initial.is_full_logits:
             raise ValueError("full logits have no factors, which a Tucker parametrization starts from")
-        initial = initial.detach()
-        latents = initial.latents.double()
+        parts = initial.detach().parts
+        latents = parts.pop("latents").double()
         sequences = _directions(latents.flatten(1), self.sequence_rank)
         positions = _directions(latents.transpose(0, 1).flatten(1), self.position_rank)
         scale = len(sequences) * len(positions)
         core = torch.einsum("utd,ua,tb->abd", latents, sequences, positions) / scale
         factors = {"core": core, "sequences": sequences, "positions": positions}
-        decoders = {name: part for name, part in initial.parts.items() if name != "latents"}
-        return {name: part.to(initial.latents).contiguous() for name, part in factors.items()} | decoders
+        return {name: part.to(initial.latents).contiguous() for name, part in factors.items()} | parts
 
     def summary(self, parts: Parts, temperature: float) -> SummaryTensors:
-        """See `Parametrization`."""
         rows = torch.einsum("ua,abd->ubd", parts["sequences"], parts["core"])
         latents = torch.einsum("ubd,tb->utd", rows, parts["positions"])
         return SummaryTensors(latents, parts["decoder"], temperature, parts.get("label_decoder"))

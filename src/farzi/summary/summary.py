@@ -1,15 +1,4 @@
-"""`Summary`: what a user holds, and its folder, which others can use without this package.
-
-    summary.safetensors   format farzi-summary-2: latents (μ, ξ, d), decoder (d, V), label_decoder (d, V) if
-                          soft labels have one; with full logits latents (μ, ξ, V) and decoder (0, V); the
-                          temperature in the header's metadata
-    vocabulary.parquet    index, original id, readable name where known, count
-    recipe.yaml           everything needed to repeat the run
-    history.jsonl         one line for each validation
-    run.json              what the distillation took, on which data and machine; the selected outer step
-    tokenizer.json        of a text: for Hugging Face's `tokenizers` and `transformers`
-    SHA256SUMS            checksums of the files above, as `sha256sum -c` reads them
-    README.md             a dataset card, which may be edited
+"""`Summary`: what a user holds, and its folder, which others can use without this package (docs/format.md).
 
 Nothing is pickled. A damaged file, or one of another summary, is refused when the folder is loaded.
 """
@@ -19,11 +8,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import torch
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
 from farzi.data import Vocabulary
 from farzi.errors import FarziError
@@ -33,39 +23,25 @@ from farzi.summary.card import card
 from farzi.summary.tensors import SummaryTensors
 from farzi.tensorfile import read_tensors, write_tensors
 
-if TYPE_CHECKING:
-    from torch.utils.data import TensorDataset
-
 FORMAT = "farzi-summary-2"
 TENSORS = "summary.safetensors"
 SUMS = "SHA256SUMS"
-RESULTS = (
+RESULTS = (  # of a comparison; removed with the summary
     "results.json",
-    "comparison.md",
-    "comparison.json",
-    "comparison.png",
+    *(f"comparison.{end}" for end in ("md", "json", "png")),
     "students.json",
     "students.md",
 )
-"""The files that a comparison adds to the folder; they are removed with the summary."""
 SUMMED = (TENSORS, "vocabulary.parquet", "recipe.yaml", "history.jsonl", "run.json")
 TOKENIZER = "tokenizer.json"
 ADVICE = "restore it or distil again"
 ALL = slice(None)
-
-LANGUAGE = "language"
-"""The task in `run.json` of a summary of a text."""
+LANGUAGE = "language"  # the task in run.json of a summary of a text
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Summary:
     """A summary with everything that belongs to it: what `farzi.distill` returns.
-
-    Example:
-        >>> summary = Summary.load("runs/mine")  # doctest: +SKIP
-        >>> summary  # doctest: +SKIP
-        Summary of movielens-small: 100 sequences x 20 positions, 1,303 items, 579 KiB, outer step 50 of 150
-        >>> summary.to_frame()  # doctest: +SKIP
 
     Attributes:
         tensors: latents, decoders and temperature.
@@ -132,14 +108,12 @@ class Summary:
         """
         return self.tensors.select(sequences).soft_labels()
 
-    def to_torch(self, sequences: slice | Sequence[int] = ALL) -> "TensorDataset":
+    def to_torch(self, sequences: slice | Sequence[int] = ALL) -> TensorDataset:
         """Training pairs for any PyTorch model: soft inputs (ξ − 1, V) and the next soft labels (ξ − 1, V).
 
         With a model's embedding table E, `inputs @ E` is what it reads; the loss is cross-entropy with soft
         targets. Everything is in memory, 2 · μ · (ξ − 1) · V numbers.
         """
-        from torch.utils.data import TensorDataset
-
         return TensorDataset(self.soft_inputs(sequences)[:, :-1], self.soft_labels(sequences)[:, 1:])
 
     def to_frame(self, top: int = 3) -> pl.DataFrame:
@@ -150,6 +124,7 @@ class Summary:
             `item_id`; `name`, null if unknown; `probability`. The first position has no label.
         """
         names = self.vocabulary.frame["name"]
+        columns = ("sequence", "position", "role", "rank", "item_id", "name", "probability")
         rows = [
             (sequence, position, role, rank, event["id"], names[event["index"]], event["probability"])
             for sequence, positions in enumerate(self.top_events(top))
@@ -157,40 +132,30 @@ class Summary:
             for role, events in roles.items()
             for rank, event in enumerate(events or (), start=1)
         ]
-        counted = dict.fromkeys(("sequence", "position"), pl.Int64) | {"role": pl.String, "rank": pl.Int64}
-        schema = counted | {"item_id": pl.String, "name": pl.String, "probability": pl.Float64}
-        return pl.DataFrame(rows, schema, orient="row")
+        return pl.DataFrame(rows, columns, schema_overrides={"name": pl.String}, orient="row")
 
     def top_events(self, top: int = 3, sequences: int | None = None) -> list[list[dict[str, Any]]]:
         """The likeliest events at each position, as JSON values.
 
-        Args:
-            top: how many events at each position.
-            sequences: how many sequences, from the first; all if None.
-
         Returns:
-            For each sequence and position {"input": events, "label": events}. Events are a list of {"index",
-            "id", "name", "probability"}, the likeliest first; None as the label of the first position.
+            For each of the first `sequences` and each position {"input": events, "label": events}. Events are
+            a list of {"index", "id", "name", "probability"}; None as the label of the first position.
         """
-        result = []
-        for sequence in range(self.tensors.sequences)[:sequences]:  # one by one: each takes ξ · V numbers
-            inputs = self._likeliest(self.soft_inputs([sequence]), top)
-            labels = self._likeliest(self.soft_labels([sequence]), top)
-            pairs = zip(inputs, [None, *labels[1:]], strict=True)
-            result.append([{"input": one, "label": other} for one, other in pairs])
-        return result
-
-    def _likeliest(self, soft: Tensor, top: int) -> list[list[dict[str, Any]]]:
-        """The events of one sequence of distributions, (1, ξ, V)."""
         ids, label = self.vocabulary.frame["id"], self.vocabulary.label
-        probabilities, indices = soft[0, :, 1:].topk(min(top, soft.shape[2] - 1), dim=-1)
-        return [
-            [
-                {"index": i, "id": ids[i], "name": label(i), "probability": p}
-                for i, p in zip(*position, strict=True)
+
+        def likeliest(soft: Tensor) -> list[Any]:
+            probabilities, indices = soft[0, :, 1:].topk(min(top, soft.shape[2] - 1), dim=-1)
+            return [
+                [{"index": i, "id": ids[i], "name": label(i), "probability": p} for i, p in zip(*position)]
+                for position in zip((indices + 1).tolist(), probabilities.tolist())
             ]
-            for position in zip((indices + 1).tolist(), probabilities.tolist(), strict=True)
-        ]
+
+        rows = []
+        for row in range(self.tensors.sequences)[:sequences]:  # one by one: each takes ξ · V numbers
+            inputs, labels = likeliest(self.soft_inputs([row])), likeliest(self.soft_labels([row]))
+            pairs = zip(inputs, [None, *labels[1:]], strict=True)
+            rows.append([{"input": one, "label": other} for one, other in pairs])
+        return rows
 
     def save(self, path: str | Path) -> None:
         """Write the folder, which may exist. The checksums come last: a folder that has them is complete.
@@ -208,13 +173,13 @@ class Summary:
         write_text_atomic(path / "history.jsonl", history_text(self.history))
         write_text_atomic(path / "run.json", json.dumps(self.run, indent=2, allow_nan=False) + "\n")
         write_text_atomic(path / "README.md", card(self))
-        temperature = repr(self.tensors.temperature)
-        write_tensors(path / TENSORS, FORMAT, self.tensors.parts, {"temperature": temperature})
+        metadata = {"temperature": repr(self.tensors.temperature)}
+        write_tensors(path / TENSORS, FORMAT, self.tensors.parts, metadata)
         names = SUMMED
         if self.tokenizer is not None:
             write_text_atomic(path / TOKENIZER, self.tokenizer)
             names = (*SUMMED, TOKENIZER)
-        write_text_atomic(path / SUMS, "".join(_sum(name, sha256(path / name)) for name in names))
+        write_text_atomic(path / SUMS, "".join(f"{sha256(path / name)}  {name}\n" for name in names))
 
     @staticmethod
     def remove(path: str | Path) -> None:
@@ -242,7 +207,7 @@ class Summary:
         names = (*SUMMED, TOKENIZER) if f"  {TOKENIZER}\n" in sums else SUMMED
         contents = {name: _content(path / name) for name in names}
         for name, content in contents.items():
-            if _sum(name, hashlib.sha256(content).hexdigest()) not in sums:
+            if f"{hashlib.sha256(content).hexdigest()}  {name}\n" not in sums:
                 raise FarziError(
                     f"{path / name}: damaged, or of another summary: its checksum is not in {SUMS}; {ADVICE}"
                 )
@@ -264,11 +229,6 @@ def history_text(history: list[dict[str, Any]]) -> str:
         ValueError: a number is not finite, which JSON cannot hold.
     """
     return "".join(json.dumps(line, allow_nan=False) + "\n" for line in history)
-
-
-def _sum(name: str, checksum: str) -> str:
-    """The line of `SUMS` for a file."""
-    return f"{checksum}  {name}\n"
 
 
 def _content(path: Path) -> bytes:

@@ -1,7 +1,7 @@
 """The tensors of a summary: a few synthetic sequences of distributions over events."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -36,17 +36,16 @@ class SummaryTensors:
 
     def __post_init__(self) -> None:
         shapes = self.latents.ndim == 3 and self.decoder.ndim == 2
-        if not shapes or self.latents.shape[2] != self.decoder.shape[int(self.is_full_logits)]:
+        if not shapes or self.dim != self.decoder.shape[int(self.is_full_logits)]:
             raise ValueError(
                 "latents must be (sequences, length, dim) and decoder (dim, V), or (0, V) with full logits, "
                 f"got {tuple(self.latents.shape)} and {tuple(self.decoder.shape)}"
             )
-        if self.label_decoder is not None and (
-            self.is_full_logits or self.label_decoder.shape != self.decoder.shape
-        ):
+        labels = self.label_decoder
+        if labels is not None and (self.is_full_logits or labels.shape != self.decoder.shape):
             raise ValueError(
                 "label_decoder must have the decoder's shape, and full logits have none, got "
-                f"{tuple(self.label_decoder.shape)} and {tuple(self.decoder.shape)}"
+                f"{tuple(labels.shape)} and {tuple(self.decoder.shape)}"
             )
         if not self.temperature > 0:
             raise ValueError(f"temperature must be positive, got {self.temperature}")
@@ -89,8 +88,8 @@ class SummaryTensors:
     @property
     def parts(self) -> dict[str, Tensor]:
         """Its tensors by name."""
-        more = {} if self.label_decoder is None else {"label_decoder": self.label_decoder}
-        return {"latents": self.latents, "decoder": self.decoder, **more}
+        parts = {"latents": self.latents, "decoder": self.decoder, "label_decoder": self.label_decoder}
+        return {name: part for name, part in parts.items() if part is not None}
 
     @property
     def labels(self) -> "SummaryTensors":
@@ -124,7 +123,7 @@ class SummaryTensors:
 
     def select(self, sequences: slice | Sequence[int]) -> "SummaryTensors":
         """Some of the sequences, as `latents[sequences]` selects them."""
-        return SummaryTensors(self.latents[sequences], self.decoder, self.temperature, self.label_decoder)
+        return replace(self, latents=self.latents[sequences])
 
     def reordered(self, order: Tensor) -> "SummaryTensors":
         """The same over other events: event i is this one's event `order[i]`; `order[0]` must be 0.
@@ -132,18 +131,14 @@ class SummaryTensors:
         Events that are left out get no probability, and the others more in proportion.
         """
         if self.is_full_logits:
-            return SummaryTensors(self.latents[..., order], self.decoder[:, order], self.temperature)
-        labels = None if self.label_decoder is None else self.label_decoder[:, order]
-        return SummaryTensors(self.latents, self.decoder[:, order], self.temperature, labels)
+            return replace(self, latents=self.latents[..., order], decoder=self.decoder[:, order])
+        decoders = {name: part[:, order] for name, part in self.parts.items() if name != "latents"}
+        return replace(self, **decoders)
 
     def detach(self) -> "SummaryTensors":
         """A copy without gradients."""
-        return self._map(lambda part: part.detach().clone())
+        return replace(self, **{name: part.detach().clone() for name, part in self.parts.items()})
 
     def to(self, device: torch.device | str) -> "SummaryTensors":
         """The same on another device."""
-        return self._map(lambda part: part.to(device))
-
-    def _map(self, change: Callable[[Tensor], Tensor]) -> "SummaryTensors":
-        parts = {name: change(part) for name, part in self.parts.items()}
-        return SummaryTensors(**parts, temperature=self.temperature)
+        return replace(self, **{name: part.to(device) for name, part in self.parts.items()})

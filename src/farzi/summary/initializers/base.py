@@ -17,25 +17,13 @@ from farzi.data import Sequences, crops
 from farzi.models import SequenceModel
 from farzi.summary.tensors import SummaryTensors
 
-CHUNK = 2**19
-"""Numbers in the softmaxes that `add_gradient` holds at a time: 2 MiB in float32, which fit into a cache."""
-
-ROWS = 32
-"""The smallest chunk, in rows: with fewer, reading the decoder takes longer than the work on it."""
+CHUNK = 2**19  # numbers in the softmaxes held at a time: 2 MiB in float32, which fit into a core's cache
+ROWS = 32  # the smallest chunk: with fewer rows, reading the decoder takes longer than the work on it
 
 
 @dataclass(frozen=True)
 class Size:
-    """The shape of a summary, its temperature, and whether it has a label decoder.
-
-    Attributes:
-        sequences: μ, number of synthetic sequences.
-        length: ξ, positions in each.
-        dim: d, width of the latents.
-        vocabulary: V, padding included.
-        temperature: τ.
-        label_decoder: whether soft labels have a decoder of their own.
-    """
+    """The shape of a summary, (μ, ξ, d) and (d, V), its temperature τ, and whether it has a label decoder."""
 
     sequences: int
     length: int
@@ -86,13 +74,9 @@ class Initializer(Protocol):
     def __call__(
         self, size: Size, log: Sequences, rng: np.random.Generator, teachers: Ensemble | None
     ) -> SummaryTensors:
-        """A summary of that size.
+        """A summary of that size, from the training sequences `log`; all random draws come from `rng`.
 
-        Args:
-            size: of the summary.
-            log: training sequences.
-            rng: for all random draws.
-            teachers: models trained on the full data; None where the initializer needs none.
+        `teachers` are models trained on the full data; None where the initializer needs none.
         """
         ...
 
@@ -155,8 +139,7 @@ def add_gradient(
         decoder: M, (dim, V).
         latents_bar: (n, dim), added to.
         decoder_bar: (dim, V), added to.
-        target: gives the distributions (rows, V) of a slice of rows; None if the target's part of the
-            gradient is subtracted elsewhere.
+        target: gives the distributions (rows, V) of a slice of rows; None if its part is elsewhere.
     """
     size = max(ROWS, CHUNK // decoder.shape[1])
     for start in range(0, len(latents), size):

@@ -13,14 +13,9 @@ from farzi.data import Sequences
 from farzi.summary.initializers.base import Ensemble, Size, add_gradient, followers, real_windows, single
 from farzi.summary.tensors import SummaryTensors
 
-DIRECTIONS = 64
-"""Dimensions in which contexts are compared."""
-
-ROUNDS = 30
-"""Rounds of k-means."""
-
-FITS = 400
-"""Optimizer steps of the fit of latents and decoder."""
+DIRECTIONS = 64  # in which contexts are compared
+ROUNDS = 30  # of k-means
+FITS = 400  # optimizer steps for latents and decoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +68,9 @@ class ClassInitializer:
 
     Attributes:
         classes: how many; None: twice the root of the number of positions in the summary, which makes four
-            transitions for each pair of adjacent classes. With 150 classes for 6,000 positions the student
-            below reached perplexity 105, with 77 it reached 110, with 220 it reached 109.
-        smoothing: share of the prediction at each position. On Penn Treebank cut to 2,000 words, 200
-            sequences of 30 trained a Transformer of width 32 to perplexity 112, 105, 105 and 109 with 0, 0.2,
-            0.4 and 0.6 (single runs).
+            transitions for each pair of adjacent classes.
+        smoothing: share of the prediction at each position. On Penn Treebank cut to 2,000 words, 0, 0.2, 0.4
+            and 0.6 gave perplexities of 112, 105, 105 and 109 (single runs).
         candidates: real windows to choose from.
     """
 
@@ -103,12 +96,8 @@ class ClassInitializer:
     ) -> ClassSequences:
         """The classes, and real windows as sequences of classes.
 
-        Args:
-            size: of the summary.
-            log: training sequences.
-            rng: for all random draws.
-            points: a vector for each event, (V, width): events with near vectors are put into one class. If
-                None, the vectors describe the events' contexts.
+        Events with near vectors `points`, (V, width), are put into one class. If None, the vectors describe
+        the events' contexts.
         """
         number = self.classes or round(2 * (size.sequences * size.length) ** 0.5)
         adjacent = followers(log, size.vocabulary)
@@ -148,14 +137,9 @@ def _contexts(adjacent: sparse.csr_matrix, counts: np.ndarray, rng: np.random.Ge
 def cluster(points: np.ndarray, counts: np.ndarray, classes: int) -> np.ndarray:
     """The class of each event, (V,), counted from 0; padding has that of the first event.
 
-    Lloyd's k-means. The first centres are the most frequent events. An event's weight is the square root of
-    its count; an event that never occurs has next to none. It runs on one thread: with several, scikit-learn
-    adds up a class in an arbitrary order, and two runs could differ.
-
-    Args:
-        points: (V, width).
-        counts: of each event, (V,).
-        classes: how many, at most V − 1.
+    K-means of points (V, width), into at most V − 1 classes. The first centres are the most frequent events.
+    An event's weight is the square root of its count; one that never occurs has next to none. It runs on one
+    thread: with several, scikit-learn adds up a class in an arbitrary order, and two runs could differ.
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
@@ -193,14 +177,9 @@ def _representative(windows: np.ndarray, transitions: np.ndarray, number: int) -
 def fitted_factors(
     distributions: np.ndarray, dim: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Latents (positions, dim) and a decoder (dim, classes) whose softmax is near the distributions.
+    """Latents (positions, dim) and a decoder (dim, classes), fitted to distributions (positions, classes).
 
     Adam minimises the mean Kullback-Leibler divergence. The last latent is 1 / 2 everywhere.
-
-    Args:
-        distributions: over classes, (positions, classes).
-        dim: width of the latents.
-        rng: for the first decoder.
     """
     target = single(distributions)
     positions, classes = target.shape

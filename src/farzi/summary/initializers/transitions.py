@@ -29,9 +29,8 @@ class TransitionInitializer:
     Attributes:
         horizon: how many events ahead are counted.
         discount: weight of each further step ahead.
-        smoothing: κ, the weight of popularity, in events. Initial summaries with 1 were as good as with 20 on
-            MovieLens-100k (HR@100 50.2 and 49.5) and better on the sparser movielens-small (22.4 and 18.3;
-            single runs).
+        smoothing: κ, the weight of popularity, in events. On movielens-small, 1 gave an HR@100 of 22.4 and 20
+            one of 18.3 (single runs).
     """
 
     horizon: int = 5
