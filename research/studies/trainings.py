@@ -19,6 +19,7 @@ from research.studies.bench import FIRST_SEED, Bench, Source
 from research.studies.measures import Measure, OnHeldOut
 from research.studies.recipes import rate_of
 from research.studies.study import Demand, Job, Repeat
+from research.studies.transfer import best_inner
 
 
 class Training(Protocol):
@@ -70,7 +71,7 @@ class OnSummary:
         student, inner = self.student or self.recipe.student, self.inner or self.recipe.inner
         if self.among:
             trials = trials_of(bench, dataset, student, self.recipe, self.recipe.teach)
-            inner = bench.once((self, repeat.summary), lambda: trials.best_inner(tensors, self.among))
+            inner = bench.once((self, repeat.summary), lambda: best_inner(trials, tensors, self.among))
         trained = train_on_summary(tensors, student, inner, FIRST_SEED + repeat.number)
         return trained, {**distillation_figures(summary), "learning rate": rate_of(inner.optimizer)}
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from farzi.data import Passages, Sequences
-from farzi.evaluation import Windows, evaluate_text, metric_of
-from farzi.evaluation.language import PASSAGE
+from farzi.errors import FarziError
+from farzi.evaluation import evaluate_text, metric_of, task_of
+from farzi.evaluation.language import PASSAGE, Windows
 from farzi.evaluation.tasks import LanguageTask, RecommendationTask
 from farzi.models import SequenceModel
 from farzi.recipe import variants as v
@@ -75,12 +76,12 @@ def test_each_token_is_predicted_once_from_its_context(length: int, stride: int,
 
 
 def test_the_stride_is_half_of_the_length_unless_given():
-    assert Windows.half(19) == Windows(19, 10)
-    assert Windows.half(1) == Windows(1, 1)
+    assert Windows.of(19, None) == Windows(19, 10)
+    assert Windows.of(1, None) == Windows(1, 1)
     passages = held(90)
     assert evaluate_text(Bag(7), passages).means() == evaluate_text(Bag(7), passages, 4).means()
     for stride in (0, 8):
-        with pytest.raises(ValueError, match=r"stride must be in 1\.\.7"):
+        with pytest.raises(FarziError, match=r"stride must be in 1\.\.7"):
             evaluate_text(Bag(7), passages, stride)
 
 
@@ -130,6 +131,8 @@ def test_data_of_the_other_kind_are_refused(tiny):
         LanguageTask().evaluate(student, tiny.valid)
     with pytest.raises(TypeError, match="LanguageTask"):
         RecommendationTask().evaluate(student, held(5))
+    with pytest.raises(FarziError, match="stride is for texts, and made-up is a log"):
+        task_of(tiny, stride=3)
 
 
 def test_a_score_is_told_as_the_metric_that_it_is():

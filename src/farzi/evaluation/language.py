@@ -22,9 +22,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from farzi.data import Passages
+from farzi.errors import FarziError
 from farzi.evaluation.metrics import Evaluation
 from farzi.models import SequenceModel
 
@@ -47,24 +47,20 @@ class Windows:
     def __post_init__(self) -> None:
         """Check that windows leave no token out."""
         if not 1 <= self.stride <= self.length:
-            raise ValueError(f"stride must be in 1..{self.length}, the model's length, got {self.stride}")
+            raise FarziError(f"stride must be in 1..{self.length}, the model's length, not {self.stride}")
 
     @classmethod
-    def half(cls, length: int) -> "Windows":
-        """With a stride of half the length, rounded up, so that about half of it is context."""
-        return cls(length, -(-length // 2))
+    def of(cls, length: int, stride: int | None) -> "Windows":
+        """If no stride is given, it is half of the length, rounded up: about half of a window is context."""
+        return cls(length, -(-length // 2) if stride is None else stride)
 
     @property
     def context(self) -> int:
         """The fewest tokens before a predicted one."""
         return self.length - self.stride + 1
 
-    def __call__(self, text: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
-        """Cut a document.
-
-        Args:
-            text: token indices, (n,).
-            start: the token before the first.
+    def cut(self, text: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
+        """Cut a document, (n,), which follows the token `start`.
 
         Returns:
             The tokens read, (windows, length), padded with zeros on the left; and the targets of the last
@@ -107,21 +103,19 @@ def evaluate_text(
         last unit is smaller.
 
     Raises:
-        ValueError: the stride is not in 1..L.
+        FarziError: the stride is not in 1..L.
     """
-    windows = Windows.half(model.length) if stride is None else Windows(model.length, stride)
-    cut = [windows(text, held.start) for text in held.texts]
+    windows = Windows.of(model.length, stride)
+    cut = [windows.cut(text, held.start) for text in held.texts]
     thin = 1 if tokens is None else -(-len(held) // tokens)
     read = np.concatenate([rows for rows, _ in cut])[::thin]
     wanted = np.concatenate([targets for _, targets in cut])[::thin]
     batch = batch or max(1, SCORES // (windows.stride * len(model.output_table)))
-    losses, hits = [], []
-    for begin in range(0, len(read), batch):
-        targets = wanted[begin : begin + batch]
-        loss, hit = _predict(model, read[begin : begin + batch], targets)
-        losses.append(loss[targets > 0])
-        hits.append(hit[targets > 0])
-    loss, hit = np.concatenate(losses), np.concatenate(hits)
+    parts = [
+        _predict(model, read[begin : begin + batch], wanted[begin : begin + batch])
+        for begin in range(0, len(read), batch)
+    ]
+    loss, hit = (np.concatenate(part) for part in zip(*parts))
     unit = np.arange(len(loss)) // PASSAGE
     units = int(unit[-1]) + 1
     nats, right = np.bincount(unit, loss, units), np.bincount(unit, hit, units)
@@ -137,15 +131,15 @@ def evaluate_text(
 
 @torch.no_grad()
 def _predict(model: SequenceModel, read: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """−log p in nats and whether the token scored highest, both float64 and (windows, stride)."""
+    """For each target but zeros: −log p in nats, and whether it scored highest; both float64 and (n,)."""
     device = model.device
     events = torch.from_numpy(np.ascontiguousarray(read)).to(device)
     wanted = torch.from_numpy(targets).to(device).unsqueeze(-1)
     hidden = model.hidden(model.embed(events), events > 0)[:, -targets.shape[1] :]
     scores = hidden @ model.output_table.T
     scores[..., 0] = -torch.inf
-    own: Tensor = scores.gather(-1, wanted)
+    own = scores.gather(-1, wanted)
     loss = (torch.logsumexp(scores, -1) - own.squeeze(-1)).double()
     loss = torch.where(loss.isnan(), torch.inf, loss)
     hit = ((scores >= own).sum(-1) == 1).double()
-    return loss.cpu().numpy(), hit.cpu().numpy()
+    return loss.cpu().numpy()[targets > 0], hit.cpu().numpy()[targets > 0]
