@@ -105,7 +105,7 @@ def transfer(
         FarziError: the data have other items than the summary.
     """
     recipe = recipe or summary.recipe
-    check_vocabulary(data, summary.vocabulary, "the summary")
+    check_vocabulary(data, summary)
     tensors, compared = summary.tensors.to(device), []
     for student in students:
 
@@ -156,7 +156,7 @@ def transfer_text(compared: Sequence[Comparison], distilled_with: str) -> str:
         for one in compared
         for result in one.results
     ]
-    table = aligned(["student", "trained on", *headlines, "train s"], rows, left=2)
+    table = aligned(["student", "trained on", *headlines, "train s"], rows)
     lines = [textwrap.fill(line, 100) for line in _conclusions(compared, distilled_with)]
     return "\n".join([table, "", *lines])
 

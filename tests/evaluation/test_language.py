@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from farzi.data import Passages, Sequences
 from farzi.errors import FarziError
 from farzi.evaluation import evaluate_text, metric_of, task_of
-from farzi.evaluation.language import PASSAGE, Windows
+from farzi.evaluation.language import PASSAGE, stride_of
 from farzi.evaluation.tasks import LanguageTask, RecommendationTask
 from farzi.models import SequenceModel
 from farzi.recipe import variants as v
@@ -67,7 +67,7 @@ def test_each_token_is_predicted_once_from_its_context(length: int, stride: int,
     assert figures["perplexity"] == pytest.approx(math.exp(sum(losses) / tokens), rel=1e-5)
     assert figures["accuracy"] == pytest.approx(sum(hits) / tokens)
     assert figures["bits per byte"] == pytest.approx(sum(losses) / math.log(2) / passages.bytes, rel=1e-5)
-    context = Windows(length, stride).context
+    context = length - stride + 1
     ends = set(np.cumsum([0, 1, 23, 40]).tolist())
     since = 0
     for token, count in enumerate(seen):
@@ -76,8 +76,8 @@ def test_each_token_is_predicted_once_from_its_context(length: int, stride: int,
 
 
 def test_the_stride_is_half_of_the_length_unless_given():
-    assert Windows.of(19, None) == Windows(19, 10)
-    assert Windows.of(1, None) == Windows(1, 1)
+    assert stride_of(19) == 10
+    assert stride_of(1) == 1
     passages = held(90)
     assert evaluate_text(Bag(7), passages).means() == evaluate_text(Bag(7), passages, 4).means()
     for stride in (0, 8):

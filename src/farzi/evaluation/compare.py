@@ -22,7 +22,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from farzi.data import Data, Vocabulary
+from farzi.data import Data
 from farzi.errors import FarziError
 from farzi.evaluation.controls import Control, bytes_per_event
 from farzi.evaluation.intervals import Interval, paired_difference, paired_ratio, seed_interval
@@ -221,7 +221,7 @@ def compare(
         FarziError: the data have other items than the summary, or a control of the recipe cannot be built.
     """
     recipe = recipe or summary.recipe
-    check_vocabulary(data, summary.vocabulary, "the summary")
+    check_vocabulary(data, summary)
     tensors = summary.tensors.to(device)
     trials = Trials(
         data,
@@ -269,15 +269,15 @@ def build_controls(variants: Sequence[ControlVariant]) -> dict[str, Control]:
     return controls
 
 
-def check_vocabulary(data: Data, vocabulary: Vocabulary, owner: str) -> None:
-    """Refuse data whose items are not those of a summary or a model, in the same order.
+def check_vocabulary(data: Data, summary: Summary) -> None:
+    """Refuse data whose items are not those of the summary, in the same order.
 
     Raises:
-        FarziError: the ids differ; the message names `owner`.
+        FarziError: the ids differ.
     """
-    if not data.vocabulary.frame["id"].equals(vocabulary.frame["id"]):
+    if not data.vocabulary.frame["id"].equals(summary.vocabulary.frame["id"]):
         raise FarziError(
-            f"{data.name}: its items are not those of {owner}; read and split it as for the distillation"
+            f"{data.name}: its items are not those of the summary; read and split it as for the distillation"
         )
 
 

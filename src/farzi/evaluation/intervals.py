@@ -11,6 +11,9 @@ PERCENTILES = (50 - 50 * LEVEL, 50 + 50 * LEVEL)
 PART = 2**24
 """Bootstrap weights in memory at a time: 128 MiB."""
 
+Figure = Callable[[np.ndarray], np.ndarray]
+"""From the mean over units to a seed's figure."""
+
 
 class Interval(NamedTuple):
     """A mean, or a ratio of means, and its 95 % interval."""
@@ -54,18 +57,10 @@ def t_interval(mean: float, error: float, freedom: float) -> Interval:
     return Interval(mean, mean - width, mean + width)
 
 
-def _mean(means: np.ndarray) -> np.ndarray:
-    return means
-
-
-Figure = Callable[[np.ndarray], np.ndarray]
-"""From the mean over units to a seed's figure."""
-
-
 def paired_ratio(
     ours: np.ndarray,
     theirs: np.ndarray,
-    figure: Figure = _mean,
+    figure: Figure = np.asarray,
     draws: int = 2000,
     seed: int = 0,
 ) -> Interval:
@@ -97,7 +92,7 @@ def paired_ratio(
     return Interval(float(figure(ours.mean(1)).mean() / whole), float(low), float(high))
 
 
-def paired_difference(ours: np.ndarray, theirs: np.ndarray, figure: Figure = _mean) -> Interval:
+def paired_difference(ours: np.ndarray, theirs: np.ndarray, figure: Figure = np.asarray) -> Interval:
     """Difference of two figures, with the bootstrap and the arguments of `paired_ratio`."""
     above, below = _paired_draws(ours, theirs, figure)
     low, high = np.percentile(above - below, PERCENTILES)

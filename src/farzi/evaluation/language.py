@@ -18,8 +18,6 @@ Sums are in float64. Units are passages of 200 tokens, because neighbouring toke
 bootstrap over tokens would be too optimistic.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
@@ -30,54 +28,20 @@ from farzi.models import SequenceModel
 
 PASSAGE = 200
 """Tokens in a unit."""
-
-
-@dataclass(frozen=True)
-class Windows:
-    """How a text is cut into windows.
-
-    Attributes:
-        length: L, the most tokens that a model reads.
-        stride: tokens predicted by each window.
-    """
-
-    length: int
-    stride: int
-
-    def __post_init__(self) -> None:
-        """Check that windows leave no token out."""
-        if not 1 <= self.stride <= self.length:
-            raise FarziError(f"stride must be in 1..{self.length}, the model's length, not {self.stride}")
-
-    @classmethod
-    def of(cls, length: int, stride: int | None) -> "Windows":
-        """If no stride is given, it is half of the length, rounded up: about half of a window is context."""
-        return cls(length, -(-length // 2) if stride is None else stride)
-
-    @property
-    def context(self) -> int:
-        """The fewest tokens before a predicted one."""
-        return self.length - self.stride + 1
-
-    def cut(self, text: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
-        """Cut a document, (n,), which follows the token `start`.
-
-        Returns:
-            The tokens read, (windows, length), padded with zeros on the left; and the targets of the last
-            `stride` positions of each window, (windows, stride), zeros after the end of the text.
-        """
-        count = -(-len(text) // self.stride)
-        targets = np.zeros(count * self.stride, np.int64)
-        targets[: len(text)] = text
-        read = np.zeros(count * self.stride + self.length, np.int64)
-        read[self.context - 1] = start
-        read[self.context : self.context + len(text)] = text
-        rows = np.lib.stride_tricks.sliding_window_view(read, self.length)[:: self.stride][:count]
-        return rows, targets.reshape(count, self.stride)
-
-
 SCORES = 2**20
 """Scores held at a time; 4 MiB."""
+
+
+def stride_of(length: int, stride: int | None = None) -> int:
+    """The predictions of a window: half of the model's length, rounded up, if not given.
+
+    Raises:
+        FarziError: the stride is not in 1..length.
+    """
+    stride = -(-length // 2) if stride is None else stride
+    if not 1 <= stride <= length:
+        raise FarziError(f"stride must be in 1..{length}, the model's length, not {stride}")
+    return stride
 
 
 def evaluate_text(
@@ -105,12 +69,12 @@ def evaluate_text(
     Raises:
         FarziError: the stride is not in 1..L.
     """
-    windows = Windows.of(model.length, stride)
-    cut = [windows.cut(text, held.start) for text in held.texts]
+    stride = stride_of(model.length, stride)
+    cut = [_windows(text, held.start, model.length, stride) for text in held.texts]
     thin = 1 if tokens is None else -(-len(held) // tokens)
     read = np.concatenate([rows for rows, _ in cut])[::thin]
     wanted = np.concatenate([targets for _, targets in cut])[::thin]
-    batch = batch or max(1, SCORES // (windows.stride * len(model.output_table)))
+    batch = batch or max(1, SCORES // (stride * len(model.output_table)))
     parts = [
         _predict(model, read[begin : begin + batch], wanted[begin : begin + batch])
         for begin in range(0, len(read), batch)
@@ -127,6 +91,23 @@ def evaluate_text(
             "bits per byte": nats / (np.log(2) * size * held.bytes / len(held)),
         }
     )
+
+
+def _windows(text: np.ndarray, start: int, length: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
+    """A document, (n,), which follows the token `start`, cut into windows.
+
+    Returns:
+        The tokens read, (windows, length), padded with zeros on the left; and the targets of the last
+        `stride` positions of each window, (windows, stride), zeros after the end of the text.
+    """
+    count = -(-len(text) // stride)
+    targets = np.zeros(count * stride, np.int64)
+    targets[: len(text)] = text
+    read = np.zeros(count * stride + length, np.int64)
+    read[length - stride] = start
+    read[length - stride + 1 :][: len(text)] = text
+    rows = np.lib.stride_tricks.sliding_window_view(read, length)[::stride][:count]
+    return rows, targets.reshape(count, stride)
 
 
 @torch.no_grad()

@@ -124,20 +124,19 @@ def headline_figures(figures: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {metric.text(figures[name])} {metric.unit}".rstrip() for name, metric in named)
 
 
-def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A table as plain text: a line of column names, a rule, the rows.
+def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as plain text, its first column aligned to the left.
 
-    Args:
-        columns: their names.
-        rows: the cells; a line break in a cell continues it on the next line.
-        left: how many columns are aligned to the left; the others are aligned to the right.
+    A line break in a cell continues it on the next line.
     """
     lines = [tuple(columns)]
     for row in rows:
         lines += zip_longest(*(cell.split("\n") for cell in row), fillvalue="")
     widths = [max(map(len, column)) for column in zip(*lines)]
-    form = "  ".join(f"{{:{'<' if place < left else '>'}{width}}}" for place, width in enumerate(widths))
-    text = [form.format(*line).rstrip() for line in lines]
+    text = [
+        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
+        for line in lines
+    ]
     return "\n".join([text[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *text[1:]])
 
 

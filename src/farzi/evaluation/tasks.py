@@ -4,11 +4,11 @@ Code that trains, distils or compares calls `task_of(data)` once and uses the va
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from farzi.data import Data, Holdout, Passages, Text
 from farzi.errors import FarziError
-from farzi.evaluation.language import PASSAGE, Windows, evaluate_text
+from farzi.evaluation.language import PASSAGE, evaluate_text, stride_of
 from farzi.evaluation.metrics import Evaluation
 from farzi.evaluation.ranking import Seen, evaluate_ranking
 from farzi.models import Model, SequenceModel
@@ -21,50 +21,14 @@ Held = Holdout | Passages
 """Held-out data of either task."""
 
 
-class Task(Protocol):
-    """What a model is measured by.
-
-    Attributes:
-        name: as in a summary's `run.json`.
-        units: what figures are the mean over, in the plural.
-    """
-
-    name: str
-    units: str
-
-    def evaluate(self, model: SequenceModel, held: Held) -> Evaluation:
-        """Measure a model. Raises TypeError if `held` is of the other task."""
-        ...
-
-    def score(self, model: SequenceModel, held: Held) -> float:
-        """The figure that early stopping and tuning maximise."""
-        ...
-
-    def score_text(self, score: float) -> str:
-        """A score as it is printed, as the metric that it is."""
-        ...
-
-    def statement(self, units: int, items: int, window: int) -> str:
-        """What the figures are: the end of a sentence that starts with "Test" or "Validation".
-
-        Args:
-            units: how many the figures are the mean over.
-            items: V − 1.
-            window: tokens in a training window.
-        """
-        ...
-
-    def facts(self, window: int) -> dict[str, Any]:
-        """How figures are computed, as JSON values."""
-        ...
-
-
 @dataclass(frozen=True)
 class RecommendationTask:
     """Logs: each user's held-out events are ranked among all items.
 
     Attributes:
         seen: whether rankings contain the items of a user's history.
+        name: as in a summary's `run.json`.
+        units: what figures are the mean over, in the plural.
     """
 
     seen: Seen = "keep"
@@ -72,28 +36,38 @@ class RecommendationTask:
     units = "users"
 
     def evaluate(self, model: SequenceModel, held: Held) -> Evaluation:
+        """Measure a model. Raises TypeError if `held` is of the other task."""
         if not isinstance(held, Holdout):
             raise TypeError("a text is not ranked: use LanguageTask")
         return evaluate_ranking(model, held, self.seen)
 
     def score(self, model: SequenceModel, held: Held) -> float:
-        """nDCG@10."""
+        """The figure that early stopping and tuning maximise: nDCG@10."""
         return self.evaluate(model, held)["nDCG@10"]
 
     def score_text(self, score: float) -> str:
+        """A score as it is printed, as the metric that it is."""
         return f"nDCG@10 {100 * score:.2f} %"
 
     def statement(self, units: int, items: int, window: int) -> str:
+        """What the figures are: the end of a sentence that starts with "Test" or "Validation".
+
+        Args:
+            units: how many the figures are the mean over.
+            items: V − 1.
+            window: events in a training window.
+        """
         seen = "included" if self.seen == "keep" else "excluded"
         return f"events of {units:,} users ranked among all {items:,} items, seen items {seen}; per cent"
 
     def facts(self, window: int) -> dict[str, Any]:
+        """How figures are computed, as JSON values."""
         return {"seen": self.seen}
 
 
 @dataclass(frozen=True)
 class LanguageTask:
-    """Texts: each held-out token is predicted from those before it.
+    """Texts: each held-out token is predicted from those before it. All else as in `RecommendationTask`.
 
     Attributes:
         stride: tokens that each window predicts (`farzi.evaluation.language`); half of its length if None.
@@ -117,16 +91,19 @@ class LanguageTask:
         return f"perplexity {1 / score:.1f}" if score > 0 else "no finite perplexity"
 
     def statement(self, units: int, items: int, window: int) -> str:
-        how = Windows.of(window - 1, self.stride)
+        stride = stride_of(window - 1, self.stride)
         return (
             f"text in {units:,} passages of {PASSAGE} tokens, each token predicted once among all "
-            f"{items:,}, from the {how.context} to {how.length} before it (stride {how.stride}); "
+            f"{items:,}, from the {window - stride} to {window - 1} before it (stride {stride}); "
             "perplexity per token (lower is better), accuracy in per cent"
         )
 
     def facts(self, window: int) -> dict[str, Any]:
-        how = Windows.of(window - 1, self.stride)
-        return {"context": how.context, "stride": how.stride, "passage": PASSAGE}
+        stride = stride_of(window - 1, self.stride)
+        return {"context": window - stride, "stride": stride, "passage": PASSAGE}
+
+
+Task = RecommendationTask | LanguageTask
 
 
 def task_of(data: Data, seen: Seen = "keep", stride: int | None = None) -> Task:

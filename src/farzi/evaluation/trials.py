@@ -4,15 +4,13 @@ Training on real events is tuned on the validation data: early stopping and the 
 are used once, after the last training of a kind.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from farzi.data import Data, Sequences
-from farzi.data.fingerprint import checksum, fingerprint
 from farzi.evaluation.controls import Control, bytes_per_event
 from farzi.evaluation.metrics import metric_of
 from farzi.evaluation.tasks import Task
@@ -24,9 +22,6 @@ from farzi.training import Trained, train_on_events, train_on_summary
 
 Pick = Callable[[int], Sequences]
 """The training sequences for a seed."""
-
-TrainingCache = Callable[[Mapping[str, Any], Callable[[], Trained]], Trained]
-"""Returns a training on real events, from all that it depends on and a function that does it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +63,7 @@ class Trials:
         first_seed: seeds count up from here; learning rates are tuned with the seed before it.
         progress: called with a line of text before each training.
         device: where models are trained on real events; on a summary they are trained where that is.
-        cache: returns trainings on real events that were done before; None does each.
+        train: `train_on_events`, or a function in its place that returns what was trained before.
     """
 
     dataset: Data
@@ -80,7 +75,7 @@ class Trials:
     first_seed: int = 1000
     progress: Callable[[str], None] = lambda text: None
     device: torch.device | str = "cpu"
-    cache: TrainingCache | None = None
+    train: Callable[..., Trained] = train_on_events
 
     def on_full_data(self) -> Result:
         """Train on the whole log or text at the best learning rate, and test."""
@@ -123,26 +118,8 @@ class Trials:
         """Train on real sequences at a learning rate, with early stopping on the validation data."""
         optimizer = self.teach.optimizer.model_copy(update={"learning_rate": rate})
         teach = self.teach.model_copy(update={"optimizer": optimizer})
-
-        def train() -> Trained:
-            vocabulary = len(self.dataset.vocabulary)
-            return train_on_events(
-                log, self.student, vocabulary, self.length, seed, teach, self._validate, self.device
-            )
-
-        if self.cache is None:
-            return train()
-        key = {
-            "student": self.student.model_dump(mode="json"),
-            "length": self.length,
-            "seed": seed,
-            "teach": teach.model_dump(mode="json", exclude={"grid"}),
-            "task": {"name": self.task.name, **self.task.facts(self.length + 1)},
-            "sequences": checksum(log),
-            "data": fingerprint(self.dataset),
-            "device": str(self.device),
-        }
-        return self.cache(key, train)
+        size = len(self.dataset.vocabulary)
+        return self.train(log, self.student, size, self.length, seed, teach, self._validate, self.device)
 
     def _validate(self, model: SequenceModel) -> float:
         return self.task.score(model, self.dataset.valid)

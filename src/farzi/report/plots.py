@@ -60,7 +60,7 @@ def _draw_bars(axes: Axes, comparison: Comparison) -> None:
         centres = [group + (place - (len(entries) - 1) / 2) * width for group in range(len(names))]
         axes.bar(
             centres,
-            [100 * ratio.mean for ratio in row],
+            [ratio.mean for ratio in row],
             width * 0.92,
             label=f"{entry.trained_on}: {entry.sequences:,} sequences, {kib(entry.bytes)} KiB",
             color=colours[entry.trained_on],
@@ -96,18 +96,17 @@ def _colours(names: list[str]) -> dict[str, str]:
 
 
 def _gain(comparison: Comparison, trained_on: str, name: str) -> Interval:
-    """The ratio to the full data's figure, inverted if lower is better."""
-    mean, low, high = (metric_of(name).gain(ratio) for ratio in comparison.relative(trained_on, name))
+    """The ratio to the full data's figure in per cent, inverted if lower is better."""
+    mean, low, high = (100 * metric_of(name).gain(ratio) for ratio in comparison.relative(trained_on, name))
     return Interval(mean, min(low, high), max(low, high))
 
 
 def _mark(axes: Axes, centre: float, ratio: Interval, top: float, weight: str) -> None:
     """The interval of a bar, and its figure above the interval."""
-    mean, low, high = (100 * value for value in ratio)
-    axes.plot([centre, centre], [low, high], color=_INK, linewidth=1)
+    axes.plot([centre, centre], [ratio.low, ratio.high], color=_INK, linewidth=1)
     axes.annotate(
-        f"{mean:.0f}",
-        (centre, min(high, 0.93 * top)),
+        f"{ratio.mean:.0f}",
+        (centre, min(ratio.high, 0.93 * top)),
         xytext=(0, 2),
         textcoords="offset points",
         ha="center",
@@ -120,9 +119,9 @@ def _mark(axes: Axes, centre: float, ratio: Interval, top: float, weight: str) -
 def _top(ratios: list[Interval]) -> float:
     """The end of the axis in per cent: above all intervals, unless a wide one would flatten the bars."""
     defined = [ratio for ratio in ratios if not math.isnan(ratio.mean)]
-    tallest = max([1.0, *(ratio.mean for ratio in defined)])
-    highest = max([1.0, *(ratio.high for ratio in defined)])
-    return 112 * min(highest, 1.6 * tallest)
+    tallest = max([100.0, *(ratio.mean for ratio in defined)])
+    highest = max([100.0, *(ratio.high for ratio in defined)])
+    return 1.12 * min(highest, 1.6 * tallest)
 
 
 def _lines(history: list[dict[str, Any]]) -> dict[str, list[float]]:

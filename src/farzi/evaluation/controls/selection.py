@@ -34,7 +34,7 @@ class Herding:
     directions: int = DIRECTIONS
 
     def __call__(self, log: Sequences, length: int, count: int, rng: np.random.Generator) -> Sequences:
-        return _chosen(log, length, count, self.directions, herded)
+        return _chosen(log, length, count, self.directions, lambda vectors: herded(vectors, count))
 
 
 @dataclass(frozen=True)
@@ -52,24 +52,20 @@ class KCentre:
     directions: int = DIRECTIONS
 
     def __call__(self, log: Sequences, length: int, count: int, rng: np.random.Generator) -> Sequences:
-        def from_random(vectors: np.ndarray, count: int) -> np.ndarray:
+        def choose(vectors: np.ndarray) -> np.ndarray:
             return centres(vectors, count, int(rng.integers(len(vectors))))
 
-        return _chosen(log, length, count, self.directions, from_random)
+        return _chosen(log, length, count, self.directions, choose)
 
 
 def _chosen(
-    log: Sequences,
-    length: int,
-    count: int,
-    directions: int,
-    choose: Callable[[np.ndarray, int], np.ndarray],
+    log: Sequences, length: int, count: int, directions: int, choose: Callable[[np.ndarray], np.ndarray]
 ) -> Sequences:
     """The windows that `choose` selects by their vectors; all windows if there are at most `count`."""
     windows, _ = cut(log, length)
     if count >= len(windows):
         return windows
-    return windows.select(choose(_features_of(log, length, directions), count))
+    return windows.select(choose(_features_of(log, length, directions)))
 
 
 def herded(vectors: np.ndarray, count: int) -> np.ndarray:
