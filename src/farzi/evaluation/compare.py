@@ -211,7 +211,7 @@ def compare(
     """Train and test models on the full data, the summary and the controls.
 
     Args:
-        summary: the summary.
+        summary: from `distill` or `Summary.load`.
         data: the log or text that it was distilled from.
         recipe: another recipe than the summary's; its `compare`, `teach`, `student` and `inner` are used.
         progress: called with a line of text before each training.

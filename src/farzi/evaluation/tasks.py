@@ -111,8 +111,8 @@ def task_of(data: Data, seen: Seen = "keep", stride: int | None = None) -> Task:
 
     Args:
         data: the log or the text.
-        seen: whether rankings contain the items of a user's history; ignored for a text.
-        stride: for a text: tokens that each window predicts, at most the model's length; half of it if None.
+        seen: as for `evaluate`.
+        stride: as for `evaluate`.
 
     Raises:
         FarziError: a stride is given, and the data are a log.
@@ -135,11 +135,11 @@ def evaluate(
     """Measure a model on held-out events, where its network is.
 
     Args:
-        model: the model.
+        model: from `train` or `Model.load`.
         data: a log or text with the vocabulary that the model was trained for.
         split: which held-out events.
-        seen: as for `task_of`.
-        stride: as for `task_of`.
+        seen: whether rankings contain the items of a user's history; ignored for a text.
+        stride: for a text: tokens that each window predicts, at most the model's length; half of it if None.
 
     Returns:
         The metrics: HR@k, nDCG@k, MRR and AUC of a log; perplexity, accuracy and bits per byte of a text.
