@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 from farzi.evaluation import Interval
-from farzi.evaluation.transfer import trainings_of_others
 from research.studies.conclusions import counted, first, headline_figures, main_figure, share_of, table
 from research.studies.findings import Chart, Curve, Findings, Line, Point, Table, listed
 from research.studies.recipes import ARCHITECTURES as KINDS
@@ -13,6 +12,7 @@ from research.studies.rows import Done
 from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import FULL, key_of
 from research.studies.trainings import Measured, OnReal, OnSummary
+from research.studies.transfer import trainings_of_others
 
 ALL = "all three"
 NOTHING = Interval(math.nan, math.nan, math.nan)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from farzi.evaluation import METRICS, Interval, difference_interval, metric_of, seed_interval
+from farzi.evaluation import METRICS, Interval, metric_of, seed_interval, t_interval
 from research.studies.findings import Curve, Line, Point, Table, listed
 from research.studies.rows import Done
 
@@ -191,6 +191,22 @@ class Difference(NamedTuple):
 
     verdict: str
     text: str
+
+
+def difference_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
+    """Difference of the means over seeds, and its Welch t interval (Biometrika 34, 1947).
+
+    Args:
+        ours: (n,), n ≥ 2.
+        theirs: (m,), m ≥ 2; the variances may differ.
+    """
+    mean = float(np.mean(ours) - np.mean(theirs))
+    parts = [np.var(figures, ddof=1) / len(figures) for figures in (ours, theirs)]
+    error = math.fsum(parts) ** 0.5
+    if error == 0:
+        return Interval(mean, mean, mean)
+    freedom = error**4 / sum(part**2 / (len(figures) - 1) for part, figures in zip(parts, (ours, theirs)))
+    return t_interval(mean, error, freedom)
 
 
 def difference_of(ours: Done, theirs: Done, figure: str) -> Difference | None:

@@ -1,24 +1,28 @@
 """What students are trained on, and the work of a row: train and measure. All of it as values."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 
 from farzi.data import Data, Sequences
+from farzi.data.fingerprint import checksum, fingerprint
 from farzi.evaluation import Seen, metric_of, task_of
 from farzi.evaluation.controls import Control
 from farzi.evaluation.trials import Trials
+from farzi.models import SequenceModel
 from farzi.recipe import Inner, Recipe, Teach
 from farzi.recipe.variants import StudentVariant
 from farzi.summary import Summary
-from farzi.training import Trained, train_on_summary
+from farzi.training import Trained, train_on_events, train_on_summary
 from research.studies.bench import FIRST_SEED, Bench, Source
 from research.studies.measures import Measure, OnHeldOut
 from research.studies.recipes import rate_of
 from research.studies.study import Demand, Job, Repeat
+from research.studies.transfer import best_inner
 
 
 class Training(Protocol):
@@ -70,7 +74,7 @@ class OnSummary:
         student, inner = self.student or self.recipe.student, self.inner or self.recipe.inner
         if self.among:
             trials = trials_of(bench, dataset, student, self.recipe, self.recipe.teach)
-            inner = bench.once((self, repeat.summary), lambda: trials.best_inner(tensors, self.among))
+            inner = bench.once((self, repeat.summary), lambda: best_inner(trials, tensors, self.among))
         trained = train_on_summary(tensors, student, inner, FIRST_SEED + repeat.number)
         return trained, {**distillation_figures(summary), "learning rate": rate_of(inner.optimizer)}
 
@@ -171,18 +175,44 @@ class OnReal:
 
 
 def trials_of(bench: Bench, dataset: Data, student: StudentVariant, recipe: Recipe, teach: Teach) -> Trials:
-    """Chooses a student's learning rate or training on the validation events."""
+    """Chooses a student's learning rate or training on the validation events; training is cached."""
+    task = task_of(dataset, recipe.select.seen)
+
+    def train(
+        log: Sequences,
+        student: StudentVariant,
+        vocabulary: int,
+        length: int,
+        seed: int,
+        teach: Teach,
+        validate: Callable[[SequenceModel], float],
+        device: torch.device | str,
+    ) -> Trained:
+        key = {
+            "student": student.model_dump(mode="json"),
+            "length": length,
+            "seed": seed,
+            "teach": teach.model_dump(mode="json", exclude={"grid"}),
+            "task": {"name": task.name, **task.facts(length + 1)},
+            "sequences": checksum(log),
+            "data": fingerprint(dataset),
+            "device": str(device),
+        }
+        return bench.trainings(
+            key,
+            lambda: train_on_events(log, student, vocabulary, length, seed, teach, validate, device),
+        )
+
     return Trials(
         dataset,
         student,
         recipe.summary.length,
-        task_of(dataset, recipe.select.seen),
+        task,
         recipe.compare.seeds,
         teach,
         FIRST_SEED,
-        lambda what: None,
-        bench.device,
-        bench.trainings,
+        device=bench.device,
+        train=train,
     )
 
 

@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -10,9 +10,7 @@ from farzi.data import Data, Log, Text, load_data, load_dataset, read_frame
 from farzi.distillation import Cache, Progress
 from farzi.distillation import distill as _distill
 from farzi.errors import FarziError
-from farzi.evaluation import Comparison, Evaluation
-from farzi.evaluation import compare as _compare
-from farzi.evaluation import evaluate as _evaluate
+from farzi.evaluation import task_of
 from farzi.models import Model
 from farzi.recipe import Recipe, presets
 from farzi.recipe.variants import LogData, StudentVariant, TextData
@@ -125,8 +123,6 @@ def train(
         trained = train_on_summary(data.tensors.to(device), student, recipe.inner, seed, steps)
         name, settings = "summary", data.recipe.data
     else:
-        from farzi.evaluation import task_of
-
         recipe = recipe or (presets.TEXT if isinstance(data, Text) else presets.LOG)
         student, name, settings = student or recipe.student, "full", data.settings
         task = task_of(data, recipe.select.seen)
@@ -149,50 +145,6 @@ def train(
         seconds=trained.seconds,
         steps=trained.steps,
     )
-
-
-def evaluate(
-    model: Model,
-    data: Data,
-    *,
-    split: Literal["test", "valid"] = "test",
-    seen: Literal["keep", "exclude"] = "keep",
-) -> Evaluation:
-    """Measure a model on held-out events: ranking metrics of a log, perplexity and accuracy of a text.
-
-    Args:
-        model: from `train` or `Model.load`.
-        data: from `load_log` or `load_text`, with the vocabulary that the model was trained for.
-        split: which held-out events.
-        seen: whether the ranking contains the items of a user's history.
-
-    Raises:
-        FarziError: the vocabularies differ.
-    """
-    return _evaluate(model, data, split=split, seen=seen)
-
-
-def compare(
-    summary: Summary,
-    data: Data,
-    recipe: Recipe | None = None,
-    *,
-    progress: Any = None,
-    device: torch.device | str = "cpu",
-) -> Comparison:
-    """Train and test models on the full data, on a summary, and on controls of real sequences.
-
-    Args:
-        summary: from `distill` or `Summary.load`.
-        data: the log or text that it was distilled from.
-        recipe: the summary's own if left out; `recipe.compare` says how much is trained.
-        progress: called with a line on what is being done.
-        device: where models are trained.
-
-    Raises:
-        FarziError: the vocabularies differ.
-    """
-    return _compare(summary, data, recipe, progress=progress, device=device)
 
 
 def _settings(kind: Any, values: dict[str, Any]) -> Any:

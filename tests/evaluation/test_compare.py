@@ -14,11 +14,10 @@ from farzi.evaluation import (
     Comparison,
     RecommendationTask,
     Result,
-    build_controls,
     compare,
-    conclusions,
     seed_interval,
 )
+from farzi.evaluation.compare import build_controls
 from farzi.evaluation.controls import bytes_per_event
 from farzi.recipe import Custom, Recipe
 from farzi.recipe import variants as v
@@ -188,7 +187,7 @@ def test_the_summary_is_ahead_only_where_the_interval_is_clear_of_zero():
     comparison = Comparison("sasrec", RecommendationTask(), 20, 40, results)
     assert [comparison.lead(name, "HR@10") for name in ("full", "random", "head")] == [-1, 1, 0]
     assert [comparison.lead(name, "perplexity") for name in ("full", "random", "head")] == [1, -1, 0]
-    sentence = next(line for line in conclusions(comparison) if line.startswith("The summary is"))
+    sentence = next(line for line in comparison.conclusions() if line.startswith("The summary is"))
     assert 'ahead of "full" (perplexity) and "random" (HR@10' in sentence
     assert 'not clearly different from "head"' in sentence
 

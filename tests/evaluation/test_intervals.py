@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from farzi.evaluation import difference_interval, intervals, jackknife_interval, paired_ratio, seed_interval
+from farzi.evaluation import intervals, jackknife_interval, paired_ratio, seed_interval
 
 
 def test_the_seed_interval_is_students():
@@ -17,15 +17,6 @@ def test_the_seed_interval_is_students():
 
 def test_one_seed_has_no_width():
     assert seed_interval(np.array([3.0])) == (3.0, 3.0, 3.0)
-
-
-def test_the_interval_of_a_difference_is_welchs():
-    ours, theirs = np.array([12.6, 12.1, 13.4, 11.9, 13.0]), np.array([10.9, 11.8, 10.2])
-    mean, low, high = difference_interval(ours, theirs)
-    expected = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
-    assert mean == pytest.approx(ours.mean() - theirs.mean())
-    assert (low, high) == pytest.approx((expected.low, expected.high))
-    assert difference_interval(np.full(3, 2.0), np.full(2, 0.5)) == (1.5, 1.5, 1.5)
 
 
 def test_the_jackknife_of_a_mean_is_students_interval():

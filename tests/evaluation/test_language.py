@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from farzi.data import Passages, Sequences
-from farzi.evaluation import Windows, evaluate_text, metric_of
-from farzi.evaluation.language import PASSAGE
+from farzi.errors import FarziError
+from farzi.evaluation import evaluate_text, metric_of, task_of
+from farzi.evaluation.language import PASSAGE, stride_of
 from farzi.evaluation.tasks import LanguageTask, RecommendationTask
 from farzi.models import SequenceModel
 from farzi.recipe import variants as v
@@ -66,7 +67,7 @@ def test_each_token_is_predicted_once_from_its_context(length: int, stride: int,
     assert figures["perplexity"] == pytest.approx(math.exp(sum(losses) / tokens), rel=1e-5)
     assert figures["accuracy"] == pytest.approx(sum(hits) / tokens)
     assert figures["bits per byte"] == pytest.approx(sum(losses) / math.log(2) / passages.bytes, rel=1e-5)
-    context = Windows(length, stride).context
+    context = length - stride + 1
     ends = set(np.cumsum([0, 1, 23, 40]).tolist())
     since = 0
     for token, count in enumerate(seen):
@@ -75,12 +76,12 @@ def test_each_token_is_predicted_once_from_its_context(length: int, stride: int,
 
 
 def test_the_stride_is_half_of_the_length_unless_given():
-    assert Windows.half(19) == Windows(19, 10)
-    assert Windows.half(1) == Windows(1, 1)
+    assert stride_of(19) == 10
+    assert stride_of(1) == 1
     passages = held(90)
     assert evaluate_text(Bag(7), passages).means() == evaluate_text(Bag(7), passages, 4).means()
     for stride in (0, 8):
-        with pytest.raises(ValueError, match=r"stride must be in 1\.\.7"):
+        with pytest.raises(FarziError, match=r"stride must be in 1\.\.7"):
             evaluate_text(Bag(7), passages, stride)
 
 
@@ -130,6 +131,8 @@ def test_data_of_the_other_kind_are_refused(tiny):
         LanguageTask().evaluate(student, tiny.valid)
     with pytest.raises(TypeError, match="LanguageTask"):
         RecommendationTask().evaluate(student, held(5))
+    with pytest.raises(FarziError, match="stride is for texts, and made-up is a log"):
+        task_of(tiny, stride=3)
 
 
 def test_a_score_is_told_as_the_metric_that_it_is():

@@ -1,11 +1,11 @@
-"""The registry: what each figure is, which way is better, how it reads."""
+"""The registry: what each figure is, which way is better, how it reads; figures put into words."""
 
 import math
 
 import numpy as np
 import pytest
 
-from farzi.evaluation import METRICS, headlines, metric_of, paired_ratio, shares
+from farzi.evaluation import METRICS, aligned, headlines, kib, metric_of, paired_ratio, shares
 
 
 def test_shares_are_per_cent_and_costs_as_they_are():
@@ -46,3 +46,33 @@ def test_the_ratio_of_perplexities_has_its_interval():
     assert mean == pytest.approx(1.25)
     assert 1.24 < low <= 1.25 <= high < 1.26  # what makes a passage hard is shared
     assert figure(theirs.mean(1)).mean() == pytest.approx(np.exp(theirs.mean(1)).mean())
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"), [(0.964, "96 %"), (0.0, "0 %"), (1.2, "120 %"), (math.nan, "–"), (None, "–")]
+)
+def test_a_ratio_is_per_cent_or_a_dash(ratio: float | None, text: str):
+    assert metric_of("HR@10").ratio(ratio) == text
+
+
+def test_three_ratios_are_shown():
+    ratios = {"HR@10": 0.5, "HR@100": None, "nDCG@10": math.nan, "nDCG@100": 0.7}
+    assert shares(ratios) == "HR@10 50 %, nDCG@10 –, HR@100 –"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(100, "0.1"), (2000, "2.0"), (85_440, "83"), (2_000_000, "1,953")]
+)
+def test_a_size_is_in_kib(size: int, text: str):
+    assert kib(size) == text
+
+
+def test_a_table_is_aligned_and_a_cell_may_have_two_lines():
+    text = aligned(["name", "figure"], [["full", "11.7"], ["summary", "9.2\n(79 %)"]])
+    assert text.splitlines() == [
+        "name     figure",
+        "---------------",
+        "full       11.7",
+        "summary     9.2",
+        "         (79 %)",
+    ]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from farzi.data import Holdout, Log, Sequences
-from farzi.evaluation import Evaluation, evaluate_ranking
+from farzi.evaluation import Evaluation, evaluate_ranking, task_of
 from farzi.models import SequenceModel
 from farzi.recipe import variants as v
 from farzi.training import make_model
@@ -139,3 +139,12 @@ def test_a_student_is_left_as_it_was(tiny: Log):
     for name, value in student.state_dict().items():
         assert torch.equal(value, before[name])
         assert value.grad is None
+
+
+@pytest.mark.parametrize("seen", ["keep", "exclude"])
+def test_training_goes_by_ndcg_on_the_validation_events(tiny: Log, seen):
+    student = make_model(v.SASRec(hidden=8), 41, 5, 0)
+    assert (
+        task_of(tiny, seen).score(student, tiny.valid)
+        == evaluate_ranking(student, tiny.valid, seen).means()["nDCG@10"]
+    )

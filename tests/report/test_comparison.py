@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from farzi.evaluation import Comparison, RecommendationTask, Result
-from farzi.report import save_report, save_results
+from farzi.report import save_report
 
 METRICS = ("HR@10", "nDCG@10", "HR@100")
 
@@ -29,7 +29,7 @@ def shown(comparison: Comparison) -> str:
 
 
 def test_results_are_the_rows_of_the_comparison(comparison: Comparison, tmp_path: Path):
-    rows = save_results(comparison, tmp_path / "results.json")
+    rows = save_report(comparison, tmp_path, [])
     assert json.loads((tmp_path / "results.json").read_text()) == rows == comparison.rows()
     assert set(rows[0]) == {
         *("trained_on", "student", "sequences", "bytes", "metric", "unit", "mean", "low", "high", "seeds"),
@@ -41,7 +41,7 @@ def test_a_share_of_nothing_is_null(tmp_path: Path):
     nothing = Comparison(
         "sasrec", RecommendationTask(), 20, 9, (measured("full", 0.0, 2.0), measured("summary", 0.3, 0.5))
     )
-    rows = save_results(nothing, tmp_path / "results.json")
+    rows = save_report(nothing, tmp_path, [])
     assert {row["relative_to_full"] for row in rows} == {None}
     assert "–" in shown(nothing)
 

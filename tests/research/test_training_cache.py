@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from farzi.errors import FarziError
-from farzi.evaluation import trials
 from farzi.evaluation.controls import Random
 from farzi.recipe import Grid, Recipe, Teach
 from farzi.recipe.variants import SASRec
-from research.studies import Bench
+from research.studies import Bench, trainings
 from research.studies.study import Repeat
 from research.studies.trainings import OnReal
 
@@ -23,13 +22,13 @@ ONE_RATE = TEACH.model_copy(update={"grid": Grid(learning_rate=(0.01,))})
 def done(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The seeds of the trainings that are done."""
     seeds: list[int] = []
-    train = trials.train_on_events
+    train = trainings.train_on_events
 
     def heard(*given: Any) -> Any:
         seeds.append(given[4])
         return train(*given)
 
-    monkeypatch.setattr(trials, "train_on_events", heard)
+    monkeypatch.setattr(trainings, "train_on_events", heard)
     return seeds
 
 

@@ -49,7 +49,7 @@ def evaluate(
     from farzi.cli.logs import recorded_log
     from farzi.errors import FarziError
     from farzi.evaluation import evaluate as measure
-    from farzi.evaluation import evaluation_task
+    from farzi.evaluation import task_of
     from farzi.files import finite_values
     from farzi.models import Model
     from farzi.provenance import provenance
@@ -59,7 +59,7 @@ def evaluate(
     recorded = model.data if source is None else model.data.model_copy(update={"file": None})
     data = recorded_log(given.recipe(Recipe(data=recorded), source).data, model.data, f"the model in {file}")
     model.network.to(device)
-    task = evaluation_task(model, data, seen or "keep", stride)
+    task = task_of(data, seen or "keep", stride)
     if seen is not None and task.name != "recommendation":
         raise FarziError("--seen has no effect on a text")
     figures = measure(model, data, split=on, seen=seen or "keep", stride=stride)

@@ -1,35 +1,24 @@
-"""Ranking and language metrics, intervals, and the comparison of a summary with its controls."""
+"""How good models are: their metrics on held-out data, intervals, and a summary beside the full data."""
 
 from farzi.evaluation.compare import Comparison as Comparison
-from farzi.evaluation.compare import build_controls as build_controls
 from farzi.evaluation.compare import compare as compare
-from farzi.evaluation.conclusions import cell as cell
-from farzi.evaluation.conclusions import conclusions as conclusions
-from farzi.evaluation.evaluate import evaluate as evaluate
-from farzi.evaluation.evaluate import evaluation_task as evaluation_task
-from farzi.evaluation.formatting import aligned as aligned
-from farzi.evaluation.formatting import headline_figures as headline_figures
-from farzi.evaluation.formatting import kib as kib
-from farzi.evaluation.formatting import shares as shares
 from farzi.evaluation.intervals import Interval as Interval
-from farzi.evaluation.intervals import difference_interval as difference_interval
 from farzi.evaluation.intervals import jackknife_interval as jackknife_interval
-from farzi.evaluation.intervals import paired_difference as paired_difference
 from farzi.evaluation.intervals import paired_ratio as paired_ratio
 from farzi.evaluation.intervals import seed_interval as seed_interval
-from farzi.evaluation.language import Windows as Windows
+from farzi.evaluation.intervals import t_interval as t_interval
 from farzi.evaluation.language import evaluate_text as evaluate_text
 from farzi.evaluation.metrics import METRICS as METRICS
 from farzi.evaluation.metrics import Evaluation as Evaluation
-from farzi.evaluation.metrics import Metric as Metric
+from farzi.evaluation.metrics import aligned as aligned
+from farzi.evaluation.metrics import headline_figures as headline_figures
 from farzi.evaluation.metrics import headlines as headlines
+from farzi.evaluation.metrics import kib as kib
 from farzi.evaluation.metrics import metric_of as metric_of
-from farzi.evaluation.metrics import percent as percent
+from farzi.evaluation.metrics import shares as shares
 from farzi.evaluation.ranking import Seen as Seen
 from farzi.evaluation.ranking import evaluate_ranking as evaluate_ranking
-from farzi.evaluation.tasks import LanguageTask as LanguageTask
 from farzi.evaluation.tasks import RecommendationTask as RecommendationTask
-from farzi.evaluation.tasks import Task as Task
+from farzi.evaluation.tasks import evaluate as evaluate
 from farzi.evaluation.tasks import task_of as task_of
-from farzi.evaluation.transfer import transfer as transfer
 from farzi.evaluation.trials import Result as Result

@@ -22,13 +22,11 @@ from typing import Any
 import polars as pl
 import torch
 
-from farzi.data import Data, Vocabulary
+from farzi.data import Data
 from farzi.errors import FarziError
-from farzi.evaluation.conclusions import comparison_table, conclusions
 from farzi.evaluation.controls import Control, bytes_per_event
 from farzi.evaluation.intervals import Interval, paired_difference, paired_ratio, seed_interval
-from farzi.evaluation.metrics import headlines, metric_of
-from farzi.evaluation.ranking import Seen
+from farzi.evaluation.metrics import aligned, headlines, kib, metric_of
 from farzi.evaluation.tasks import Task, task_of
 from farzi.evaluation.trials import Result, Trials
 from farzi.recipe import Recipe
@@ -92,28 +90,22 @@ class Comparison:
         mean, low and high are in `unit`: "%", or "" for a perplexity and the like. relative_to_full is a
         ratio, nan if the full data's figure is 0.
         """
-        rows = []
-        for result in self.results:
-            for name in result.per_unit:
-                metric, figures = metric_of(name), result.figures(name)
-                mean, low, high = seed_interval(metric.scaled(figures))
-                rows.append(
-                    {
-                        "trained_on": result.trained_on,
-                        "student": self.student,
-                        "sequences": result.sequences,
-                        "bytes": result.bytes,
-                        "metric": name,
-                        "unit": metric.unit,
-                        "mean": mean,
-                        "low": low,
-                        "high": high,
-                        "seeds": len(figures),
-                        "train_seconds": result.seconds,
-                        "relative_to_full": self.share(result.trained_on, name),
-                    }
-                )
-        return rows
+        return [
+            {
+                "trained_on": result.trained_on,
+                "student": self.student,
+                "sequences": result.sequences,
+                "bytes": result.bytes,
+                "metric": name,
+                "unit": metric_of(name).unit,
+                **seed_interval(metric_of(name).scaled(result.figures(name)))._asdict(),
+                "seeds": len(values),
+                "train_seconds": result.seconds,
+                "relative_to_full": self.share(result.trained_on, name),
+            }
+            for result in self.results
+            for name, values in result.per_unit.items()
+        ]
 
     def to_frame(self) -> pl.DataFrame:
         """`rows()` as a polars frame."""
@@ -130,12 +122,82 @@ class Comparison:
         saved = self.result("full").seconds - self.result("summary").seconds
         return None if self.distilling is None or saved <= 0 else self.distilling / saved
 
+    def cell(self, result: Result, name: str, separator: str = " ") -> str:
+        """Figure, 95 % interval over seeds and ratio to the full data's, as `11.7 ±0.6 (97 %)`."""
+        metric = metric_of(name)
+        mean, low, _ = seed_interval(result.figures(name))
+        figure = f"{metric.text(mean)} ±{metric.text(mean - low)}"
+        if result.trained_on == "full":
+            return figure
+        return f"{figure}{separator}({metric.ratio(self.share(result.trained_on, name))})"
+
+    def table(self, separator: str = " ") -> tuple[list[str], list[list[str]]]:
+        """The columns, and a row of cells for each kind of training data."""
+        rows = [
+            [
+                result.trained_on,
+                f"{result.sequences:,}",
+                kib(result.bytes),
+                *(self.cell(result, name, separator) for name in self.headlines),
+                f"{result.seconds:.1f}",
+            ]
+            for result in self.results
+        ]
+        return ["trained on", "sequences", "KiB", *self.headlines, "train s"], rows
+
+    def conclusions(self) -> list[str]:
+        """What the figures are, what the summary reaches, is ahead of and saves, and how it was made."""
+        full, ours = self.result("full"), self.result("summary")
+        seeds, units = next(iter(full.per_unit.values())).shape
+        reached = []
+        for name in self.headlines:
+            mean, low, high = self.relative("summary", name)
+            ratio = metric_of(name).ratio
+            interval = "" if math.isnan(mean) else f" ({ratio(low)} to {ratio(high)})"
+            reached.append(f"{name} {ratio(mean)}{interval}")
+        lines = [
+            f"Test {self.task.statement(units, self.items, self.window)}. Means of {seeds} models ± 95 % "
+            "interval; below them, the share of the full data's figure.",
+            f"Of the full data's figures the summary reaches {', '.join(reached)}; 95 % intervals over "
+            f"{self.task.units} and models.",
+            self._leads(),
+            *([self.origin] if self.origin else []),
+            f"Training on the summary takes {ours.seconds:.2f} s, on the full data {full.seconds:.1f} s: "
+            f"{self.speedup:,.0f} times faster.",
+        ]
+        if self.distilling is not None:
+            even = self.break_even
+            paid = "never paid for" if even is None else f"paid for after {math.ceil(even):,} trainings"
+            lines.append(f"Distilling took {self.distilling:,.0f} s, {paid}.")
+        return lines
+
+    def _leads(self) -> str:
+        """One sentence: what the summary is ahead of, behind, and not clearly different from."""
+        words = {1: "ahead of", -1: "behind", 0: "not clearly different from"}
+        others: dict[int, list[str]] = {verdict: [] for verdict in words}
+        for result in self.results:
+            if result.trained_on == "summary":
+                continue
+            leads = {name: self.lead(result.trained_on, name) for name in self.headlines}
+            for verdict, names in others.items():
+                metrics = [metric for metric, lead in leads.items() if lead == verdict]
+                if metrics:
+                    some = "" if len(metrics) == len(leads) else f" ({', '.join(metrics)})"
+                    names.append(f'"{result.trained_on}"{some}')
+        parts = [f"{words[verdict]} {_listed(names)}" for verdict, names in others.items() if names]
+        return f"The summary is {'; '.join(parts)} (95 % intervals of the differences)."
+
     def __str__(self) -> str:
         """The table, then what it means."""
-        lines = [textwrap.fill(line, 100) for line in conclusions(self)]
-        return "\n".join([comparison_table(self), "", *lines])
+        lines = [textwrap.fill(line, 100) for line in self.conclusions()]
+        return "\n".join([aligned(*self.table("\n")), "", *lines])
 
     __repr__ = __str__
+
+
+def _listed(names: list[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def compare(
@@ -143,38 +205,33 @@ def compare(
     data: Data,
     recipe: Recipe | None = None,
     *,
-    seen: Seen | None = None,
-    first_seed: int = 1000,
-    device: torch.device | str = "cpu",
     progress: Callable[[str], None] | None = None,
+    device: torch.device | str = "cpu",
 ) -> Comparison:
     """Train and test models on the full data, the summary and the controls.
 
     Args:
-        summary: the summary.
+        summary: from `distill` or `Summary.load`.
         data: the log or text that it was distilled from.
         recipe: another recipe than the summary's; its `compare`, `teach`, `student` and `inner` are used.
-        seen: whether rankings contain the items of a user's history; as in the recipe if None.
-        first_seed: seeds of the models count up from here; distillation uses other ones.
-        device: where models are trained.
         progress: called with a line of text before each training.
+        device: where models are trained.
 
     Raises:
         FarziError: the data have other items than the summary, or a control of the recipe cannot be built.
     """
     recipe = recipe or summary.recipe
-    check_vocabulary(data, summary.vocabulary, "the summary")
+    check_vocabulary(data, summary)
     tensors = summary.tensors.to(device)
     trials = Trials(
         data,
         recipe.student,
         tensors.length,
-        task_of(data, seen or recipe.select.seen),
+        task_of(data, recipe.select.seen),
         recipe.compare.seeds,
         recipe.teach,
-        first_seed,
-        progress or (lambda text: None),
-        tensors.device,
+        progress=progress or (lambda text: None),
+        device=tensors.device,
     )
     controls = build_controls(recipe.compare.controls)
     full = trials.on_full_data()
@@ -206,22 +263,19 @@ def build_controls(variants: Sequence[ControlVariant]) -> dict[str, Control]:
     """
     controls: dict[str, Control] = {}
     for variant in variants:
-        name = plain = variant.type.rpartition(":")[2].rpartition(".")[2]
-        number = 1
-        while name in controls:
-            number += 1
-            name = f"{plain} {number}"
-        controls[name] = variant.build()
+        plain = variant.type.rpartition(":")[2].rpartition(".")[2]
+        names = (plain, *(f"{plain} {number}" for number in range(2, len(controls) + 2)))
+        controls[next(name for name in names if name not in controls)] = variant.build()
     return controls
 
 
-def check_vocabulary(data: Data, vocabulary: Vocabulary, owner: str) -> None:
-    """Refuse data whose items are not those of a summary or a model, in the same order.
+def check_vocabulary(data: Data, summary: Summary) -> None:
+    """Refuse data whose items are not those of the summary, in the same order.
 
     Raises:
-        FarziError: the ids differ; the message names `owner`.
+        FarziError: the ids differ.
     """
-    if not data.vocabulary.frame["id"].equals(vocabulary.frame["id"]):
+    if not data.vocabulary.frame["id"].equals(summary.vocabulary.frame["id"]):
         raise FarziError(
-            f"{data.name}: its items are not those of {owner}; read and split it as for the distillation"
+            f"{data.name}: its items are not those of the summary; read and split it as for the distillation"
         )

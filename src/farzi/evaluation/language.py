@@ -18,70 +18,30 @@ Sums are in float64. Units are passages of 200 tokens, because neighbouring toke
 bootstrap over tokens would be too optimistic.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
-from torch import Tensor
 
 from farzi.data import Passages
+from farzi.errors import FarziError
 from farzi.evaluation.metrics import Evaluation
 from farzi.models import SequenceModel
 
 PASSAGE = 200
 """Tokens in a unit."""
-
-
-@dataclass(frozen=True)
-class Windows:
-    """How a text is cut into windows.
-
-    Attributes:
-        length: L, the most tokens that a model reads.
-        stride: tokens predicted by each window.
-    """
-
-    length: int
-    stride: int
-
-    def __post_init__(self) -> None:
-        """Check that windows leave no token out."""
-        if not 1 <= self.stride <= self.length:
-            raise ValueError(f"stride must be in 1..{self.length}, the model's length, got {self.stride}")
-
-    @classmethod
-    def half(cls, length: int) -> "Windows":
-        """With a stride of half the length, rounded up, so that about half of it is context."""
-        return cls(length, -(-length // 2))
-
-    @property
-    def context(self) -> int:
-        """The fewest tokens before a predicted one."""
-        return self.length - self.stride + 1
-
-    def __call__(self, text: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
-        """Cut a document.
-
-        Args:
-            text: token indices, (n,).
-            start: the token before the first.
-
-        Returns:
-            The tokens read, (windows, length), padded with zeros on the left; and the targets of the last
-            `stride` positions of each window, (windows, stride), zeros after the end of the text.
-        """
-        count = -(-len(text) // self.stride)
-        targets = np.zeros(count * self.stride, np.int64)
-        targets[: len(text)] = text
-        read = np.zeros(count * self.stride + self.length, np.int64)
-        read[self.context - 1] = start
-        read[self.context : self.context + len(text)] = text
-        rows = np.lib.stride_tricks.sliding_window_view(read, self.length)[:: self.stride][:count]
-        return rows, targets.reshape(count, self.stride)
-
-
 SCORES = 2**20
 """Scores held at a time; 4 MiB."""
+
+
+def stride_of(length: int, stride: int | None = None) -> int:
+    """The predictions of a window: half of the model's length, rounded up, if not given.
+
+    Raises:
+        FarziError: the stride is not in 1..length.
+    """
+    stride = -(-length // 2) if stride is None else stride
+    if not 1 <= stride <= length:
+        raise FarziError(f"stride must be in 1..{length}, the model's length, not {stride}")
+    return stride
 
 
 def evaluate_text(
@@ -107,21 +67,19 @@ def evaluate_text(
         last unit is smaller.
 
     Raises:
-        ValueError: the stride is not in 1..L.
+        FarziError: the stride is not in 1..L.
     """
-    windows = Windows.half(model.length) if stride is None else Windows(model.length, stride)
-    cut = [windows(text, held.start) for text in held.texts]
+    stride = stride_of(model.length, stride)
+    cut = [_windows(text, held.start, model.length, stride) for text in held.texts]
     thin = 1 if tokens is None else -(-len(held) // tokens)
     read = np.concatenate([rows for rows, _ in cut])[::thin]
     wanted = np.concatenate([targets for _, targets in cut])[::thin]
-    batch = batch or max(1, SCORES // (windows.stride * len(model.output_table)))
-    losses, hits = [], []
-    for begin in range(0, len(read), batch):
-        targets = wanted[begin : begin + batch]
-        loss, hit = _predict(model, read[begin : begin + batch], targets)
-        losses.append(loss[targets > 0])
-        hits.append(hit[targets > 0])
-    loss, hit = np.concatenate(losses), np.concatenate(hits)
+    batch = batch or max(1, SCORES // (stride * len(model.output_table)))
+    parts = [
+        _predict(model, read[begin : begin + batch], wanted[begin : begin + batch])
+        for begin in range(0, len(read), batch)
+    ]
+    loss, hit = (np.concatenate(part) for part in zip(*parts))
     unit = np.arange(len(loss)) // PASSAGE
     units = int(unit[-1]) + 1
     nats, right = np.bincount(unit, loss, units), np.bincount(unit, hit, units)
@@ -135,17 +93,34 @@ def evaluate_text(
     )
 
 
+def _windows(text: np.ndarray, start: int, length: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
+    """A document, (n,), which follows the token `start`, cut into windows.
+
+    Returns:
+        The tokens read, (windows, length), padded with zeros on the left; and the targets of the last
+        `stride` positions of each window, (windows, stride), zeros after the end of the text.
+    """
+    count = -(-len(text) // stride)
+    targets = np.zeros(count * stride, np.int64)
+    targets[: len(text)] = text
+    read = np.zeros(count * stride + length, np.int64)
+    read[length - stride] = start
+    read[length - stride + 1 :][: len(text)] = text
+    rows = np.lib.stride_tricks.sliding_window_view(read, length)[::stride][:count]
+    return rows, targets.reshape(count, stride)
+
+
 @torch.no_grad()
 def _predict(model: SequenceModel, read: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """−log p in nats and whether the token scored highest, both float64 and (windows, stride)."""
+    """For each target but zeros: −log p in nats, and whether it scored highest; both float64 and (n,)."""
     device = model.device
     events = torch.from_numpy(np.ascontiguousarray(read)).to(device)
     wanted = torch.from_numpy(targets).to(device).unsqueeze(-1)
     hidden = model.hidden(model.embed(events), events > 0)[:, -targets.shape[1] :]
     scores = hidden @ model.output_table.T
     scores[..., 0] = -torch.inf
-    own: Tensor = scores.gather(-1, wanted)
+    own = scores.gather(-1, wanted)
     loss = (torch.logsumexp(scores, -1) - own.squeeze(-1)).double()
     loss = torch.where(loss.isnan(), torch.inf, loss)
     hit = ((scores >= own).sum(-1) == 1).double()
-    return loss.cpu().numpy(), hit.cpu().numpy()
+    return loss.cpu().numpy()[targets > 0], hit.cpu().numpy()[targets > 0]

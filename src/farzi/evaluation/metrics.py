@@ -1,11 +1,12 @@
-"""The metrics: their names, how a figure is computed from units, and which direction is better.
+"""The metrics: their names, how a figure is computed from units, which direction is better; figures as text.
 
 Each metric is measured on units: users of a log, passages of a text. The figure is `Metric.figure` of the
 mean over units, so that one paired bootstrap over units serves all metrics.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TypeVar, cast
 
 import numpy as np
@@ -15,89 +16,64 @@ Number = TypeVar("Number", float, np.ndarray)
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure between 0 and 1, printed as per cent; higher is better.
+    """What a figure is, which direction is better, and how it is printed.
+
+    A share is between 0 and 1, printed as per cent, and higher is better. A cost is above 0, printed as it
+    is, and lower is better; its ratio to the full data's is printed as `× 1.25`.
 
     Attributes:
         name: of the metric.
         headline: whether lines, tables and charts contain it; results.json and history.jsonl contain all.
         judged: whether its ratio to the full data's is part of the score that selects the best summary.
+        cost: whether it is a cost.
+        exponential: whether the figure is exp of the mean over units, as a perplexity.
     """
 
     name: str
     headline: bool = False
     judged: bool = False
+    cost: bool = False
+    exponential: bool = False
 
     def figure(self, mean: np.ndarray) -> np.ndarray:
         """The figure, from the mean over units; any shape."""
-        return mean
+        with np.errstate(over="ignore"):
+            return np.exp(mean) if self.exponential else mean
 
     @property
     def unit(self) -> str:
         """The unit it is printed in."""
-        return "%"
+        return "" if self.cost else "%"
 
     def scaled(self, figure: Number) -> Number:
         """A figure in that unit."""
-        return 100 * figure
+        return figure if self.cost else 100 * figure
 
     def text(self, figure: float) -> str:
-        """A figure as it is printed, without its unit."""
-        return f"{100 * figure:.1f}"
+        """A figure as it is printed, without its unit; a cost has three digits or more."""
+        if not self.cost:
+            return f"{100 * figure:.1f}"
+        return f"{figure:.2f}" if figure < 10 else f"{figure:,.1f}" if figure < 1000 else f"{figure:,.0f}"
 
     def gain(self, ratio: Number) -> Number:
         """A ratio to the full data's figure, as a gain: 1 is equally good, above 1 is better."""
-        return ratio
-
-    def ratio(self, ratio: float | None) -> str:
-        """A ratio as it is printed: `97 %`; a dash where it is not defined."""
-        return percent(ratio)
+        with np.errstate(divide="ignore"):
+            return cast(Number, np.divide(1, ratio)) if self.cost else ratio
 
     @property
     def of_gain(self) -> str:
         """The quantity whose ratio `gain` is."""
-        return self.name
-
-
-@dataclass(frozen=True)
-class Cost(Metric):
-    """A figure above 0, lower is better; its ratio to the full data's is printed as `× 1.25`."""
-
-    @property
-    def unit(self) -> str:
-        """None: a cost is a plain number."""
-        return ""
-
-    def scaled(self, figure: Number) -> Number:
-        """The figure itself."""
-        return figure
-
-    def text(self, figure: float) -> str:
-        """Three digits or more."""
-        return f"{figure:.2f}" if figure < 10 else f"{figure:,.1f}" if figure < 1000 else f"{figure:,.0f}"
-
-    def gain(self, ratio: Number) -> Number:
-        """See `Metric`."""
-        with np.errstate(divide="ignore"):
-            return cast(Number, np.divide(1, ratio))
+        return f"1 / {self.name}" if self.cost else self.name
 
     def ratio(self, ratio: float | None) -> str:
-        """See `Metric`."""
-        return "–" if ratio is None or np.isnan(ratio) else f"× {ratio:.2f}"
+        """A ratio to the full data's figure as it is printed: `97 %`.
 
-    @property
-    def of_gain(self) -> str:
-        """See `Metric`."""
-        return f"1 / {self.name}"
-
-
-@dataclass(frozen=True)
-class Perplexity(Cost):
-    """exp of the mean cross-entropy per token in nats."""
-
-    def figure(self, mean: np.ndarray) -> np.ndarray:
-        """See `Metric`."""
-        with np.errstate(over="ignore"):
-            return np.exp(mean)
+        Args:
+            ratio: nan, or None as in JSON files, where the full data's figure is 0; printed as a dash.
+        """
+        if ratio is None or np.isnan(ratio):
+            return "–"
+        return f"× {ratio:.2f}" if self.cost else f"{100 * ratio:.0f} %"
 
 
 # For logs the top-10 figures are not judged. They count few hits (HR@10 about 120 of MovieLens-100k's 943
@@ -113,9 +89,9 @@ METRICS: dict[str, Metric] = {
         Metric("nDCG@100", judged=True),
         Metric("MRR"),
         Metric("AUC"),
-        Perplexity("perplexity", headline=True, judged=True),
+        Metric("perplexity", headline=True, judged=True, cost=True, exponential=True),
         Metric("accuracy", headline=True, judged=True),
-        Cost("bits per byte"),
+        Metric("bits per byte", cost=True),
     )
 }
 """By name. A name that is missing here, such as HR@20, is a plain `Metric`."""
@@ -132,13 +108,36 @@ def headlines(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(metric.name for metric in METRICS.values() if metric.headline and metric.name in names)
 
 
-def percent(ratio: float | None) -> str:
-    """A ratio to the full data's figure as it is printed: `97 %`; a dash where it is not defined.
+def kib(size: int) -> str:
+    """Bytes as KiB, without the unit: `84`, or `1.9` below 10 KiB."""
+    return f"{size / 1024:,.0f}" if size >= 10 * 1024 else f"{size / 1024:.1f}"
 
-    Args:
-        ratio: nan, or None as in JSON files, where the full data's figure is 0.
+
+def shares(relative: Mapping[str, float | None]) -> str:
+    """The headline metrics' ratios to the full data's: `HR@10 96 %, nDCG@10 93 %, HR@100 –`."""
+    return ", ".join(f"{name} {metric_of(name).ratio(relative[name])}" for name in headlines(relative))
+
+
+def headline_figures(figures: Mapping[str, float]) -> str:
+    """The headline metrics: `HR@10 11.7 %, nDCG@10 5.8 %, HR@100 54.1 %`."""
+    named = [(name, metric_of(name)) for name in headlines(figures)]
+    return ", ".join(f"{name} {metric.text(figures[name])} {metric.unit}".rstrip() for name, metric in named)
+
+
+def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as plain text, its first column aligned to the left.
+
+    A line break in a cell continues it on the next line.
     """
-    return "–" if ratio is None or np.isnan(ratio) else f"{100 * ratio:.0f} %"
+    lines = [tuple(columns)]
+    for row in rows:
+        lines += zip_longest(*(cell.split("\n") for cell in row), fillvalue="")
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    text = [
+        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
+        for line in lines
+    ]
+    return "\n".join([text[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *text[1:]])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -169,13 +168,11 @@ class Evaluation(Mapping[str, float]):
 
     def __str__(self) -> str:
         """One line per metric, then the statement."""
-        metrics = [metric_of(name) for name in self]
-        texts = [metric.text(figure) for metric, figure in zip(metrics, self.values(), strict=True)]
-        names = max(len(metric.name) for metric in metrics)
-        width = max(len(text) for text in texts)
+        texts = {name: metric_of(name).text(figure) for name, figure in self.items()}
+        names, figures = max(map(len, texts)), max(map(len, texts.values()))
         lines = [
-            f"{metric.name.ljust(names)}  {text.rjust(width)} {metric.unit}".rstrip()
-            for metric, text in zip(metrics, texts, strict=True)
+            f"{name:<{names}}  {text:>{figures}} {metric_of(name).unit}".rstrip()
+            for name, text in texts.items()
         ]
         return "\n".join([*lines, self.statement] if self.statement else lines)
 

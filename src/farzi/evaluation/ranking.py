@@ -42,13 +42,12 @@ def evaluate_ranking(
         Units are users.
     """
     ranks, others = _ranks(model, holdout, seen, batch)
-    per_event: dict[str, np.ndarray] = {}
-    for k in at:
-        per_event[f"HR@{k}"] = (ranks < k).astype(float)
-    for k in at:
-        per_event[f"nDCG@{k}"] = np.where(ranks < k, 1 / np.log2(ranks + 2.0), 0.0)
-    per_event["MRR"] = 1 / (ranks + 1.0)
-    per_event["AUC"] = np.maximum(0, 1 - ranks / np.maximum(1, others))
+    per_event = {
+        **{f"HR@{k}": (ranks < k).astype(float) for k in at},
+        **{f"nDCG@{k}": np.where(ranks < k, 1 / np.log2(ranks + 2.0), 0.0) for k in at},
+        "MRR": 1 / (ranks + 1.0),
+        "AUC": np.maximum(0, 1 - ranks / np.maximum(1, others)),
+    }
     counts = holdout.targets.lengths
     owner = np.repeat(np.arange(len(holdout)), counts)
     return Evaluation(

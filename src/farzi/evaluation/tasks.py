@@ -3,14 +3,15 @@
 Code that trains, distils or compares calls `task_of(data)` once and uses the value it returns.
 """
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from farzi.data import Data, Holdout, Passages, Text
-from farzi.evaluation.language import PASSAGE, Windows, evaluate_text
+from farzi.errors import FarziError
+from farzi.evaluation.language import PASSAGE, evaluate_text, stride_of
 from farzi.evaluation.metrics import Evaluation
 from farzi.evaluation.ranking import Seen, evaluate_ranking
-from farzi.models import SequenceModel
+from farzi.models import Model, SequenceModel
 from farzi.summary import LANGUAGE
 
 QUICK_TOKENS = 50_000
@@ -20,50 +21,14 @@ Held = Holdout | Passages
 """Held-out data of either task."""
 
 
-class Task(Protocol):
-    """What a model is measured by.
-
-    Attributes:
-        name: as in a summary's `run.json`.
-        units: what figures are the mean over, in the plural.
-    """
-
-    name: str
-    units: str
-
-    def evaluate(self, model: SequenceModel, held: Held) -> Evaluation:
-        """Measure a model. Raises TypeError if `held` is of the other task."""
-        ...
-
-    def score(self, model: SequenceModel, held: Held) -> float:
-        """The figure that early stopping and tuning maximise."""
-        ...
-
-    def score_text(self, score: float) -> str:
-        """A score as it is printed, as the metric that it is."""
-        ...
-
-    def statement(self, units: int, items: int, window: int) -> str:
-        """What the figures are: the end of a sentence that starts with "Test" or "Validation".
-
-        Args:
-            units: how many the figures are the mean over.
-            items: V − 1.
-            window: tokens in a training window.
-        """
-        ...
-
-    def facts(self, window: int) -> dict[str, Any]:
-        """How figures are computed, as JSON values."""
-        ...
-
-
 @dataclass(frozen=True)
 class RecommendationTask:
     """Logs: each user's held-out events are ranked among all items.
 
     Attributes:
         seen: whether rankings contain the items of a user's history.
+        name: as in a summary's `run.json`.
+        units: what figures are the mean over, in the plural.
     """
 
     seen: Seen = "keep"
@@ -71,32 +36,38 @@ class RecommendationTask:
     units = "users"
 
     def evaluate(self, model: SequenceModel, held: Held) -> Evaluation:
-        """See `Task`."""
+        """Measure a model. Raises TypeError if `held` is of the other task."""
         if not isinstance(held, Holdout):
             raise TypeError("a text is not ranked: use LanguageTask")
         return evaluate_ranking(model, held, self.seen)
 
     def score(self, model: SequenceModel, held: Held) -> float:
-        """nDCG@10."""
-        return self.evaluate(model, held).means()["nDCG@10"]
+        """The figure that early stopping and tuning maximise: nDCG@10."""
+        return self.evaluate(model, held)["nDCG@10"]
 
     def score_text(self, score: float) -> str:
-        """See `Task`."""
+        """A score as it is printed, as the metric that it is."""
         return f"nDCG@10 {100 * score:.2f} %"
 
     def statement(self, units: int, items: int, window: int) -> str:
-        """See `Task`."""
+        """What the figures are: the end of a sentence that starts with "Test" or "Validation".
+
+        Args:
+            units: how many the figures are the mean over.
+            items: V − 1.
+            window: events in a training window.
+        """
         seen = "included" if self.seen == "keep" else "excluded"
         return f"events of {units:,} users ranked among all {items:,} items, seen items {seen}; per cent"
 
     def facts(self, window: int) -> dict[str, Any]:
-        """See `Task`."""
+        """How figures are computed, as JSON values."""
         return {"seen": self.seen}
 
 
 @dataclass(frozen=True)
 class LanguageTask:
-    """Texts: each held-out token is predicted from those before it.
+    """Texts: each held-out token is predicted from those before it. All else as in `RecommendationTask`.
 
     Attributes:
         stride: tokens that each window predicts (`farzi.evaluation.language`); half of its length if None.
@@ -106,48 +77,79 @@ class LanguageTask:
     name = LANGUAGE
     units = "passages"
 
-    def evaluate(self, model: SequenceModel, held: Held) -> Evaluation:
-        """See `Task`."""
-        return evaluate_text(model, _passages(held), self.stride)
+    def evaluate(self, model: SequenceModel, held: Held, tokens: int | None = None) -> Evaluation:
+        """Measure a model, on about as many tokens as given, spread evenly; on all if None."""
+        if not isinstance(held, Passages):
+            raise TypeError("a log is not predicted token by token: use RecommendationTask")
+        return evaluate_text(model, held, self.stride, tokens)
 
     def score(self, model: SequenceModel, held: Held) -> float:
-        """1 / perplexity, of `QUICK_TOKENS` tokens spread evenly."""
-        return 1 / evaluate_text(model, _passages(held), tokens=QUICK_TOKENS).means()["perplexity"]
+        """1 / perplexity, of `QUICK_TOKENS` tokens."""
+        return 1 / self.evaluate(model, held, QUICK_TOKENS)["perplexity"]
 
     def score_text(self, score: float) -> str:
-        """See `Task`."""
         return f"perplexity {1 / score:.1f}" if score > 0 else "no finite perplexity"
 
     def statement(self, units: int, items: int, window: int) -> str:
-        """See `Task`."""
-        how = self._windows(window)
+        stride = stride_of(window - 1, self.stride)
         return (
             f"text in {units:,} passages of {PASSAGE} tokens, each token predicted once among all "
-            f"{items:,}, from the {how.context} to {how.length} before it (stride {how.stride}); "
+            f"{items:,}, from the {window - stride} to {window - 1} before it (stride {stride}); "
             "perplexity per token (lower is better), accuracy in per cent"
         )
 
     def facts(self, window: int) -> dict[str, Any]:
-        """See `Task`."""
-        how = self._windows(window)
-        return {"context": how.context, "stride": how.stride, "passage": PASSAGE}
-
-    def _windows(self, window: int) -> Windows:
-        length = window - 1
-        return Windows.half(length) if self.stride is None else Windows(length, self.stride)
+        stride = stride_of(window - 1, self.stride)
+        return {"context": window - stride, "stride": stride, "passage": PASSAGE}
 
 
-def _passages(held: Held) -> Passages:
-    if not isinstance(held, Passages):
-        raise TypeError("a log is not predicted token by token: use RecommendationTask")
-    return held
+Task = RecommendationTask | LanguageTask
 
 
-def task_of(data: Data, seen: Seen = "keep") -> Task:
+def task_of(data: Data, seen: Seen = "keep", stride: int | None = None) -> Task:
     """The task of a log or a text.
 
     Args:
         data: the log or the text.
-        seen: whether rankings contain the items of a user's history; ignored for a text.
+        seen: as for `evaluate`.
+        stride: as for `evaluate`.
+
+    Raises:
+        FarziError: a stride is given, and the data are a log.
     """
-    return LanguageTask() if isinstance(data, Text) else RecommendationTask(seen)
+    if isinstance(data, Text):
+        return LanguageTask(stride)
+    if stride is not None:
+        raise FarziError(f"stride is for texts, and {data.name} is a log")
+    return RecommendationTask(seen)
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    *,
+    split: Literal["test", "valid"] = "test",
+    seen: Seen = "keep",
+    stride: int | None = None,
+) -> Evaluation:
+    """Measure a model on held-out events, where its network is.
+
+    Args:
+        model: from `train` or `Model.load`.
+        data: a log or text with the vocabulary that the model was trained for.
+        split: which held-out events.
+        seen: whether rankings contain the items of a user's history; ignored for a text.
+        stride: for a text: tokens that each window predicts, at most the model's length; half of it if None.
+
+    Returns:
+        The metrics: HR@k, nDCG@k, MRR and AUC of a log; perplexity, accuracy and bits per byte of a text.
+
+    Raises:
+        FarziError: the vocabularies differ, or the stride does not fit the data or the model.
+    """
+    model.check(data.vocabulary, data.name)
+    task = task_of(data, seen, stride)
+    evaluation = task.evaluate(model.network, data.test if split == "test" else data.valid)
+    units = len(next(iter(evaluation.per_unit.values())))
+    statement = task.statement(units, len(data.vocabulary) - 1, model.network.length + 1)
+    return replace(evaluation, statement=f"{data.name}, {split} {statement}")

@@ -4,15 +4,13 @@ Training on real events is tuned on the validation data: early stopping and the 
 are used once, after the last training of a kind.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from farzi.data import Data, Sequences
-from farzi.data.fingerprint import checksum, fingerprint
 from farzi.evaluation.controls import Control, bytes_per_event
 from farzi.evaluation.metrics import metric_of
 from farzi.evaluation.tasks import Task
@@ -24,9 +22,6 @@ from farzi.training import Trained, train_on_events, train_on_summary
 
 Pick = Callable[[int], Sequences]
 """The training sequences for a seed."""
-
-TrainingCache = Callable[[Mapping[str, Any], Callable[[], Trained]], Trained]
-"""Returns a training on real events, from all that it depends on and a function that does it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +63,7 @@ class Trials:
         first_seed: seeds count up from here; learning rates are tuned with the seed before it.
         progress: called with a line of text before each training.
         device: where models are trained on real events; on a summary they are trained where that is.
-        cache: returns trainings on real events that were done before; None does each.
+        train: `train_on_events`, or a function in its place that returns what was trained before.
     """
 
     dataset: Data
@@ -77,10 +72,10 @@ class Trials:
     task: Task
     seeds: int
     teach: Teach
-    first_seed: int
-    progress: Callable[[str], None]
+    first_seed: int = 1000
+    progress: Callable[[str], None] = lambda text: None
     device: torch.device | str = "cpu"
-    cache: TrainingCache | None = None
+    train: Callable[..., Trained] = train_on_events
 
     def on_full_data(self) -> Result:
         """Train on the whole log or text at the best learning rate, and test."""
@@ -100,77 +95,44 @@ class Trials:
 
     def on_events(self, name: str, pick: Pick, rate: float) -> Result:
         """Train on real sequences, and test."""
-        trained = []
-        for seed in self._seeds(name):
-            trained.append(self.fit(pick(seed), rate, seed))
         chosen = pick(self.first_seed)
         size = len(chosen.items) * bytes_per_event(len(self.dataset.vocabulary))
-        return self._result(name, len(chosen), size, trained, rate)
+        return self._test(name, len(chosen), size, rate, lambda seed: self.fit(pick(seed), rate, seed))
 
     def on_summary(self, summary: SummaryTensors, inner: Inner) -> Result:
         """Train on a summary, and test."""
-        trained = [train_on_summary(summary, self.student, inner, seed) for seed in self._seeds("summary")]
-        return self._result(
+        rate = float(inner.optimizer.own.get("learning_rate", 0.0))
+        return self._test(
             "summary",
             summary.sequences,
             summary.bytes,
-            trained,
-            float(inner.optimizer.own.get("learning_rate", 0.0)),
-        )
-
-    def best_inner(self, summary: SummaryTensors, tried: Sequence[Inner]) -> Inner:
-        """The training on a summary with the best validation score; the first one of equal ones."""
-        self.progress("summary: choosing a training")
-        seed = self.first_seed - 1
-        return max(
-            tried,
-            key=lambda one: self._validate(train_on_summary(summary, self.student, one, seed).model),
+            rate,
+            lambda seed: train_on_summary(summary, self.student, inner, seed),
         )
 
     def picker(self, control: Control, count: int) -> Pick:
         """`count` real sequences, picked again for each seed."""
         return lambda seed: control(self.dataset.pieces, self.length, count, np.random.default_rng(seed))
 
-    def _seeds(self, name: str) -> Iterator[int]:
-        for k in range(self.seeds):
-            self.progress(f"{name}: training {k + 1} of {self.seeds}")
-            yield self.first_seed + k
-
     def fit(self, log: Sequences, rate: float, seed: int) -> Trained:
         """Train on real sequences at a learning rate, with early stopping on the validation data."""
         optimizer = self.teach.optimizer.model_copy(update={"learning_rate": rate})
         teach = self.teach.model_copy(update={"optimizer": optimizer})
-
-        def train() -> Trained:
-            vocabulary = len(self.dataset.vocabulary)
-            return train_on_events(
-                log, self.student, vocabulary, self.length, seed, teach, self._validate, self.device
-            )
-
-        if self.cache is None:
-            return train()
-        key = {
-            "student": self.student.model_dump(mode="json"),
-            "length": self.length,
-            "seed": seed,
-            "teach": teach.model_dump(mode="json", exclude={"grid"}),
-            "task": {"name": self.task.name, **self.task.facts(self.length + 1)},
-            "sequences": checksum(log),
-            "data": fingerprint(self.dataset),
-            "device": str(self.device),
-        }
-        return self.cache(key, train)
+        size = len(self.dataset.vocabulary)
+        return self.train(log, self.student, size, self.length, seed, teach, self._validate, self.device)
 
     def _validate(self, model: SequenceModel) -> float:
         return self.task.score(model, self.dataset.valid)
 
-    def _result(
-        self, name: str, sequences: int, size: int, trained: Sequence[Trained], rate: float
+    def _test(
+        self, name: str, sequences: int, size: int, rate: float, fit: Callable[[int], Trained]
     ) -> Result:
-        evaluations = [self.task.evaluate(one.model, self.dataset.test) for one in trained]
-        per_unit = {
-            metric: np.stack([one.per_unit[metric] for one in evaluations])
-            for metric in evaluations[0].per_unit
-        }
+        """Train with each seed, then test."""
+        trained: list[Trained] = []
+        for seed in range(self.first_seed, self.first_seed + self.seeds):
+            self.progress(f"{name}: training {len(trained) + 1} of {self.seeds}")
+            trained.append(fit(seed))
+        tested = [self.task.evaluate(one.model, self.dataset.test).per_unit for one in trained]
+        per_unit = {metric: np.stack([one[metric] for one in tested]) for metric in tested[0]}
         seconds = float(np.mean([one.seconds for one in trained]))
         return Result(name, sequences, size, seconds, per_unit, rate)

@@ -6,39 +6,15 @@ from typing import Any
 
 import torch
 
-from farzi.evaluation import Comparison, cell, conclusions, kib
+from farzi.evaluation import Comparison
 from farzi.files import finite_values, write_text_atomic
 from farzi.provenance import provenance
 from farzi.report.plots import plot_comparison
 
 
-def save_results(comparison: Comparison, path: str | Path) -> list[dict[str, Any]]:
-    """Write the rows of results.json and return them; a figure that is not defined (x / 0) is null.
-
-    Raises:
-        OSError: the disk is full or the file cannot be written.
-    """
-    rows = finite_values(comparison.rows())
-    write_text_atomic(path, json.dumps(rows, indent=2, allow_nan=False) + "\n")
-    return rows
-
-
 def source_line(origin: dict[str, Any]) -> str:
     """Command, commit, day and machine of some figures; `origin` is from `provenance`."""
     return "`{command}`, farzi {farzi} at {commit}, {date}, {machine}.".format(**origin)
-
-
-def markdown_table(comparison: Comparison) -> str:
-    """The table as Markdown: mean, 95 % interval over seeds, and the share of the full data's figure."""
-    lines = [
-        f"| trained on | sequences | KiB | {' | '.join(comparison.headlines)} | training |",
-        f"|---|--:|--:|{'--:|' * len(comparison.headlines)}--:|",
-    ]
-    for result in comparison.results:
-        cells = [result.trained_on, f"{result.sequences:,}", kib(result.bytes)]
-        cells += [cell(comparison, result, metric) for metric in comparison.headlines]
-        lines.append(f"| {' | '.join(cells)} | {result.seconds:.1f} s |")
-    return "\n".join(lines) + "\n"
 
 
 def save_report(
@@ -49,8 +25,9 @@ def save_report(
 ) -> list[dict[str, Any]]:
     """Write a comparison into the summary's folder; return the rows of results.json.
 
-    results.json has one row per kind of training data and metric. comparison.json has paired intervals,
-    costs, learning rates, and the machine and command. comparison.md and comparison.png are for people.
+    results.json has one row per kind of training data and metric; a figure that is not defined (x / 0) is
+    null. comparison.json has paired intervals, costs, learning rates, and the machine and command.
+    comparison.md and comparison.png are for people.
 
     Args:
         comparison: what was measured.
@@ -78,9 +55,17 @@ def save_report(
             if result.trained_on != "full"
         },
     }
-    write_text_atomic(folder / "comparison.json", json.dumps(facts, indent=2, allow_nan=False) + "\n")
-    text = " ".join(conclusions(comparison))
-    page = f"{markdown_table(comparison)}\n{text}\n\n{source_line(origin)}\n"
-    write_text_atomic(folder / "comparison.md", page)
+    columns, cells = comparison.table()
+    rule = ["---", *["--:"] * (len(columns) - 1)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in (columns, rule, *cells))
+    text = f"{table}\n\n{' '.join(comparison.conclusions())}\n\n{source_line(origin)}\n"
+    rows = finite_values(comparison.rows())
+    _write_json(folder / "comparison.json", facts)
+    write_text_atomic(folder / "comparison.md", text)
     plot_comparison(comparison, history, folder / "comparison.png")
-    return save_results(comparison, folder / "results.json")
+    _write_json(folder / "results.json", rows)
+    return rows
+
+
+def _write_json(path: Path, value: Any) -> None:
+    write_text_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

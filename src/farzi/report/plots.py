@@ -1,6 +1,7 @@
 """Charts of a comparison and of a run, as PNG files; no window is opened."""
 
 import io
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,7 @@ from matplotlib.figure import Figure
 from farzi.evaluation import Comparison, Interval, headlines, kib, metric_of
 from farzi.files import write_bytes_atomic
 
-_SUMMARY = "#c2410c"
-_CONTROLS = {"random": "#a8b5c8", "head": "#64748b", "herding": "#7dd3c0", "k-centre": "#0f766e"}
-_OTHERS = ("#8b5cf6", "#eab308", "#ec4899")
+_COLOURS = ("#c2410c", "#a8b5c8", "#64748b", "#7dd3c0", "#0f766e", "#8b5cf6", "#eab308", "#ec4899")
 _EQUAL_BYTES = ", equal bytes"
 _LINES = ("#c2410c", "#0f766e", "#1d4ed8")
 _INK = "#111827"
@@ -56,12 +55,12 @@ def _draw_bars(axes: Axes, comparison: Comparison) -> None:
     ratios = [[_gain(comparison, entry.trained_on, name) for name in names] for entry in entries]
     top = _top([ratio for row in ratios for ratio in row])
     width = 0.84 / len(entries)
-    axes.axhline(100, color=_INK, linewidth=0.9, linestyle="--", zorder=0)
+    _frame(axes, f"Test figures by training data (full data: {kib(comparison.result('full').bytes)} KiB)")
     for place, (entry, row) in enumerate(zip(entries, ratios, strict=True)):
         centres = [group + (place - (len(entries) - 1) / 2) * width for group in range(len(names))]
         axes.bar(
             centres,
-            [100 * ratio.mean for ratio in row],
+            [ratio.mean for ratio in row],
             width * 0.92,
             label=f"{entry.trained_on}: {entry.sequences:,} sequences, {kib(entry.bytes)} KiB",
             color=colours[entry.trained_on],
@@ -75,39 +74,39 @@ def _draw_bars(axes: Axes, comparison: Comparison) -> None:
     for group, ratio in enumerate(ratios[0]):
         if math.isnan(ratio.mean):
             axes.text(group, 0.03 * top, "undefined: full data at 0", ha="center", fontsize=7.5)
-    size = kib(comparison.result("full").bytes)
-    axes.set_title(f"Test figures by training data (full data: {size} KiB)", fontsize=9.5)
-    axes.set_ylabel("% of the full data's figure")
     axes.set_xticks(range(len(names)), [metric_of(name).of_gain for name in names])
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylim(0, top)
     axes.tick_params(axis="x", length=0)
+
+
+def _frame(axes: Axes, title: str) -> None:
+    """The title, the axis of shares, and a line at the full data's figure."""
+    axes.axhline(100, color=_INK, linewidth=0.9, linestyle="--", zorder=0)
+    axes.set_title(title, fontsize=9.5)
+    axes.set_ylabel("% of the full data's figure")
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def _colours(names: list[str]) -> dict[str, str]:
     """A colour for each kind of training data; a control at equal bytes has the colour of the control."""
-    colours = {"summary": _SUMMARY}
-    others = iter(_OTHERS * len(names))
-    for name in names:
-        plain = name.removesuffix(_EQUAL_BYTES)
-        colours[name] = colours.get(name) or colours.get(plain) or _CONTROLS.get(plain) or next(others)
-    return colours
+    plain = {name: name.removesuffix(_EQUAL_BYTES) for name in names}
+    colours = dict(zip(dict.fromkeys(plain.values()), itertools.cycle(_COLOURS)))
+    return {name: colours[plain[name]] for name in names}
 
 
 def _gain(comparison: Comparison, trained_on: str, name: str) -> Interval:
-    """The ratio to the full data's figure, inverted if lower is better."""
-    mean, low, high = (metric_of(name).gain(ratio) for ratio in comparison.relative(trained_on, name))
+    """The ratio to the full data's figure in per cent, inverted if lower is better."""
+    mean, low, high = (100 * metric_of(name).gain(ratio) for ratio in comparison.relative(trained_on, name))
     return Interval(mean, min(low, high), max(low, high))
 
 
 def _mark(axes: Axes, centre: float, ratio: Interval, top: float, weight: str) -> None:
     """The interval of a bar, and its figure above the interval."""
-    mean, low, high = (100 * value for value in ratio)
-    axes.plot([centre, centre], [low, high], color=_INK, linewidth=1)
+    axes.plot([centre, centre], [ratio.low, ratio.high], color=_INK, linewidth=1)
     axes.annotate(
-        f"{mean:.0f}",
-        (centre, min(high, 0.93 * top)),
+        f"{ratio.mean:.0f}",
+        (centre, min(ratio.high, 0.93 * top)),
         xytext=(0, 2),
         textcoords="offset points",
         ha="center",
@@ -120,9 +119,9 @@ def _mark(axes: Axes, centre: float, ratio: Interval, top: float, weight: str) -
 def _top(ratios: list[Interval]) -> float:
     """The end of the axis in per cent: above all intervals, unless a wide one would flatten the bars."""
     defined = [ratio for ratio in ratios if not math.isnan(ratio.mean)]
-    tallest = max([1.0, *(ratio.mean for ratio in defined)])
-    highest = max([1.0, *(ratio.high for ratio in defined)])
-    return 112 * min(highest, 1.6 * tallest)
+    tallest = max([100.0, *(ratio.mean for ratio in defined)])
+    highest = max([100.0, *(ratio.high for ratio in defined)])
+    return 1.12 * min(highest, 1.6 * tallest)
 
 
 def _lines(history: list[dict[str, Any]]) -> dict[str, list[float]]:
@@ -137,12 +136,9 @@ def _lines(history: list[dict[str, Any]]) -> dict[str, list[float]]:
 
 
 def _draw_history(axes: Axes, steps: list[int], lines: dict[str, list[float]]) -> None:
-    axes.axhline(100, color=_INK, linewidth=0.9, linestyle="--", zorder=0)
+    _frame(axes, "Validation figures during the distillation")
     for (name, shares), colour in zip(lines.items(), _LINES):
         axes.plot(steps, shares, color=colour, label=name)
-    axes.set_title("Validation figures during the distillation", fontsize=9.5)
-    axes.set_ylabel("% of the full data's figure")
     axes.set_xlabel("outer steps")
     # below the axes, so that it hides no curve
     axes.legend(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
-    axes.spines[["top", "right"]].set_visible(False)

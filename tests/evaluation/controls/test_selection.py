@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from farzi.data import Sequences
 from farzi.evaluation.controls import Control, Head, Herding, KCentre, Random
-from farzi.evaluation.controls.selection import centres, herded
-from farzi.evaluation.controls.windows import cut, features
+from farzi.evaluation.controls.selection import centres, features, herded
+from farzi.evaluation.controls.subsets import cut
 
 
 def points(seed: int, n: int, dim: int = 3) -> np.ndarray:

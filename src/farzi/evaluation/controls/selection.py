@@ -1,16 +1,19 @@
 r"""Real sequences that represent the whole log: herding, and greedy k-centre.
 
-Both compare windows by the vectors of `farzi.evaluation.controls.windows.features`, which depend on the log
-alone, not on a model. Each choice reads all vectors once: choosing 1,000 of 100,000 windows takes seconds.
+Both compare windows by the vectors of `features`, which depend on the log alone, not on a model. Each choice
+reads all vectors once: choosing 1,000 of 100,000 windows takes seconds.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sparse
 
 from farzi.data import Sequences
-from farzi.evaluation.controls.windows import cut, cut_with_features
+from farzi.evaluation.controls.subsets import cut
 
 DIRECTIONS = 64
 """Dimensions in which windows are compared."""
@@ -31,8 +34,7 @@ class Herding:
     directions: int = DIRECTIONS
 
     def __call__(self, log: Sequences, length: int, count: int, rng: np.random.Generator) -> Sequences:
-        """See `Control`; nothing is random."""
-        return _chosen(log, length, count, self.directions, herded)
+        return _chosen(log, length, count, self.directions, lambda vectors: herded(vectors, count))
 
 
 @dataclass(frozen=True)
@@ -50,27 +52,20 @@ class KCentre:
     directions: int = DIRECTIONS
 
     def __call__(self, log: Sequences, length: int, count: int, rng: np.random.Generator) -> Sequences:
-        """See `Control`."""
-
-        def from_random(vectors: np.ndarray, count: int) -> np.ndarray:
+        def choose(vectors: np.ndarray) -> np.ndarray:
             return centres(vectors, count, int(rng.integers(len(vectors))))
 
-        return _chosen(log, length, count, self.directions, from_random)
+        return _chosen(log, length, count, self.directions, choose)
 
 
 def _chosen(
-    log: Sequences,
-    length: int,
-    count: int,
-    directions: int,
-    choose: Callable[[np.ndarray, int], np.ndarray],
+    log: Sequences, length: int, count: int, directions: int, choose: Callable[[np.ndarray], np.ndarray]
 ) -> Sequences:
     """The windows that `choose` selects by their vectors; all windows if there are at most `count`."""
     windows, _ = cut(log, length)
     if count >= len(windows):
         return windows
-    windows, vectors = cut_with_features(log, length, directions)
-    return windows.select(choose(vectors, count))
+    return windows.select(choose(_features_of(log, length, directions)))
 
 
 def herded(vectors: np.ndarray, count: int) -> np.ndarray:
@@ -103,3 +98,31 @@ def centres(vectors: np.ndarray, count: int, first: int) -> np.ndarray:
         nearest[latest] = -np.inf  # never again, even if all others have the same vector
         latest = int(nearest.argmax())
     return chosen
+
+
+@lru_cache(maxsize=2)  # a comparison needs the same vectors for every seed
+def _features_of(log: Sequences, length: int, directions: int) -> np.ndarray:
+    return features(cut(log, length)[0], directions)
+
+
+def features(windows: Sequences, directions: int) -> np.ndarray:
+    """Vectors of windows, (windows, at most `directions`), float32, from how often each event occurs in them.
+
+    tf-idf: the weight of an event in a window is log(1 + its count) times its inverse document frequency,
+    log((1 + windows) / (1 + windows with it)) + 1, and each window's weights have Euclidean length 1. With
+    more windows and more events than `directions`, a truncated SVD projects these vectors on their main
+    directions.
+    """
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    events, column = np.unique(windows.items, return_inverse=True)
+    row = np.repeat(np.arange(len(windows)), windows.lengths)
+    shape = (len(windows), len(events))
+    counts: Any = sparse.csr_matrix((np.ones(len(row)), (row, column)), shape)  # duplicates are added up
+    weights: Any = TfidfTransformer().fit_transform(counts.log1p()).astype(np.float32)
+    if min(shape) <= directions:
+        return weights.toarray()
+    svd = TruncatedSVD(directions, algorithm="arpack", random_state=0)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of the shares of the variance, if that is 0
+        return np.ascontiguousarray(svd.fit_transform(weights))

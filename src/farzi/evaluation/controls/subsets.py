@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from farzi.data import Sequences
-from farzi.evaluation.controls.windows import cut
+from farzi.data.sequences import offsets_of
 
 
 class Control(Protocol):
@@ -34,7 +34,6 @@ class Random:
     """Users in random order."""
 
     def __call__(self, log: Sequences, length: int, count: int, rng: np.random.Generator) -> Sequences:
-        """See `Control`."""
         return _windows(log, rng.permutation(len(log)), length, count)
 
 
@@ -43,13 +42,33 @@ class Head:
     """The most active users first; equally active ones in the log's order."""
 
     def __call__(self, log: Sequences, length: int, count: int, rng: np.random.Generator) -> Sequences:
-        """See `Control`; nothing is random."""
         return _windows(log, np.argsort(-log.lengths, kind="stable"), length, count)
 
 
 def bytes_per_event(vocabulary: int) -> int:
     """Bytes of the smallest usual integer type that numbers V events."""
     return 2 if vocabulary <= 2**16 else 4
+
+
+def cut(log: Sequences, length: int) -> tuple[Sequences, np.ndarray]:
+    """Each sequence cut into windows of at most `length` events, counted from its end.
+
+    Windows of one event are left out: they have nothing to predict.
+
+    Returns:
+        The windows, grouped by sequence, the last one of a sequence first; and the turn of each, (windows,):
+        0 for the last window of its sequence, 1 for the second to last, and so on.
+    """
+    turns = -(-log.lengths // length)
+    owner = np.repeat(np.arange(len(log)), turns)
+    turn = np.arange(len(owner)) - np.repeat(np.cumsum(turns) - turns, turns)
+    ends = log.lengths[owner] - turn * length
+    lengths = np.minimum(ends, length)
+    usable = lengths > 1
+    starts, lengths = (log.offsets[owner] + ends - lengths)[usable], lengths[usable]
+    offsets = offsets_of(lengths)
+    places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+    return Sequences(log.items[places], offsets), turn[usable]
 
 
 def _windows(log: Sequences, users: np.ndarray, length: int, count: int) -> Sequences:

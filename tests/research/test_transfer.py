@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from farzi.data import Log
-from farzi.evaluation import Comparison, evaluate_ranking, task_of, transfer
-from farzi.evaluation.transfer import trainings_of_others
+from farzi.evaluation import Comparison, evaluate_ranking, task_of
 from farzi.recipe import Inner, Recipe
 from farzi.recipe import variants as v
-from farzi.report import save_transfer, transfer_text
 from farzi.summary import Size, Summary, TransitionInitializer
 from farzi.training import train_on_summary
+from research.studies.transfer import save_transfer, trainings_of_others, transfer, transfer_text
 
 STUDENTS = (v.SASRec(hidden=8), v.GRU4Rec(hidden=8))
 
