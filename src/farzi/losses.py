@@ -18,14 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.operations import OneByOne, define, or_zeros
+from farzi.operations import OneByOne, chunks, define, or_zeros, save
 from farzi.unroll import Fusion, add_fusion
-
-CHUNK = 2**18
-"""Logits in memory at a time: 1 MiB in float32, which fits into the cache of a core."""
-
-ROWS = 32
-"""Least number of positions in a chunk: with fewer, each product reads the whole table for little work."""
 
 
 def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
@@ -48,9 +42,8 @@ def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
         raise ValueError(
             f"soft_next_event needs two positions at least, got targets of {tuple(targets.shape)}"
         )
-    targets = targets[:, 1:]
-    hidden = hidden[:, : targets.shape[1]].flatten(0, 1)  # (B·(L−1), width)
-    targets = targets.flatten(0, 1)
+    hidden = hidden[:, : targets.shape[1] - 1].flatten(0, 1)  # (B·(L−1), width)
+    targets = targets[:, 1:].flatten(0, 1)
     return mean_log_partition(hidden, table[1:]) - (hidden * targets).sum(-1).mean()
 
 
@@ -88,7 +81,7 @@ def mean_log_partition(hidden: Tensor, table: Tensor) -> Tensor:
     """
     if not (torch.is_grad_enabled() and (hidden.requires_grad or table.requires_grad)):
         total = hidden.new_zeros(())
-        for rows in _chunks(hidden, table):
+        for rows in chunks(len(hidden), len(table)):
             total += torch.logsumexp(hidden[rows] @ table.T, dim=-1).sum()
         return total / len(hidden)
     value, _, _ = _MeanLogPartition.apply(hidden, table)
@@ -99,7 +92,7 @@ def _log_partition(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tenso
     """(h, E) ↦ the mean log-partition A, ∂A/∂h and ∂A/∂E, in chunks of rows."""
     total = hidden.new_zeros(())
     hidden_bar, table_bar = torch.empty_like(hidden), torch.zeros_like(table)
-    for rows in _chunks(hidden, table):
+    for rows in chunks(len(hidden), len(table)):
         h = hidden[rows]
         p, normaliser = _probabilities(h, table)
         total += normaliser.sum()
@@ -126,7 +119,7 @@ def _log_partition_tangent(
     width = hidden.shape[1]
     both, twice = torch.cat([table, w], dim=1), torch.cat([u, hidden], dim=1)  # (V, 2 width), (N, 2 width)
     h_dot, e_dot = torch.empty_like(hidden), torch.zeros_like(table)
-    for rows in _chunks(hidden, table, arrays=2):
+    for rows in chunks(len(hidden), len(table), arrays=2):
         h = hidden[rows]
         p, _ = _probabilities(h, table)
         p_dot = twice[rows] @ both.T  # ż
@@ -151,12 +144,6 @@ def _probabilities(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
     top = p.amax(-1, keepdim=True)
     total = p.sub_(top).exp_().sum(-1, keepdim=True)
     return p.div_(total), total.log_().add_(top)
-
-
-def _chunks(hidden: Tensor, table: Tensor, arrays: int = 1) -> list[slice]:
-    """Slices of rows such that `arrays` arrays of their logits stay within `CHUNK`."""
-    size = max(ROWS, CHUNK // (arrays * max(1, len(table))))
-    return [slice(start, start + size) for start in range(0, len(hidden), size)]
 
 
 def _gradient_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
@@ -192,8 +179,6 @@ log_partition_dual = define(
     lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(h), torch.empty_like(e)),
     _dual_flops,
 )
-
-
 add_fusion(Fusion(log_partition, log_partition_tangent, log_partition_dual, kept=(1,)))
 
 
@@ -204,14 +189,11 @@ class _MeanLogPartition(OneByOne):
     reverse).
     """
 
-    @staticmethod
-    def forward(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return log_partition(hidden, table)
+    forward = staticmethod(log_partition)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.save_for_backward(*inputs, *output[1:])
-        ctx.save_for_forward(*inputs, *output[1:])
+        save(ctx, *inputs, *output[1:])
         ctx.set_materialize_grads(False)
 
     @staticmethod
@@ -238,13 +220,7 @@ class _MeanLogPartition(OneByOne):
 class _HessianProduct(OneByOne):
     """The Hessian product as a node that raises at a third derivative, instead of returning a wrong one."""
 
-    @staticmethod
-    def forward(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-        return log_partition_tangent(hidden, table, u, w)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Nothing is saved: there is no backward pass."""
+    forward = staticmethod(log_partition_tangent)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:

@@ -13,6 +13,9 @@ from farzi.errors import FarziError
 from farzi.recipe.variants import StudentVariant
 from farzi.soft import Events, SoftEvents
 
+DEVIATION = 0.02
+"""Standard deviation of the first embeddings, positions and spectra."""
+
 
 class SequenceModel(nn.Module, ABC):
     """A causal sequence model over a vocabulary of V items, index 0 being padding.
@@ -51,7 +54,7 @@ class SequenceModel(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        """The device of its parameters."""
+        """Of its parameters."""
         return self.embedding.device
 
     def drop(self, states: Tensor) -> Tensor:
@@ -67,8 +70,8 @@ class SequenceModel(nn.Module, ABC):
     def embed_twice(self, events: Events) -> tuple[Tensor, Tensor]:
         """A summary's soft inputs by the embedding table, and its soft labels by the output table.
 
-        If the tables are tied and there is no label decoder, both results are the same tensor (B, L, width).
-        If only the tables differ, both are computed in one pass.
+        Both are (B, L, width): one tensor if the tables are tied and there is no label decoder. If only the
+        tables differ, both are computed in one pass.
         """
         inputs, outputs = self.embedding, self.output_table
         if isinstance(events, SoftEvents) and events.label_decoder is not None:
@@ -124,33 +127,25 @@ class TableModel(SequenceModel):
         vocabulary: V, number of items with padding.
         length: the longest sequence.
         hidden: width of embeddings and hidden states.
-        deviation: standard deviation of both tables' first values.
         tied: whether items are scored by the embedding table itself; if not, by a second table.
     """
 
     output: nn.Parameter | None
 
-    def __init__(
-        self, vocabulary: int, length: int, hidden: int, deviation: float = 0.02, tied: bool = True
-    ) -> None:
+    def __init__(self, vocabulary: int, length: int, hidden: int = 32, tied: bool = True) -> None:
         super().__init__()
         self.length = length
-        self.embedding = nn.Parameter(torch.randn(vocabulary, hidden) * deviation)
-        output = None if tied else nn.Parameter(torch.randn(vocabulary, hidden) * deviation)
+        self.embedding = nn.Parameter(torch.randn(vocabulary, hidden) * DEVIATION)
+        output = None if tied else nn.Parameter(torch.randn(vocabulary, hidden) * DEVIATION)
         self.register_parameter("output", output)
         self.scale = hidden**0.5  # so that small first embeddings still count beside the layers' own weights
 
     @property
     def output_table(self) -> Tensor:
-        """The table (V, width) that scores items."""
         return self.embedding if self.output is None else self.output
 
     def check_length(self, length: int) -> None:
-        """Refuse sequences that are longer than the model's positions.
-
-        Raises:
-            ValueError: `length` is above the model's.
-        """
+        """Refuse sequences that are longer than the model's positions, with a ValueError."""
         if length > self.length:
             raise ValueError(f"a sequence of {length} items is longer than the model's length {self.length}")
 

@@ -18,8 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.losses import CHUNK, ROWS
-from farzi.operations import OneByOne, define, or_zeros
+from farzi.operations import OneByOne, chunks, define, or_zeros, save
 
 REFUSAL = "soft_embedding: only the gradient by the table can be differentiated again, and only once"
 
@@ -44,7 +43,7 @@ def soft_embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
 def _embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
     """P E."""
     result = latents.new_empty(len(latents), table.shape[1])
-    for rows in chunks(latents, decoder, held=2):
+    for rows in chunks(len(latents), decoder.shape[1], arrays=2):
         torch.mm(probabilities(latents[rows], decoder), table, out=result[rows])
     return result
 
@@ -52,7 +51,7 @@ def _embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
 def _gathering(latents: Tensor, decoder: Tensor, cotangent: Tensor) -> Tensor:
     """Pᵀ Ȳ."""
     result = latents.new_zeros(decoder.shape[1], cotangent.shape[1])
-    for rows in chunks(latents, decoder, held=2):
+    for rows in chunks(len(latents), decoder.shape[1], arrays=2):
         result.addmm_(probabilities(latents[rows], decoder).T, cotangent[rows])
     return result
 
@@ -63,7 +62,7 @@ def _embedding_backward(
     """D̄, M̄ and Ē = Pᵀ Ȳ."""
     latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
     table_bar = torch.zeros_like(table)
-    for rows in chunks(latents, decoder, held=3):
+    for rows in chunks(len(latents), decoder.shape[1], arrays=3):
         p = probabilities(latents[rows], decoder)
         table_bar.addmm_(p.T, cotangent[rows])
         factors_backward(latents, decoder, table, cotangent, p, rows, latents_bar, decoder_bar)
@@ -76,7 +75,7 @@ def _gathering_backward(
     """D̄, M̄ and P U, for the cotangent U of Pᵀ Ȳ, here called `table`."""
     latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
     result = torch.empty_like(cotangent)
-    for rows in chunks(latents, decoder, held=3):
+    for rows in chunks(len(latents), decoder.shape[1], arrays=3):
         p = probabilities(latents[rows], decoder)
         torch.mm(p, table, out=result[rows])
         factors_backward(latents, decoder, table, cotangent, p, rows, latents_bar, decoder_bar)
@@ -105,12 +104,6 @@ def probabilities(latents: Tensor, decoder: Tensor) -> Tensor:
     logits = latents @ decoder
     logits[:, 0] = -torch.inf
     return torch.softmax(logits, dim=-1)
-
-
-def chunks(latents: Tensor, decoder: Tensor, held: int) -> list[slice]:
-    """Slices of rows: `held` arrays of a slice's probabilities have about `CHUNK` numbers at most."""
-    size = max(ROWS, CHUNK // (held * max(1, decoder.shape[1])))
-    return [slice(start, start + size) for start in range(0, len(latents), size)]
 
 
 def _embedding_flops(latents: Any, decoder: Any, table: Any, *args: Any, **kwargs: Any) -> int:
@@ -156,17 +149,14 @@ class _Differentiable(OneByOne):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
+        save(ctx, *inputs)
         ctx.set_materialize_grads(False)
 
 
 class _Embedding(_Differentiable):
     """(D, M, E) ↦ P E."""
 
-    @staticmethod
-    def forward(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
-        return embedding(latents, decoder, table)
+    forward = staticmethod(embedding)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -188,9 +178,7 @@ class _Embedding(_Differentiable):
 class _Gathering(_Differentiable):
     """(D, M, Ȳ) ↦ Pᵀ Ȳ."""
 
-    @staticmethod
-    def forward(latents: Tensor, decoder: Tensor, cotangent: Tensor) -> Tensor:
-        return gathering(latents, decoder, cotangent)
+    forward = staticmethod(gathering)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -212,11 +200,7 @@ class _Gathering(_Differentiable):
 class _EmbeddingBackward(_Differentiable):
     """(D, M, E, Ȳ) ↦ D̄, M̄, Ē in one pass; Ē can be differentiated again, D̄ and M̄ only by E and Ȳ, forward."""
 
-    @staticmethod
-    def forward(
-        latents: Tensor, decoder: Tensor, table: Tensor, cotangent: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        return embedding_backward(latents, decoder, table, cotangent)
+    forward = staticmethod(embedding_backward)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -241,18 +225,10 @@ class _EmbeddingBackward(_Differentiable):
         return d_bar, m_bar, None, y_bar
 
 
-class _GatheringBackward(_Differentiable):
+class _GatheringBackward(OneByOne):
     """(D, M, Ȳ, U) ↦ D̄, M̄ and P U; a further derivative is refused."""
 
-    @staticmethod
-    def forward(
-        latents: Tensor, decoder: Tensor, cotangent: Tensor, u: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        return gathering_backward(latents, decoder, cotangent, u)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Nothing is saved."""
+    forward = staticmethod(gathering_backward)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:

@@ -13,9 +13,8 @@ from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
 from torch.fx.passes.tools_common import stable_topological_sort
 
-from farzi.operations import define
+from farzi.operations import chunks, define
 from farzi.soft.embedding import (
-    chunks,
     embedding,
     embedding_backward,
     factors_backward,
@@ -30,7 +29,7 @@ def _both(latents: Tensor, decoder: Tensor, table: Tensor, u: Tensor) -> tuple[T
     """P E and P U."""
     first = latents.new_empty(len(latents), table.shape[1])
     second = latents.new_empty(len(latents), u.shape[1])
-    for rows in chunks(latents, decoder, held=2):
+    for rows in chunks(len(latents), decoder.shape[1], arrays=2):
         p = probabilities(latents[rows], decoder)
         torch.mm(p, table, out=first[rows])
         torch.mm(p, u, out=second[rows])
@@ -44,7 +43,7 @@ def _backward_of_both(
     latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
     table_bar = torch.zeros_like(table)
     tables, cotangents = torch.cat([table, u], dim=1), torch.cat([cotangent, other], dim=1)
-    for rows in chunks(latents, decoder, held=3):
+    for rows in chunks(len(latents), decoder.shape[1], arrays=3):
         p = probabilities(latents[rows], decoder)
         table_bar.addmm_(p.T, cotangent[rows])
         factors_backward(latents, decoder, tables, cotangents, p, rows, latents_bar, decoder_bar)
