@@ -23,10 +23,10 @@ _RESERVED = ("format", "names", "sha256")
 def write_tensors(
     path: str | Path, format: str, tensors: dict[str, Tensor], metadata: dict[str, str]
 ) -> None:
-    """Write a file completely, or not at all.
+    """Write a file completely, or not at all; an existing one is replaced.
 
     Args:
-        path: of the file; an existing one is replaced.
+        path: of the file.
         format: name and version of the content.
         tensors: by name, of any shapes and types.
         metadata: any further text, by name; "format", "names" and "sha256" are reserved.

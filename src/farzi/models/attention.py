@@ -124,7 +124,7 @@ class TransformerLM(Attentive):
 
 
 def _blocked(vectors: Tensor, real: Tensor | None) -> Tensor:
-    """Which positions (columns) a position (row) must not read: later ones and padding; (L, L) or (B, L, L)."""
+    """Which positions (columns) a position (row) must not read: later ones, padding; (L, L) or (B, L, L)."""
     length = vectors.shape[1]
     future = torch.ones(length, length, dtype=torch.bool, device=vectors.device).triu(1)  # (L, L)
     blocked = future if real is None else future | ~real.unsqueeze(1)  # (B, L, L)

@@ -49,7 +49,7 @@ class SequenceModel(nn.Module, ABC):
 
     @property
     def output_table(self) -> Tensor:
-        """The table (V, width) that scores items: the embedding table unless a model overrides this."""
+        """The table (V, width) that scores items; the embedding table unless overridden."""
         return self.embedding
 
     @property
