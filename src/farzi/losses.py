@@ -8,11 +8,9 @@ positions of
 Padding (index 0) is never predicted: its logit counts as −∞. The second term needs no vocabulary-sized
 product, since ⟨x, h Eᵀ⟩ = h · (x E). The first is `mean_log_partition`, which is computed in chunks of
 positions: neither it nor its gradient nor the gradient's tangent needs memory for positions x vocabulary.
-
-Its parts are operations of PyTorch's dispatcher (`torch.ops.farzi`). Each is one node of a traced graph, and
-a gradient and its tangent, which share the probabilities, can be computed by one operation.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,8 +24,7 @@ def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy with soft labels.
 
     Args:
-        hidden: hidden states, (B, L−1, width); if the last position is given, which has no target, it is
-            ignored.
+        hidden: hidden states, (B, L−1, width); the last position, if given, has no target and is ignored.
         table: output table E, (V, width); row 0 is padding.
         targets: x E for the soft labels x at the same positions, (B, L, width). With tied tables and no label
             decoder these are the embedded soft inputs.
@@ -39,9 +36,8 @@ def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
         ValueError: the sequences have only one position, so there is nothing to predict.
     """
     if targets.shape[1] < 2:
-        raise ValueError(
-            f"soft_next_event needs two positions at least, got targets of {tuple(targets.shape)}"
-        )
+        shape = tuple(targets.shape)
+        raise ValueError(f"soft_next_event needs two positions at least, got targets of {shape}")
     hidden = hidden[:, : targets.shape[1] - 1].flatten(0, 1)  # (B·(L−1), width)
     targets = targets[:, 1:].flatten(0, 1)
     return mean_log_partition(hidden, table[1:]) - (hidden * targets).sum(-1).mean()
@@ -102,14 +98,18 @@ def _log_partition(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tenso
     return total / n, hidden_bar.div_(n), table_bar.div_(n)
 
 
+def _log_partition_tangent(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    return _hessian_product(hidden, table, u, w, None)
+
+
 def _log_partition_dual(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """∂A/∂h = p E / N, and the tangent of (∂A/∂h, ∂A/∂E), which needs p as well."""
     h_bar = torch.empty_like(hidden)
-    return h_bar, *_log_partition_tangent(hidden, table, u, w, h_bar)
+    return h_bar, *_hessian_product(hidden, table, u, w, h_bar)
 
 
-def _log_partition_tangent(
-    hidden: Tensor, table: Tensor, u: Tensor, w: Tensor, h_bar: Tensor | None = None
+def _hessian_product(
+    hidden: Tensor, table: Tensor, u: Tensor, w: Tensor, h_bar: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """The tangent of (∂A/∂h, ∂A/∂E) in the direction (u, w), in chunks of rows: the Hessian product.
 
@@ -146,38 +146,28 @@ def _probabilities(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
     return p.div_(total), total.log_().add_(top)
 
 
-def _gradient_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
-    """2 N V w each for h Eᵀ, p E and pᵀ h."""
-    return 6 * hidden[0] * table[0] * table[1]
-
-
-def _tangent_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
-    """2 N V w each for h Eᵀ, p w, ṗ E, ṗᵀ h and pᵀ u; twice that for (u, h) (E, w)ᵀ."""
-    return 14 * hidden[0] * table[0] * table[1]
-
-
-def _dual_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
-    """As for the tangent, and 2 N V w for p E."""
-    return _tangent_flops(hidden, table) + 2 * hidden[0] * table[0] * table[1]
+def _flops(products: int) -> Callable[..., int]:
+    """2 N V w for each of the products."""
+    return lambda hidden, table, *_, **__: products * 2 * hidden[0] * table[0] * table[1]
 
 
 log_partition = define(
-    "log_partition(Tensor hidden, Tensor table) -> (Tensor, Tensor, Tensor)",
+    "log_partition",
     _log_partition,
     lambda h, e: (h.new_empty(()), torch.empty_like(h), torch.empty_like(e)),
-    _gradient_flops,
+    _flops(3),  # h Eᵀ, p E and pᵀ h
 )
 log_partition_tangent = define(
-    "log_partition_tangent(Tensor hidden, Tensor table, Tensor u, Tensor w) -> (Tensor, Tensor)",
+    "log_partition_tangent",
     _log_partition_tangent,
     lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(e)),
-    _tangent_flops,
+    _flops(7),  # h Eᵀ, p w, ṗ E, ṗᵀ h and pᵀ u; (u, h) (E, w)ᵀ counts twice
 )
 log_partition_dual = define(
-    "log_partition_dual(Tensor hidden, Tensor table, Tensor u, Tensor w) -> (Tensor, Tensor, Tensor)",
+    "log_partition_dual",
     _log_partition_dual,
     lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(h), torch.empty_like(e)),
-    _dual_flops,
+    _flops(8),  # and p E
 )
 add_fusion(Fusion(log_partition, log_partition_tangent, log_partition_dual, kept=(1,)))
 

@@ -21,17 +21,18 @@ _operations = library.Library("farzi", "DEF")
 
 
 def define(
-    schema: str, function: Callable[..., Any], like: Callable[..., Any], flops: Callable[..., int]
+    name: str, function: Callable[..., Any], like: Callable[..., Any], flops: Callable[..., int]
 ) -> Any:
     """An operation of PyTorch's dispatcher, `torch.ops.farzi.NAME`.
 
     Args:
-        schema: its name and signature.
-        function: what it does, on any device.
+        name: its name.
+        function: what it does, on any device; its annotations are the operation's signature.
         like: makes empty outputs of the right shapes; what a trace sees.
         flops: its floating-point operations, from the shapes of its tensors.
     """
-    name = _operations.define(schema, tags=[torch.Tag.pt2_compliant_tag])
+    schema = library.infer_schema(function, mutates_args=(), op_name=name)
+    _operations.define(schema, tags=[torch.Tag.pt2_compliant_tag])
     _operations.impl(name, function, "CompositeExplicitAutograd")
     library.register_fake(f"farzi::{name}", like, lib=_operations)
     packet = getattr(torch.ops.farzi, name)

@@ -30,13 +30,7 @@ from farzi.unroll import Optimizer, train
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A trained model and what the training took.
-
-    Attributes:
-        model: the model, in evaluation mode.
-        seconds: wall-clock seconds of the training, its validations included.
-        steps: optimizer steps taken.
-    """
+    """A trained model, in evaluation mode; the seconds, with validations, and the steps of its training."""
 
     model: SequenceModel
     seconds: float
@@ -50,13 +44,6 @@ def make_model(
 
     It reads one item less than a training window has: the last one is predicted, never read. The embedding of
     its position would stay random, and be used when the trained model reads a longer history.
-
-    Args:
-        student: the architecture.
-        vocabulary: V, padding included.
-        window: items in the sequences that it will be trained on, at least 2.
-        seed: of its weights.
-        device: of its weights.
 
     Raises:
         FarziError: as for `build_model`.

@@ -55,13 +55,8 @@ class Block(nn.Module):
 class Attentive(TableModel):
     """Pre-normalised attention blocks over embeddings with learnt positions.
 
-    Args:
-        vocabulary: V, number of items with padding.
-        length: the longest sequence.
-        hidden: width of embeddings and hidden states.
-        layers: number of blocks.
-        heads: attention heads in each block; must divide `hidden`.
-        tied: whether the output table is the embedding table.
+    Arguments as for `TableModel`, with `layers`, the number of blocks, and `heads`, the attention heads in
+    each, whose number must divide `hidden`.
     """
 
     widening = 1
@@ -100,7 +95,6 @@ class SASRec(Attentive):
     """Self-attentive sequential recommendation (Kang and McAuley, arXiv 1808.09781).
 
     Positions are counted from a sequence's end: the newest item always has the same position embedding.
-    Arguments as for `Attentive`.
     """
 
     def positions(self, length: int, real: Tensor | None) -> Tensor:
@@ -111,7 +105,7 @@ class TransformerLM(Attentive):
     """A language model in the form of GPT-2 (Radford et al. 2019): four times the width inside, and GELU.
 
     Positions are counted from a sequence's first token, so that a short context looks like the beginning of a
-    long one, which occurs in training. Arguments as for `Attentive`.
+    long one, which occurs in training.
     """
 
     widening = 4

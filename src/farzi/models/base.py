@@ -42,9 +42,7 @@ class SequenceModel(nn.Module, ABC):
     def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
         """Hidden states (B, L, width) from embedded items (B, L, width); state t depends on items up to t.
 
-        Args:
-            vectors: embedded items.
-            real: which positions hold an item and not padding, (B, L); None if all do.
+        `real` says which positions hold an item and not padding, (B, L); None if all do.
         """
 
     @property
@@ -109,8 +107,7 @@ class SequenceModel(nn.Module, ABC):
             exclude_seen: whether items anywhere in a history are left out.
 
         Returns:
-            Indices (B, k), the highest score first, and their scores (B, k). A score is −∞ if fewer than k
-            items are left.
+            Indices (B, k), best first, and scores (B, k), −∞ where fewer than k items are left.
         """
         scores = self.next_scores(torch.from_numpy(pad_left(histories, self.length)).to(self.device))
         if exclude_seen:
@@ -153,15 +150,11 @@ class TableModel(SequenceModel):
 def build_model(student: StudentVariant, vocabulary: int, length: int) -> SequenceModel:
     """A model with fresh random weights from PyTorch's generator, in evaluation mode.
 
-    A class of the user's is called as `Class(vocabulary, length, **settings)`.
-
-    Args:
-        student: its architecture.
-        vocabulary: V, padding included.
-        length: the longest sequence that it reads.
+    A class of the user's is called as `Class(vocabulary, length, **settings)`; V counts padding, and `length`
+    is that of the longest sequence that the model reads.
 
     Raises:
-        FarziError: a class of the user's cannot be imported, is no `SequenceModel`, or does not take these
+        FarziError: the user's class cannot be imported, is no `SequenceModel`, or does not take these
             arguments.
     """
     name = f"student.type {student.type}"

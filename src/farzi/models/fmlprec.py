@@ -23,12 +23,7 @@ from farzi.models.base import DEVIATION, TableModel
 class FMLPRec(TableModel):
     """Filters and feed-forward layers of four times the width, each added to its input and then normalised.
 
-    Args:
-        vocabulary: V, number of items with padding.
-        length: the longest sequence, and that of the filters; positions are counted from the end.
-        hidden: width of embeddings and hidden states.
-        layers: number of blocks.
-        tied: whether the output table is the embedding table.
+    Arguments as for `TableModel`, with `layers`, the number of blocks. Positions are counted from the end.
     """
 
     def __init__(

@@ -83,7 +83,7 @@ def recommend(
         indices[part], scores[part] = best.cpu().numpy(), values.float().cpu().numpy()
     there = np.isfinite(scores)  # fewer than k items may be left
     columns = {
-        "item_id": _ids(vocabulary, histories.numeric).gather(indices[there]),
+        "item_id": _ids(vocabulary, histories.numeric).gather(indices[there] - 1),
         "score": pl.Series(scores[there]),
         "rank": pl.Series(np.broadcast_to(np.arange(1, k + 1), there.shape)[there]),
     }
@@ -135,15 +135,13 @@ def _answer(histories: Histories, users: np.ndarray, columns: dict[str, pl.Serie
 
 
 def _ids(vocabulary: Vocabulary, numeric: pl.DataType | None) -> pl.Series:
-    """The id of each index; as numbers if that is wanted and possible."""
-    ids = vocabulary.frame["id"]
-    if numeric is None:
+    """The id of each index from 1 on; as numbers if that is wanted and possible."""
+    ids = vocabulary.frame["id"][1:]
+    numbers = ids.cast(pl.Int64, strict=False)
+    if numeric is None or not numbers.cast(pl.String).equals(ids):
         return ids
-    whole = ids[1:].cast(pl.Int64, strict=False)
-    if whole.null_count() or not whole.cast(pl.String).equals(ids[1:]):
-        return ids
-    numbers = pl.concat([pl.Series([0], dtype=pl.Int64), whole]).cast(numeric, strict=False)
-    return ids if numbers.null_count() else numbers
+    typed = numbers.cast(numeric, strict=False)
+    return ids if typed.null_count() else typed
 
 
 def _text(value: Any) -> str:

@@ -145,19 +145,18 @@ def _gru_pull(decay: Tensor, shares: Tensor, weight: Tensor, source: Tensor) -> 
     return lam
 
 
-def _like_source(decay: Tensor, shares: Tensor, weight: Tensor, source: Tensor) -> Tensor:
-    return source.new_empty(source.shape)
+def _like_source(*inputs: Tensor) -> Tensor:
+    return inputs[-1].new_empty(inputs[-1].shape)
 
 
 gru_scan = define(
-    "gru_scan(Tensor x, Tensor weight, Tensor bias) -> Tensor",
+    "gru_scan",
     _gru_scan,
     lambda x, weight, bias: x.new_empty(*x.shape[:2], weight.shape[1]),
     _flops,
 )
-_GRU_LINEAR = "(Tensor decay, Tensor shares, Tensor weight, Tensor source) -> Tensor"
-gru_push = define(f"gru_push{_GRU_LINEAR}", _gru_push, _like_source, _flops)
-gru_pull = define(f"gru_pull{_GRU_LINEAR}", _gru_pull, _like_source, _flops)
+gru_push = define("gru_push", _gru_push, _like_source, _flops)
+gru_pull = define("gru_pull", _gru_pull, _like_source, _flops)
 
 
 def _gru_linearised(x: Tensor, weight: Tensor, bias: Tensor, states: Tensor) -> tuple[Tensor, ...]:
@@ -293,22 +292,14 @@ def _lstm_pull(
 
 
 def _two_like_source(*inputs: Tensor) -> Pair:
-    source = inputs[-1]
-    return source.new_empty(source.shape), source.new_empty(source.shape)
+    return _like_source(*inputs), _like_source(*inputs)
 
 
 lstm_scan = define(
-    "lstm_scan(Tensor x, Tensor weight) -> (Tensor, Tensor)",
-    _lstm_scan,
-    lambda x, weight: _two_like_source(x[..., : weight.shape[1]]),
-    _flops,
+    "lstm_scan", _lstm_scan, lambda x, weight: _two_like_source(x[..., : weight.shape[1]]), _flops
 )
-_LSTM_LINEAR = (
-    "(Tensor forget, Tensor shares, Tensor through, Tensor weight, Tensor source, Tensor cell_source)"
-    " -> (Tensor, Tensor)"
-)
-lstm_push = define(f"lstm_push{_LSTM_LINEAR}", _lstm_push, _two_like_source, _flops)
-lstm_pull = define(f"lstm_pull{_LSTM_LINEAR}", _lstm_pull, _two_like_source, _flops)
+lstm_push = define("lstm_push", _lstm_push, _two_like_source, _flops)
+lstm_pull = define("lstm_pull", _lstm_pull, _two_like_source, _flops)
 
 
 def _lstm_linearised(x: Tensor, weight: Tensor, states: Tensor, cells: Tensor) -> tuple[Tensor, ...]:

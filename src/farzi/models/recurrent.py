@@ -54,12 +54,7 @@ class LSTMLayer(nn.Module):
 class Recurrent(TableModel):
     """Recurrent layers over the embeddings. Dropout acts on each layer's input and output, not in time.
 
-    Args:
-        vocabulary: V, number of items with padding.
-        length: the longest sequence that `top_k` reads; `hidden` takes longer ones as well.
-        hidden: width of embeddings and hidden states.
-        layers: number of recurrent layers.
-        tied: whether the output table is the embedding table.
+    Arguments as for `TableModel`, with `layers`, their number. `hidden` takes sequences of any length.
     """
 
     layer: ClassVar[type[nn.Module]]
@@ -78,13 +73,13 @@ class Recurrent(TableModel):
 
 
 class GRU(Recurrent):
-    """A language model of gated recurrent units; arguments as for `Recurrent`."""
+    """A language model of gated recurrent units."""
 
     layer = GRULayer
 
 
 class LSTM(Recurrent):
-    """A language model of long short-term memory (Zaremba et al., arXiv 1409.2329); see `Recurrent`."""
+    """A language model of long short-term memory (Zaremba et al., arXiv 1409.2329)."""
 
     layer = LSTMLayer
 
@@ -92,7 +87,7 @@ class LSTM(Recurrent):
 class GRU4Rec(Recurrent):
     """Recommendation by gated recurrent units (Hidasi et al., arXiv 1511.06939), with cross-entropy.
 
-    A dense layer follows the last of them, as in RecBole and other libraries. Arguments as for `Recurrent`.
+    A dense layer follows the last of them, as in RecBole and other libraries.
     """
 
     layer = GRULayer

@@ -13,7 +13,7 @@ probabilities. A further derivative of (D̄, M̄) is refused. It is not needed, 
 loop changes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,9 +35,6 @@ def soft_embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
         latents: D, (N, d).
         decoder: M, (d, V).
         table: E, (V, width).
-
-    Returns:
-        (N, width).
     """
     return _Embedding.apply(latents, decoder, table)  # type: ignore[no-any-return]
 
@@ -106,43 +103,43 @@ def _embedding_backward(
     latents: Tensor, decoder: Tensor, table: Tensor, cotangent: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """D̄, M̄ and Ē = Pᵀ Ȳ."""
-    latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
     table_bar = torch.zeros_like(table)
-    for rows in chunks(len(latents), decoder.shape[1], arrays=3):
-        p = probabilities(latents[rows], decoder)
+
+    def gather(p: Tensor, rows: slice) -> None:
         table_bar.addmm_(p.T, cotangent[rows])
-        factors_backward(latents, decoder, table, cotangent, p, rows, latents_bar, decoder_bar)
-    return latents_bar, decoder_bar, table_bar
+
+    return *factor_bars(latents, decoder, table, cotangent, gather), table_bar
 
 
 def _gathering_backward(
     latents: Tensor, decoder: Tensor, cotangent: Tensor, table: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """D̄, M̄ and P U, for the cotangent U of Pᵀ Ȳ, here called `table`."""
-    latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
     result = torch.empty_like(cotangent)
-    for rows in chunks(len(latents), decoder.shape[1], arrays=3):
-        p = probabilities(latents[rows], decoder)
+
+    def embed(p: Tensor, rows: slice) -> None:
         torch.mm(p, table, out=result[rows])
-        factors_backward(latents, decoder, table, cotangent, p, rows, latents_bar, decoder_bar)
-    return latents_bar, decoder_bar, result
+
+    return *factor_bars(latents, decoder, table, cotangent, embed), result
 
 
-def factors_backward(
+def factor_bars(
     latents: Tensor,
     decoder: Tensor,
     table: Tensor,
     cotangent: Tensor,
-    p: Tensor,
-    rows: slice,
-    latents_bar: Tensor,
-    decoder_bar: Tensor,
-) -> None:
-    """Write D̄ of a chunk of rows and add its part of M̄, from the chunk's probabilities."""
-    p_bar = cotangent[rows] @ table.T
-    z_bar = torch.ops.aten._softmax_backward_data.default(p_bar, p, -1, p.dtype)
-    torch.mm(z_bar, decoder.T, out=latents_bar[rows])
-    decoder_bar.addmm_(latents[rows].T, z_bar)
+    use: Callable[[Tensor, slice], None],
+) -> tuple[Tensor, Tensor]:
+    """D̄ and M̄; `use` also gets the probabilities of each chunk of rows."""
+    latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
+    for rows in chunks(len(latents), decoder.shape[1], arrays=3):
+        p = probabilities(latents[rows], decoder)
+        use(p, rows)
+        p_bar = cotangent[rows] @ table.T
+        z_bar = torch.ops.aten._softmax_backward_data.default(p_bar, p, -1, p.dtype)
+        torch.mm(z_bar, decoder.T, out=latents_bar[rows])
+        decoder_bar.addmm_(latents[rows].T, z_bar)
+    return latents_bar, decoder_bar
 
 
 def probabilities(latents: Tensor, decoder: Tensor) -> Tensor:
@@ -152,41 +149,36 @@ def probabilities(latents: Tensor, decoder: Tensor) -> Tensor:
     return torch.softmax(logits, dim=-1)
 
 
-def _embedding_flops(latents: Any, decoder: Any, table: Any, *args: Any, **kwargs: Any) -> int:
-    """2 N V d for D M, 2 N V width for P E; the same for `gathering`."""
-    return 2 * latents[0] * decoder[1] * (latents[1] + table[1])
-
-
-def _backward_flops(latents: Any, decoder: Any, table: Any, *args: Any, **kwargs: Any) -> int:
-    """2 N V d each for D M, Z̄ Mᵀ and Dᵀ Z̄; 2 N V width each for Ȳ Eᵀ and Pᵀ Ȳ, or P U."""
-    return 2 * latents[0] * decoder[1] * (3 * latents[1] + 2 * table[1])
+def flops(by_dim: int, by_width: int) -> Callable[..., int]:
+    """2 N V d and 2 N V width, each for a number of products."""
+    return lambda latents, decoder, table, *_, **__: (
+        2 * latents[0] * decoder[1] * (by_dim * latents[1] + by_width * table[1])
+    )
 
 
 embedding = define(
-    "soft_embedding(Tensor latents, Tensor decoder, Tensor table) -> Tensor",
+    "soft_embedding",
     _embedding,
     lambda d, m, e: d.new_empty(len(d), e.shape[1]),
-    _embedding_flops,
+    flops(1, 1),
 )
 gathering = define(
-    "soft_gathering(Tensor latents, Tensor decoder, Tensor cotangent) -> Tensor",
+    "soft_gathering",
     _gathering,
     lambda d, m, y: d.new_empty(m.shape[1], y.shape[1]),
-    _embedding_flops,
+    flops(1, 1),
 )
 embedding_backward = define(
-    "soft_embedding_backward(Tensor latents, Tensor decoder, Tensor table, Tensor cotangent)"
-    " -> (Tensor, Tensor, Tensor)",
+    "soft_embedding_backward",
     _embedding_backward,
     lambda d, m, e, y: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(e)),
-    _backward_flops,
+    flops(3, 2),
 )
 gathering_backward = define(
-    "soft_gathering_backward(Tensor latents, Tensor decoder, Tensor cotangent, Tensor table)"
-    " -> (Tensor, Tensor, Tensor)",
+    "soft_gathering_backward",
     _gathering_backward,
     lambda d, m, y, u: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(y)),
-    _backward_flops,
+    flops(3, 2),
 )
 
 
