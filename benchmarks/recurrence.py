@@ -22,7 +22,7 @@ from rich.table import Table
 from torch import Tensor
 
 from farzi.models import GRU4Rec
-from farzi.models import gru as layers
+from farzi.models import recurrent as layers
 from farzi.models.recurrence import gru
 from farzi.training import NextEvent
 from farzi.unroll import Adam, Compiled, Eager, Execution, inductor, interpreter, train, unroll

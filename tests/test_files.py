@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from farzi.files import new_folder, remove_leftovers, sha256, write_bytes_atomic, write_text_atomic
+from farzi.files import remove_leftovers, sha256, write_bytes_atomic, write_text_atomic
 
 
 def test_a_file_is_written_whole_and_replaced(tmp_path):
@@ -32,40 +32,6 @@ def test_a_written_file_has_the_permissions_of_any_new_file(tmp_path):
     (tmp_path / "plain").write_bytes(b"")
     write_bytes_atomic(tmp_path / "atomic", b"")
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
-
-
-def test_a_folder_appears_when_it_is_complete(tmp_path):
-    path = tmp_path / "summary"
-    with new_folder(path) as folder:
-        (folder / "a").write_text("a")
-        assert not path.exists()
-    assert (path / "a").read_text() == "a"
-    assert os.listdir(tmp_path) == ["summary"]
-
-
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_failed_folder_leaves_nothing(tmp_path, error):
-    def build():
-        with new_folder(tmp_path / "summary") as folder:
-            (folder / "a").write_text("a")
-            raise error
-
-    with pytest.raises(error):
-        build()
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_folder_that_is_there_is_not_touched(tmp_path):
-    path = tmp_path / "summary"
-    path.mkdir()
-    (path / "mine").write_text("x")
-    with pytest.raises(FileExistsError, match="exists already"), new_folder(path):
-        raise AssertionError("the block must not run")
-    assert os.listdir(tmp_path) == ["summary"]
-    (path / "mine").unlink()
-    with new_folder(path) as folder:  # an empty one is no loss
-        (folder / "a").write_text("a")
-    assert os.listdir(path) == ["a"]
 
 
 def test_sha256(tmp_path):

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from farzi import operations
 from farzi.models import SequenceModel
 from farzi.recipe import variants as v
 from farzi.recipe.recipe import Inner
-from farzi.soft import SoftEvents, embedding
+from farzi.soft import SoftEvents
 from farzi.summary import SOFT_INPUTS, SummaryTensors, chosen_soft_inputs
 from farzi.training import NextEvent, make_model
 from farzi.unroll import (
@@ -74,8 +75,8 @@ BATCHES = torch.tensor([[0, 3], [5, 1], [1, 1], [2, 4]])
 def test_the_metagradient_is_autograds(
     monkeypatch: pytest.MonkeyPatch, name: str, execution: str, curvature: Curvature
 ):
-    monkeypatch.setattr(embedding, "CHUNK", 1)  # the rows of a step in three chunks
-    monkeypatch.setattr(embedding, "ROWS", 4)
+    monkeypatch.setattr(operations, "CHUNK", 1)  # the rows of a step in three chunks
+    monkeypatch.setattr(operations, "ROWS", 4)
     model, rate = student(name), 0.5
 
     def outer(theta: dict[str, Tensor]) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
-from farzi import losses
+from farzi import operations
 from farzi.losses import hard_next_event, mean_log_partition, soft_next_event
 
 VOCABULARY, WIDTH = 11, 5
@@ -20,8 +20,8 @@ def chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     """The 18 rows of the tests in one chunk, in four with a ragged last one, and each by itself."""
     if request.param != "one chunk":
         rows = 4 if request.param == "chunks of 4 rows" else 1
-        monkeypatch.setattr(losses, "CHUNK", rows * (VOCABULARY - 1))
-        monkeypatch.setattr(losses, "ROWS", 1)
+        monkeypatch.setattr(operations, "CHUNK", rows * (VOCABULARY - 1))
+        monkeypatch.setattr(operations, "ROWS", 1)
     return request.param
 
 
@@ -196,12 +196,3 @@ def test_a_third_derivative_is_refused() -> None:
     (second,) = torch.autograd.grad(first.sum(), hidden, create_graph=True)
     with pytest.raises(NotImplementedError, match="third derivative of mean_log_partition"):
         torch.autograd.grad(second.sum(), hidden)
-
-
-def test_no_more_logits_than_a_chunk_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a large vocabulary a chunk has at least ROWS positions."""
-    hidden = torch.zeros(1000, 2)
-    for vocabulary, rows in ((1 << 10, 256), (1 << 13, 32), (1 << 16, 32)):
-        slices = losses._chunks(hidden, torch.zeros(vocabulary, 2))
-        assert slices[0] == slice(0, rows)
-        assert sum(len(hidden[s]) for s in slices) == 1000

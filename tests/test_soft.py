@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.fx import GraphModule
 
+from farzi import operations
 from farzi.models import SASRec, SequenceModel
 from farzi.recipe import variants as v
-from farzi.soft import SoftEvents, embedding, soft_embedding
+from farzi.soft import SoftEvents, soft_embedding
 from farzi.summary import SOFT_INPUTS, SummaryTensors
 from farzi.training import NextEvent, make_model
 from farzi.unroll import (
@@ -38,8 +39,8 @@ Function = Callable[[Tensor, Tensor, Tensor], Tensor]
 def chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The rows of the tests in one chunk, in four with a ragged last one, and each by itself."""
     if request.param != "one chunk":
-        monkeypatch.setattr(embedding, "CHUNK", 1)
-        monkeypatch.setattr(embedding, "ROWS", 4 if request.param == "chunks of 4 rows" else 1)
+        monkeypatch.setattr(operations, "CHUNK", 1)
+        monkeypatch.setattr(operations, "ROWS", 4 if request.param == "chunks of 4 rows" else 1)
     return request.param
 
 
@@ -176,11 +177,15 @@ def test_what_is_not_available_is_refused() -> None:
 
 def test_no_more_probabilities_than_a_chunk_are_made() -> None:
     """For a large vocabulary a chunk has at least 32 rows."""
-    latents = torch.zeros(1000, 2)
-    for vocabulary, rows in ((1 << 10, 128), (1 << 13, 32), (1 << 16, 32)):
-        slices = embedding.chunks(latents, torch.zeros(2, vocabulary), held=2)
+    for vocabulary, arrays, rows in (
+        (1 << 10, 1, 256),
+        (1 << 10, 2, 128),
+        (1 << 13, 1, 32),
+        (1 << 16, 2, 32),
+    ):
+        slices = operations.chunks(1000, vocabulary, arrays)
         assert slices[0] == slice(0, rows)
-        assert sum(len(latents[rows]) for rows in slices) == 1000
+        assert sum(len(range(1000)[rows]) for rows in slices) == 1000
 
 
 def summary() -> SummaryTensors:
@@ -271,8 +276,8 @@ def same(found: list[Tensor], right: list[Tensor]) -> None:
 def test_the_metagradient_is_that_of_materialized_events(
     monkeypatch: pytest.MonkeyPatch, name: str, execution: str, curvature: Curvature, batched: bool
 ) -> None:
-    monkeypatch.setattr(embedding, "CHUNK", 1)
-    monkeypatch.setattr(embedding, "ROWS", 4)
+    monkeypatch.setattr(operations, "CHUNK", 1)
+    monkeypatch.setattr(operations, "ROWS", 4)
     batches = torch.tensor([[0, 3], [5, 1], [1, 1], [2, 4]]) if batched else [None] * 4
     end, bars = metagradient("factored", students()[name], EXECUTIONS[execution](curvature), batches)
     right_end, right = metagradient("materialized", students()[name], Eager(), batches)

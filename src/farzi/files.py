@@ -4,9 +4,6 @@ import hashlib
 import math
 import os
 import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
         OSError: the disk is full or the folder cannot be written; `path` is then as it was.
     """
     path = Path(path)
-    temporary = _sibling(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
             file.write(data)
@@ -37,30 +34,6 @@ def write_text_atomic(path: str | Path, text: str) -> None:
     write_bytes_atomic(path, text.encode("utf-8"))
 
 
-@contextmanager
-def new_folder(path: str | Path) -> Iterator[Path]:
-    """Build a folder under a temporary name beside `path`; it gets its name when the block ends well.
-
-    Example:
-        >>> with new_folder("summary") as folder:  # doctest: +SKIP
-        ...     (folder / "README.md").write_text("...")
-
-    Raises:
-        FileExistsError: `path` is there and is not an empty folder (before the block runs, or when it ends).
-    """
-    path = Path(path)
-    _refuse_existing(path)
-    temporary = _sibling(path)
-    temporary.mkdir()
-    try:
-        yield temporary
-        _refuse_existing(path)
-        os.replace(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
 def remove_leftovers(folder: str | Path) -> None:
     """Remove the temporary files that writes into `folder` have left behind where the process was killed."""
     for path in Path(folder).glob(".*.tmp"):
@@ -72,15 +45,6 @@ def sha256(path: str | Path) -> str:
     """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _refuse_existing(path: Path) -> None:
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise FileExistsError(f"{path} exists already")
-
-
-def _sibling(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def finite_values(values: Any) -> Any:

@@ -8,32 +8,23 @@ positions of
 Padding (index 0) is never predicted: its logit counts as −∞. The second term needs no vocabulary-sized
 product, since ⟨x, h Eᵀ⟩ = h · (x E). The first is `mean_log_partition`, which is computed in chunks of
 positions: neither it nor its gradient nor the gradient's tangent needs memory for positions x vocabulary.
-
-Its parts are operations of PyTorch's dispatcher (`torch.ops.farzi`). Each is one node of a traced graph, and
-a gradient and its tangent, which share the probabilities, can be computed by one operation.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from farzi.operations import OneByOne, define, or_zeros
+from farzi.operations import OneByOne, chunks, define, or_zeros, save
 from farzi.unroll import Fusion, add_fusion
-
-CHUNK = 2**18
-"""Logits in memory at a time: 1 MiB in float32, which fits into the cache of a core."""
-
-ROWS = 32
-"""Least number of positions in a chunk: with fewer, each product reads the whole table for little work."""
 
 
 def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy with soft labels.
 
     Args:
-        hidden: hidden states, (B, L−1, width); if the last position is given, which has no target, it is
-            ignored.
+        hidden: hidden states, (B, L−1, width); the last position, if given, has no target and is ignored.
         table: output table E, (V, width); row 0 is padding.
         targets: x E for the soft labels x at the same positions, (B, L, width). With tied tables and no label
             decoder these are the embedded soft inputs.
@@ -45,12 +36,10 @@ def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
         ValueError: the sequences have only one position, so there is nothing to predict.
     """
     if targets.shape[1] < 2:
-        raise ValueError(
-            f"soft_next_event needs two positions at least, got targets of {tuple(targets.shape)}"
-        )
-    targets = targets[:, 1:]
-    hidden = hidden[:, : targets.shape[1]].flatten(0, 1)  # (B·(L−1), width)
-    targets = targets.flatten(0, 1)
+        shape = tuple(targets.shape)
+        raise ValueError(f"soft_next_event needs two positions at least, got targets of {shape}")
+    hidden = hidden[:, : targets.shape[1] - 1].flatten(0, 1)  # (B·(L−1), width)
+    targets = targets[:, 1:].flatten(0, 1)
     return mean_log_partition(hidden, table[1:]) - (hidden * targets).sum(-1).mean()
 
 
@@ -88,7 +77,7 @@ def mean_log_partition(hidden: Tensor, table: Tensor) -> Tensor:
     """
     if not (torch.is_grad_enabled() and (hidden.requires_grad or table.requires_grad)):
         total = hidden.new_zeros(())
-        for rows in _chunks(hidden, table):
+        for rows in chunks(len(hidden), len(table)):
             total += torch.logsumexp(hidden[rows] @ table.T, dim=-1).sum()
         return total / len(hidden)
     value, _, _ = _MeanLogPartition.apply(hidden, table)
@@ -99,7 +88,7 @@ def _log_partition(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tenso
     """(h, E) ↦ the mean log-partition A, ∂A/∂h and ∂A/∂E, in chunks of rows."""
     total = hidden.new_zeros(())
     hidden_bar, table_bar = torch.empty_like(hidden), torch.zeros_like(table)
-    for rows in _chunks(hidden, table):
+    for rows in chunks(len(hidden), len(table)):
         h = hidden[rows]
         p, normaliser = _probabilities(h, table)
         total += normaliser.sum()
@@ -109,14 +98,18 @@ def _log_partition(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tenso
     return total / n, hidden_bar.div_(n), table_bar.div_(n)
 
 
+def _log_partition_tangent(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    return _hessian_product(hidden, table, u, w, None)
+
+
 def _log_partition_dual(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """∂A/∂h = p E / N, and the tangent of (∂A/∂h, ∂A/∂E), which needs p as well."""
     h_bar = torch.empty_like(hidden)
-    return h_bar, *_log_partition_tangent(hidden, table, u, w, h_bar)
+    return h_bar, *_hessian_product(hidden, table, u, w, h_bar)
 
 
-def _log_partition_tangent(
-    hidden: Tensor, table: Tensor, u: Tensor, w: Tensor, h_bar: Tensor | None = None
+def _hessian_product(
+    hidden: Tensor, table: Tensor, u: Tensor, w: Tensor, h_bar: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """The tangent of (∂A/∂h, ∂A/∂E) in the direction (u, w), in chunks of rows: the Hessian product.
 
@@ -126,7 +119,7 @@ def _log_partition_tangent(
     width = hidden.shape[1]
     both, twice = torch.cat([table, w], dim=1), torch.cat([u, hidden], dim=1)  # (V, 2 width), (N, 2 width)
     h_dot, e_dot = torch.empty_like(hidden), torch.zeros_like(table)
-    for rows in _chunks(hidden, table, arrays=2):
+    for rows in chunks(len(hidden), len(table), arrays=2):
         h = hidden[rows]
         p, _ = _probabilities(h, table)
         p_dot = twice[rows] @ both.T  # ż
@@ -153,47 +146,29 @@ def _probabilities(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
     return p.div_(total), total.log_().add_(top)
 
 
-def _chunks(hidden: Tensor, table: Tensor, arrays: int = 1) -> list[slice]:
-    """Slices of rows such that `arrays` arrays of their logits stay within `CHUNK`."""
-    size = max(ROWS, CHUNK // (arrays * max(1, len(table))))
-    return [slice(start, start + size) for start in range(0, len(hidden), size)]
-
-
-def _gradient_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
-    """2 N V w each for h Eᵀ, p E and pᵀ h."""
-    return 6 * hidden[0] * table[0] * table[1]
-
-
-def _tangent_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
-    """2 N V w each for h Eᵀ, p w, ṗ E, ṗᵀ h and pᵀ u; twice that for (u, h) (E, w)ᵀ."""
-    return 14 * hidden[0] * table[0] * table[1]
-
-
-def _dual_flops(hidden: Any, table: Any, *args: Any, **kwargs: Any) -> int:
-    """As for the tangent, and 2 N V w for p E."""
-    return _tangent_flops(hidden, table) + 2 * hidden[0] * table[0] * table[1]
+def _flops(products: int) -> Callable[..., int]:
+    """2 N V w for each of the products."""
+    return lambda hidden, table, *_, **__: products * 2 * hidden[0] * table[0] * table[1]
 
 
 log_partition = define(
-    "log_partition(Tensor hidden, Tensor table) -> (Tensor, Tensor, Tensor)",
+    "log_partition",
     _log_partition,
     lambda h, e: (h.new_empty(()), torch.empty_like(h), torch.empty_like(e)),
-    _gradient_flops,
+    _flops(3),  # h Eᵀ, p E and pᵀ h
 )
 log_partition_tangent = define(
-    "log_partition_tangent(Tensor hidden, Tensor table, Tensor u, Tensor w) -> (Tensor, Tensor)",
+    "log_partition_tangent",
     _log_partition_tangent,
     lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(e)),
-    _tangent_flops,
+    _flops(7),  # h Eᵀ, p w, ṗ E, ṗᵀ h and pᵀ u; (u, h) (E, w)ᵀ counts twice
 )
 log_partition_dual = define(
-    "log_partition_dual(Tensor hidden, Tensor table, Tensor u, Tensor w) -> (Tensor, Tensor, Tensor)",
+    "log_partition_dual",
     _log_partition_dual,
     lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(h), torch.empty_like(e)),
-    _dual_flops,
+    _flops(8),  # and p E
 )
-
-
 add_fusion(Fusion(log_partition, log_partition_tangent, log_partition_dual, kept=(1,)))
 
 
@@ -204,14 +179,11 @@ class _MeanLogPartition(OneByOne):
     reverse).
     """
 
-    @staticmethod
-    def forward(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return log_partition(hidden, table)
+    forward = staticmethod(log_partition)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.save_for_backward(*inputs, *output[1:])
-        ctx.save_for_forward(*inputs, *output[1:])
+        save(ctx, *inputs, *output[1:])
         ctx.set_materialize_grads(False)
 
     @staticmethod
@@ -238,13 +210,7 @@ class _MeanLogPartition(OneByOne):
 class _HessianProduct(OneByOne):
     """The Hessian product as a node that raises at a third derivative, instead of returning a wrong one."""
 
-    @staticmethod
-    def forward(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-        return log_partition_tangent(hidden, table, u, w)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Nothing is saved: there is no backward pass."""
+    forward = staticmethod(log_partition_tangent)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:

@@ -3,6 +3,7 @@
 import datetime
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -31,7 +32,11 @@ def provenance(device: torch.device | str = "cpu") -> dict[str, Any]:
 
 
 def _machine(device: torch.device) -> str:
-    processor = f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    processor = platform.processor() or platform.machine()
+    if (info := Path("/proc/cpuinfo")).exists():
+        models = re.findall(r"^model name\s*:\s*(.*?)\s*$", info.read_text(), re.MULTILINE)
+        processor = models[0] if models else processor
+    processor = f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
     return f"{torch.cuda.get_device_name(device)}; {processor}" if device.type == "cuda" else processor
 
 
@@ -48,13 +53,3 @@ def _commit() -> str | None:
 def _git(folder: Path, *words: str) -> str:
     done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

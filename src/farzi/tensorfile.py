@@ -23,13 +23,10 @@ _RESERVED = ("format", "names", "sha256")
 def write_tensors(
     path: str | Path, format: str, tensors: dict[str, Tensor], metadata: dict[str, str]
 ) -> None:
-    """Write a file completely, or not at all.
+    """Write a file completely, or not at all; an existing one is replaced.
 
-    Args:
-        path: of the file; an existing one is replaced.
-        format: name and version of the content.
-        tensors: by name, of any shapes and types.
-        metadata: any further text, by name; "format", "names" and "sha256" are reserved.
+    `format` is the name and version of the content. `metadata` is any further text by name; "format", "names"
+    and "sha256" are reserved.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; `path` is unchanged.
@@ -42,15 +39,9 @@ def write_tensors(
 
 
 def read_tensors(path: str | Path, format: str, advice: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read a file that `write_tensors` wrote.
+    """The tensors of a file that `write_tensors` wrote, in their order, and the metadata.
 
-    Args:
-        path: of the file.
-        format: name and version that its content must have.
-        advice: what to do if the file cannot be used, for the message.
-
-    Returns:
-        The tensors, in the order in which they were written, and the metadata.
+    `format` is what its content must have, `advice` what messages say is to be done if it cannot be used.
 
     Raises:
         FarziError: it cannot be read, is damaged or has another format.

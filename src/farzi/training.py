@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,16 +22,7 @@ from farzi.errors import FarziError
 from farzi.losses import hard_next_event, soft_next_event
 from farzi.models import SequenceModel, build_model
 from farzi.recipe import Inner, Teach
-from farzi.recipe.variants import (
-    SGD,
-    Adagrad,
-    Adam,
-    AdamW,
-    Momentum,
-    OptimizerVariant,
-    RMSprop,
-    StudentVariant,
-)
+from farzi.recipe import variants as v
 from farzi.soft import Events, as_events
 from farzi.summary import SOFT_INPUTS, BatchSchedule, SummaryTensors, chosen_soft_inputs
 from farzi.unroll import Optimizer, train
@@ -38,13 +30,7 @@ from farzi.unroll import Optimizer, train
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A trained model and what the training took.
-
-    Attributes:
-        model: the model, in evaluation mode.
-        seconds: wall-clock seconds of the training, its validations included.
-        steps: optimizer steps taken.
-    """
+    """A trained model, in evaluation mode; the seconds, with validations, and the steps of its training."""
 
     model: SequenceModel
     seconds: float
@@ -52,26 +38,15 @@ class Trained:
 
 
 def make_model(
-    student: StudentVariant,
-    vocabulary: int,
-    window: int,
-    seed: int,
-    device: torch.device | str = "cpu",
+    student: v.StudentVariant, vocabulary: int, window: int, seed: int, device: torch.device | str = "cpu"
 ) -> SequenceModel:
     """A model with fresh random weights that depend on `seed` alone, not on the device; in evaluation mode.
 
     It reads one item less than a training window has: the last one is predicted, never read. The embedding of
     its position would stay random, and be used when the trained model reads a longer history.
 
-    Args:
-        student: the architecture.
-        vocabulary: V, padding included.
-        window: items in the sequences that it will be trained on, at least 2.
-        seed: of its weights.
-        device: of its weights.
-
     Raises:
-        FarziError: see `build_model`.
+        FarziError: as for `build_model`.
     """
     with seeded(seed):
         return build_model(student, vocabulary, window - 1).to(device)
@@ -91,13 +66,9 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
 
 
 def make_optimizer(inner: Inner, steps: int | None = None) -> Optimizer:
-    """The inner optimizer as a value; with `inner.cooldown` its rate decays in the last steps.
+    """The inner optimizer as a value; with `inner.cooldown` its rate decays in the last of T steps.
 
-    Step t of T has the rate α min(1, (T − t) / (cooldown T)), t from 0 on.
-
-    Args:
-        inner: the training on the summary.
-        steps: T, `inner.steps` if None.
+    T is `steps`, or else `inner.steps`. Step t, from 0 on, has the rate α min(1, (T − t) / (cooldown T)).
 
     Raises:
         FarziError: the user's own class is no `farzi.unroll.Optimizer`, or has no `learning_rate` to decay.
@@ -120,11 +91,7 @@ def make_optimizer(inner: Inner, steps: int | None = None) -> Optimizer:
 def decaying_rates(rate: float, end: float, decay: float, steps: int) -> Tensor:
     """Learning rates (steps,), float64: α min(1, (end − t) / decay) in step t, and 0 from `end` on.
 
-    Args:
-        rate: α.
-        end: number of steps of the training; may be more than `steps`.
-        decay: number of steps before `end` in which the rate decays.
-        steps: number of rates.
+    `rate` is α, and `end`, the number of steps of the whole training, may be more than `steps`.
     """
     remaining = end - torch.arange(steps, dtype=torch.float64)
     return rate * (remaining / decay).clamp(min=0, max=1)
@@ -157,12 +124,10 @@ class NextEvent(nn.Module):
     def at(
         self, theta: dict[str, Tensor], data: Events | Mapping[str, Tensor], batch: Tensor | None = None
     ) -> Tensor:
-        """The loss at parameters `theta`, a scalar in nats.
+        """The loss at parameters `theta`, named as by `parameters_of`, in nats.
 
-        Args:
-            theta: by name, as from `parameters_of`.
-            data: indices or soft inputs, or the factors of soft inputs as a dict.
-            batch: the sequences used, as an index into the data's first dimension; all if None.
+        `data` may also be the factors of soft inputs, as a dict. `batch` are the sequences used, as an index
+        into the data's first dimension; all if None.
         """
         events = as_events(data)
         return functional_call(self, theta, (events if batch is None else events[batch],))
@@ -183,18 +148,12 @@ def _own_names(theta: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def train_on_summary(
-    summary: SummaryTensors, student: StudentVariant, inner: Inner, seed: int, steps: int | None = None
+    summary: SummaryTensors, student: v.StudentVariant, inner: Inner, seed: int, steps: int | None = None
 ) -> Trained:
-    """Train a model from fresh random weights on a summary, with the inner loop's optimizer and steps.
+    """Train a model from fresh random weights on a summary, on its device, as the inner loop does.
 
-    With `inner.batch` each step reads some of the sequences, drawn by `farzi.summary.BatchSchedule`.
-
-    Args:
-        summary: the summary; the model is trained on its device.
-        student: the architecture.
-        inner: the training.
-        seed: of the first weights, and of the order of the summary's sequences.
-        steps: number of steps instead of `inner.steps`.
+    With `inner.batch` each step reads some of the sequences, drawn by `farzi.summary.BatchSchedule`. `seed`
+    is that of the first weights and of the sequences' order; `steps` replaces `inner.steps`.
     """
     model = make_model(student, summary.vocabulary, summary.length, seed, summary.device)
     return fit_to_summary(model, summary, inner, seed, steps)
@@ -203,15 +162,7 @@ def train_on_summary(
 def fit_to_summary(
     model: SequenceModel, summary: SummaryTensors, inner: Inner, seed: int, steps: int | None = None
 ) -> Trained:
-    """Train a given model on a summary, as `train_on_summary` trains a fresh one.
-
-    Args:
-        model: gives the first weights; on the summary's device. It is not changed: a copy is trained.
-        summary: the summary.
-        inner: the training.
-        seed: of the order of the summary's sequences.
-        steps: number of steps instead of `inner.steps`.
-    """
+    """Train a copy of a given model, which is on the summary's device, as `train_on_summary` does."""
     start = time.perf_counter()
     model = copy.deepcopy(model).eval()
     loss = NextEvent(model)
@@ -228,37 +179,39 @@ def windows_per_step(teach: Teach, log: Sequences, length: int) -> int:
     return min(teach.batch, int((-(-log.lengths // length)).sum()))
 
 
-def torch_optimizer(settings: OptimizerVariant, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+_TORCH: dict[type, type[torch.optim.Optimizer]] = {
+    v.Adam: torch.optim.Adam,
+    v.AdamW: torch.optim.AdamW,
+    v.SGD: torch.optim.SGD,
+    v.Momentum: torch.optim.SGD,
+    v.Adagrad: torch.optim.Adagrad,
+    v.RMSprop: torch.optim.RMSprop,
+}
+_TORCH_NAMES = {"learning_rate": "lr", "epsilon": "eps", "decay": "alpha"}
+
+
+def torch_optimizer(
+    settings: v.OptimizerVariant, parameters: Iterable[nn.Parameter]
+) -> torch.optim.Optimizer:
     """PyTorch's optimizer of these settings: no derivative through its steps is needed, and it is faster.
 
     Raises:
         FarziError: the user's own class is not a `torch.optim.Optimizer`.
     """
-    own = dict(settings.own)
-    rate = own.pop("learning_rate", None)
-    match settings:
-        case Adam() | AdamW():
-            kind = torch.optim.Adam if isinstance(settings, Adam) else torch.optim.AdamW
-            betas, epsilon = (own["beta1"], own["beta2"]), own["epsilon"]
-            return kind(parameters, lr=rate, betas=betas, eps=epsilon, weight_decay=own["weight_decay"])
-        case SGD() | Momentum():
-            return torch.optim.SGD(parameters, lr=rate, **own)
-        case Adagrad():
-            return torch.optim.Adagrad(parameters, lr=rate, eps=own.pop("epsilon"), **own)
-        case RMSprop():
-            return torch.optim.RMSprop(
-                parameters, lr=rate, alpha=own.pop("decay"), eps=own.pop("epsilon"), **own
-            )
-        case _:
-            optimizer = settings.build(parameters)
-            if not isinstance(optimizer, torch.optim.Optimizer):
-                raise FarziError(f"teach.optimizer.type {settings.type}: is not a torch.optim.Optimizer")
-            return optimizer
+    if type(settings) not in _TORCH:
+        optimizer = settings.build(parameters)
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise FarziError(f"teach.optimizer.type {settings.type}: is not a torch.optim.Optimizer")
+        return optimizer
+    own: dict[str, Any] = {_TORCH_NAMES.get(name, name): value for name, value in settings.own.items()}
+    if "beta1" in own:
+        own["betas"] = own.pop("beta1"), own.pop("beta2")
+    return _TORCH[type(settings)](parameters, **own)
 
 
 def train_on_events(
     log: Sequences,
-    student: StudentVariant,
+    student: v.StudentVariant,
     vocabulary: int,
     length: int,
     seed: int,
@@ -278,7 +231,7 @@ def train_on_events(
         length: items in a window.
         seed: of the first weights, of the windows drawn and of dropout.
         teach: optimizer, dropout, batch and patience.
-        score: measures the model on validation data, higher is better; the model is in evaluation mode.
+        score: measures the model on validation data, higher is better.
         device: where the model is trained.
         report: called after each validation with the steps taken and the score.
 
@@ -286,7 +239,7 @@ def train_on_events(
         The model at its best validation; the seconds count all steps taken.
 
     Raises:
-        FarziError: see `build_model` and `torch_optimizer`.
+        FarziError: as for `build_model` and `torch_optimizer`.
     """
     start = time.perf_counter()
     model = make_model(student, vocabulary, length, seed, device)

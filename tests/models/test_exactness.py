@@ -89,8 +89,8 @@ def cases() -> list[Any]:
 @pytest.mark.parametrize(("kind", "execution"), cases())
 def test_equals_autograd_through_the_loop(kind: str, execution: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = by_engine(kind, EXECUTIONS[execution]())
-    monkeypatch.setattr("farzi.models.gru.gru", plain_gru)
-    monkeypatch.setattr("farzi.models.lstm.lstm", plain_lstm)
+    monkeypatch.setattr("farzi.models.recurrent.gru", plain_gru)
+    monkeypatch.setattr("farzi.models.recurrent.lstm", plain_lstm)
     loss, theta0, events, rows = problem(kind)
     theta0, events = fresh(theta0), fresh(events)
     outer(train_by_autograd(adam, loss.at, theta0, events, lambda *_: HYPERS, rows)).backward()

@@ -170,7 +170,9 @@ def test_a_vocabulary_of_fifty_thousand(name: str) -> None:
 @pytest.mark.parametrize("length", [1, 2, 7, 8])
 def test_a_filter_is_that_of_its_spectrum(length: int) -> None:
     """Published: irfft(rfft(x) ∘ w) over a whole sequence. On one padded to twice its length it is causal."""
-    filtering = CausalFilter(length, hidden=3, deviation=1.0)
+    filtering = CausalFilter(length, hidden=3)
+    with torch.no_grad():
+        filtering.spectrum.normal_()
     real, imaginary = filtering.spectrum.detach().chunk(2)
     values = torch.fft.irfft(torch.complex(real, imaginary), n=length, dim=0)  # (L, width)
     states = torch.randn(2, length, 3)

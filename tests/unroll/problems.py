@@ -90,7 +90,11 @@ class SoftLoss(nn.Module):
 def tied_student() -> Problem:
     """A small SASRec with tied embeddings on soft events."""
     torch.manual_seed(3)
-    module = SoftLoss(SASRec(vocabulary=7, length=5, hidden=4, layers=1, heads=2, deviation=1.0))
+    student = SASRec(vocabulary=7, length=5, hidden=4, layers=1, heads=2)
+    with torch.no_grad():
+        student.embedding.mul_(50)
+        student.position.mul_(50)
+    module = SoftLoss(student)
     logits = torch.randn(6, 5, 7) * 2
     logits[..., 0] = -torch.inf  # padding
 

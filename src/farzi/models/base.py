@@ -13,6 +13,9 @@ from farzi.errors import FarziError
 from farzi.recipe.variants import StudentVariant
 from farzi.soft import Events, SoftEvents
 
+DEVIATION = 0.02
+"""Standard deviation of the first embeddings, positions and spectra."""
+
 
 class SequenceModel(nn.Module, ABC):
     """A causal sequence model over a vocabulary of V items, index 0 being padding.
@@ -39,19 +42,17 @@ class SequenceModel(nn.Module, ABC):
     def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
         """Hidden states (B, L, width) from embedded items (B, L, width); state t depends on items up to t.
 
-        Args:
-            vectors: embedded items.
-            real: which positions hold an item and not padding, (B, L); None if all do.
+        `real` says which positions hold an item and not padding, (B, L); None if all do.
         """
 
     @property
     def output_table(self) -> Tensor:
-        """The table (V, width) that scores items: the embedding table unless a model overrides this."""
+        """The table (V, width) that scores items; the embedding table unless overridden."""
         return self.embedding
 
     @property
     def device(self) -> torch.device:
-        """The device of its parameters."""
+        """Of its parameters."""
         return self.embedding.device
 
     def drop(self, states: Tensor) -> Tensor:
@@ -67,8 +68,8 @@ class SequenceModel(nn.Module, ABC):
     def embed_twice(self, events: Events) -> tuple[Tensor, Tensor]:
         """A summary's soft inputs by the embedding table, and its soft labels by the output table.
 
-        If the tables are tied and there is no label decoder, both results are the same tensor (B, L, width).
-        If only the tables differ, both are computed in one pass.
+        Both are (B, L, width): one tensor if the tables are tied and there is no label decoder. If only the
+        tables differ, both are computed in one pass.
         """
         inputs, outputs = self.embedding, self.output_table
         if isinstance(events, SoftEvents) and events.label_decoder is not None:
@@ -106,8 +107,7 @@ class SequenceModel(nn.Module, ABC):
             exclude_seen: whether items anywhere in a history are left out.
 
         Returns:
-            Indices (B, k), the highest score first, and their scores (B, k). A score is −∞ if fewer than k
-            items are left.
+            Indices (B, k), best first, and scores (B, k), −∞ where fewer than k items are left.
         """
         scores = self.next_scores(torch.from_numpy(pad_left(histories, self.length)).to(self.device))
         if exclude_seen:
@@ -124,33 +124,25 @@ class TableModel(SequenceModel):
         vocabulary: V, number of items with padding.
         length: the longest sequence.
         hidden: width of embeddings and hidden states.
-        deviation: standard deviation of both tables' first values.
         tied: whether items are scored by the embedding table itself; if not, by a second table.
     """
 
     output: nn.Parameter | None
 
-    def __init__(
-        self, vocabulary: int, length: int, hidden: int, deviation: float = 0.02, tied: bool = True
-    ) -> None:
+    def __init__(self, vocabulary: int, length: int, hidden: int = 32, tied: bool = True) -> None:
         super().__init__()
         self.length = length
-        self.embedding = nn.Parameter(torch.randn(vocabulary, hidden) * deviation)
-        output = None if tied else nn.Parameter(torch.randn(vocabulary, hidden) * deviation)
+        self.embedding = nn.Parameter(torch.randn(vocabulary, hidden) * DEVIATION)
+        output = None if tied else nn.Parameter(torch.randn(vocabulary, hidden) * DEVIATION)
         self.register_parameter("output", output)
         self.scale = hidden**0.5  # so that small first embeddings still count beside the layers' own weights
 
     @property
     def output_table(self) -> Tensor:
-        """The table (V, width) that scores items."""
         return self.embedding if self.output is None else self.output
 
     def check_length(self, length: int) -> None:
-        """Refuse sequences that are longer than the model's positions.
-
-        Raises:
-            ValueError: `length` is above the model's.
-        """
+        """Refuse sequences that are longer than the model's positions, with a ValueError."""
         if length > self.length:
             raise ValueError(f"a sequence of {length} items is longer than the model's length {self.length}")
 
@@ -158,15 +150,11 @@ class TableModel(SequenceModel):
 def build_model(student: StudentVariant, vocabulary: int, length: int) -> SequenceModel:
     """A model with fresh random weights from PyTorch's generator, in evaluation mode.
 
-    A class of the user's is called as `Class(vocabulary, length, **settings)`.
-
-    Args:
-        student: its architecture.
-        vocabulary: V, padding included.
-        length: the longest sequence that it reads.
+    A class of the user's is called as `Class(vocabulary, length, **settings)`; V counts padding, and `length`
+    is that of the longest sequence that the model reads.
 
     Raises:
-        FarziError: a class of the user's cannot be imported, is no `SequenceModel`, or does not take these
+        FarziError: the user's class cannot be imported, is no `SequenceModel`, or does not take these
             arguments.
     """
     name = f"student.type {student.type}"

@@ -10,42 +10,29 @@ for each lag, but it is applied as
 so that every position predicts its next item, and each position of a summary's sequence counts in the loss.
 """
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from farzi.models.base import TableModel
-from farzi.models.blocks import Norm
+from farzi.models.attention import Norm
+from farzi.models.base import DEVIATION, TableModel
 
 
 class FMLPRec(TableModel):
     """Filters and feed-forward layers of four times the width, each added to its input and then normalised.
 
-    Args:
-        vocabulary: V, number of items with padding.
-        length: the longest sequence, and that of the filters; positions are counted from the end.
-        hidden: width of embeddings and hidden states.
-        layers: number of blocks.
-        deviation: standard deviation of the first embeddings and spectra.
-        tied: whether the output table is the embedding table.
+    Arguments as for `TableModel`, with `layers`, the number of blocks. Positions are counted from the end.
     """
 
     def __init__(
-        self,
-        vocabulary: int,
-        length: int,
-        hidden: int = 32,
-        layers: int = 1,
-        deviation: float = 0.02,
-        tied: bool = True,
+        self, vocabulary: int, length: int, hidden: int = 32, layers: int = 1, tied: bool = True
     ) -> None:
-        super().__init__(vocabulary, length, hidden, deviation, tied)
-        self.position = nn.Parameter(torch.randn(length, hidden) * deviation)
+        super().__init__(vocabulary, length, hidden, tied)
+        self.position = nn.Parameter(torch.randn(length, hidden) * DEVIATION)
         self.norm = Norm(hidden)
-        self.blocks = nn.ModuleList(FilterBlock(length, hidden, deviation) for _ in range(layers))
+        self.blocks = nn.ModuleList(FilterBlock(length, hidden) for _ in range(layers))
 
     def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
         length = vectors.shape[1]
@@ -61,16 +48,15 @@ class FMLPRec(TableModel):
 class FilterBlock(nn.Module):
     """A causal filter and a feed-forward layer, each added to its input and then normalised."""
 
-    def __init__(self, length: int, hidden: int, deviation: float) -> None:
+    def __init__(self, length: int, hidden: int) -> None:
         super().__init__()
-        self.filter = CausalFilter(length, hidden, deviation)
+        self.filter = CausalFilter(length, hidden)
         self.norm1 = Norm(hidden)
         self.norm2 = Norm(hidden)
         self.inner = nn.Linear(hidden, 4 * hidden)
         self.outer = nn.Linear(4 * hidden, hidden)
 
     def forward(self, states: Tensor, drop: Callable[[Tensor], Tensor]) -> Tensor:
-        """The states after the block, (B, L, width); `drop` is dropout, for both layers' outputs."""
         states = self.norm1(states + drop(self.filter(states)))
         return self.norm2(states + drop(self.outer(F.gelu(self.inner(states)))))
 
@@ -85,10 +71,13 @@ class CausalFilter(nn.Module):
 
     basis: Tensor
 
-    def __init__(self, length: int, hidden: int, deviation: float) -> None:
+    def __init__(self, length: int, hidden: int) -> None:
         super().__init__()
-        self.spectrum = nn.Parameter(torch.randn(2 * (length // 2 + 1), hidden) * deviation)
-        self.register_buffer("basis", inverse_transform(length), persistent=False)
+        frequencies = length // 2 + 1
+        self.spectrum = nn.Parameter(torch.randn(2 * frequencies, hidden) * DEVIATION)
+        units = torch.eye(frequencies, dtype=torch.complex128)
+        basis = torch.fft.irfft(torch.cat([units, 1j * units]), n=length).T.contiguous()  # (length, 2 f)
+        self.register_buffer("basis", basis.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, states: Tensor) -> Tensor:
         length = states.shape[1]
@@ -96,25 +85,7 @@ class CausalFilter(nn.Module):
         basis = self.basis[:length].to(self.spectrum.dtype)
         values = (basis @ self.spectrum).T  # (width, L): by lag
         # row t of a channel's matrix is k_t, ..., k_0, 0, ...: a window of the reversed and padded values
-        rows = F.pad(values.flip(-1), (0, length - 1)).unfold(
-            -1, length, 1
-        )  # (width, L, L): t runs backwards
+        padded = F.pad(values.flip(-1), (0, length - 1))
+        rows = padded.unfold(-1, length, 1)  # (width, L, L): t runs backwards
         filtered = rows.flip(1) @ states.permute(2, 1, 0)  # (width, L, B)
         return filtered.permute(2, 1, 0)
-
-
-def inverse_transform(length: int) -> Tensor:
-    """The matrix (length, 2 (length // 2 + 1)) of the inverse real Fourier transform.
-
-    Its columns belong to the real parts at the frequencies 0..length // 2, then to the imaginary parts. As in
-    `torch.fft.irfft` the real parts of frequency 0, and of the highest one if `length` is even, count once,
-    all others twice; the imaginary parts of these two do not count.
-    """
-    frequencies = torch.arange(length // 2 + 1, dtype=torch.float64)
-    angles = 2 * math.pi / length * torch.outer(torch.arange(length, dtype=torch.float64), frequencies)
-    twice = torch.full_like(frequencies, 2.0)
-    twice[0] = 1.0
-    if length % 2 == 0:
-        twice[-1] = 1.0
-    matrix = torch.cat([angles.cos() * twice, -angles.sin() * twice], 1) / length
-    return matrix.to(torch.get_default_dtype())

@@ -1,7 +1,7 @@
 """Recommendations by id: histories as frames, mappings or lists, and the answer in the same form."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -24,37 +24,47 @@ class Histories:
     """The histories of some users.
 
     Attributes:
+        users: the user of each history, as given: a series of polars or an array of pandas.
         ids: the item ids of each user as text, oldest first.
-        skipped: rows of a frame that lack a user, an item or a time.
         numeric: the type of the given item ids if they are numbers, else None.
-        frame: creates the result from the place in `ids` of each row's user, (n,), and the other columns.
+        skipped: rows of a frame that lack a user, an item or a time.
+        library: what the frame is from, and the answer shall be: polars, pandas or pyarrow.
+        dtype: for pandas the type of the item column.
     """
 
+    users: Any
     ids: list[list[str]]
     numeric: pl.DataType | None
-    frame: Callable[[np.ndarray, pl.DataFrame], Any]
     skipped: int = 0
+    library: str = "polars"
+    dtype: Any = None
 
 
 def read_histories(
     given: Any, user: str | None = None, item: str | None = None, time: str | None = None
 ) -> Histories:
-    """Histories as `Model.recommend` takes them; see there.
+    """Histories as `Model.recommend` takes them.
 
     Raises:
         FarziError: they have another form, or a frame has missing columns or values.
     """
     if is_frame(given):
-        return _of_frame(given, user, item, time)
-    if isinstance(given, Mapping):
-        return _of_lists(_series("user_id", list(given)), list(given.values()))
-    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
-        lists = list(given)
-        return _of_lists(pl.Series("user_id", range(len(lists)), pl.Int64), lists)
-    raise FarziError(
-        "histories must be a frame, a mapping from users to lists of item ids, or a list of such lists, not "
-        f"{type(given).__name__}"
-    )
+        return _from_frame(given, user, item, time)
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes):
+        raise FarziError(
+            "histories must be a frame, a mapping from users to lists of item ids, or a list of such lists, "
+            f"not {type(given).__name__}"
+        )
+    lists = list(given.values() if isinstance(given, Mapping) else given)
+    users = list(given) if isinstance(given, Mapping) else range(len(lists))
+    values: list[list[Any]] = []
+    for one in lists:
+        if isinstance(one, str | bytes) or not isinstance(one, Iterable):
+            raise FarziError(f"histories: each user must have a list of item ids, not {one!r:.60}")
+        values.append(one.tolist() if hasattr(one, "tolist") else list(one))  # pyright: ignore
+    whole = any(values) and all(isinstance(value, Integral) for row in values for value in row)
+    ids = [[_text(value) for value in row] for row in values]
+    return Histories(pl.Series(users, strict=False), ids, pl.Int64() if whole else None)
 
 
 def recommend(
@@ -72,24 +82,23 @@ def recommend(
         best, values = network.top_k([known[place] for place in users[part]], k, exclude_seen=exclude_seen)
         indices[part], scores[part] = best.cpu().numpy(), values.float().cpu().numpy()
     there = np.isfinite(scores)  # fewer than k items may be left
-    chosen, ids = indices[there], _ids(vocabulary, histories.numeric)
-    columns = [
-        ids.gather(chosen).alias("item_id"),
-        pl.Series("score", scores[there]),
-        pl.Series("rank", np.broadcast_to(np.arange(1, k + 1), there.shape)[there]),
-    ]
+    columns = {
+        "item_id": _ids(vocabulary, histories.numeric).gather(indices[there] - 1),
+        "score": pl.Series(scores[there]),
+        "rank": pl.Series(np.broadcast_to(np.arange(1, k + 1), there.shape)[there]),
+    }
     names = vocabulary.frame["name"]
     if names.null_count() < len(names):
-        columns.append(names.gather(chosen).alias("name"))
-    return histories.frame(np.repeat(users, there.sum(1)), pl.DataFrame(columns))
+        columns["name"] = names.gather(indices[there])
+    return _answer(histories, np.repeat(users, there.sum(1)), columns)
 
 
-def _of_frame(frame: Any, user: str | None, item: str | None, time: str | None) -> Histories:
+def _from_frame(frame: Any, user: str | None, item: str | None, time: str | None) -> Histories:
     if isinstance(frame, pl.LazyFrame):
         frame = frame.collect()
     library = type(frame).__module__.partition(".")[0]
-    table = frame if library in ("pandas", "polars") else pl.DataFrame(frame)
-    names = [bare(str(name)) for name in getattr(table, "columns", ())]
+    table: Any = frame if library in ("pandas", "polars") else pl.DataFrame(frame)
+    names = [bare(str(name)) for name in table.columns]
     roles = choose_event_columns(names, "histories", user, item, time, lambda role: role)
     events, skipped = pl.DataFrame(schema={"user": pl.String, "item": pl.String, "row": pl.UInt32}), 0
     if len(table):
@@ -98,64 +107,41 @@ def _of_frame(frame: Any, user: str | None, item: str | None, time: str | None) 
     if "time" in events.columns:
         events = events.sort("time", maintain_order=True)
     of_user = events.group_by("user", maintain_order=True).agg("item", pl.col("row").min()).sort("row")
-    first = of_user["row"].to_numpy()
-    ids = of_user["item"].to_list()
-    place = {role: names.index(name) for role, name in roles.items()}
+    first, ids = of_user["row"].to_numpy(), of_user["item"].to_list()
+    places = names.index(roles["user"]), names.index(roles["item"])
     if library == "pandas":
-        return Histories(ids, *_for_pandas(table, place["user"], place["item"], first), skipped)
-    users, items = (table.to_series(place[role]) for role in ("user", "item"))
+        users, items = (table.iloc[:, place].array for place in places)
+        numeric = {"i": pl.Int64(), "u": pl.Int64(), "f": pl.Float64()}.get(items.dtype.kind)
+        return Histories(users.take(first), ids, numeric, skipped, library, items.dtype)
+    users, items = (table.to_series(place) for place in places)
+    return Histories(
+        users.gather(first), ids, items.dtype if items.dtype.is_numeric() else None, skipped, library
+    )
 
-    def result(rows: np.ndarray, columns: pl.DataFrame) -> Any:
-        whole = pl.DataFrame([users.gather(first[rows]).alias("user_id"), *columns])
-        return whole.to_arrow() if library == "pyarrow" else whole
 
-    return Histories(ids, items.dtype if items.dtype.is_numeric() else None, result, skipped)
-
-
-def _for_pandas(table: Any, user: int, item: int, first: np.ndarray) -> tuple[pl.DataType | None, Any]:
-    """The type of the item column if it is one of numbers, and what creates a result of pandas."""
+def _answer(histories: Histories, users: np.ndarray, columns: dict[str, pl.Series]) -> Any:
+    """A frame of the right library; `users` are places in `histories.users`."""
+    if histories.library != "pandas":
+        frame = pl.DataFrame({"user_id": histories.users.gather(users), **columns})
+        return frame.to_arrow() if histories.library == "pyarrow" else frame
     import pandas  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
 
-    kind = table.iloc[:, item].dtype
-    numeric = {"i": pl.Int64(), "u": pl.Int64(), "f": pl.Float64()}.get(kind.kind)
-
-    def result(rows: np.ndarray, columns: pl.DataFrame) -> Any:
-        users = table.iloc[:, user].array.take(first[rows])
-        made = {
-            name: columns[name].to_numpy() if columns[name].dtype.is_numeric() else columns[name].to_list()
-            for name in columns.columns
-        }
-        frame = pandas.DataFrame({"user_id": users, **made})
-        return frame.astype({"item_id": kind}) if columns["item_id"].dtype.is_numeric() else frame
-
-    return numeric, result
-
-
-def _of_lists(users: pl.Series, lists: list[Any]) -> Histories:
-    values: list[list[Any]] = []
-    for one in lists:
-        if isinstance(one, str | bytes) or not isinstance(one, Iterable):
-            raise FarziError(f"histories: each user must have a list of item ids, not {one!r:.60}")
-        values.append(one.tolist() if hasattr(one, "tolist") else list(one))  # pyright: ignore
-    whole = all(isinstance(value, Integral) for row in values for value in row)
-
-    def result(rows: np.ndarray, columns: pl.DataFrame) -> pl.DataFrame:
-        return pl.DataFrame([users.gather(rows), *columns])
-
-    ids = [[_text(value) for value in row] for row in values]
-    return Histories(ids, pl.Int64() if whole and any(values) else None, result)
+    values = {
+        name: column.to_numpy() if column.dtype.is_numeric() else column.to_list()
+        for name, column in columns.items()
+    }
+    made = pandas.DataFrame({"user_id": histories.users.take(users), **values})
+    return made.astype({"item_id": histories.dtype}) if columns["item_id"].dtype.is_numeric() else made
 
 
 def _ids(vocabulary: Vocabulary, numeric: pl.DataType | None) -> pl.Series:
-    """The id of each index; as numbers if that is wanted and possible."""
-    ids = vocabulary.frame["id"]
-    if numeric is None:
+    """The id of each index from 1 on; as numbers if that is wanted and possible."""
+    ids = vocabulary.frame["id"][1:]
+    numbers = ids.cast(pl.Int64, strict=False)
+    if numeric is None or not numbers.cast(pl.String).equals(ids):
         return ids
-    whole = ids[1:].cast(pl.Int64, strict=False)
-    if whole.null_count() or not whole.cast(pl.String).equals(ids[1:]):
-        return ids
-    numbers = pl.concat([pl.Series([0], dtype=pl.Int64), whole]).cast(numeric, strict=False)
-    return ids if numbers.null_count() else numbers
+    typed = numbers.cast(numeric, strict=False)
+    return ids if typed.null_count() else typed
 
 
 def _text(value: Any) -> str:
@@ -163,13 +149,6 @@ def _text(value: Any) -> str:
     if value is None or value != value:
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _series(name: str, values: list[Any]) -> pl.Series:
-    try:
-        return pl.Series(name, values, strict=True)
-    except (TypeError, pl.exceptions.PolarsError):  # of several types
-        return pl.Series(name, [str(value) for value in values])
 
 
 def _warn(histories: Histories, known: list[int]) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
-from torch import Tensor
 
 from farzi.data import Vocabulary
 from farzi.errors import FarziError
@@ -48,11 +47,9 @@ class Model:
     steps: int = 0
 
     def __repr__(self) -> str:
-        """One line: architecture, vocabulary, training."""
-        return (
-            f"Model({self.student.type}, {len(self.vocabulary) - 1:,} items, trained on {self.trained_on}: "
-            f"{self.steps:,} steps, {self.seconds:.1f} s)"
-        )
+        items, seconds = len(self.vocabulary) - 1, f"{self.seconds:.1f} s"
+        training = f"trained on {self.trained_on}: {self.steps:,} steps, {seconds}"
+        return f"Model({self.student.type}, {items:,} items, {training})"
 
     def recommend(
         self,
@@ -71,22 +68,21 @@ class Model:
 
         Args:
             histories: a frame of pandas, polars or pyarrow with a row for each event; or a mapping from users
-                to lists of item ids; or a list of lists of item ids, whose users are their positions. Events
-                are ordered by time, in a frame without times and in lists as they are given, oldest first.
-            k: number of items for each user, at most the number of items of the vocabulary.
-            exclude_seen: whether the items of a user's history are left out of the result. A user with fewer
-                than k other items gets fewer rows.
-            user: the frame's user column. If None it is the one called user_id, or else recognised by its
-                name as in `load_log`; likewise `item` (item_id) and `time` (timestamp).
-            item: the frame's column of item ids.
-            time: the frame's column of times.
+                to lists of item ids; or a list of such lists, whose users are their positions. Events are
+                ordered by time; without times as they are given, oldest first.
+            k: number of items for each user, at most that of the vocabulary.
+            exclude_seen: leave out the items of a user's history. A user with fewer than k others gets fewer
+                rows.
+            user: the frame's user column; by default the one called user_id, or recognised by its name as in
+                `load_log`.
+            item: the item column; by default item_id, or recognised.
+            time: the time column; by default timestamp, or recognised.
 
         Returns:
-            A frame of the same kind (polars if no frame was given) with k rows for each user, best first, in
-            the order of the users' first rows. Columns: `user_id`, with the given values; `item_id`, of the
-            given type if that is a number and all ids of the vocabulary are whole numbers, else text;
-            `score`, the network's logit, comparable within one user only; `rank`, from 1; and `name`, if the
-            vocabulary has names.
+            A frame of the same library, polars if no frame was given, with the columns `user_id`, as given;
+            `item_id`, of the given type if that is a number and all ids of the vocabulary are whole numbers,
+            else text; `score`, the network's logit, comparable within one user only; `rank`, from 1; and
+            `name`, if the vocabulary has names. Users are in the order of their first rows.
 
         Raises:
             FarziError: k is too large or below 1, or the histories cannot be read.
@@ -98,15 +94,7 @@ class Model:
         return recommend(self.network, self.vocabulary, given, k, exclude_seen)
 
     def check(self, vocabulary: Vocabulary, source: str) -> None:
-        """Refuse a vocabulary that is not the one that the model was trained for.
-
-        Args:
-            vocabulary: of a log or text.
-            source: its name, for the message.
-
-        Raises:
-            FarziError: the ids or their order differ.
-        """
+        """Refuse a vocabulary, that of `source`, whose ids or their order differ, with a FarziError."""
         if not vocabulary.frame["id"].equals(self.vocabulary.frame["id"]):
             raise FarziError(
                 f"{source}: its items are not those that the model was trained for; read it with the same "
@@ -128,15 +116,18 @@ class Model:
             "steps": str(self.steps),
         }
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        write_tensors(path, FORMAT, {**tensors, "vocabulary": _packed(self.vocabulary)}, header)
+        columns = self.vocabulary.frame.select("id", "name", "count").to_dict(as_series=False)
+        packed = zlib.compress(json.dumps(columns, ensure_ascii=False).encode())
+        tensors["vocabulary"] = torch.frombuffer(bytearray(packed), dtype=torch.uint8)
+        write_tensors(path, FORMAT, tensors, header)
 
     @staticmethod
     def load(path: str | Path) -> "Model":
         """Read a file that `save` wrote.
 
-        A model of the user's own class (`student.type` "package.module:Class") is created by that class: the
-        module must be importable, and is imported. A file cannot bring code with it, but it decides which
-        installed module is imported: load such files only from sources that you trust.
+        A model of the user's own class (`student.type` "package.module:Class") is created by that class: a
+        file cannot bring code with it, but it decides which installed module is imported. Load such files
+        only from sources that you trust.
 
         Raises:
             FarziError: the file is missing, damaged or something else; or its class cannot be imported or is
@@ -149,10 +140,10 @@ class Model:
             student = TypeAdapter(Student).validate_json(header["student"])
             data = TypeAdapter(Data).validate_json(header["data"])
         except ValidationError:
-            raise FarziError(
-                f"{path}: of another version of Farzi, whose settings differ; {ADVICE}"
-            ) from None
-        vocabulary = _unpacked(tensors.pop("vocabulary"))
+            message = f"{path}: of another version of Farzi, whose settings differ; {ADVICE}"
+            raise FarziError(message) from None
+        columns = json.loads(zlib.decompress(tensors.pop("vocabulary").numpy().tobytes()))
+        vocabulary = Vocabulary.from_tokens(*(columns[name][1:] for name in ("id", "name", "count")))
         try:
             network = build_model(student, len(vocabulary), int(header["length"]))
         except FarziError as error:
@@ -163,15 +154,3 @@ class Model:
             raise FarziError(f"{path}: its weights do not fit {student.type}; {ADVICE}") from error
         trained = header["trained_on"], float(header["seconds"]), int(header["steps"])
         return Model(network, student, vocabulary, data, *trained)
-
-
-def _packed(vocabulary: Vocabulary) -> Tensor:
-    """The vocabulary as bytes: uint8, (n,)."""
-    columns = vocabulary.frame.select("id", "name", "count").to_dict(as_series=False)
-    data = zlib.compress(json.dumps(columns, ensure_ascii=False).encode())
-    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
-
-
-def _unpacked(data: Tensor) -> Vocabulary:
-    columns = json.loads(zlib.decompress(data.numpy().tobytes()))
-    return Vocabulary.from_tokens(*(columns[name][1:] for name in ("id", "name", "count")))

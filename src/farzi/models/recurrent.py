@@ -1,62 +1,112 @@
-"""What recurrent models have in common: layers over the embeddings, and how a layer passes over padding.
+"""Recurrent models: GRU4Rec, and language models of gated recurrent units and of long short-term memory.
 
 A layer's projections of its input are one matrix product over all positions. What remains is one of the
 recurrences of `farzi.models.recurrence`.
 """
 
-from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from farzi.models.base import TableModel
+from farzi.models.recurrence import gru, lstm
 
 CLOSED = 1e4
 """A gate's input at which it is closed, or open, to the last bit, with a derivative of 0."""
 
 
+class GRULayer(nn.Module):
+    """A layer of gated recurrent units, as `torch.nn.GRU`; padding on the left leaves its state at 0."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.input = nn.Linear(hidden, 3 * hidden)
+        self.weight = nn.Parameter(_uniform(3 * hidden, hidden))
+        self.bias = nn.Parameter(_uniform(hidden))
+
+    def forward(self, states: Tensor, real: Tensor | None) -> Tensor:
+        x = self.input(states.transpose(0, 1))  # (L, B, 3 width)
+        if real is not None:
+            reset, update, candidate = x.chunk(3, -1)
+            update = update.masked_fill(_padding(real), CLOSED)  # h_t = h_{t−1}, which is 0
+            x = torch.cat([reset, update, candidate], -1)
+        return gru(x, self.weight, self.bias).transpose(0, 1)
+
+
+class LSTMLayer(nn.Module):
+    """A layer of long short-term memory, as `torch.nn.LSTM`; padding on the left leaves its state at 0."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.input = nn.Linear(hidden, 4 * hidden)
+        self.weight = nn.Parameter(_uniform(4 * hidden, hidden))
+
+    def forward(self, states: Tensor, real: Tensor | None) -> Tensor:
+        x = self.input(states.transpose(0, 1))  # (L, B, 4 width)
+        if real is not None:
+            write, *rest = x.chunk(4, -1)
+            # nothing is written into the cell, which is 0 before the first item
+            x = torch.cat([write.masked_fill(_padding(real), -CLOSED), *rest], -1)
+        return lstm(x, self.weight).transpose(0, 1)
+
+
 class Recurrent(TableModel):
     """Recurrent layers over the embeddings. Dropout acts on each layer's input and output, not in time.
 
-    Args:
-        vocabulary: V, number of items with padding.
-        length: the longest sequence that `top_k` reads; `hidden` takes longer ones as well.
-        hidden: width of embeddings and hidden states.
-        layers: number of recurrent layers.
-        deviation: standard deviation of the first embeddings.
-        tied: whether the output table is the embedding table.
+    Arguments as for `TableModel`, with `layers`, their number. `hidden` takes sequences of any length.
     """
 
+    layer: ClassVar[type[nn.Module]]
+
     def __init__(
-        self,
-        vocabulary: int,
-        length: int,
-        hidden: int = 32,
-        layers: int = 1,
-        deviation: float = 0.02,
-        tied: bool = True,
+        self, vocabulary: int, length: int, hidden: int = 32, layers: int = 1, tied: bool = True
     ) -> None:
-        super().__init__(vocabulary, length, hidden, deviation, tied)
+        super().__init__(vocabulary, length, hidden, tied)
         self.layers = nn.ModuleList(self.layer(hidden) for _ in range(layers))
 
-    @staticmethod
-    @abstractmethod
-    def layer(hidden: int) -> nn.Module:
-        """A layer of that width: maps states (B, L, width), and `real` as in `hidden`, to states."""
-
-    def outputs(self, vectors: Tensor, real: Tensor | None) -> Tensor:
-        """The states of the last layer, (B, L, width); arguments as for `hidden`."""
+    def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
         states = self.drop(vectors * self.scale)
         for layer in self.layers:
             states = self.drop(layer(states, real))
         return states
 
 
-def is_padding(real: Tensor) -> Tensor:
+class GRU(Recurrent):
+    """A language model of gated recurrent units."""
+
+    layer = GRULayer
+
+
+class LSTM(Recurrent):
+    """A language model of long short-term memory (Zaremba et al., arXiv 1409.2329)."""
+
+    layer = LSTMLayer
+
+
+class GRU4Rec(Recurrent):
+    """Recommendation by gated recurrent units (Hidasi et al., arXiv 1511.06939), with cross-entropy.
+
+    A dense layer follows the last of them, as in RecBole and other libraries.
+    """
+
+    layer = GRULayer
+
+    def __init__(
+        self, vocabulary: int, length: int, hidden: int = 32, layers: int = 1, tied: bool = True
+    ) -> None:
+        super().__init__(vocabulary, length, hidden, layers, tied)
+        self.dense = nn.Linear(hidden, hidden)
+
+    def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
+        return self.dense(super().hidden(vectors, real))
+
+
+def _padding(real: Tensor) -> Tensor:
     """Which positions are padding, with time first: (L, B, 1)."""
     return ~real.T.unsqueeze(-1)
 
 
-def uniform(*shape: int) -> Tensor:
+def _uniform(*shape: int) -> Tensor:
     """First weights, uniform within ± 1/√width."""
     return (torch.rand(shape) * 2 - 1) / shape[-1] ** 0.5

@@ -49,42 +49,42 @@ class SASRec(_Attentive):
     """A causal Transformer for recommendation (arXiv 1808.09781)."""
 
     type: Literal["sasrec"] = "sasrec"
-    implementation: ClassVar[str] = "farzi.models.sasrec:SASRec"
+    implementation: ClassVar[str] = "farzi.models:SASRec"
 
 
 class Transformer(_Attentive):
     """A causal Transformer language model, in the form of GPT-2."""
 
     type: Literal["transformer"] = "transformer"
-    implementation: ClassVar[str] = "farzi.models.transformer:TransformerLM"
+    implementation: ClassVar[str] = "farzi.models:TransformerLM"
 
 
 class GRU4Rec(_Sized):
     """A gated recurrent network for recommendation (arXiv 1511.06939)."""
 
     type: Literal["gru4rec"] = "gru4rec"
-    implementation: ClassVar[str] = "farzi.models.gru4rec:GRU4Rec"
+    implementation: ClassVar[str] = "farzi.models:GRU4Rec"
 
 
 class FMLPRec(_Sized):
     """Learnt causal filters in place of attention (arXiv 2202.13556)."""
 
     type: Literal["fmlprec"] = "fmlprec"
-    implementation: ClassVar[str] = "farzi.models.fmlprec:FMLPRec"
+    implementation: ClassVar[str] = "farzi.models:FMLPRec"
 
 
 class GRU(_Sized):
     """A gated recurrent language model."""
 
     type: Literal["gru"] = "gru"
-    implementation: ClassVar[str] = "farzi.models.gru:GRU"
+    implementation: ClassVar[str] = "farzi.models:GRU"
 
 
 class LSTM(_Sized):
     """A long short-term memory language model."""
 
     type: Literal["lstm"] = "lstm"
-    implementation: ClassVar[str] = "farzi.models.lstm:LSTM"
+    implementation: ClassVar[str] = "farzi.models:LSTM"
 
 
 StudentVariant = SASRec | GRU4Rec | FMLPRec | Transformer | GRU | LSTM | Custom

@@ -1,7 +1,6 @@
 """Soft events as factors, embedded without ever materializing V probabilities for each position."""
 
-from farzi.soft.embedding import soft_embedding
-from farzi.soft.events import Events, SoftEvents, as_events
-from farzi.soft.fusion import fuse_passes
+from farzi.soft import fusion as fusion  # which adds its rewrite to the engine
+from farzi.soft.embedding import Events, SoftEvents, as_events, soft_embedding
 
-__all__ = ["Events", "SoftEvents", "as_events", "fuse_passes", "soft_embedding"]
+__all__ = ["Events", "SoftEvents", "as_events", "soft_embedding"]

@@ -13,13 +13,14 @@ probabilities. A further derivative of (D̄, M̄) is refused. It is not needed, 
 loop changes.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from farzi.losses import CHUNK, ROWS
-from farzi.operations import OneByOne, define, or_zeros
+from farzi.operations import OneByOne, chunks, define, or_zeros, save
 
 REFUSAL = "soft_embedding: only the gradient by the table can be differentiated again, and only once"
 
@@ -34,17 +35,58 @@ def soft_embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
         latents: D, (N, d).
         decoder: M, (d, V).
         table: E, (V, width).
-
-    Returns:
-        (N, width).
     """
     return _Embedding.apply(latents, decoder, table)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, eq=False)
+class SoftEvents:
+    """Soft events X = softmax(D M), (B, L, V), as factors. Soft labels are X, or softmax(D M′).
+
+    Attributes:
+        latents: D, (B, L, d), already divided by the temperature.
+        decoder: M, (d, V); column 0 is padding, whose probability is always 0.
+        label_decoder: M′, (d, V), likewise; None if soft labels are the soft inputs.
+    """
+
+    latents: Tensor
+    decoder: Tensor
+    label_decoder: Tensor | None = None
+
+    @property
+    def factors(self) -> dict[str, Tensor]:
+        """The factors by name, as `farzi.unroll` takes data; `SoftEvents(**factors)` is the inverse."""
+        more = {} if self.label_decoder is None else {"label_decoder": self.label_decoder}
+        return {"latents": self.latents, "decoder": self.decoder, **more}
+
+    @property
+    def labels(self) -> "SoftEvents":
+        """The soft labels, as soft events that can be embedded."""
+        return self if self.label_decoder is None else SoftEvents(self.latents, self.label_decoder)
+
+    def __getitem__(self, rows: Any) -> "SoftEvents":
+        """Some of the sequences, as `X[rows]` selects them."""
+        return SoftEvents(self.latents[rows], self.decoder, self.label_decoder)
+
+    def embedded(self, table: Tensor) -> Tensor:
+        """X E, (B, L, width), for a table E (V, width)."""
+        flat = soft_embedding(self.latents.flatten(0, 1), self.decoder, table)
+        return flat.unflatten(0, self.latents.shape[:2])
+
+
+Events = Tensor | SoftEvents
+"""Sequences of events: indices (B, L), materialized soft events (B, L, V), or factors of soft events."""
+
+
+def as_events(data: Events | Mapping[str, Tensor]) -> Events:
+    """The argument itself, or `SoftEvents` from a dict of factors."""
+    return SoftEvents(**data) if isinstance(data, Mapping) else data
 
 
 def _embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
     """P E."""
     result = latents.new_empty(len(latents), table.shape[1])
-    for rows in chunks(latents, decoder, held=2):
+    for rows in chunks(len(latents), decoder.shape[1], arrays=2):
         torch.mm(probabilities(latents[rows], decoder), table, out=result[rows])
     return result
 
@@ -52,7 +94,7 @@ def _embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
 def _gathering(latents: Tensor, decoder: Tensor, cotangent: Tensor) -> Tensor:
     """Pᵀ Ȳ."""
     result = latents.new_zeros(decoder.shape[1], cotangent.shape[1])
-    for rows in chunks(latents, decoder, held=2):
+    for rows in chunks(len(latents), decoder.shape[1], arrays=2):
         result.addmm_(probabilities(latents[rows], decoder).T, cotangent[rows])
     return result
 
@@ -61,43 +103,43 @@ def _embedding_backward(
     latents: Tensor, decoder: Tensor, table: Tensor, cotangent: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """D̄, M̄ and Ē = Pᵀ Ȳ."""
-    latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
     table_bar = torch.zeros_like(table)
-    for rows in chunks(latents, decoder, held=3):
-        p = probabilities(latents[rows], decoder)
+
+    def gather(p: Tensor, rows: slice) -> None:
         table_bar.addmm_(p.T, cotangent[rows])
-        factors_backward(latents, decoder, table, cotangent, p, rows, latents_bar, decoder_bar)
-    return latents_bar, decoder_bar, table_bar
+
+    return *factor_bars(latents, decoder, table, cotangent, gather), table_bar
 
 
 def _gathering_backward(
     latents: Tensor, decoder: Tensor, cotangent: Tensor, table: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """D̄, M̄ and P U, for the cotangent U of Pᵀ Ȳ, here called `table`."""
-    latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
     result = torch.empty_like(cotangent)
-    for rows in chunks(latents, decoder, held=3):
-        p = probabilities(latents[rows], decoder)
+
+    def embed(p: Tensor, rows: slice) -> None:
         torch.mm(p, table, out=result[rows])
-        factors_backward(latents, decoder, table, cotangent, p, rows, latents_bar, decoder_bar)
-    return latents_bar, decoder_bar, result
+
+    return *factor_bars(latents, decoder, table, cotangent, embed), result
 
 
-def factors_backward(
+def factor_bars(
     latents: Tensor,
     decoder: Tensor,
     table: Tensor,
     cotangent: Tensor,
-    p: Tensor,
-    rows: slice,
-    latents_bar: Tensor,
-    decoder_bar: Tensor,
-) -> None:
-    """Write D̄ of a chunk of rows and add its part of M̄, from the chunk's probabilities."""
-    p_bar = cotangent[rows] @ table.T
-    z_bar = torch.ops.aten._softmax_backward_data.default(p_bar, p, -1, p.dtype)
-    torch.mm(z_bar, decoder.T, out=latents_bar[rows])
-    decoder_bar.addmm_(latents[rows].T, z_bar)
+    use: Callable[[Tensor, slice], None],
+) -> tuple[Tensor, Tensor]:
+    """D̄ and M̄; `use` also gets the probabilities of each chunk of rows."""
+    latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
+    for rows in chunks(len(latents), decoder.shape[1], arrays=3):
+        p = probabilities(latents[rows], decoder)
+        use(p, rows)
+        p_bar = cotangent[rows] @ table.T
+        z_bar = torch.ops.aten._softmax_backward_data.default(p_bar, p, -1, p.dtype)
+        torch.mm(z_bar, decoder.T, out=latents_bar[rows])
+        decoder_bar.addmm_(latents[rows].T, z_bar)
+    return latents_bar, decoder_bar
 
 
 def probabilities(latents: Tensor, decoder: Tensor) -> Tensor:
@@ -107,47 +149,36 @@ def probabilities(latents: Tensor, decoder: Tensor) -> Tensor:
     return torch.softmax(logits, dim=-1)
 
 
-def chunks(latents: Tensor, decoder: Tensor, held: int) -> list[slice]:
-    """Slices of rows: `held` arrays of a slice's probabilities have about `CHUNK` numbers at most."""
-    size = max(ROWS, CHUNK // (held * max(1, decoder.shape[1])))
-    return [slice(start, start + size) for start in range(0, len(latents), size)]
-
-
-def _embedding_flops(latents: Any, decoder: Any, table: Any, *args: Any, **kwargs: Any) -> int:
-    """2 N V d for D M, 2 N V width for P E; the same for `gathering`."""
-    return 2 * latents[0] * decoder[1] * (latents[1] + table[1])
-
-
-def _backward_flops(latents: Any, decoder: Any, table: Any, *args: Any, **kwargs: Any) -> int:
-    """2 N V d each for D M, Z̄ Mᵀ and Dᵀ Z̄; 2 N V width each for Ȳ Eᵀ and Pᵀ Ȳ, or P U."""
-    return 2 * latents[0] * decoder[1] * (3 * latents[1] + 2 * table[1])
+def flops(by_dim: int, by_width: int) -> Callable[..., int]:
+    """2 N V d and 2 N V width, each for a number of products."""
+    return lambda latents, decoder, table, *_, **__: (
+        2 * latents[0] * decoder[1] * (by_dim * latents[1] + by_width * table[1])
+    )
 
 
 embedding = define(
-    "soft_embedding(Tensor latents, Tensor decoder, Tensor table) -> Tensor",
+    "soft_embedding",
     _embedding,
     lambda d, m, e: d.new_empty(len(d), e.shape[1]),
-    _embedding_flops,
+    flops(1, 1),
 )
 gathering = define(
-    "soft_gathering(Tensor latents, Tensor decoder, Tensor cotangent) -> Tensor",
+    "soft_gathering",
     _gathering,
     lambda d, m, y: d.new_empty(m.shape[1], y.shape[1]),
-    _embedding_flops,
+    flops(1, 1),
 )
 embedding_backward = define(
-    "soft_embedding_backward(Tensor latents, Tensor decoder, Tensor table, Tensor cotangent)"
-    " -> (Tensor, Tensor, Tensor)",
+    "soft_embedding_backward",
     _embedding_backward,
     lambda d, m, e, y: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(e)),
-    _backward_flops,
+    flops(3, 2),
 )
 gathering_backward = define(
-    "soft_gathering_backward(Tensor latents, Tensor decoder, Tensor cotangent, Tensor table)"
-    " -> (Tensor, Tensor, Tensor)",
+    "soft_gathering_backward",
     _gathering_backward,
     lambda d, m, y, u: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(y)),
-    _backward_flops,
+    flops(3, 2),
 )
 
 
@@ -156,17 +187,14 @@ class _Differentiable(OneByOne):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
+        save(ctx, *inputs)
         ctx.set_materialize_grads(False)
 
 
 class _Embedding(_Differentiable):
     """(D, M, E) ↦ P E."""
 
-    @staticmethod
-    def forward(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
-        return embedding(latents, decoder, table)
+    forward = staticmethod(embedding)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -188,9 +216,7 @@ class _Embedding(_Differentiable):
 class _Gathering(_Differentiable):
     """(D, M, Ȳ) ↦ Pᵀ Ȳ."""
 
-    @staticmethod
-    def forward(latents: Tensor, decoder: Tensor, cotangent: Tensor) -> Tensor:
-        return gathering(latents, decoder, cotangent)
+    forward = staticmethod(gathering)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -212,11 +238,7 @@ class _Gathering(_Differentiable):
 class _EmbeddingBackward(_Differentiable):
     """(D, M, E, Ȳ) ↦ D̄, M̄, Ē in one pass; Ē can be differentiated again, D̄ and M̄ only by E and Ȳ, forward."""
 
-    @staticmethod
-    def forward(
-        latents: Tensor, decoder: Tensor, table: Tensor, cotangent: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        return embedding_backward(latents, decoder, table, cotangent)
+    forward = staticmethod(embedding_backward)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -241,18 +263,10 @@ class _EmbeddingBackward(_Differentiable):
         return d_bar, m_bar, None, y_bar
 
 
-class _GatheringBackward(_Differentiable):
+class _GatheringBackward(OneByOne):
     """(D, M, Ȳ, U) ↦ D̄, M̄ and P U; a further derivative is refused."""
 
-    @staticmethod
-    def forward(
-        latents: Tensor, decoder: Tensor, cotangent: Tensor, u: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        return gathering_backward(latents, decoder, cotangent, u)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Nothing is saved."""
+    forward = staticmethod(gathering_backward)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:

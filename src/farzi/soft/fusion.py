@@ -5,20 +5,20 @@ another cotangent Ȳ'. The graph shows that P U has the same inputs as P E, so b
 two (D̄, M̄) are only added: Z̄ is linear in Ȳ' Eᵀ + Ȳ Uᵀ, so they take one pass, too.
 """
 
+import itertools
 import operator
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
 from torch.fx.passes.tools_common import stable_topological_sort
 
-from farzi.operations import define
+from farzi.operations import chunks, define
 from farzi.soft.embedding import (
-    chunks,
     embedding,
     embedding_backward,
-    factors_backward,
+    factor_bars,
+    flops,
     gathering_backward,
     probabilities,
 )
@@ -30,7 +30,7 @@ def _both(latents: Tensor, decoder: Tensor, table: Tensor, u: Tensor) -> tuple[T
     """P E and P U."""
     first = latents.new_empty(len(latents), table.shape[1])
     second = latents.new_empty(len(latents), u.shape[1])
-    for rows in chunks(latents, decoder, held=2):
+    for rows in chunks(len(latents), decoder.shape[1], arrays=2):
         p = probabilities(latents[rows], decoder)
         torch.mm(p, table, out=first[rows])
         torch.mm(p, u, out=second[rows])
@@ -41,40 +41,26 @@ def _backward_of_both(
     latents: Tensor, decoder: Tensor, table: Tensor, cotangent: Tensor, u: Tensor, other: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The sums of D̄ and M̄ for Ȳ' with E and for Ȳ, here `other`, with U; and Pᵀ Ȳ'."""
-    latents_bar, decoder_bar = torch.empty_like(latents), torch.zeros_like(decoder)
     table_bar = torch.zeros_like(table)
     tables, cotangents = torch.cat([table, u], dim=1), torch.cat([cotangent, other], dim=1)
-    for rows in chunks(latents, decoder, held=3):
-        p = probabilities(latents[rows], decoder)
+
+    def gather(p: Tensor, rows: slice) -> None:
         table_bar.addmm_(p.T, cotangent[rows])
-        factors_backward(latents, decoder, tables, cotangents, p, rows, latents_bar, decoder_bar)
-    return latents_bar, decoder_bar, table_bar
 
-
-def _flops_of_both(latents: Any, decoder: Any, table: Any, u: Any, *args: Any, **kwargs: Any) -> int:
-    """2 N V d for D M, 2 N V width each for P E and P U."""
-    return 2 * latents[0] * decoder[1] * (latents[1] + table[1] + u[1])
-
-
-def _flops_backward(
-    latents: Any, decoder: Any, table: Any, cotangent: Any, u: Any, *args: Any, **kwargs: Any
-) -> int:
-    """2 N V d each for D M, Z̄ Mᵀ and Dᵀ Z̄; 2 N V width each for Ȳ' Eᵀ, Ȳ Uᵀ and Pᵀ Ȳ'."""
-    return 2 * latents[0] * decoder[1] * (3 * latents[1] + 2 * table[1] + u[1])
+    return *factor_bars(latents, decoder, tables, cotangents, gather), table_bar
 
 
 both = define(
-    "soft_embedding_both(Tensor latents, Tensor decoder, Tensor table, Tensor u) -> (Tensor, Tensor)",
+    "soft_embedding_both",
     _both,
     lambda d, m, e, u: (d.new_empty(len(d), e.shape[1]), d.new_empty(len(d), u.shape[1])),
-    _flops_of_both,
+    flops(1, 2),
 )
 backward_of_both = define(
-    "soft_backward_of_both(Tensor latents, Tensor decoder, Tensor table, Tensor cotangent, Tensor u, "
-    "Tensor other) -> (Tensor, Tensor, Tensor)",
+    "soft_backward_of_both",
     _backward_of_both,
     lambda d, m, e, *rest: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(e)),
-    _flops_backward,
+    flops(3, 3),
 )
 
 
@@ -82,15 +68,13 @@ def fuse_passes(module: GraphModule) -> None:
     """Replace the three passes by two wherever a graph has them, in place."""
     graph = module.graph
     for middle in graph.find_nodes(op="call_function", target=gathering_backward):
-        for first in graph.find_nodes(op="call_function", target=embedding):
-            for last in graph.find_nodes(op="call_function", target=embedding_backward):
-                sums = _sums(first, middle, last)
-                if sums is not None:
-                    _replace(graph, first, middle, last, sums)
-                    break
-            else:
-                continue
-            break
+        firsts = graph.find_nodes(op="call_function", target=embedding)
+        lasts = graph.find_nodes(op="call_function", target=embedding_backward)
+        for first, last in itertools.product(firsts, lasts):
+            sums = _sums(first, middle, last)
+            if sums is not None:
+                _replace(graph, first, middle, last, sums)
+                break
     stable_topological_sort(module)
     module.graph.eliminate_dead_code()  # sorting has replaced the graph
 

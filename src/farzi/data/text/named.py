@@ -11,7 +11,7 @@ from farzi.data.content import read_content
 from farzi.data.named import bundled_file, cache_error, cache_folder
 from farzi.data.text.files import Texts, decode, part_of, text_files
 from farzi.errors import FarziError
-from farzi.files import new_folder
+from farzi.files import write_bytes_atomic
 
 
 class TextSource(Protocol):
@@ -82,9 +82,9 @@ class CopiedText:
             folder.parent.mkdir(parents=True, exist_ok=True)
             if folder.resolve() != Path(file).resolve():
                 shutil.rmtree(folder, ignore_errors=True)
-                with new_folder(folder) as new:
-                    for part, data in parts.items():
-                        (new / f"{self.name}.{part}.txt").write_bytes(data)
+                folder.mkdir()
+                for part, data in parts.items():
+                    write_bytes_atomic(folder / f"{self.name}.{part}.txt", data)
         except OSError as error:
             raise cache_error(folder, error) from None
         return folder

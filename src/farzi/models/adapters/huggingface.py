@@ -27,9 +27,8 @@ class HuggingFace(SequenceModel):
     def __init__(self, model: Any) -> None:
         super().__init__()
         if getattr(model.get_output_embeddings(), "bias", None) is not None:
-            raise ValueError(
-                f"the output layer of {type(model).__name__} has a bias; sequence models have none"
-            )
+            name = type(model).__name__
+            raise ValueError(f"the output layer of {name} has a bias; sequence models have none")
         self.length: int = model.config.max_position_embeddings
         self.model: Any = model.base_model
         table, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
@@ -39,12 +38,10 @@ class HuggingFace(SequenceModel):
 
     @property
     def embedding(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The model's embedding table, (V, width)."""
         return self.model.get_input_embeddings().weight
 
     @property
     def output_table(self) -> Tensor:
-        """The table of the model's output layer, (V, width)."""
         return self.embedding if self.output is None else self.output
 
     def train(self, mode: bool = True) -> "HuggingFace":

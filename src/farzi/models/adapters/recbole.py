@@ -10,9 +10,8 @@ one. A strategy computes the hidden states at *every* position:
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,52 +20,33 @@ from torch.nn import functional as F
 from farzi.models.base import SequenceModel
 
 
-class Positions(Protocol):
-    """A strategy: hidden states at every position, from a model that returns one for each sequence."""
+class Positions(ABC):
+    """A strategy: hidden states at every position, from a model that returns one for each sequence.
 
-    def hidden(self, model: Any, vectors: Tensor, ids: Tensor) -> Tensor:
-        """Hidden states (B, L, width) from embedded items (B, L, width); `ids` (B, L) are 0 at padding."""
-        ...
-
-    def output_table(self, model: Any) -> Tensor:
-        """The table (V, width) that scores items."""
-        ...
-
-    def embedding(self, model: Any) -> Tensor:
-        """The table (V, width) that embeds items."""
-        ...
-
-    def length(self, model: Any) -> int:
-        """The longest sequence that the model reads."""
-        ...
-
-
-class _Tied(ABC):
-    """Common to most models: one table for input and output."""
+    Most models have one table for input and output.
+    """
 
     @abstractmethod
     def hidden(self, model: Any, vectors: Tensor, ids: Tensor) -> Tensor:
-        """See `Positions`."""
+        """Hidden states (B, L, width) from embedded items (B, L, width); `ids` (B, L) are 0 at padding."""
 
     def output_table(self, model: Any) -> Tensor:
-        """See `Positions`."""
-        return model.item_embedding.weight
+        """The table (V, width) that scores items."""
+        return self.embedding(model)
 
     def embedding(self, model: Any) -> Tensor:
-        """See `Positions`."""
+        """The table (V, width) that embeds items."""
         return model.item_embedding.weight
 
     def length(self, model: Any) -> int:
-        """See `Positions`."""
+        """The longest sequence that the model reads."""
         return model.max_seq_length
 
 
-@dataclass(frozen=True)
-class EveryPosition(_Tied):
+class EveryPosition(Positions):
     """For causal models whose `forward` ends by gathering the last position."""
 
     def hidden(self, model: Any, vectors: Tensor, ids: Tensor) -> Tensor:
-        """See `Positions`."""
         model.gather_indexes = _all_positions
         try:
             return _run(model, vectors, ids)
@@ -74,12 +54,10 @@ class EveryPosition(_Tied):
             del model.gather_indexes
 
 
-@dataclass(frozen=True)
-class Prefixes(_Tied):
+class Prefixes(Positions):
     """For any model with `forward(item_seq, item_seq_len)`."""
 
     def hidden(self, model: Any, vectors: Tensor, ids: Tensor) -> Tensor:
-        """See `Positions`."""
         batch, length, width = vectors.shape
         read = torch.ones(length, length, dtype=torch.bool, device=ids.device).tril()
         ids = (ids.unsqueeze(1) * read).flatten(0, 1)  # (B·L, L): row t has the items up to t
@@ -88,12 +66,10 @@ class Prefixes(_Tied):
         return _run(model, rows, ids).view(batch, length, -1)
 
 
-@dataclass(frozen=True)
-class MaskedPrefixes:
+class MaskedPrefixes(Positions):
     """For BERT4Rec. Its output bias is one more column of the table; hidden states have a 1 for it."""
 
     def hidden(self, model: Any, vectors: Tensor, ids: Tensor) -> Tensor:
-        """See `Positions`."""
         batch, length, width = vectors.shape
         place = torch.arange(length + 1, device=ids.device)
         mask = place == place[1:].unsqueeze(1)  # (L, L + 1): after t
@@ -106,16 +82,13 @@ class MaskedPrefixes:
         return F.pad(states, (0, 1), value=1.0)
 
     def output_table(self, model: Any) -> Tensor:
-        """See `Positions`."""
         return torch.cat([self.embedding(model), model.output_bias.unsqueeze(1)], 1)
 
     def embedding(self, model: Any) -> Tensor:
-        """See `Positions`: without the mask token, which is last."""
-        return model.item_embedding.weight[:-1]
+        return model.item_embedding.weight[:-1]  # the mask token is last
 
     def length(self, model: Any) -> int:
-        """See `Positions`: the mask token needs a position, too."""
-        return model.max_seq_length - 1
+        return model.max_seq_length - 1  # the mask token needs a position, too
 
 
 KNOWN: Mapping[str, Positions] = MappingProxyType(
@@ -146,12 +119,10 @@ class RecBole(SequenceModel):
 
     @property
     def embedding(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The model's item embeddings, (V, width)."""
         return self.positions.embedding(self.model)
 
     @property
     def output_table(self) -> Tensor:
-        """The table (V, width) that scores items: the embeddings, in most models."""
         return self.positions.output_table(self.model)
 
     def train(self, mode: bool = True) -> "RecBole":
