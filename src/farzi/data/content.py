@@ -29,12 +29,8 @@ class Content:
     kind: str  # "text", "json" or "parquet"
 
 
-def read_content(path: str | Path, alternatives: Iterable[str] = ()) -> Content:
+def read_content(path: str | Path) -> Content:
     """Read a whole file, plain or compressed (gz, xz, zst, bz2, zip with one member).
-
-    Args:
-        path: the file.
-        alternatives: other valid words in its place, for the hint if there is no such file.
 
     Raises:
         FarziError: the file is missing, a folder, empty, cannot be decompressed, or is not text.
@@ -45,7 +41,7 @@ def read_content(path: str | Path, alternatives: Iterable[str] = ()) -> Content:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise FarziError(f"{path}: no such file{_hint(path, list(alternatives))}") from None
+        raise missing(path) from None
     except OSError as error:
         raise FarziError(f"{path}: cannot be read ({error.strerror})") from None
     return content_of(data, str(path), path.name)
@@ -54,10 +50,7 @@ def read_content(path: str | Path, alternatives: Iterable[str] = ()) -> Content:
 def content_of(data: bytes, source: str, name: str = "") -> Content:
     """`read_content` for bytes that were read already.
 
-    Args:
-        data: the bytes of the file.
-        source: its name in messages.
-        name: its name on disk, whose suffix may tell the format.
+    Messages name them by `source`; the suffix of `name` may tell the format.
     """
     name = name.lower()
     if data:
@@ -76,16 +69,19 @@ def content_of(data: bytes, source: str, name: str = "") -> Content:
     return Content(data, source, "json" if json else "text")
 
 
-def _hint(path: Path, alternatives: list[str]) -> str:
+def missing(path: Path, alternatives: Iterable[str] = ()) -> FarziError:
+    """The error for a file that is not there; `alternatives` are other valid words in its place."""
+    alternatives = list(alternatives)
     try:
         siblings = [sibling.name for sibling in path.parent.iterdir()]
     except OSError:
         siblings = []
     close = [str(path.parent / name) for name in difflib.get_close_matches(path.name, siblings, 2, 0.6)]
     close += difflib.get_close_matches(str(path), alternatives, 2, 0.5)
+    hint = f"; named data sets: {', '.join(alternatives)}" if alternatives else ""
     if close:
-        return f"; did you mean {' or '.join(close)}?"
-    return f"; named data sets: {', '.join(alternatives)}" if alternatives else ""
+        hint = f"; did you mean {' or '.join(close)}?"
+    return FarziError(f"{path}: no such file{hint}")
 
 
 def _decompress(data: bytes, source: str) -> tuple[bytes, str | None]:

@@ -1,6 +1,6 @@
 """Event logs as they are read: user, item, time, and the line of each event; and tables of readable names."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,15 +41,6 @@ class Events:
         """The number of events."""
         return len(self.frame)
 
-    @property
-    def has_time(self) -> bool:
-        """Whether there are times; if not, the order of the file is the order of the events."""
-        return "time" in self.frame.columns
-
-    def place(self, row: int) -> str:
-        """A row as messages name it: `log.csv:17`."""
-        return place_of(self.source, self.unit, row)
-
 
 def read_events(
     path: str | Path,
@@ -57,23 +48,21 @@ def read_events(
     item: str | None = None,
     time: str | None = None,
     skip_bad: bool = False,
-    alternatives: Iterable[str] = (),
 ) -> Events:
     """Read an event log: CSV/TSV, Parquet, JSON lines or RecBole `.inter`, plain or compressed.
 
     Args:
         path: the file.
-        user: the user column, guessed from the column names if None; likewise `item` and `time`.
-        item: the item column.
-        time: the time column. If None and none is recognised, events are in the order of the file.
+        user: the user column, guessed from the column names if None.
+        item: the item column, guessed likewise.
+        time: the time column, guessed likewise. Without one, events are in the order of the file.
         skip_bad: leave out rows that cannot be read (they are listed in `Events.skipped`) instead of raising.
-        alternatives: other valid words in place of `path`, for the hint if there is no such file.
 
     Raises:
         FarziError: the file, a column or a row cannot be read; names the file, the line, the column and the
             value.
     """
-    return events_of(read_content(path, alternatives), user, item, time, skip_bad)
+    return events_of(read_content(path), user, item, time, skip_bad)
 
 
 def events_of(
@@ -84,24 +73,12 @@ def events_of(
     skip_bad: bool = False,
 ) -> Events:
     """`read_events` for content that was read already."""
-    choose = partial(
-        choose_event_columns,
-        source=content.source,
-        user=user,
-        item=item,
-        time=time,
-        setting=partial(setting, unit="line"),
-    )
+    choose = partial(choose_event_columns, source=content.source, user=user, item=item, time=time)
     return check_events(read_table(content, choose), content.source, skip_bad)
 
 
 def check_events(table: Table, source: str, skip_bad: bool) -> Events:
-    """The rows of a table that have a user, an item and a time.
-
-    Args:
-        table: with the roles "user", "item" and perhaps "time".
-        source: of the table, for messages.
-        skip_bad: leave out the others instead of raising.
+    """The rows of a table, with the roles "user", "item" and perhaps "time", that have a value for each.
 
     Raises:
         FarziError: a row cannot be read and `skip_bad` is false, or no row can be read.
@@ -113,15 +90,13 @@ def check_events(table: Table, source: str, skip_bad: bool) -> Events:
         bad += [BadRow(row, column, None, "no value", table.unit) for row in frame["row"].filter(missing)]
         frame = frame.filter(~missing)
     if "time" in table.columns:
-        given = frame["time"]
-        times, dated = parse_times(given)
-        times = times.alias("time")
+        times, dated = parse_times(frame["time"])
         failed = times.is_null()
         for row, value in frame.filter(failed).select("row", "time").iter_rows():
             empty = value is None or value == ""
             reason = "no value" if empty else f"{quoted(value)} is not a time ({TIME_FORMS})"
             bad.append(BadRow(row, table.columns["time"], None if empty else str(value), reason, table.unit))
-        frame = frame.with_columns(times).filter(~failed)
+        frame = frame.with_columns(times.alias("time")).filter(~failed)
     bad.sort(key=lambda row: row.line)
     if bad and not skip_bad:
         hint = f"correct them, or leave them out with {setting('skip_bad', table.unit)}"
@@ -141,19 +116,10 @@ def read_names(path: str | Path) -> pl.DataFrame:
     Raises:
         FarziError: the file cannot be read, or has no such columns.
     """
-    return names_of(read_content(path))
-
-
-def names_of(content: Content) -> pl.DataFrame:
-    """`read_names` for content that was read already."""
+    content = read_content(path)
     table = read_table(content, partial(choose_name_columns, source=content.source))
     if table.bad:
         raise FarziError(_refusal(content.source, table.bad, "correct them"))
-    return check_names(table)
-
-
-def check_names(table: Table) -> pl.DataFrame:
-    """The rows of a table that have an "id" and a "name", the first of each id."""
     frame = table.frame.select(pl.col("id"), pl.col("name").str.strip_chars())
     frame = frame.filter((pl.col("id") != "") & (pl.col("name") != ""))
     return frame.unique("id", keep="first", maintain_order=True)

@@ -1,19 +1,18 @@
 """Event logs in frames of pandas, polars, pyarrow, or any library with the Arrow stream interface."""
 
-from functools import partial
 from typing import Any
 
 import polars as pl
 
-from farzi.data.columns import bare, choose_event_columns, choose_name_columns
-from farzi.data.events import Events, check_events, check_names
-from farzi.data.tables import Choose, Table, setting, typed_table
+from farzi.data.columns import bare, choose_event_columns
+from farzi.data.events import Events, check_events
+from farzi.data.tables import typed_table
 from farzi.errors import FarziError
 
 
 def is_frame(value: object) -> bool:
     """Whether `read_frame` takes a value: of polars or pandas, or anything that exports an Arrow stream."""
-    if _library(value) == "pandas":
+    if _is_pandas(value):
         return hasattr(value, "columns")
     return isinstance(value, pl.DataFrame | pl.LazyFrame) or hasattr(value, "__arrow_c_stream__")
 
@@ -26,7 +25,7 @@ def read_frame(
     skip_bad: bool = False,
     source: str = "frame",
 ) -> Events:
-    """Read an event log from a frame, with the checks of `read_events`.
+    """Read an event log from a frame, with the arguments and checks of `read_events`.
 
     Rows are numbered from 0 in the order of the frame; an index of pandas is not read. Ids become text: whole
     floats as whole numbers; missing, NaN and empty ids are bad rows. Times may be numbers, dates, datetimes
@@ -34,11 +33,10 @@ def read_frame(
 
     Args:
         frame: of pandas, polars or pyarrow, or another object with `__arrow_c_stream__`.
-        user: the user column; if None the one called user_id, else guessed from the names. Likewise `item`
-            (item_id) and `time` (timestamp).
-        item: the item column.
-        time: the time column. If None and none is recognised, events are in the order of the frame.
-        skip_bad: leave out rows that cannot be read (they are listed in `Events.skipped`) instead of raising.
+        user: the user column; if None the one called user_id, else guessed from the names.
+        item: the item column; likewise item_id.
+        time: the time column; likewise timestamp. Without one, events are in the order of the frame.
+        skip_bad: leave out rows that cannot be read.
         source: name of the frame in messages.
 
     Raises:
@@ -49,48 +47,26 @@ def read_frame(
         >>> read_frame(frame).frame.rows()
         [('7', 'a', 1, 0), ('7', 'b', 2, 1)]
     """
-    choose = partial(
-        choose_event_columns,
-        source=source,
-        user=user,
-        item=item,
-        time=time,
-        setting=partial(setting, unit="index"),
-    )
-    return check_events(_table(frame, choose, source), source, skip_bad)
-
-
-def read_frame_names(frame: Any, source: str = "frame of names") -> pl.DataFrame:
-    """Read readable names of items from a frame, as `read_names` does from a file.
-
-    Raises:
-        FarziError: not a frame, or it has no columns of items and names.
-    """
-    return check_names(_table(frame, partial(choose_name_columns, source=source), source))
-
-
-def _table(frame: Any, choose: Choose, source: str) -> Table:
-    if isinstance(frame, pl.LazyFrame):
-        frame = frame.collect()
     if not is_frame(frame):
         raise FarziError(
             f"{source}: a pandas, polars or pyarrow frame is needed, not {type(frame).__qualname__}"
         )
-    if _library(frame) == "pandas":
-        names = [bare(str(name)) for name in frame.columns]
-        columns = choose(names)
-        series = [
-            _from_pandas(frame.iloc[:, names.index(name)], role, source) for role, name in columns.items()
-        ]
-    else:
-        table = frame if isinstance(frame, pl.DataFrame) else _from_arrow(frame, source)
-        names = [bare(name) for name in table.columns]
-        columns = choose(names)
-        series = [table.to_series(names.index(name)).alias(role) for role, name in columns.items()]
-    chosen = pl.DataFrame(series)
-    if len(chosen) == 0:
+    if isinstance(frame, pl.LazyFrame):
+        frame = frame.collect()
+    elif not isinstance(frame, pl.DataFrame) and not _is_pandas(frame):
+        frame = _from_arrow(frame, source)
+    names = [bare(str(name)) for name in frame.columns]
+    columns = choose_event_columns(names, source, user, item, time, prefix="")
+    series = []
+    for role, name in columns.items():
+        place = names.index(name)
+        if _is_pandas(frame):
+            series.append(_from_pandas(frame.iloc[:, place], role))
+        else:
+            series.append(frame.to_series(place).alias(role))
+    if len(frame) == 0:
         raise FarziError(f"{source}: has columns but no rows")
-    return typed_table(chosen, columns, source, "index")
+    return check_events(typed_table(pl.DataFrame(series), columns, source, "index"), source, skip_bad)
 
 
 def _from_arrow(frame: Any, source: str) -> pl.DataFrame:
@@ -101,7 +77,7 @@ def _from_arrow(frame: Any, source: str) -> pl.DataFrame:
         raise FarziError(f"{source}: cannot be read through the Arrow stream interface ({line})") from None
 
 
-def _from_pandas(column: Any, role: str, source: str) -> pl.Series:
+def _from_pandas(column: Any, role: str) -> pl.Series:
     """One column of pandas, without pyarrow; values of several types become text."""
     if column.dtype.kind in "iuf" and not hasattr(column.dtype, "na_value"):  # numpy's own numbers
         return pl.Series(role, column.to_numpy())
@@ -118,9 +94,9 @@ def _from_pandas(column: Any, role: str, source: str) -> pl.Series:
         return pl.Series(role, texts, dtype=pl.String)
 
 
-def _library(value: object) -> str:
-    """The package that the class of a value is from; pandas is recognised without importing it."""
-    return type(value).__module__.partition(".")[0]
+def _is_pandas(value: object) -> bool:
+    """Whether a value is of pandas, which need not be installed."""
+    return type(value).__module__.partition(".")[0] == "pandas"
 
 
 def _text(value: object) -> str:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from farzi.data.catalog import CATALOG, LOGS, TEXTS
+from farzi.data.content import missing
 from farzi.data.events import Events, read_events, read_names
 from farzi.data.log import Log, make_log
-from farzi.data.text.documents import Parts, documents_of, split_documents, split_rule
-from farzi.data.text.files import read_texts
+from farzi.data.text.documents import documents_of, read_texts, split_documents
 from farzi.data.text.text import Text, make_text
 from farzi.errors import FarziError
 from farzi.recipe.variants import DataVariant, LogData, TextData
@@ -53,9 +53,8 @@ def load_dataset(settings: LogData, events: Events | None = None) -> Log:
     """
     split = settings.split.build()
     entry = LOGS.get(settings.source) if events is None else None
-    if events is None:
-        events = load_events(settings)
-    elif settings.names is not None:
+    events = _events(settings) if events is None else events
+    if settings.names is not None:
         events = replace(events, names=read_names(settings.names))
     log = make_log(
         events,
@@ -69,23 +68,14 @@ def load_dataset(settings: LogData, events: Events | None = None) -> Log:
     return replace(log, settings=settings)
 
 
-def load_events(settings: LogData) -> Events:
-    """The events of a named log or a file before filters, with names from a separate file if one is given.
-
-    Raises:
-        FarziError: the data cannot be found or read, or a setting does not apply to them.
-    """
-    entry = LOGS.get(settings.source)
+def _events(settings: LogData) -> Events:
     columns = {"user": settings.user, "item": settings.item, "time": settings.time}
-    if entry is None:
-        place = settings.file or settings.source
-        events = read_events(place, **columns, skip_bad=settings.skip_bad, alternatives=CATALOG)
-    else:
-        for role, column in columns.items():
-            if column is not None:
-                raise FarziError(f"data.{role} applies to files: the columns of {settings.source} are known")
-        events = entry.events(settings.file)
-    return events if settings.names is None else replace(events, names=read_names(settings.names))
+    if settings.source not in LOGS:
+        return read_events(_path(settings), **columns, skip_bad=settings.skip_bad)
+    for role, column in columns.items():
+        if column is not None:
+            raise FarziError(f"data.{role} applies to files: the columns of {settings.source} are known")
+    return LOGS[settings.source].source.events(settings.file)
 
 
 def load_text(settings: TextData) -> Text:
@@ -98,31 +88,37 @@ def load_text(settings: TextData) -> Text:
         FarziError: the text cannot be found or read, a part of it is empty, or a setting does not apply to
             it.
     """
-    entry = TEXTS.get(settings.source)
-    if entry is None:
-        place = settings.file or settings.source
-        texts = read_texts(place, settings.valid_file, settings.test_file, alternatives=CATALOG)
-        name, lines = texts.source, settings.lines or "sentences"
-        kind, size = settings.tokens or "words", settings.vocabulary_size
+    lines, kind, size = settings.lines, settings.tokens, settings.vocabulary_size
+    if settings.source not in TEXTS:
+        texts = read_texts(_path(settings), settings.valid_file, settings.test_file)
+        lines, kind = lines or "sentences", kind or "words"
     else:
+        entry = TEXTS[settings.source]
         if settings.valid_file is not None or settings.test_file is not None:
             raise FarziError(
-                f"data.valid_file and data.test_file apply to files: the parts of {settings.source} are known"
+                f"data.valid_file and data.test_file apply to files: the parts of {entry.name} are known"
             )
         texts = entry.source.texts(settings.file)
-        name, lines = entry.name, settings.lines or entry.lines
-        default = settings.tokens is None and settings.vocabulary_file is None
-        kind = settings.tokens or entry.tokens
-        size = settings.vocabulary_size or (entry.vocabulary_size if default else None)
-
+        if kind is None and settings.vocabulary_file is None:
+            size = size or entry.vocabulary_size
+        lines, kind = lines or entry.lines, kind or entry.tokens
     train, valid, test = (
         [document for text in part for document in documents_of(text, lines)]
         for part in (texts.train, texts.valid, texts.test)
     )
-    parts: Parts = (train, valid, test)
     rule = "by separate files"
     if not texts.valid:
-        parts = split_documents(train, settings.valid, settings.test, texts.source)
-        rule = split_rule(settings.valid, settings.test)
-    text = make_text(name, texts.source, parts, rule, lines, kind, size, settings.vocabulary_file)
+        train, valid, test = split_documents(train, settings.valid, settings.test, texts.source)
+        rule = (
+            f"position: the last {settings.test:.3g} of the text is the test, "
+            f"the {settings.valid:.3g} before it the validation"
+        )
+    text = make_text(texts.source, (train, valid, test), rule, lines, kind, size, settings.vocabulary_file)
     return replace(text, settings=settings)
+
+
+def _path(settings: LogData | TextData) -> Path:
+    path = Path(settings.file or settings.source)
+    if not path.exists():
+        raise missing(path, CATALOG)
+    return path

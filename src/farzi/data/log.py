@@ -6,15 +6,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from farzi.data.describe import log_facts, order_facts, skipped_facts
 from farzi.data.events import Events
 from farzi.data.sequences import Holdout, Sequences
 from farzi.data.sorting import SortedEvents, filter_rare, sort
 from farzi.data.splits import TEST, TRAIN, VALID, LeaveOneOut, Split
-from farzi.data.tables import setting
+from farzi.data.tables import place_of, setting
+from farzi.data.times import time_range
 from farzi.data.vocabulary import Vocabulary
 from farzi.errors import FarziError
 from farzi.recipe.variants import LogData
+
+SHOWN = 5  # skipped rows that are listed
+SORTED = 0.9  # share of tied neighbours with rising (or falling) ids from which ties count as sorted by id
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,7 @@ class Log:
         train: the training events of each user who has some.
         valid: training events as histories, validation events as targets.
         test: training and validation events as histories, test events as targets.
-        facts: JSON values in a stable order; `describe` returns them.
+        facts: JSON values in a stable order.
         settings: the `data` of a recipe that reads it; None if it was made otherwise.
     """
 
@@ -76,10 +79,10 @@ def make_log(
     log = sort(frame, vocabulary.encode(frame["item"]), ties)
     facts = {
         "name": events.source,
-        **log_facts(log, events.dated),
-        **order_facts(log, vocabulary.frame["id"].to_list(), ties, ties_because),
+        **_log_facts(log, events.dated),
+        **_order_facts(log, vocabulary, ties, ties_because),
         "filters": _filter_facts(events, frame, min_user_events, min_item_events),
-        "skipped": skipped_facts(events),
+        "skipped": {"rows": len(events.skipped), "first": [str(row) for row in events.skipped[:SHOWN]]},
     }
     parts = split.parts(log)
     log, parts, unseen_facts = _treat_unseen(log, parts, unseen, vocabulary, events)
@@ -141,8 +144,9 @@ def _treat_unseen(
     if rule == "error" and unseen.any():
         rule = setting("unseen", events.unit)
         first = int(np.flatnonzero(unseen)[np.argmin(log.row[unseen])])
+        place, item = place_of(events.source, events.unit, int(log.row[first])), int(log.item[first])
         raise FarziError(
-            f"{events.place(int(log.row[first]))}: item {vocabulary.frame['id'][int(log.item[first])]!r} is "
+            f"{place}: item {vocabulary.frame['id'][item]!r} is "
             f"held out but never trained on, like {unseen.sum():,} of the {(parts != TRAIN).sum():,} "
             f"held-out events; {rule}=keep counts them as misses, {rule}=drop leaves them out"
         )
@@ -164,3 +168,63 @@ def _holdout_facts(part: Holdout, held_out: np.ndarray) -> dict[str, int]:
     """Sizes, and the held-out events of users without a history, which cannot be used."""
     used = len(part.targets.items)
     return {"users": len(part), "events": used, "events_without_history": int(held_out.sum()) - used}
+
+
+def _log_facts(log: SortedEvents, dated: bool) -> dict[str, Any]:
+    """Users, items, events, lengths, time range, density and repeats of a log."""
+    lengths = log.lengths
+    users, items = len(lengths), len(np.unique(log.item))
+    pairs = len(np.unique(log.user * (int(log.item.max()) + 1) + log.item))
+    return {
+        "users": users,
+        "items": items,
+        "events": len(log),
+        "length": {
+            "min": int(lengths.min()),
+            "median": float(np.median(lengths)),
+            "mean": round(float(lengths.mean()), 3),
+            "max": int(lengths.max()),
+        },
+        "time": None if log.time is None else time_range(log.time, dated),
+        "density": round(pairs / (users * items), 6),
+        "sparsity": round(1 - pairs / (users * items), 6),
+        "repeated_events": len(log) - pairs,
+    }
+
+
+def _order_facts(log: SortedEvents, vocabulary: Vocabulary, ties: str, because: str | None) -> dict[str, Any]:
+    """How events were sorted, how many share their time, and whether their order reveals the next item."""
+    if log.time is None:
+        return {"order": "the log has no times: events are in the order of the file", "ties": None}
+    same = (log.user[1:] == log.user[:-1]) & (log.time[1:] == log.time[:-1])
+    tied = np.append(same, False) | np.append(False, same)
+    words = "by time; a user's events at the same time "
+    words += "in the order of the file" if ties == "file" else "by a fixed hash of user and item"
+    rising = _rising(log, same, vocabulary.frame["id"].to_list()) if ties == "file" else None
+    if rising is not None and not 1 - SORTED < rising < SORTED:
+        words += (
+            f"; their item ids {'rise' if rising > 0.5 else 'fall'} in {max(rising, 1 - rising):.0%} of "
+            "cases, which reveals the next item: consider ties=random"
+        )
+    facts = {
+        "rule": ties,
+        "because": because,
+        "tied_events": round(float(tied.mean()), 4),
+        "users_with_ties": len(np.unique(log.user[tied])),
+        "rising_by_id": None if rising is None else round(rising, 4),
+    }
+    return {"order": words, "ties": facts}
+
+
+def _rising(log: SortedEvents, same: np.ndarray, ids: list[str]) -> float | None:
+    """The share of tied neighbours whose ids rise, as numbers where all are; None below 20 pairs."""
+    first, second = log.item[:-1][same], log.item[1:][same]
+    differ = first != second
+    if differ.sum() < 20:
+        return None
+    numeric = all(id.isdecimal() for id in ids[1:])
+    rank = np.zeros(len(ids), np.int64)
+    rank[sorted(range(1, len(ids)), key=lambda index: int(ids[index]) if numeric else ids[index])] = range(
+        1, len(ids)
+    )
+    return float((rank[second[differ]] > rank[first[differ]]).mean())

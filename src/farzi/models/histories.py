@@ -90,7 +90,7 @@ def _of_frame(frame: Any, user: str | None, item: str | None, time: str | None) 
     library = type(frame).__module__.partition(".")[0]
     table = frame if library in ("pandas", "polars") else pl.DataFrame(frame)
     names = [bare(str(name)) for name in getattr(table, "columns", ())]
-    roles = choose_event_columns(names, "histories", user, item, time, lambda role: role)
+    roles = choose_event_columns(names, "histories", user, item, time, prefix="")
     events, skipped = pl.DataFrame(schema={"user": pl.String, "item": pl.String, "row": pl.UInt32}), 0
     if len(table):
         read = read_frame(table, roles["user"], roles["item"], roles.get("time"), True, "histories")

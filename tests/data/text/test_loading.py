@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from farzi.data import TEXTS, Log, Text, is_text_source, load_data, load_text
 from farzi.data.fingerprint import fingerprint
-from farzi.data.text.named import BundledText, CopiedText
+from farzi.data.named import BundledText, CopiedText
 from farzi.errors import FarziError
 from farzi.files import sha256
 from farzi.recipe.variants import LogData, TextData
@@ -66,6 +66,7 @@ def test_no_token_stands_for_padding(file: Path):
 def test_documents_do_not_run_into_each_other(file: Path):
     text = load(file, lines="documents")
     assert (len(text.train), len(text.valid.texts)) == (40, 5)
+    assert "last 0.1 of the text" in text.facts["split"]["rule"]
 
 
 def test_parts_may_be_files_of_their_own(file: Path, tmp_path: Path):
@@ -81,6 +82,11 @@ def test_the_fingerprint_tells_texts_apart(file: Path):
     assert fingerprint(load(file)) == first
     assert fingerprint(load(file, test=0.2)) != first
     assert fingerprint(load(file, vocabulary_size=8)) != first
+
+
+def test_a_text_that_is_not_there(tmp_path: Path):
+    with pytest.raises(FarziError, match=r"sotuu: no such file; did you mean sotu\?"):
+        load(Path("sotuu"))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +114,7 @@ def test_what_is_a_text(file: Path):
 
 def test_sotu_is_bundled_with_its_terms():
     entry = TEXTS["sotu"]
-    path = entry.get()
+    path = entry.source.get()
     assert sha256(path) == entry.sha256
     assert "CC0 1.0" in path.with_name("LICENSE.sotu").read_text()
     text = load_data(TextData(source="sotu"))
@@ -118,7 +124,7 @@ def test_sotu_is_bundled_with_its_terms():
     assert sum(parts[part]["documents"] for part in ("train", "valid", "test")) == 233
     assert sum(parts[part]["tokens"] for part in ("train", "valid", "test")) == entry.rows
     with pytest.raises(FarziError, match=r"data\.file does not apply"):
-        entry.get("a.txt")
+        entry.source.get("a.txt")
     with pytest.raises(FarziError, match="install farzi again"):
         BundledText("sotu", "sotu.txt.xz", "0" * 64).get()
 

@@ -104,7 +104,9 @@ def test_bytes_are_the_text_as_utf_8():
     assert reads(fitted, "A b")[:3] == ["A", "␣", "b"]
     assert fitted.end == fitted.encode([""])[0]
     assert (
-        tokenizers.Tokenizer.from_str(fitted.to_json()).decode([i - 1 for i in fitted.encode([line])])
+        tokenizers.Tokenizer.from_str(fitted.tokenizer.to_str()).decode(
+            [i - 1 for i in fitted.encode([line])]
+        )
         == line + "\n"
     )
 
@@ -140,7 +142,7 @@ def test_subwords_are_learnt_from_the_text_and_give_it_back():
 @pytest.mark.parametrize("kind", ["words", "spaces", "bytes", "subwords"])
 def test_the_stored_tokenizer_gives_the_same_tokens(kind: str):
     fitted = fit(kind, CORPUS, 280 if kind == "subwords" else None)
-    same = tokenizers.Tokenizer.from_str(fitted.to_json())
+    same = tokenizers.Tokenizer.from_str(fitted.tokenizer.to_str())
     line = "the Cat, of the sea."
     assert [token + 1 for token in same.encode(line).ids] == fitted.encode([line]).tolist()[:-1]
     assert same.get_vocab_size() == len(fitted.ids)

@@ -53,7 +53,7 @@ class Text:
             and ends of lines. Small sets of real sequences are chosen from these.
         valid: held-out documents.
         test: held-out documents.
-        facts: JSON values in a stable order; `describe` returns them.
+        facts: JSON values in a stable order.
         tokenizer: the content of its `tokenizer.json`.
         settings: the `data` of a recipe that reads it; None if it was made otherwise.
     """
@@ -71,7 +71,6 @@ class Text:
 
 def make_text(
     name: str,
-    source: str,
     parts: Parts,
     split: str,
     lines: str,
@@ -83,11 +82,10 @@ def make_text(
 
     Args:
         name: of the text.
-        source: its name in messages.
         parts: documents for training, validation and test.
         split: the rule of the split in words, for the facts.
         lines: a key of `LINES`, for the facts.
-        kind: as in `fit_tokenizer`, with `size` and `file`.
+        kind: of the tokenizer, as in `fit_tokenizer`.
         size: tokens in the vocabulary.
         file: a vocabulary.
 
@@ -96,8 +94,8 @@ def make_text(
     """
     for what, documents in zip(("training", "validation", "test"), parts, strict=True):
         if not documents:
-            raise FarziError(f"{source}: no {what} text: it is all white space")
-    tokenizer = fit_tokenizer(kind, parts[0], source, size, file)
+            raise FarziError(f"{name}: no {what} text: it is all white space")
+    tokenizer = fit_tokenizer(kind, parts[0], name, size, file)
     train, valid, test = (Sequences.from_lists([tokenizer.encode(one) for one in part]) for part in parts)
     counts = np.bincount(train.items, minlength=len(tokenizer.ids) + 1)
     vocabulary = Vocabulary.from_tokens(tokenizer.ids, tokenizer.names, counts[1:])
@@ -106,7 +104,7 @@ def make_text(
         "lines": LINES[lines],
         "tokens": describe_tokenizer(kind, size, file),
         "vocabulary": len(vocabulary) - 1,
-        "most_frequent": ", ".join(_most_frequent(vocabulary, counts)),
+        "most_frequent": _most_frequent(vocabulary, counts),
         "split": {
             "rule": split,
             "train": _part_facts(train, parts[0], tokenizer),
@@ -122,7 +120,7 @@ def make_text(
         valid=Passages(valid, tokenizer.end, _bytes(parts[1])),
         test=Passages(test, tokenizer.end, _bytes(parts[2])),
         facts=facts,
-        tokenizer=tokenizer.to_json(),
+        tokenizer=tokenizer.tokenizer.to_str(pretty=True),
     )
 
 
@@ -139,10 +137,10 @@ def _bytes(documents: Sequence[Document]) -> int:
     return sum(len(line.encode()) + 1 for document in documents for line in document)
 
 
-def _most_frequent(vocabulary: Vocabulary, counts: np.ndarray) -> list[str]:
+def _most_frequent(vocabulary: Vocabulary, counts: np.ndarray) -> str:
     total = max(1, int(counts.sum()))
     indices = np.argsort(-counts[1:], kind="stable")[:SHOWN] + 1
-    return [f"{vocabulary.label(int(i))} {100 * counts[i] / total:.1f} %" for i in indices if counts[i]]
+    return ", ".join(f"{vocabulary.label(i)} {100 * counts[i] / total:.1f} %" for i in indices if counts[i])
 
 
 def _part_facts(part: Sequences, documents: Sequence[Document], tokenizer: FittedTokenizer) -> dict[str, Any]:

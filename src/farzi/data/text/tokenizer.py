@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from farzi.data.text.documents import Document
-from farzi.data.text.files import read_text
+from farzi.data.text.documents import Document, read_text
 from farzi.errors import FarziError
 
 if TYPE_CHECKING:
@@ -78,10 +77,6 @@ class FittedTokenizer:
         read = [name or id for id, name in zip(self.ids, self.names, strict=True)]
         marks = [index for index, text in enumerate(read, 1) if text.strip() in SENTENCE_ENDS]
         return np.array(sorted({self.end, *marks}), np.int64)
-
-    def to_json(self) -> str:
-        """The content of a `tokenizer.json`."""
-        return self.tokenizer.to_str(pretty=True)
 
 
 def fit_tokenizer(
