@@ -264,7 +264,7 @@ def test_movielens_small_is_bundled_with_its_terms():
 
 def test_a_damaged_package_is_reported():
     with pytest.raises(FarziError, match="install farzi again"):
-        BundledLog("movielens-small", sha256="0" * 64).events()
+        BundledLog("movielens-small", "movielens-small.parquet", "0" * 64).events()
 
 
 def test_movielens_small_loads_by_default():

@@ -25,10 +25,8 @@ class _Named:
     """What a name stands for.
 
     Attributes:
-        name: the name.
         what: one line.
         rows: events of a log; tokens of a text, cut by its own settings.
-        licence: its terms, in short.
         addresses: where it is published.
         sha256: of the events in the first form, of the bundled text, or of the training text.
     """
@@ -49,7 +47,6 @@ class NamedLog(_Named):
         ties: order of a user's events at the same time: "file" or "random".
         ties_because: the measurement behind `ties`.
         min_item_events: items with fewer events are left out.
-        source: where its file comes from.
     """
 
     ties: str
@@ -63,10 +60,7 @@ class NamedText(_Named):
     """A text that a name stands for, and the settings that apply where a recipe has none.
 
     Attributes:
-        tokens: kind of its tokenizer.
-        vocabulary_size: its tokens, if the recipe does not give the kind either; None for all.
-        lines: what a line is.
-        source: where its files come from.
+        vocabulary_size: applies if the recipe does not give the kind of tokens either; None for all.
     """
 
     tokens: str
@@ -105,7 +99,7 @@ LOGS = {
             ties_because="32 % of the events share their second with another of the same user, and the "
             "file sorts every such group by film id: its order would reveal the next film",
             min_item_events=20,  # drops a third of the events, 6 of 7 films, so that the default log is quick
-            source=BundledLog("movielens-small", _SMALL),
+            source=BundledLog("movielens-small", "movielens-small.parquet", _SMALL),
         ),
         NamedLog(
             name="ml-100k",

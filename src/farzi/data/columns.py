@@ -37,14 +37,14 @@ def choose_event_columns(
     time: str | None,
     prefix: str = "data.",
 ) -> dict[str, str]:
-    """The columns of a log by role: "user", "item" and, if there is one, "time".
+    """The columns of a log by role: "user", "item" and, if there is one, "time"; guessed where None.
 
     Args:
         columns: all names, without RecBole types (see `bare`).
         source: of the columns, for messages.
-        user: the user column, guessed if None.
-        item: the item column, guessed if None.
-        time: the time column, guessed if None.
+        user: the name of the user column.
+        item: the name of the item column.
+        time: the name of the time column.
         prefix: of the settings `user`, `item` and `time` in messages.
 
     Raises:

@@ -17,6 +17,7 @@ from farzi.errors import FarziError
 
 COMPRESSION_SUFFIXES = (".gz", ".xz", ".zst", ".bz2", ".zip")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+DECOMPRESS = {b"\x1f\x8b": gzip.decompress, b"\xfd7zXZ\x00": lzma.decompress, b"BZh": bz2.decompress}
 NOT_IN_TEXT = bytes(code for code in range(32) if chr(code) not in "\t\n\r\f")
 
 
@@ -52,10 +53,8 @@ def content_of(data: bytes, source: str, name: str = "") -> Content:
 
     Messages name them by `source`; the suffix of `name` may tell the format.
     """
-    name = name.lower()
-    if data:
-        data, member = _decompress(data, source)
-        name = (member or name).lower()
+    data, member = _decompress(data, source)
+    name = (member or name).lower()
     if not data.strip():
         raise FarziError(f"{source}: the file is empty")
     for suffix in COMPRESSION_SUFFIXES:
@@ -87,16 +86,13 @@ def missing(path: Path, alternatives: Iterable[str] = ()) -> FarziError:
 def _decompress(data: bytes, source: str) -> tuple[bytes, str | None]:
     """The content, and the name of the member if it is a zip."""
     try:
-        if data.startswith(b"\x1f\x8b"):
-            return gzip.decompress(data), None
-        if data.startswith(b"\xfd7zXZ\x00"):
-            return lzma.decompress(data), None
-        if data.startswith(b"BZh"):
-            return bz2.decompress(data), None
-        if data.startswith(b"\x28\xb5\x2f\xfd"):
-            return _unzstd(data, source), None
         if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             return _unzip(data, source)
+        for start, decompress in DECOMPRESS.items():
+            if data.startswith(start):
+                return decompress(data), None
+        if data.startswith(b"\x28\xb5\x2f\xfd"):
+            return _unzstd(data, source), None
     except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
         raise FarziError(f"{source}: the compressed file is damaged ({error})") from None
     return data, None

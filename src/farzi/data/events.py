@@ -43,7 +43,7 @@ class Events:
 
 
 def read_events(
-    path: str | Path,
+    source: str | Path | Content,
     user: str | None = None,
     item: str | None = None,
     time: str | None = None,
@@ -52,7 +52,7 @@ def read_events(
     """Read an event log: CSV/TSV, Parquet, JSON lines or RecBole `.inter`, plain or compressed.
 
     Args:
-        path: the file.
+        source: the file, or what was read from it.
         user: the user column, guessed from the column names if None.
         item: the item column, guessed likewise.
         time: the time column, guessed likewise. Without one, events are in the order of the file.
@@ -62,17 +62,7 @@ def read_events(
         FarziError: the file, a column or a row cannot be read; names the file, the line, the column and the
             value.
     """
-    return events_of(read_content(path), user, item, time, skip_bad)
-
-
-def events_of(
-    content: Content,
-    user: str | None = None,
-    item: str | None = None,
-    time: str | None = None,
-    skip_bad: bool = False,
-) -> Events:
-    """`read_events` for content that was read already."""
+    content = source if isinstance(source, Content) else read_content(source)
     choose = partial(choose_event_columns, source=content.source, user=user, item=item, time=time)
     return check_events(read_table(content, choose), content.source, skip_bad)
 

@@ -13,6 +13,7 @@ from farzi.data.events import Events, read_events, read_names
 from farzi.data.log import Log, make_log
 from farzi.data.text.documents import documents_of, read_texts, split_documents
 from farzi.data.text.text import Text, make_text
+from farzi.data.text.tokenizer import fit_tokenizer
 from farzi.errors import FarziError
 from farzi.recipe.variants import DataVariant, LogData, TextData
 
@@ -113,8 +114,12 @@ def load_text(settings: TextData) -> Text:
             f"position: the last {settings.test:.3g} of the text is the test, "
             f"the {settings.valid:.3g} before it the validation"
         )
-    text = make_text(texts.source, (train, valid, test), rule, lines, kind, size, settings.vocabulary_file)
-    return replace(text, settings=settings)
+    parts = (train, valid, test)
+    for what, documents in zip(("training", "validation", "test"), parts, strict=True):
+        if not documents:
+            raise FarziError(f"{texts.source}: no {what} text: it is all white space")
+    tokenizer = fit_tokenizer(kind, train, texts.source, size, settings.vocabulary_file)
+    return replace(make_text(texts.source, parts, rule, lines, tokenizer), settings=settings)
 
 
 def _path(settings: LogData | TextData) -> Path:

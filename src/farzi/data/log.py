@@ -81,7 +81,13 @@ def make_log(
         "name": events.source,
         **_log_facts(log, events.dated),
         **_order_facts(log, vocabulary, ties, ties_because),
-        "filters": _filter_facts(events, frame, min_user_events, min_item_events),
+        "filters": {
+            "rule": f"users with at least {min_user_events} events and items with at least "
+            f"{min_item_events}, applied until both hold",
+            "users_removed": events.frame["user"].n_unique() - len(log.users),
+            "items_removed": events.frame["item"].n_unique() - (len(vocabulary) - 1),
+            "events_removed": len(events) - len(log),
+        },
         "skipped": {"rows": len(events.skipped), "first": [str(row) for row in events.skipped[:SHOWN]]},
     }
     parts = split.parts(log)
@@ -119,10 +125,7 @@ def _filtered(events: Events, min_user_events: int, min_item_events: int) -> pl.
 
 def _holdout(log: SortedEvents, history: np.ndarray, held_out: np.ndarray) -> Holdout:
     """The users with both a history and targets."""
-    n = len(log.users)
-    has_history = np.bincount(log.user[history], minlength=n) > 0
-    has_targets = np.bincount(log.user[held_out], minlength=n) > 0
-    users = np.flatnonzero(has_history & has_targets)
+    users = np.intersect1d(log.user[history], log.user[held_out])
     return Holdout(log.sequences(history, users), log.sequences(held_out, users))
 
 
@@ -130,9 +133,7 @@ def _treat_unseen(
     log: SortedEvents, parts: np.ndarray, rule: str, vocabulary: Vocabulary, events: Events
 ) -> tuple[SortedEvents, np.ndarray, dict[str, Any]]:
     """Apply the rule for held-out events of items that no training event has."""
-    trained = np.zeros(len(vocabulary), bool)
-    trained[log.item[parts == TRAIN]] = True
-    unseen = ~trained[log.item]
+    unseen = ~np.isin(log.item, log.item[parts == TRAIN])
     facts = {
         "rule": rule,
         "items": len(np.unique(log.item[unseen])),
@@ -146,22 +147,11 @@ def _treat_unseen(
         first = int(np.flatnonzero(unseen)[np.argmin(log.row[unseen])])
         place, item = place_of(events.source, events.unit, int(log.row[first])), int(log.item[first])
         raise FarziError(
-            f"{place}: item {vocabulary.frame['id'][item]!r} is "
-            f"held out but never trained on, like {unseen.sum():,} of the {(parts != TRAIN).sum():,} "
-            f"held-out events; {rule}=keep counts them as misses, {rule}=drop leaves them out"
+            f"{place}: item {vocabulary.frame['id'][item]!r} is held out but never trained on, like "
+            f"{unseen.sum():,} of the {(parts != TRAIN).sum():,} held-out events; "
+            f"{rule}=keep counts them as misses, {rule}=drop leaves them out"
         )
     return log, parts, facts
-
-
-def _filter_facts(events: Events, frame: pl.DataFrame, user_events: int, item_events: int) -> dict[str, Any]:
-    removed = {what: events.frame[what].n_unique() - frame[what].n_unique() for what in ("user", "item")}
-    return {
-        "rule": f"users with at least {user_events} events and items with at least {item_events}, "
-        "applied until both hold",
-        "users_removed": removed["user"],
-        "items_removed": removed["item"],
-        "events_removed": len(events) - len(frame),
-    }
 
 
 def _holdout_facts(part: Holdout, held_out: np.ndarray) -> dict[str, int]:
@@ -223,8 +213,6 @@ def _rising(log: SortedEvents, same: np.ndarray, ids: list[str]) -> float | None
     if differ.sum() < 20:
         return None
     numeric = all(id.isdecimal() for id in ids[1:])
-    rank = np.zeros(len(ids), np.int64)
-    rank[sorted(range(1, len(ids)), key=lambda index: int(ids[index]) if numeric else ids[index])] = range(
-        1, len(ids)
-    )
+    order = sorted(range(len(ids)), key=lambda index: int(ids[index] or -1) if numeric else ids[index])
+    rank = np.argsort(order)
     return float((rank[second[differ]] > rank[first[differ]]).mean())

@@ -13,25 +13,48 @@ import platformdirs
 import polars as pl
 
 from farzi.data.content import Content, content_of, read_content
-from farzi.data.events import Events, events_of
+from farzi.data.events import Events, read_events
 from farzi.data.text.documents import Texts, decode, part_of, text_files
 from farzi.errors import FarziError
 from farzi.files import new_folder, sha256, write_bytes_atomic
 
 
 @dataclass(frozen=True)
-class BundledLog:
-    """A Parquet file inside the package with the columns user, item, title and timestamp."""
+class _Bundled:
+    """A file inside the package.
+
+    Attributes:
+        name: of the data set.
+        file: name of the file.
+        sha256: of the file.
+    """
 
     name: str
+    file: str
     sha256: str
 
     def get(self, file: str | None = None) -> Path:
-        """The path of the file in the installed package. Raises FarziError as `bundled_file`."""
-        return bundled_file(self.name, f"{self.name}.parquet", self.sha256, file)
+        """The path of the file in the installed package.
+
+        Raises:
+            FarziError: the user's own copy `file` is given, or the bundled file is missing or damaged.
+        """
+        if file is not None:
+            raise FarziError(
+                f"{self.name} comes with the package, so data.file does not apply; "
+                f"to read {file}, give it as data.source"
+            )
+        path = Path(str(resources.files("farzi.data") / "bundled" / self.file))
+        if not path.is_file() or sha256(path) != self.sha256:
+            raise FarziError(f"{path}: is missing or damaged; install farzi again")
+        return path
+
+
+class BundledLog(_Bundled):
+    """A Parquet file inside the package with the columns user, item, title and timestamp."""
 
     def events(self, file: str | None = None) -> Events:
-        """The events in the order of the file, and the titles. Raises FarziError as `bundled_file`."""
+        """The events in the order of the file, and the titles. Raises FarziError as `get`."""
         table = pl.read_parquet(self.get(file), columns=["user", "item", "title", "timestamp"])
         frame = table.select(
             pl.col("user", "item").cast(pl.String),
@@ -64,7 +87,7 @@ class Form:
     def events(self, data: bytes, titles: bytes | None, name: str) -> Events:
         """The events in a content, with the titles if there are any."""
         table = self.header + data.replace(b"::", b"\t")  # MovieLens-1M has double colons between fields
-        events = events_of(Content(table, name, "text"))
+        events = read_events(Content(table, name, "text"))
         if titles is None or self.titles is None:
             return events
         title_of = self.read_titles(titles)
@@ -138,42 +161,33 @@ class DownloadedLog:
         if path.is_file() and zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 members = {Path(name).name: name for name in archive.namelist()}
-                form = next((form for form in self.forms if form.file in members), None)
-                if form is not None:
-                    data = content_of(archive.read(members[form.file]), f"{path}: {form.file}").data
-                    titles = archive.read(members[form.titles]) if form.titles in members else None
-                    return self._form_of(data, str(path)), data, titles
+                for form in self.forms:
+                    if form.file in members:
+                        data = content_of(archive.read(members[form.file]), f"{path}: {form.file}").data
+                        titles = archive.read(members[form.titles]) if form.titles in members else None
+                        return self._form_of(data, path), data, titles
         data = read_content(path).data
-        form = self._form_of(data, str(path))
-        beside = None if form.titles is None else path.with_name(form.titles)
-        return form, data, beside.read_bytes() if beside is not None and beside.is_file() else None
+        form = self._form_of(data, path)
+        beside = path.with_name(form.titles or form.file)
+        return form, data, beside.read_bytes() if form.titles and beside.is_file() else None
 
-    def _form_of(self, data: bytes, source: str) -> Form:
+    def _form_of(self, data: bytes, path: Path) -> Form:
         checksum = hashlib.sha256(data).hexdigest()
         for form in self.forms:
             if form.sha256 == checksum:
                 return form
         known = ", ".join(f"{form.file} {form.sha256[:12]}…" for form in self.forms)
         raise FarziError(
-            f"{source}: not a known copy of {self.name} (sha256 {checksum[:12]}…, known: {known}); it is "
+            f"{path}: not a known copy of {self.name} (sha256 {checksum[:12]}…, known: {known}); it is "
             f"published at {self.url}. Another log is read by giving its file as data.source"
         )
 
 
-@dataclass(frozen=True)
-class BundledText:
+class BundledText(_Bundled):
     """A compressed text file inside the package."""
 
-    name: str
-    file: str
-    sha256: str
-
-    def get(self, file: str | None = None) -> Path:
-        """The path of the file in the installed package. Raises FarziError as `bundled_file`."""
-        return bundled_file(self.name, self.file, self.sha256, file)
-
     def texts(self, file: str | None = None) -> Texts:
-        """The text. Raises FarziError as `bundled_file`."""
+        """The text. Raises FarziError as `get`."""
         return Texts(self.name, (decode(read_content(self.get(file)).data, self.name),))
 
 
@@ -223,10 +237,8 @@ class CopiedText:
 
     def _read(self, folder: Path) -> dict[str, bytes]:
         """The checked content of each part, plain or compressed on disk."""
-        if not folder.exists():
-            raise FarziError(f"{folder}: no such folder")
         if not folder.is_dir():
-            raise FarziError(f"{folder}: not a folder; give the one with the three files of {self.name}")
+            raise FarziError(f"{folder}: no such folder; give the one with the three files of {self.name}")
         files = text_files(folder)
         parts = {}
         for part, expected in self.sums.items():
@@ -244,23 +256,6 @@ class CopiedText:
                     f"(sha256 {checksum[:12]}…, not {expected[:12]}…)"
                 )
         return parts
-
-
-def bundled_file(name: str, file_name: str, checksum: str, file: str | None) -> Path:
-    """The path of the file `file_name` that comes with the package.
-
-    Raises:
-        FarziError: the user's own copy `file` is given, or the bundled file is missing or damaged.
-    """
-    if file is not None:
-        raise FarziError(
-            f"{name} comes with the package, so data.file does not apply; "
-            f"to read {file}, give it as data.source"
-        )
-    path = Path(str(resources.files("farzi.data") / "bundled" / file_name))
-    if not path.is_file() or sha256(path) != checksum:
-        raise FarziError(f"{path}: is missing or damaged; install farzi again")
-    return path
 
 
 def download(name: str, url: str, checksum: str, folder: Path) -> Path:

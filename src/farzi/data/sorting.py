@@ -28,7 +28,6 @@ class SortedEvents:
     row: np.ndarray
 
     def __len__(self) -> int:
-        """The number of events."""
         return len(self.user)
 
     @property
@@ -39,8 +38,7 @@ class SortedEvents:
     @property
     def from_end(self) -> np.ndarray:
         """The number of later events of the same user: int64, (n,); 0 for the last one."""
-        ends = np.cumsum(self.lengths)
-        return ends[self.user] - 1 - np.arange(len(self))
+        return np.cumsum(self.lengths)[self.user] - 1 - np.arange(len(self))
 
     def filter(self, mask: np.ndarray) -> "SortedEvents":
         """The events where `mask` holds; `users` stays as it is."""
@@ -59,11 +57,10 @@ def filter_rare(frame: pl.DataFrame, min_user_events: int, min_item_events: int)
     user, item = _codes(frame["user"])[0], _codes(frame["item"])[0]
     keep = np.ones(len(frame), bool)
     while True:
-        enough = (np.bincount(user[keep], minlength=len(frame))[user] >= min_user_events) & (
-            np.bincount(item[keep], minlength=len(frame))[item] >= min_item_events
-        )
+        enough = np.bincount(user[keep], minlength=len(frame))[user] >= min_user_events
+        enough &= np.bincount(item[keep], minlength=len(frame))[item] >= min_item_events
         if not (keep & ~enough).any():
-            return frame.filter(pl.Series(keep)) if not keep.all() else frame
+            return frame.filter(keep)
         keep &= enough
 
 
@@ -71,10 +68,9 @@ def sort(frame: pl.DataFrame, items: np.ndarray, ties: str) -> SortedEvents:
     """Sort by user, time, tie and line.
 
     Args:
-        frame: columns `user`, `item`, `row` and, if the log has it, `time`.
+        frame: columns `user`, `item`, `row` and perhaps `time`; without it the order of the file holds.
         items: int64, the vocabulary index of each row.
-        ties: order of a user's events at the same time. "file": that of the file. "random": by `tie_keys`.
-            Without times the order of the file holds.
+        ties: order of a user's events at the same time: "file" (as there) or "random" (by `tie_keys`).
     """
     user, users = _codes(frame["user"])
     row = frame["row"].to_numpy().astype(np.int64)

@@ -41,18 +41,24 @@ class LeaveOneOut:
 
 
 @dataclass(frozen=True)
-class UserRatio:
-    """The last share of each user's events is the test, the share before it the validation.
-
-    Of n >= 3 events max(1, floor(n test)) are the test and max(1, floor(n valid)) the validation, but at
-    least one is left for training; users of fewer than 3 events are only trained on.
-    """
-
+class _Shares:
     valid: float = 0.1
     test: float = 0.1
 
     def __post_init__(self) -> None:
-        _check(self.valid, self.test)
+        if not (0 < self.valid < 1 and 0 < self.test < 1 and self.valid + self.test < 1):
+            raise FarziError(
+                "data.split.valid and data.split.test must be above 0 and together below 1, "
+                f"got {self.valid:g}, {self.test:g}"
+            )
+
+
+class UserRatio(_Shares):
+    """The last share of each user's events is the test, the share before it the validation.
+
+    Of n >= 3 events max(1, floor(n test)) are the test and max(1, floor(n valid)) the validation, but one is
+    left for training; users of fewer than 3 events are only trained on.
+    """
 
     def parts(self, log: SortedEvents) -> np.ndarray:
         n = log.lengths
@@ -67,20 +73,13 @@ class UserRatio:
         )
 
 
-@dataclass(frozen=True)
-class GlobalTime:
+class GlobalTime(_Shares):
     """Two points in time cut the whole log: the test starts at the second, the validation at the first.
 
     The test starts so that it has the share `test` of all events, the validation so that it has the share
     `valid`. Events at the time of a cut belong to the later part: no training event is as late as a held-out
     one. A log without times cannot be split so: FarziError.
     """
-
-    valid: float = 0.1
-    test: float = 0.1
-
-    def __post_init__(self) -> None:
-        _check(self.valid, self.test)
 
     def parts(self, log: SortedEvents) -> np.ndarray:
         if log.time is None:
@@ -92,7 +91,7 @@ class GlobalTime:
         before = ordered[ordered < test_from]
         valid = min(len(before), max(1, math.floor(len(log) * self.valid + 1e-9)))
         valid_from = before[-valid] if valid else test_from
-        return ((log.time >= valid_from).astype(np.int8) + (log.time >= test_from)).astype(np.int8)
+        return (log.time >= valid_from).astype(np.int8) + (log.time >= test_from)
 
     def __str__(self) -> str:
         return (
@@ -108,11 +107,3 @@ def _from_end(log: SortedEvents, valid: np.ndarray, test: np.ndarray) -> np.ndar
     parts[long & (log.from_end < (test + valid)[log.user])] = VALID
     parts[long & (log.from_end < test[log.user])] = TEST
     return parts
-
-
-def _check(valid: float, test: float) -> None:
-    if not (0 < valid < 1 and 0 < test < 1 and valid + test < 1):
-        raise FarziError(
-            "data.split.valid and data.split.test must be above 0 and together below 1, "
-            f"got {valid:g}, {test:g}"
-        )

@@ -10,10 +10,10 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -173,14 +173,13 @@ def _read_json(content: Content, choose: Choose) -> Table:
     keys = dict.fromkeys(key for _, record in head for key in record)
     columns = choose([bare(name) for name in keys])
     full = {bare(name): name for name in keys}
-    values: dict[str, list[str | None]] = {role: [] for role in columns}
-    rows: list[int] = []
+    rows = []
     for line, record in itertools.chain(head, records):
-        rows.append(line)
-        for role, name in columns.items():
-            value = record.get(full[name])
-            values[role].append(value if value is None or isinstance(value, str) else json.dumps(value))
-    return Table(_text_frame(values, rows), columns, bad)
+        values = (record.get(full[name]) for name in columns.values())
+        rows.append(
+            [*(one if one is None or isinstance(one, str) else json.dumps(one) for one in values), line]
+        )
+    return Table(_text_frame(rows, columns), columns, bad)
 
 
 def _json_objects(data: bytes, bad: list[BadRow]) -> Iterator[tuple[int, dict]]:
@@ -241,7 +240,7 @@ def _split_plain(
     bad = [BadRow(int(at) + 2, None, None, _misfit(int(fields[at]), width)) for at in np.flatnonzero(wrong)]
     good = ~(wrong | blank)
     if not good.any():
-        return _text_frame({role: [] for role in indices}, []), bad
+        return _text_frame([], indices), bad
     if not good.all():
         data = buffer[np.repeat(good, ends - starts + 1)].tobytes()
     columns = sorted(set(indices.values()))
@@ -259,8 +258,6 @@ def _split_quoted(
     """As `_split_plain`; fields may stand in double quotes, and bytes need not be UTF-8."""
     text = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="\n")
     reader = csv.reader(text, delimiter=delimiter, quoting=quoting, strict=True)
-    columns: dict[str, list[str | None]] = {role: [] for role in indices}
-    chosen = [(columns[role].append, index) for role, index in indices.items()]
     width, rows, bad = len(names), [], []
     limit = csv.field_size_limit(1 << 30)
     try:
@@ -280,16 +277,14 @@ def _split_quoted(
             elif len(record) != width:
                 bad.append(BadRow(line, None, None, _misfit(len(record), width)))
             else:
-                for append, index in chosen:
-                    append(record[index])
-                rows.append(line)
+                rows.append([*(record[index] for index in indices.values()), line])
     finally:
         csv.field_size_limit(limit)
-    return _text_frame(columns, rows), bad
+    return _text_frame(rows, indices), bad
 
 
-def _text_frame(columns: dict[str, list[str | None]], rows: list[int]) -> pl.DataFrame:
-    return pl.DataFrame({**columns, "row": rows}, {**dict.fromkeys(columns, pl.String), "row": pl.UInt32})
+def _text_frame(rows: list[list[Any]], roles: Iterable[str]) -> pl.DataFrame:
+    return pl.DataFrame(rows, {**dict.fromkeys(roles, pl.String), "row": pl.UInt32}, orient="row")
 
 
 def _not_utf8(line: int, record: list[str], names: list[str]) -> BadRow:

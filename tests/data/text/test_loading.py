@@ -162,7 +162,7 @@ def test_another_copy_is_refused(own: tuple[CopiedText, Path]):
     (folder / "x.test.txt").unlink()
     with pytest.raises(FarziError, match="has no files for test"):
         origin.get(str(folder))
-    with pytest.raises(FarziError, match="not a folder"):
+    with pytest.raises(FarziError, match="no such folder"):
         origin.get(str(folder / "x.train.txt"))
     with pytest.raises(FarziError, match="no such folder"):
         origin.get(str(folder / "nowhere"))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farzi.data.text.documents import Document
-from farzi.data.text.tokenizer import FittedTokenizer, describe_tokenizer, fit_tokenizer
+from farzi.data.text.tokenizer import FittedTokenizer, fit_tokenizer
 from farzi.errors import FarziError
 
 
@@ -172,11 +172,10 @@ def test_a_given_tokenizer_is_loaded(tmp_path: Path):
         fit("subwords", [["x"]], file=tmp_path / "nowhere")
 
 
-def test_a_tokenizer_in_words():
-    assert describe_tokenizer("words", 2000).endswith("the 2,000 most frequent")
-    assert describe_tokenizer("spaces", file="list").endswith("those listed in list")
-    assert describe_tokenizer("subwords").startswith("4,000 subwords learnt")
-    assert (describe_tokenizer("bytes"), describe_tokenizer("subwords", file="t.json")) == (
-        "bytes",
-        "subwords of t.json",
-    )
+def test_a_tokenizer_in_words(tmp_path: Path):
+    (tmp_path / "list").write_text("one\n")
+    assert fit("words", CORPUS, 4).kind.endswith("lower case, the 4 most frequent")
+    assert fit("spaces", CORPUS).kind == "words separated by spaces, all of them"
+    assert fit("spaces", CORPUS, file=tmp_path / "list").kind.endswith(f"those listed in {tmp_path / 'list'}")
+    assert fit("subwords", CORPUS, 280).kind.startswith("280 subwords learnt")
+    assert fit("bytes", CORPUS).kind == "bytes"

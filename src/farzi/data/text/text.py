@@ -8,9 +8,8 @@ import numpy as np
 
 from farzi.data.sequences import Sequences, offsets_of
 from farzi.data.text.documents import LINES, Document, Parts
-from farzi.data.text.tokenizer import FittedTokenizer, describe_tokenizer, fit_tokenizer
+from farzi.data.text.tokenizer import FittedTokenizer
 from farzi.data.vocabulary import Vocabulary
-from farzi.errors import FarziError
 from farzi.recipe.variants import TextData
 
 SHOWN = 10  # most frequent tokens in the facts
@@ -69,40 +68,18 @@ class Text:
     settings: TextData | None = None
 
 
-def make_text(
-    name: str,
-    parts: Parts,
-    split: str,
-    lines: str,
-    kind: str,
-    size: int | None = None,
-    file: str | None = None,
-) -> Text:
-    """Turn documents into tokens.
+def make_text(name: str, parts: Parts, split: str, lines: str, tokenizer: FittedTokenizer) -> Text:
+    """Turn documents for training, validation and test into tokens.
 
-    Args:
-        name: of the text.
-        parts: documents for training, validation and test.
-        split: the rule of the split in words, for the facts.
-        lines: a key of `LINES`, for the facts.
-        kind: of the tokenizer, as in `fit_tokenizer`.
-        size: tokens in the vocabulary.
-        file: a vocabulary.
-
-    Raises:
-        FarziError: a part has no text, or as `fit_tokenizer`.
+    `split`, the rule of the split in words, and `lines`, a key of `LINES`, are for the facts.
     """
-    for what, documents in zip(("training", "validation", "test"), parts, strict=True):
-        if not documents:
-            raise FarziError(f"{name}: no {what} text: it is all white space")
-    tokenizer = fit_tokenizer(kind, parts[0], name, size, file)
     train, valid, test = (Sequences.from_lists([tokenizer.encode(one) for one in part]) for part in parts)
     counts = np.bincount(train.items, minlength=len(tokenizer.ids) + 1)
     vocabulary = Vocabulary.from_tokens(tokenizer.ids, tokenizer.names, counts[1:])
     facts = {
         "name": name,
         "lines": LINES[lines],
-        "tokens": describe_tokenizer(kind, size, file),
+        "tokens": tokenizer.kind,
         "vocabulary": len(vocabulary) - 1,
         "most_frequent": _most_frequent(vocabulary, counts),
         "split": {
