@@ -8,7 +8,8 @@ import zipfile
 import polars as pl
 import pytest
 
-from farzi.data import BadRow, load_dataset, read_events
+from farzi.data import load_dataset, read_events
+from farzi.data.tables import BadRow
 from farzi.errors import FarziError
 from farzi.recipe.variants import LogData
 

@@ -14,7 +14,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from farzi.data import LOGS, Events, load_dataset
+from farzi.data import load_dataset
+from farzi.data.catalog import LOGS
+from farzi.data.events import Events
 from farzi.data.named import (
     BundledLog,
     DownloadedLog,

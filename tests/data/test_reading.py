@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farzi.data import read_events, read_names
+from farzi.data.events import read_events, read_names
 from farzi.data.tables import _split_plain, _split_quoted
 from farzi.errors import FarziError
 

@@ -1,31 +1,21 @@
 """Event logs and texts: reading, filtering, splitting, named data sets, and batches of indices."""
 
-from farzi.data.catalog import CATALOG, LOGS, TEXTS
-from farzi.data.events import Events, read_events, read_names
-from farzi.data.frames import is_frame, read_frame
+from farzi.data.catalog import CATALOG
+from farzi.data.events import is_frame, read_events, read_frame
 from farzi.data.loading import Data, is_text_source, load_data, load_dataset, load_text
 from farzi.data.log import Log, make_log
 from farzi.data.sequences import Holdout, Sequences, crops, pad_left
-from farzi.data.splits import GlobalTime, LeaveOneOut, UserRatio
-from farzi.data.tables import BadRow
 from farzi.data.text.text import Passages, Text
 from farzi.data.vocabulary import Vocabulary
 
 __all__ = [
     "CATALOG",
-    "LOGS",
-    "TEXTS",
-    "BadRow",
     "Data",
-    "Events",
-    "GlobalTime",
     "Holdout",
-    "LeaveOneOut",
     "Log",
     "Passages",
     "Sequences",
     "Text",
-    "UserRatio",
     "Vocabulary",
     "crops",
     "is_frame",
@@ -37,5 +27,4 @@ __all__ = [
     "pad_left",
     "read_events",
     "read_frame",
-    "read_names",
 ]

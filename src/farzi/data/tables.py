@@ -85,7 +85,7 @@ def read_table(content: Content, choose: Choose) -> Table:
     return table
 
 
-def typed_table(frame: pl.DataFrame, columns: dict[str, str], source: str, unit: Unit) -> Table:
+def typed_table(series: Iterable[pl.Series], columns: dict[str, str], source: str, unit: Unit) -> Table:
     """A table from columns of any type, one for each role; `columns` names them in messages.
 
     Ids become text: whole floats as whole numbers, NaN as missing, everything else as polars writes it.
@@ -93,15 +93,13 @@ def typed_table(frame: pl.DataFrame, columns: dict[str, str], source: str, unit:
     Raises:
         FarziError: a column holds lists, records, bytes or Python objects.
     """
-    series = []
-    for role, name in columns.items():
-        values = frame[role]
+    typed = []
+    for (role, name), values in zip(columns.items(), series, strict=True):
         if values.dtype.is_nested() or values.dtype in (pl.Binary, pl.Object):
             raise FarziError(f"{source}: column {name!r} holds {values.dtype}, not one {role} per row")
-        series.append(values if role == "time" else _as_text(values))
-    first = 0 if unit == "index" else 1
-    rows = pl.Series("row", np.arange(first, first + len(frame)), dtype=pl.UInt32)
-    return Table(pl.DataFrame([*series, rows]), columns, unit=unit)
+        typed.append((values if role == "time" else _as_text(values)).alias(role))
+    frame = pl.DataFrame(typed).with_row_index("row", 0 if unit == "index" else 1)
+    return Table(frame, columns, unit=unit)
 
 
 def read_parquet(data: bytes, source: str, columns: list[str] | None = None) -> pl.DataFrame:
@@ -148,10 +146,10 @@ def _as_text(values: pl.Series) -> pl.Series:
     text = values.cast(pl.String)
     if not values.dtype.is_float():
         return text
-    x = pl.col(values.name)
+    x = pl.col("x")
     whole = pl.when(x == x.floor()).then(x.cast(pl.Int64, strict=False)).cast(pl.String)
     written = pl.coalesce(whole, pl.when(x.is_not_nan()).then(x.cast(pl.String)))
-    return values.to_frame().select(written.alias(values.name)).to_series()
+    return values.to_frame("x").select(written).to_series()
 
 
 def _read_parquet(content: Content, choose: Choose) -> Table:
@@ -160,8 +158,7 @@ def _read_parquet(content: Content, choose: Choose) -> Table:
     columns = choose([bare(name) for name in names])
     full = {bare(name): name for name in names}
     frame = read_parquet(content.data, content.source, sorted({full[name] for name in columns.values()}))
-    frame = frame.select(pl.col(full[name]).alias(role) for role, name in columns.items())
-    return typed_table(frame, columns, content.source, "row")
+    return typed_table((frame[full[name]] for name in columns.values()), columns, content.source, "row")
 
 
 def _read_json(content: Content, choose: Choose) -> Table:

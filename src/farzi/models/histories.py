@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from farzi.data import Vocabulary
+from farzi.data import Vocabulary, is_frame, read_frame
 from farzi.data.columns import bare, choose_event_columns
-from farzi.data.frames import is_frame, read_frame
 from farzi.errors import FarziError, FarziWarning
 from farzi.models.base import SequenceModel
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from farzi.data import TEXTS, Log, Text, is_text_source, load_data, load_text
+from farzi.data import Log, Text, is_text_source, load_data, load_text
+from farzi.data.catalog import TEXTS
 from farzi.data.fingerprint import fingerprint
 from farzi.data.named import BundledText, CopiedText
 from farzi.errors import FarziError
