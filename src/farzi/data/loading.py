@@ -89,37 +89,37 @@ def load_text(settings: TextData) -> Text:
         FarziError: the text cannot be found or read, a part of it is empty, or a setting does not apply to
             it.
     """
-    lines, kind, size = settings.lines, settings.tokens, settings.vocabulary_size
-    if settings.source not in TEXTS:
-        texts = read_texts(_path(settings), settings.valid_file, settings.test_file)
-        lines, kind = lines or "sentences", kind or "words"
+    name, lines, kind, size = settings.source, settings.lines, settings.tokens, settings.vocabulary_size
+    if name not in TEXTS:
+        path = _path(settings)
+        texts = read_texts(path, settings.valid_file, settings.test_file)
+        name, lines, kind = str(path), lines or "sentences", kind or "words"
     else:
-        entry = TEXTS[settings.source]
+        entry = TEXTS[name]
         if settings.valid_file is not None or settings.test_file is not None:
             raise FarziError(
-                f"data.valid_file and data.test_file apply to files: the parts of {entry.name} are known"
+                f"data.valid_file and data.test_file apply to files: the parts of {name} are known"
             )
         texts = entry.source.texts(settings.file)
         if kind is None and settings.vocabulary_file is None:
             size = size or entry.vocabulary_size
         lines, kind = lines or entry.lines, kind or entry.tokens
     train, valid, test = (
-        [document for text in part for document in documents_of(text, lines)]
-        for part in (texts.train, texts.valid, texts.test)
+        [document for text in texts.get(part, []) for document in documents_of(text, lines)]
+        for part in ("train", "valid", "test")
     )
     rule = "by separate files"
-    if not texts.valid:
-        train, valid, test = split_documents(train, settings.valid, settings.test, texts.source)
+    if "valid" not in texts:
+        train, valid, test = split_documents(train, settings.valid, settings.test, name)
         rule = (
             f"position: the last {settings.test:.3g} of the text is the test, "
             f"the {settings.valid:.3g} before it the validation"
         )
-    parts = (train, valid, test)
-    for what, documents in zip(("training", "validation", "test"), parts, strict=True):
-        if not documents:
-            raise FarziError(f"{texts.source}: no {what} text: it is all white space")
-    tokenizer = fit_tokenizer(kind, train, texts.source, size, settings.vocabulary_file)
-    return replace(make_text(texts.source, parts, rule, lines, tokenizer), settings=settings)
+    for what, part in {"training": train, "validation": valid, "test": test}.items():
+        if not part:
+            raise FarziError(f"{name}: no {what} text: it is all white space")
+    tokenizer = fit_tokenizer(kind, train, name, size, settings.vocabulary_file)
+    return replace(make_text(name, (train, valid, test), rule, lines, tokenizer), settings=settings)
 
 
 def _path(settings: LogData | TextData) -> Path:

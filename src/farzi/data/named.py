@@ -14,7 +14,7 @@ import polars as pl
 
 from farzi.data.content import Content, content_of, read_content
 from farzi.data.events import Events, read_events
-from farzi.data.text.documents import Texts, decode, part_of, text_files
+from farzi.data.text.documents import part_of, read_text, text_files
 from farzi.errors import FarziError
 from farzi.files import new_folder, sha256, write_bytes_atomic
 
@@ -186,9 +186,9 @@ class DownloadedLog:
 class BundledText(_Bundled):
     """A compressed text file inside the package."""
 
-    def texts(self, file: str | None = None) -> Texts:
-        """The text. Raises FarziError as `get`."""
-        return Texts(self.name, (decode(read_content(self.get(file)).data, self.name),))
+    def texts(self, file: str | None = None) -> dict[str, list[str]]:
+        """The text, in no parts. Raises FarziError as `get`."""
+        return {"train": [read_text(self.get(file))]}
 
 
 @dataclass(frozen=True)
@@ -229,11 +229,10 @@ class CopiedText:
                 raise _cache_error(folder, error) from None
         return folder
 
-    def texts(self, file: str | None = None) -> Texts:
+    def texts(self, file: str | None = None) -> dict[str, list[str]]:
         """The three texts; a copy `file` is checked, not cached. Raises FarziError as `get`."""
         parts = self._read(self.get() if file is None else Path(file))
-        texts = {part: (decode(data, f"{self.name}.{part}"),) for part, data in parts.items()}
-        return Texts(self.name, **texts)
+        return {part: [data.decode()] for part, data in parts.items()}
 
     def _read(self, folder: Path) -> dict[str, bytes]:
         """The checked content of each part, plain or compressed on disk."""

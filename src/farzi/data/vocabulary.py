@@ -54,8 +54,6 @@ class Vocabulary:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocabulary) and self.frame.equals(other.frame)
 
-    __hash__ = None  # type: ignore[assignment]
-
     def encode(self, ids: Iterable[str] | pl.Series) -> np.ndarray:
         """The indices of original ids: int64, (n,).
 

@@ -18,22 +18,23 @@ from farzi.errors import FarziError
 def test_a_file_is_read_plain_or_compressed(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]):
     path = tmp_path / f"a.txt{suffix}"
     path.write_bytes(pack("Größe\r\nzwei\r\n".encode()))
-    assert read_texts(path).train == ("Größe\nzwei\n",)
+    assert read_texts(path) == {"train": ["Größe\nzwei\n"]}
 
 
 def test_a_folder_is_its_text_files_by_name(tmp_path: Path):
     for name in ("b.txt", "a.txt", "LICENSE", ".hidden.txt"):
         (tmp_path / name).write_text(f"in {name}")
-    found = read_texts(tmp_path)
-    assert (found.train, found.valid, found.test) == (("in a.txt", "in b.txt"), (), ())
+    assert read_texts(tmp_path) == {"train": ["in a.txt", "in b.txt"]}
 
 
 def test_a_folder_with_parts_in_its_names_is_split_so(tmp_path: Path):
     for name in ("x.train.1.txt", "x.train.2.txt", "x.valid.txt", "x.test.txt"):
         (tmp_path / name).write_text(name)
-    found = read_texts(tmp_path)
-    assert found.train == ("x.train.1.txt", "x.train.2.txt")
-    assert (found.valid, found.test) == (("x.valid.txt",), ("x.test.txt",))
+    assert read_texts(tmp_path) == {
+        "train": ["x.train.1.txt", "x.train.2.txt"],
+        "valid": ["x.valid.txt"],
+        "test": ["x.test.txt"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -56,8 +57,7 @@ def test_three_files_may_be_given(tmp_path: Path):
     paths = [tmp_path / name for name in ("a", "b", "c")]
     for path in paths:
         path.write_text(path.name)
-    found = read_texts(paths[0], paths[1], paths[2])
-    assert (found.train, found.valid, found.test) == (("a",), ("b",), ("c",))
+    assert read_texts(*paths) == {"train": ["a"], "valid": ["b"], "test": ["c"]}
 
 
 def refused(path: Path, valid: Path | None = None) -> str:

@@ -148,11 +148,11 @@ def test_a_users_copy_is_checked_and_kept(own: tuple[CopiedText, Path]):
     origin, folder = own
     with pytest.raises(FarziError, match=r"own copy as data\.file"):
         origin.get()
-    assert origin.texts(str(folder)).valid == (" the valid text \n",)
+    assert origin.texts(str(folder))["valid"] == [" the valid text \n"]
     kept = origin.get(str(folder))
     assert sorted(path.name for path in kept.iterdir()) == ["x.test.txt", "x.train.txt", "x.valid.txt"]
     assert origin.get() == origin.get(str(kept)) == kept
-    assert origin.texts().test == (" the test text \n",)
+    assert origin.texts()["test"] == [" the test text \n"]
 
 
 def test_another_copy_is_refused(own: tuple[CopiedText, Path]):

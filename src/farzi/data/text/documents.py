@@ -7,7 +7,6 @@ from one document into the next.
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,29 +28,15 @@ LINES = {
 """The rules for lines, and each in words."""
 
 
-@dataclass(frozen=True)
-class Texts:
-    """The contents of some files.
+def read_texts(
+    path: str | Path, valid: str | Path | None = None, test: str | Path | None = None
+) -> dict[str, list[str]]:
+    """The contents of a text file or a folder of them by part: all in "train" if nothing is held out.
 
-    Attributes:
-        source: their name in messages.
-        train: one string for each file; all of them if nothing is held out.
-        valid: the validation text; empty if it is not in separate files.
-        test: the test text; empty if `valid` is.
-    """
-
-    source: str
-    train: tuple[str, ...]
-    valid: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
-
-
-def read_texts(path: str | Path, valid: str | Path | None = None, test: str | Path | None = None) -> Texts:
-    """Read a text file or a folder of them, plain or compressed (gz, xz, zst, bz2, zip with one member).
-
-    In a folder the files that end in `.txt` (before `.gz` and the like) are read in the order of their names,
-    or all files if none does; hidden files and subfolders are ignored. Files with the words train, valid (or
-    val, validation, dev) and test in their names are these parts.
+    Files may be compressed (gz, xz, zst, bz2, zip with one member). In a folder the files that end in `.txt`
+    (before `.gz` and the like) are read in the order of their names, or all files if none does; hidden files
+    and subfolders are ignored. Files with the words train, valid (or val, validation, dev) and test in their
+    names are these parts.
 
     Args:
         path: the file or folder.
@@ -68,25 +53,20 @@ def read_texts(path: str | Path, valid: str | Path | None = None, test: str | Pa
     files = {"train": [path]} if not path.is_dir() else _files_by_part(path, given=valid is not None)
     if valid is not None and test is not None:
         files |= {"valid": [Path(valid)], "test": [Path(test)]}
-    return Texts(str(path), **{part: tuple(map(read_text, paths)) for part, paths in files.items()})
+    return {part: [read_text(one) for one in paths] for part, paths in files.items()}
 
 
 def read_text(path: str | Path) -> str:
     """The text in one file. Raises FarziError as `read_texts`."""
     content = read_content(path)
     if content.kind == "parquet":
-        raise FarziError(f"{content.source}: a Parquet file, not a text")
-    return decode(content.data, content.source)
-
-
-def decode(data: bytes, source: str) -> str:
-    """Bytes as UTF-8. Raises FarziError with the line of the first invalid byte."""
+        raise FarziError(f"{path}: a Parquet file, not a text")
     try:
-        return data.decode("utf-8")
+        return content.data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = content.data.count(b"\n", 0, error.start) + 1
         raise FarziError(
-            f"{source}:{line}: not UTF-8 text (byte 0x{data[error.start]:02x}); "
+            f"{path}:{line}: not UTF-8 text (byte 0x{content.data[error.start]:02x}); "
             "convert it, as with iconv -f LATIN1 -t UTF-8"
         ) from None
 
