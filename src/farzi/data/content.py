@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -27,7 +28,7 @@ class Content:
 
     data: bytes
     source: str
-    kind: str  # "text", "json" or "parquet"
+    kind: Literal["text", "json", "parquet"]
 
 
 def read_content(path: str | Path) -> Content:
@@ -49,10 +50,7 @@ def read_content(path: str | Path) -> Content:
 
 
 def content_of(data: bytes, source: str, name: str = "") -> Content:
-    """`read_content` for bytes that were read already.
-
-    Messages name them by `source`; the suffix of `name` may tell the format.
-    """
+    """`read_content` for bytes that were read already; the suffix of `name` may tell their format."""
     data, member = _decompress(data, source)
     name = (member or name).lower()
     if not data.strip():
@@ -103,9 +101,8 @@ def _unzip(data: bytes, source: str) -> tuple[bytes, str]:
         members = [member for member in archive.infolist() if not member.is_dir()]
         if len(members) != 1:
             names = ", ".join(member.filename for member in members[:5])
-            raise FarziError(
-                f"{source}: a zip of {len(members)} files ({names}); unpack it and give the file of events"
-            )
+            message = f"a zip of {len(members)} files ({names}); unpack it and give the file of events"
+            raise FarziError(f"{source}: {message}")
         try:
             return archive.read(members[0]), members[0].filename
         except (RuntimeError, NotImplementedError) as error:  # a password; an unknown method

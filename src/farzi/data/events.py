@@ -39,7 +39,6 @@ class Events:
     unit: Unit = "line"
 
     def __len__(self) -> int:
-        """The number of events."""
         return len(self.frame)
 
 
@@ -60,8 +59,7 @@ def read_events(
         skip_bad: leave out rows that cannot be read (they are listed in `Events.skipped`) instead of raising.
 
     Raises:
-        FarziError: the file, a column or a row cannot be read; names the file, the line, the column and the
-            value.
+        FarziError: the file, a column or a row cannot be read; names the line, the column and the value.
     """
     content = source if isinstance(source, Content) else read_content(source)
     choose = partial(choose_event_columns, source=content.source, user=user, item=item, time=time)
@@ -93,7 +91,7 @@ def read_frame(
         frame: of pandas, polars or pyarrow, or another object with `__arrow_c_stream__`.
         user: the user column; if None the one called user_id, else guessed from the names.
         item: the item column; likewise item_id.
-        time: the time column; likewise timestamp. Without one, events are in the order of the frame.
+        time: the time column; likewise timestamp.
         skip_bad: leave out rows that cannot be read.
         source: name of the frame in messages.
 
@@ -141,11 +139,7 @@ def read_names(path: str | Path) -> pl.DataFrame:
 
 
 def _check_events(table: Table, source: str, skip_bad: bool) -> Events:
-    """The rows of a table, with the roles "user", "item" and perhaps "time", that have a value for each.
-
-    Raises:
-        FarziError: a row cannot be read and `skip_bad` is false, or no row can be read.
-    """
+    """The rows of a table that have a user, an item and, if it has times, a time."""
     frame, bad, dated = table.frame, list(table.bad), False
     for role in ("user", "item"):
         missing = frame[role].is_null() | (frame[role] == "")

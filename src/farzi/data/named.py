@@ -21,13 +21,7 @@ from farzi.files import new_folder, sha256, write_bytes_atomic
 
 @dataclass(frozen=True)
 class _Bundled:
-    """A file inside the package.
-
-    Attributes:
-        name: of the data set.
-        file: name of the file.
-        sha256: of the file.
-    """
+    """A file inside the package; `name` is that of the data set."""
 
     name: str
     file: str
@@ -132,8 +126,7 @@ class DownloadedLog:
         """The path of the checked file in the cache; downloaded, or copied from `file`, if it is not there.
 
         Raises:
-            FarziError: the address cannot be reached, `file` is not a copy of this log, or the cache cannot
-                be written.
+            FarziError: there is no download, `file` is no copy of this log, or the cache cannot be written.
         """
         folder = cache_folder() / self.name
         if file is None:
@@ -207,8 +200,7 @@ class CopiedText:
         """The folder in the cache with the three checked files, copied from the folder `file` if given.
 
         Raises:
-            FarziError: there is no copy, `file` is not a folder with the right files, or the cache cannot be
-                written.
+            FarziError: there is no copy, it has other files, or the cache cannot be written.
         """
         folder = cache_folder() / self.name
         if file is None and not folder.is_dir():

@@ -84,12 +84,10 @@ class Holdout:
             raise ValueError("histories and targets must hold the same users in the same order")
 
     def __len__(self) -> int:
-        """The number of users."""
         return len(self.targets)
 
     @property
     def parts(self) -> tuple[Sequences, ...]:
-        """All its sequences."""
         return self.histories, self.targets
 
 

@@ -45,12 +45,11 @@ class BadRow:
     unit: Unit = "line"
 
     def __str__(self) -> str:
-        """`line 17: column 'timestamp': 'soon' is not a time`."""
         return f"{_numbered(self.unit, self.line)}: {self.problem}"
 
     @property
     def problem(self) -> str:
-        """The column and the reason."""
+        """`column 'timestamp': 'soon' is not a time`."""
         return self.reason if self.column is None else f"column {self.column!r}: {self.reason}"
 
 
@@ -59,11 +58,9 @@ class Table:
     """What was read.
 
     Attributes:
-        frame: one column for each role, and `row` (UInt32). Columns are String; those of times keep the type
-            that they have in Parquet or in a frame.
+        frame: `row` (UInt32) and a String column for each role; times of Parquet and frames keep their type.
         columns: role -> name of the column in the file.
         bad: rows that are not in the frame because they cannot be cut into fields.
-        unit: how `row` counts.
     """
 
     frame: pl.DataFrame

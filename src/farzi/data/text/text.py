@@ -21,8 +21,7 @@ class Passages:
 
     Attributes:
         texts: token indices, one sequence for each document.
-        start: the token that stands before a document's first one: the end of a line, so that the first token
-            is predicted as the first of a line.
+        start: the token before a document's first one: the end of a line.
         bytes: length of the text in UTF-8 with one line break after each line; bits per byte refer to it.
     """
 
@@ -31,12 +30,10 @@ class Passages:
     bytes: int
 
     def __len__(self) -> int:
-        """The number of tokens."""
         return len(self.texts.items)
 
     @property
     def parts(self) -> tuple[Sequences, ...]:
-        """All its sequences."""
         return (self.texts,)
 
 
