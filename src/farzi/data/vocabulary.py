@@ -95,14 +95,8 @@ class Vocabulary:
             raise FarziError(
                 f"{path}: not a vocabulary: columns {', '.join(frame.columns)}, not {', '.join(SCHEMA)}"
             )
-        valid = (
-            len(frame) > 0
-            and frame["index"].equals(pl.int_range(len(frame), eager=True, dtype=pl.UInt32).alias("index"))
-            and frame["id"].null_count() == 0
-            and frame["id"].n_unique() == len(frame)
-            and frame["id"][0] == ""
-        )
-        if not valid:
+        ids, places = frame["id"].to_list(), frame["index"].to_list()
+        if ids[:1] != [""] or None in ids or len(set(ids)) < len(ids) or places != list(range(len(ids))):
             raise FarziError(
                 f"{path}: not a vocabulary: its indices do not count from 0, or its ids are not unique"
             )
