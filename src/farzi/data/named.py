@@ -13,7 +13,7 @@ import platformdirs
 import polars as pl
 
 from farzi.data.content import Content, content_of, read_content
-from farzi.data.events import Events, read_events
+from farzi.data.events import Events, read_events, read_names
 from farzi.data.text.documents import part_of, read_text, text_files
 from farzi.errors import FarziError
 from farzi.files import new_folder, sha256, write_bytes_atomic
@@ -49,15 +49,9 @@ class BundledLog(_Bundled):
 
     def events(self, file: str | None = None) -> Events:
         """The events in the order of the file, and the titles. Raises FarziError as `get`."""
-        table = pl.read_parquet(self.get(file), columns=["user", "item", "title", "timestamp"])
-        frame = table.select(
-            pl.col("user", "item").cast(pl.String),
-            pl.col("timestamp").cast(pl.Int64).alias("time"),
-            pl.int_range(1, pl.len() + 1, dtype=pl.UInt32).alias("row"),
-        )
-        names = pl.DataFrame({"id": frame["item"], "name": table["title"]}).drop_nulls()
-        names = names.unique("id", keep="first", maintain_order=True)
-        return Events(frame, self.name, names=names, unit="row")
+        path = self.get(file)
+        events = read_events(path, "user", "item", "timestamp")
+        return replace(events, source=self.name, names=read_names(path))
 
 
 @dataclass(frozen=True)
