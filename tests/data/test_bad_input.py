@@ -8,7 +8,8 @@ import zipfile
 import polars as pl
 import pytest
 
-from farzi.data import BadRow, load_dataset, read_events
+from farzi.data import load_dataset, read_events
+from farzi.data.tables import BadRow
 from farzi.errors import FarziError
 from farzi.recipe.variants import LogData
 
@@ -217,12 +218,10 @@ def test_zips(write):
 def test_files_that_are_not_there(write, tmp_path):
     write("ratings.csv", HEADER)
     assert refusal("rating.csv") == "rating.csv: no such file; did you mean ratings.csv?"
-    assert (
-        refusal("ml-10k", alternatives=["ml-100k", "movielens-small"])
-        == "ml-10k: no such file; did you mean ml-100k?"
-    )
-    message = "zzz: no such file; named data sets: ml-100k, movielens-small"
-    assert refusal("zzz", alternatives=["ml-100k", "movielens-small"]) == message
+    with pytest.raises(FarziError, match=r"^ml-10k: no such file; did you mean ml-100k or ml-1m\?$"):
+        load_dataset(LogData(source="ml-10k"))
+    with pytest.raises(FarziError, match=r"^zzz: no such file; named data sets: movielens-small, ml-100k, "):
+        load_dataset(LogData(source="zzz"))
     assert refusal("nowhere/zzz") == "nowhere/zzz: no such file"
     assert refusal(".") == ".: is a folder, not a file of events"
 

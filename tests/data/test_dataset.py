@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from farzi.data import describe, load_dataset, read_events
+from farzi.data import load_dataset, read_events
 from farzi.data.fingerprint import fingerprint
+from farzi.data.times import time_range
 from farzi.errors import FarziError
 from farzi.recipe.variants import LeaveOneOut, LogData, RatioSplit, TimeSplit
 
@@ -99,18 +100,6 @@ def test_facts_say_what_was_done(load):
         "unseen": {"rule": "keep", "items": 1, "valid_events": 0, "test_events": 1},
     }
     assert json.loads(json.dumps(facts)) == facts
-    assert describe(load(unseen="keep")) == facts
-
-
-def test_describe_events_before_any_filter(load, tmp_path):
-    (tmp_path / "log.csv").write_text(LOG.replace(",", ";") + "dora;tea;soon\n")
-    facts = describe(read_events("log.csv", skip_bad=True))
-    assert (facts["users"], facts["items"], facts["events"]) == (3, 5, 9)
-    assert facts["skipped"]["rows"] == 1
-    assert facts["skipped"]["first"] == [
-        "line 11: column 'time': 'soon' is not a time (a number, or a date such as 2016-10-16 17:57:24)"
-    ]
-    assert json.loads(json.dumps(facts)) == facts
 
 
 @pytest.mark.parametrize(
@@ -125,7 +114,8 @@ def test_describe_events_before_any_filter(load, tmp_path):
 )
 def test_time_range(tmp_path, times, expected):
     (tmp_path / "log.csv").write_text(f"user,item,time\na,x,{times[0]}\nb,y,{times[1]}\n")
-    assert tuple(describe(read_events(tmp_path / "log.csv"))["time"].values()) == expected
+    events = read_events(tmp_path / "log.csv")
+    assert tuple(time_range(events.frame["time"].to_numpy(), events.dated).values()) == expected
 
 
 def test_a_log_without_times_says_so(load):
@@ -199,7 +189,12 @@ def test_a_split_that_leaves_a_part_empty_is_refused(load):
 
 def test_skipped_rows_are_counted(load):
     dataset = load(LOG + "anna,tea,soon\n", skip_bad=True, unseen="keep")
-    assert dataset.facts["skipped"]["rows"] == 1
+    assert dataset.facts["skipped"] == {
+        "rows": 1,
+        "first": [
+            "line 11: column 'time': 'soon' is not a time (a number, or a date such as 2016-10-16 17:57:24)"
+        ],
+    }
     with pytest.raises(FarziError, match=r"^log\.csv:11: column 'time': 'soon' is not a time"):
         load(LOG + "anna,tea,soon\n")
 

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from farzi.data import describe, is_frame, load_dataset, make_log, read_events, read_frame, read_frame_names
+from farzi.data import is_frame, load_dataset, make_log, read_events, read_frame
 from farzi.data.fingerprint import fingerprint
 from farzi.errors import FarziError
 from farzi.recipe.variants import LogData
@@ -42,7 +42,7 @@ def test_a_frame_is_the_same_log_as_its_file(make: Any, tmp_path: Any):
     assert events.frame.drop("row").equals(file.frame.drop("row"))
     assert events.frame.schema == file.frame.schema
     assert fingerprint(make_log(events)) == fingerprint(make_log(file))
-    assert describe(events)["name"] == make_log(events).name == "frame"
+    assert make_log(events).facts["name"] == make_log(events).name == "frame"
 
 
 @make_each
@@ -154,9 +154,3 @@ def test_a_frame_is_split_by_the_settings_of_a_recipe(tmp_path: Any):
     assert log.settings == settings
     assert (log.facts["users"], log.facts["unseen"]["rule"]) == (2, "keep")
     assert "Apple" in log.vocabulary.frame["name"]
-
-
-@make_each
-def test_names_of_items(make: Any):
-    frame = make({"item_id": [1, 2, 1, 3], "title": ["One", " Two ", "again", None]})
-    assert read_frame_names(frame).rows() == [("1", "One"), ("2", "Two")]

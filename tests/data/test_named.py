@@ -7,19 +7,30 @@ import lzma
 import threading
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from farzi.data import LOGS, Events, load_dataset
-from farzi.data.movielens import read_dat, read_inter, read_u_data, table_reader
-from farzi.data.named import BundledLog, DownloadedLog, Form, cache_folder, download
+from farzi.data import load_dataset
+from farzi.data.catalog import LOGS
+from farzi.data.events import Events
+from farzi.data.named import (
+    BundledLog,
+    DownloadedLog,
+    Form,
+    cache_folder,
+    download,
+    recbole_titles,
+    titles_between,
+)
 from farzi.errors import FarziError
 from farzi.files import sha256
 from farzi.recipe.variants import LogData
 
+HEADER = b"user\titem\trating\ttime\n"
 U_DATA = b"196\t242\t3\t881250949\n186\t302\t3\t891717742\n22\t377\t1\t878887116\n"
 U_ITEM = "242|Kolya (1996)|24-Jan-1997||http://x|0|1\n302|Misérables, Les (1995)|01||http://y|0|1\n".encode(
     "latin-1"
@@ -52,11 +63,11 @@ def checksum(data: bytes) -> str:
 
 
 FORMS = (
-    Form("u.data", checksum(U_DATA), read_u_data, "u.item"),
-    Form("ml.inter", checksum(INTER), read_inter, "ml.item"),
-    Form("ratings.dat", checksum(RATINGS), read_dat, "movies.dat"),
-    Form("ordered.tsv", checksum(TABLE), table_reader("order")),
-    Form("lines.csv", checksum(LINES), table_reader("time", ("item", "user", "rating", "time"))),
+    Form("u.data", checksum(U_DATA), HEADER, "u.item", partial(titles_between, "|")),
+    Form("ml.inter", checksum(INTER), b"", "ml.item", recbole_titles),
+    Form("ratings.dat", checksum(RATINGS), HEADER, "movies.dat", partial(titles_between, "::")),
+    Form("ordered.tsv", checksum(TABLE)),
+    Form("lines.csv", checksum(LINES), b"item,user,rating,time\n"),
 )
 
 
@@ -217,9 +228,8 @@ def test_a_file_that_is_no_copy(log: DownloadedLog, cache: Path, tmp_path: Path)
 
 
 def test_a_slip_in_recboles_titles_is_corrected():
-    names = read_inter(INTER, b"item_id:token\tmovie_title:token_seq\n267\tunkonwn\tunkonwn\n", "x").names
-    assert names is not None
-    assert names.rows() == [("267", "unknown")]
+    titles = recbole_titles(b"item_id:token\tmovie_title:token_seq\n267\tunkonwn\tunkonwn\n")
+    assert titles == {"267": "unknown"}
 
 
 def test_the_cache_is_where_the_system_or_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -233,7 +243,7 @@ def test_entries_are_complete():
     for name, entry in LOGS.items():
         assert entry.name == name
         assert entry.ties in ("file", "random")
-        assert entry.sha256 is None or len(entry.sha256) == 64
+        assert len(entry.sha256) == 64
         assert all("\n" not in text for text in (entry.what, entry.licence, entry.ties_because))
         if isinstance(entry.source, DownloadedLog):
             assert entry.source.url in entry.addresses
@@ -242,7 +252,7 @@ def test_entries_are_complete():
 
 def test_movielens_small_is_bundled_with_its_terms():
     entry = LOGS["movielens-small"]
-    path = entry.get()
+    path = entry.source.get()
     assert sha256(path) == entry.sha256
     assert path.stat().st_size < 1_500_000
     assert "redistribute the data set" in path.with_name("README.GroupLens").read_text()
@@ -251,12 +261,12 @@ def test_movielens_small_is_bundled_with_its_terms():
     assert len(table) == entry.rows
     assert table.select("user", "item").equals(table.select("user", "item").sort("user", "item"))
     with pytest.raises(FarziError, match=r"data\.file does not apply"):
-        entry.get("ratings.csv")
+        entry.source.get("ratings.csv")
 
 
 def test_a_damaged_package_is_reported():
     with pytest.raises(FarziError, match="install farzi again"):
-        BundledLog("movielens-small", sha256="0" * 64).events()
+        BundledLog("movielens-small", "movielens-small.parquet", "0" * 64).events()
 
 
 def test_movielens_small_loads_by_default():

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farzi.data import read_events, read_names
+from farzi.data.events import read_events, read_names
 from farzi.data.tables import _split_plain, _split_quoted
 from farzi.errors import FarziError
 
@@ -58,7 +58,7 @@ def test_delimited_text(tmp_path, name, delimiter):
         "row": pl.UInt32,
     }
     assert events.source == str(tmp_path / name)
-    assert (len(events), events.skipped, events.has_time) == (4, (), True)
+    assert (len(events), events.skipped) == (4, ())
 
 
 def test_json_lines(tmp_path):
@@ -170,7 +170,6 @@ def test_the_likelier_name_wins_and_a_given_one_wins_over_it(tmp_path):
 def test_a_log_without_times_is_in_the_order_of_its_file(tmp_path):
     events = read(tmp_path, "a.csv", "user,item\na,x\nb,y\n")
     assert events.frame.columns == ["user", "item", "row"]
-    assert not events.has_time
 
 
 def test_line_ends_byte_order_mark_and_blank_lines(tmp_path):

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farzi.data import GlobalTime, LeaveOneOut, UserRatio
 from farzi.data.sorting import filter_rare, sort, tie_keys
-from farzi.data.splits import TEST, TRAIN, VALID
+from farzi.data.splits import TEST, TRAIN, VALID, GlobalTime, LeaveOneOut, UserRatio
 from farzi.errors import FarziError
 
 # A log: (user, item, time) triples, few of each so that ties, repeats and short users are common.

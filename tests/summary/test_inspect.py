@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from farzi.data import Dataset
+from farzi.data import Log
 from farzi.recipe import Recipe
 from farzi.summary import Summary, SummaryTensors
 
 
-def test_the_likeliest_events_come_first_with_their_names(tiny: Dataset, recipe: Recipe):
+def test_the_likeliest_events_come_first_with_their_names(tiny: Log, recipe: Recipe):
     decoder = torch.full((1, 41), -50.0)
     decoder[0, [4, 7, 30]] = torch.tensor([2.0, 3.0, 1.0])
     decoder[0, 0] = 9.0
@@ -24,7 +24,7 @@ def test_the_likeliest_events_come_first_with_their_names(tiny: Dataset, recipe:
     ]
 
 
-def test_numbers_of_sequences_and_events_are_bounded(tiny: Dataset, recipe: Recipe):
+def test_numbers_of_sequences_and_events_are_bounded(tiny: Log, recipe: Recipe):
     # one event has all the weight, and the others, padding among them, none
     decoder = torch.full((1, 41), -1e4)
     decoder[0, 5] = 0.0

@@ -43,7 +43,7 @@ def get(name: str, file: str | None, as_json: bool) -> None:
         raise FarziError(
             f"no data set is named {name!r}; known: {', '.join(known)}{did_you_mean(name, known)}"
         )
-    path = CATALOG[name].get(file)
+    path = CATALOG[name].source.get(file)
     if as_json:
         print_json({**_entry(name), "path": str(path)})
     else:

@@ -1,59 +1,30 @@
 """Event logs and texts: reading, filtering, splitting, named data sets, and batches of indices."""
 
-from farzi.data.catalog import CATALOG, LOGS, TEXTS, NamedLog, NamedText
-from farzi.data.describe import describe
-from farzi.data.events import Events, read_events, read_names
-from farzi.data.frames import is_frame, read_frame, read_frame_names
-from farzi.data.loading import (
-    Data,
-    is_text_source,
-    load_data,
-    load_dataset,
-    load_events,
-    load_text,
-)
+from farzi.data.catalog import CATALOG
+from farzi.data.events import is_frame, read_events, read_frame
+from farzi.data.loading import Data, is_text_source, load_data, load_dataset, load_text
 from farzi.data.log import Log, make_log
 from farzi.data.sequences import Holdout, Sequences, crops, pad_left
-from farzi.data.splits import GlobalTime, LeaveOneOut, Split, UserRatio
-from farzi.data.tables import BadRow
 from farzi.data.text.text import Passages, Text
 from farzi.data.vocabulary import Vocabulary
 
-Dataset = Log
-"""The former name of `Log`."""
-
 __all__ = [
     "CATALOG",
-    "LOGS",
-    "TEXTS",
-    "BadRow",
     "Data",
-    "Dataset",
-    "Events",
-    "GlobalTime",
     "Holdout",
-    "LeaveOneOut",
     "Log",
-    "NamedLog",
-    "NamedText",
     "Passages",
     "Sequences",
-    "Split",
     "Text",
-    "UserRatio",
     "Vocabulary",
     "crops",
-    "describe",
     "is_frame",
     "is_text_source",
     "load_data",
     "load_dataset",
-    "load_events",
     "load_text",
     "make_log",
     "pad_left",
     "read_events",
     "read_frame",
-    "read_frame_names",
-    "read_names",
 ]

@@ -1,12 +1,17 @@
 """The named data sets: what they are, their licences, and where they come from."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
-from farzi.data.events import Events
-from farzi.data.movielens import read_dat, read_inter, read_u_data, table_reader
-from farzi.data.named import BundledLog, DownloadedLog, Form, LogSource
-from farzi.data.text.named import BundledText, CopiedText, TextSource
+from farzi.data.named import (
+    BundledLog,
+    BundledText,
+    CopiedText,
+    DownloadedLog,
+    Form,
+    recbole_titles,
+    titles_between,
+)
 
 GROUPLENS = (
     "GroupLens: for research, not for commercial use without permission, no endorsement implied; cite "
@@ -16,57 +21,14 @@ GROUPLENS = (
 
 
 @dataclass(frozen=True)
-class NamedLog:
-    """A log that a name stands for.
+class _Named:
+    """What a name stands for.
 
     Attributes:
-        name: the name.
         what: one line.
-        rows: events in it.
-        licence: its terms, in short.
+        rows: events of a log; tokens of a text, cut by its own settings.
         addresses: where it is published.
-        sha256: of its events in the first form; None if copies differ.
-        ties: order of a user's events at the same time, unless the settings give one ("file" or "random").
-        ties_because: the measurement behind `ties`.
-        min_item_events: items with fewer events are left out, unless the settings give a number.
-        source: where its file comes from.
-    """
-
-    name: str
-    what: str
-    rows: int
-    licence: str
-    addresses: tuple[str, ...]
-    sha256: str | None
-    ties: str
-    ties_because: str
-    min_item_events: int
-    source: LogSource
-
-    def get(self, file: str | None = None) -> Path:
-        """The checked file on this machine; `file` is the user's own copy. Raises FarziError."""
-        return self.source.get(file)
-
-    def events(self, file: str | None = None) -> Events:
-        """Its events and names, read from the user's own copy `file` if given. Raises FarziError."""
-        return self.source.events(file)
-
-
-@dataclass(frozen=True)
-class NamedText:
-    """A text that a name stands for.
-
-    Attributes:
-        name: the name.
-        what: one line.
-        rows: tokens in it, cut as below.
-        licence: its terms, in short.
-        addresses: where it is published.
-        sha256: of the bundled file, or of the training text.
-        tokens: kind of its tokenizer, unless the settings give one.
-        vocabulary_size: its tokens, unless the settings give the size or the kind; None for all.
-        lines: what a line is, unless the settings give it.
-        source: where its files come from.
+        sha256: of the events in the first form, of the bundled text, or of the training text.
     """
 
     name: str
@@ -75,16 +37,39 @@ class NamedText:
     licence: str
     addresses: tuple[str, ...]
     sha256: str
+
+
+@dataclass(frozen=True)
+class NamedLog(_Named):
+    """A log that a name stands for, and the settings that apply where a recipe has none.
+
+    Attributes:
+        ties: order of a user's events at the same time: "file" or "random".
+        ties_because: the measurement behind `ties`.
+        min_item_events: items with fewer events are left out.
+    """
+
+    ties: str
+    ties_because: str
+    min_item_events: int
+    source: BundledLog | DownloadedLog
+
+
+@dataclass(frozen=True)
+class NamedText(_Named):
+    """A text that a name stands for, and the settings that apply where a recipe has none.
+
+    Attributes:
+        vocabulary_size: applies if the recipe does not give the kind of tokens either; None for all.
+    """
+
     tokens: str
     vocabulary_size: int | None
     lines: str
-    source: TextSource
-
-    def get(self, file: str | None = None) -> Path:
-        """The checked files on this machine; `file` is the user's own copy. Raises FarziError."""
-        return self.source.get(file)
+    source: BundledText | CopiedText
 
 
+RATINGS = b"user\titem\trating\ttime\n"  # the columns of MovieLens files, which have no header
 _SMALL = "8b7b1909f1abd1a5b01883cbad07f9db51e1d8049ee7ca3cb7fd08717ca63515"
 _100K = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"
 _100K_RECBOLE = "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff"
@@ -100,7 +85,7 @@ _MAGAZINE_URL = (
     "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_v2/categoryFilesSmall/Magazine_Subscriptions.csv"
 )
 
-LOGS: dict[str, NamedLog] = {
+LOGS = {
     entry.name: entry
     for entry in (
         NamedLog(
@@ -114,7 +99,7 @@ LOGS: dict[str, NamedLog] = {
             ties_because="32 % of the events share their second with another of the same user, and the "
             "file sorts every such group by film id: its order would reveal the next film",
             min_item_events=20,  # drops a third of the events, 6 of 7 films, so that the default log is quick
-            source=BundledLog("movielens-small", _SMALL),
+            source=BundledLog("movielens-small", "movielens-small.parquet", _SMALL),
         ),
         NamedLog(
             name="ml-100k",
@@ -132,8 +117,8 @@ LOGS: dict[str, NamedLog] = {
                 _100K_URL,
                 _100K_ZIP,
                 (
-                    Form("u.data", _100K, read_u_data, "u.item"),
-                    Form("ml-100k.inter", _100K_RECBOLE, read_inter, "ml-100k.item"),
+                    Form("u.data", _100K, RATINGS, "u.item", partial(titles_between, "|")),
+                    Form("ml-100k.inter", _100K_RECBOLE, b"", "ml-100k.item", recbole_titles),
                 ),
             ),
         ),
@@ -153,8 +138,8 @@ LOGS: dict[str, NamedLog] = {
                 _1M_URL,
                 _1M_ZIP,
                 (
-                    Form("ratings.dat", _1M, read_dat, "movies.dat"),
-                    Form("ml-1m_timeordered.tsv", _1M_IN_ORDER, table_reader("order")),  # 999,611 rows
+                    Form("ratings.dat", _1M, RATINGS, "movies.dat", partial(titles_between, "::")),
+                    Form("ml-1m_timeordered.tsv", _1M_IN_ORDER),  # 999,611 rows
                 ),
             ),
         ),
@@ -176,14 +161,8 @@ LOGS: dict[str, NamedLog] = {
                 _MAGAZINE_URL,
                 _MAGAZINE,
                 (
-                    Form(
-                        "Magazine_Subscriptions.csv",
-                        _MAGAZINE,
-                        table_reader("time", ("item", "user", "rating", "time")),
-                    ),
-                    Form(
-                        "magazine_ratings.tsv", _MAGAZINE_NUMBERED, table_reader("timestamp")
-                    ),  # numbered ids
+                    Form("Magazine_Subscriptions.csv", _MAGAZINE, b"item,user,rating,time\n"),
+                    Form("magazine_ratings.tsv", _MAGAZINE_NUMBERED),  # numbered ids
                 ),
             ),
         ),
@@ -197,7 +176,7 @@ _PTB = {
     "test": "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
 }
 
-TEXTS: dict[str, NamedText] = {
+TEXTS = {
     entry.name: entry
     for entry in (
         NamedText(

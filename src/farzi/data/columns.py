@@ -1,7 +1,7 @@
 """Which columns hold users, items, times and names: given by the user, or guessed from their names alone."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from farzi.errors import FarziError
@@ -35,17 +35,17 @@ def choose_event_columns(
     user: str | None,
     item: str | None,
     time: str | None,
-    setting: Callable[[str], str],
+    prefix: str = "data.",
 ) -> dict[str, str]:
-    """The columns of a log by role: "user", "item" and, if there is one, "time".
+    """The columns of a log by role: "user", "item" and, if there is one, "time"; guessed where None.
 
     Args:
         columns: all names, without RecBole types (see `bare`).
         source: of the columns, for messages.
-        user: the name of the user column, guessed if None; likewise `item` and `time`.
+        user: the name of the user column.
         item: the name of the item column.
         time: the name of the time column.
-        setting: how messages call the setting for a role.
+        prefix: of the settings `user`, `item` and `time` in messages.
 
     Raises:
         FarziError: a given column is missing or there twice, or there is no user or item column.
@@ -54,7 +54,7 @@ def choose_event_columns(
     for role, guesses, given in (("user", USER, user), ("item", ITEM, item), ("time", TIME, time)):
         column = _guess(guesses, columns) if given is None else bare(given)
         if column is not None or role != "time":
-            chosen[role] = _checked(column, role, columns, source, f"give its name as {setting(role)}")
+            chosen[role] = _checked(column, role, columns, source, f"give its name as {prefix}{role}")
     return chosen
 
 
@@ -72,7 +72,6 @@ def choose_name_columns(columns: Sequence[str], source: str) -> dict[str, str]:
 
 
 def _guess(names: Sequence[str], columns: Sequence[str]) -> str | None:
-    """The column with the likeliest of some names."""
     by_name = {_folded(column): column for column in reversed(columns)}
     return next((by_name[_folded(name)] for name in names if _folded(name) in by_name), None)
 

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -17,6 +18,7 @@ from farzi.errors import FarziError
 
 COMPRESSION_SUFFIXES = (".gz", ".xz", ".zst", ".bz2", ".zip")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+DECOMPRESS = {b"\x1f\x8b": gzip.decompress, b"\xfd7zXZ\x00": lzma.decompress, b"BZh": bz2.decompress}
 NOT_IN_TEXT = bytes(code for code in range(32) if chr(code) not in "\t\n\r\f")
 
 
@@ -26,15 +28,11 @@ class Content:
 
     data: bytes
     source: str
-    kind: str  # "text", "json" or "parquet"
+    kind: Literal["text", "json", "parquet"]
 
 
-def read_content(path: str | Path, alternatives: Iterable[str] = ()) -> Content:
+def read_content(path: str | Path) -> Content:
     """Read a whole file, plain or compressed (gz, xz, zst, bz2, zip with one member).
-
-    Args:
-        path: the file.
-        alternatives: other valid words in its place, for the hint if there is no such file.
 
     Raises:
         FarziError: the file is missing, a folder, empty, cannot be decompressed, or is not text.
@@ -45,24 +43,16 @@ def read_content(path: str | Path, alternatives: Iterable[str] = ()) -> Content:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise FarziError(f"{path}: no such file{_hint(path, list(alternatives))}") from None
+        raise missing(path) from None
     except OSError as error:
         raise FarziError(f"{path}: cannot be read ({error.strerror})") from None
     return content_of(data, str(path), path.name)
 
 
 def content_of(data: bytes, source: str, name: str = "") -> Content:
-    """`read_content` for bytes that were read already.
-
-    Args:
-        data: the bytes of the file.
-        source: its name in messages.
-        name: its name on disk, whose suffix may tell the format.
-    """
-    name = name.lower()
-    if data:
-        data, member = _decompress(data, source)
-        name = (member or name).lower()
+    """`read_content` for bytes that were read already; the suffix of `name` may tell their format."""
+    data, member = _decompress(data, source)
+    name = (member or name).lower()
     if not data.strip():
         raise FarziError(f"{source}: the file is empty")
     for suffix in COMPRESSION_SUFFIXES:
@@ -76,31 +66,31 @@ def content_of(data: bytes, source: str, name: str = "") -> Content:
     return Content(data, source, "json" if json else "text")
 
 
-def _hint(path: Path, alternatives: list[str]) -> str:
+def missing(path: Path, alternatives: Iterable[str] = ()) -> FarziError:
+    """The error for a file that is not there; `alternatives` are other valid words in its place."""
+    alternatives = list(alternatives)
     try:
         siblings = [sibling.name for sibling in path.parent.iterdir()]
     except OSError:
         siblings = []
     close = [str(path.parent / name) for name in difflib.get_close_matches(path.name, siblings, 2, 0.6)]
     close += difflib.get_close_matches(str(path), alternatives, 2, 0.5)
+    hint = f"; named data sets: {', '.join(alternatives)}" if alternatives else ""
     if close:
-        return f"; did you mean {' or '.join(close)}?"
-    return f"; named data sets: {', '.join(alternatives)}" if alternatives else ""
+        hint = f"; did you mean {' or '.join(close)}?"
+    return FarziError(f"{path}: no such file{hint}")
 
 
 def _decompress(data: bytes, source: str) -> tuple[bytes, str | None]:
     """The content, and the name of the member if it is a zip."""
     try:
-        if data.startswith(b"\x1f\x8b"):
-            return gzip.decompress(data), None
-        if data.startswith(b"\xfd7zXZ\x00"):
-            return lzma.decompress(data), None
-        if data.startswith(b"BZh"):
-            return bz2.decompress(data), None
-        if data.startswith(b"\x28\xb5\x2f\xfd"):
-            return _unzstd(data, source), None
         if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             return _unzip(data, source)
+        for start, decompress in DECOMPRESS.items():
+            if data.startswith(start):
+                return decompress(data), None
+        if data.startswith(b"\x28\xb5\x2f\xfd"):
+            return _unzstd(data, source), None
     except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
         raise FarziError(f"{source}: the compressed file is damaged ({error})") from None
     return data, None
@@ -111,9 +101,8 @@ def _unzip(data: bytes, source: str) -> tuple[bytes, str]:
         members = [member for member in archive.infolist() if not member.is_dir()]
         if len(members) != 1:
             names = ", ".join(member.filename for member in members[:5])
-            raise FarziError(
-                f"{source}: a zip of {len(members)} files ({names}); unpack it and give the file of events"
-            )
+            message = f"a zip of {len(members)} files ({names}); unpack it and give the file of events"
+            raise FarziError(f"{source}: {message}")
         try:
             return archive.read(members[0]), members[0].filename
         except (RuntimeError, NotImplementedError) as error:  # a password; an unknown method

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from farzi.data.catalog import CATALOG, LOGS, TEXTS
+from farzi.data.content import missing
 from farzi.data.events import Events, read_events, read_names
 from farzi.data.log import Log, make_log
-from farzi.data.text.documents import Parts, documents_of, split_documents, split_rule
-from farzi.data.text.files import read_texts
+from farzi.data.text.documents import documents_of, read_texts, split_documents
 from farzi.data.text.text import Text, make_text
+from farzi.data.text.tokenizer import fit_tokenizer
 from farzi.errors import FarziError
 from farzi.recipe.variants import DataVariant, LogData, TextData
 
@@ -53,9 +54,8 @@ def load_dataset(settings: LogData, events: Events | None = None) -> Log:
     """
     split = settings.split.build()
     entry = LOGS.get(settings.source) if events is None else None
-    if events is None:
-        events = load_events(settings)
-    elif settings.names is not None:
+    events = _events(settings) if events is None else events
+    if settings.names is not None:
         events = replace(events, names=read_names(settings.names))
     log = make_log(
         events,
@@ -69,23 +69,14 @@ def load_dataset(settings: LogData, events: Events | None = None) -> Log:
     return replace(log, settings=settings)
 
 
-def load_events(settings: LogData) -> Events:
-    """The events of a named log or a file before filters, with names from a separate file if one is given.
-
-    Raises:
-        FarziError: the data cannot be found or read, or a setting does not apply to them.
-    """
-    entry = LOGS.get(settings.source)
+def _events(settings: LogData) -> Events:
     columns = {"user": settings.user, "item": settings.item, "time": settings.time}
-    if entry is None:
-        place = settings.file or settings.source
-        events = read_events(place, **columns, skip_bad=settings.skip_bad, alternatives=CATALOG)
-    else:
-        for role, column in columns.items():
-            if column is not None:
-                raise FarziError(f"data.{role} applies to files: the columns of {settings.source} are known")
-        events = entry.events(settings.file)
-    return events if settings.names is None else replace(events, names=read_names(settings.names))
+    if settings.source not in LOGS:
+        return read_events(_path(settings), **columns, skip_bad=settings.skip_bad)
+    for role, column in columns.items():
+        if column is not None:
+            raise FarziError(f"data.{role} applies to files: the columns of {settings.source} are known")
+    return LOGS[settings.source].source.events(settings.file)
 
 
 def load_text(settings: TextData) -> Text:
@@ -98,31 +89,41 @@ def load_text(settings: TextData) -> Text:
         FarziError: the text cannot be found or read, a part of it is empty, or a setting does not apply to
             it.
     """
-    entry = TEXTS.get(settings.source)
-    if entry is None:
-        place = settings.file or settings.source
-        texts = read_texts(place, settings.valid_file, settings.test_file, alternatives=CATALOG)
-        name, lines = texts.source, settings.lines or "sentences"
-        kind, size = settings.tokens or "words", settings.vocabulary_size
+    name, lines, kind, size = settings.source, settings.lines, settings.tokens, settings.vocabulary_size
+    if name not in TEXTS:
+        path = _path(settings)
+        texts = read_texts(path, settings.valid_file, settings.test_file)
+        name, lines, kind = str(path), lines or "sentences", kind or "words"
     else:
+        entry = TEXTS[name]
         if settings.valid_file is not None or settings.test_file is not None:
             raise FarziError(
-                f"data.valid_file and data.test_file apply to files: the parts of {settings.source} are known"
+                f"data.valid_file and data.test_file apply to files: the parts of {name} are known"
             )
         texts = entry.source.texts(settings.file)
-        name, lines = entry.name, settings.lines or entry.lines
-        default = settings.tokens is None and settings.vocabulary_file is None
-        kind = settings.tokens or entry.tokens
-        size = settings.vocabulary_size or (entry.vocabulary_size if default else None)
-
+        if kind is None and settings.vocabulary_file is None:
+            size = size or entry.vocabulary_size
+        lines, kind = lines or entry.lines, kind or entry.tokens
     train, valid, test = (
-        [document for text in part for document in documents_of(text, lines)]
-        for part in (texts.train, texts.valid, texts.test)
+        [document for text in texts.get(part, []) for document in documents_of(text, lines)]
+        for part in ("train", "valid", "test")
     )
-    parts: Parts = (train, valid, test)
     rule = "by separate files"
-    if not texts.valid:
-        parts = split_documents(train, settings.valid, settings.test, texts.source)
-        rule = split_rule(settings.valid, settings.test)
-    text = make_text(name, texts.source, parts, rule, lines, kind, size, settings.vocabulary_file)
-    return replace(text, settings=settings)
+    if "valid" not in texts:
+        train, valid, test = split_documents(train, settings.valid, settings.test, name)
+        rule = (
+            f"position: the last {settings.test:.3g} of the text is the test, "
+            f"the {settings.valid:.3g} before it the validation"
+        )
+    for what, part in {"training": train, "validation": valid, "test": test}.items():
+        if not part:
+            raise FarziError(f"{name}: no {what} text: it is all white space")
+    tokenizer = fit_tokenizer(kind, train, name, size, settings.vocabulary_file)
+    return replace(make_text(name, (train, valid, test), rule, lines, tokenizer), settings=settings)
+
+
+def _path(settings: LogData | TextData) -> Path:
+    path = Path(settings.file or settings.source)
+    if not path.exists():
+        raise missing(path, CATALOG)
+    return path

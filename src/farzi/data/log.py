@@ -6,15 +6,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from farzi.data.describe import log_facts, order_facts, skipped_facts
 from farzi.data.events import Events
 from farzi.data.sequences import Holdout, Sequences
 from farzi.data.sorting import SortedEvents, filter_rare, sort
 from farzi.data.splits import TEST, TRAIN, VALID, LeaveOneOut, Split
-from farzi.data.tables import setting
+from farzi.data.tables import place_of, setting
+from farzi.data.times import time_range
 from farzi.data.vocabulary import Vocabulary
 from farzi.errors import FarziError
 from farzi.recipe.variants import LogData
+
+SHOWN = 5  # skipped rows that are listed
+SORTED = 0.9  # share of tied neighbours with rising (or falling) ids from which ties count as sorted by id
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,7 @@ class Log:
         train: the training events of each user who has some.
         valid: training events as histories, validation events as targets.
         test: training and validation events as histories, test events as targets.
-        facts: JSON values in a stable order; `describe` returns them.
+        facts: JSON values in a stable order.
         settings: the `data` of a recipe that reads it; None if it was made otherwise.
     """
 
@@ -76,10 +79,16 @@ def make_log(
     log = sort(frame, vocabulary.encode(frame["item"]), ties)
     facts = {
         "name": events.source,
-        **log_facts(log, events.dated),
-        **order_facts(log, vocabulary.frame["id"].to_list(), ties, ties_because),
-        "filters": _filter_facts(events, frame, min_user_events, min_item_events),
-        "skipped": skipped_facts(events),
+        **_log_facts(log, events.dated),
+        **_order_facts(log, vocabulary, ties, ties_because),
+        "filters": {
+            "rule": f"users with at least {min_user_events} events and items with at least "
+            f"{min_item_events}, applied until both hold",
+            "users_removed": events.frame["user"].n_unique() - len(log.users),
+            "items_removed": events.frame["item"].n_unique() - (len(vocabulary) - 1),
+            "events_removed": len(events) - len(log),
+        },
+        "skipped": {"rows": len(events.skipped), "first": [str(row) for row in events.skipped[:SHOWN]]},
     }
     parts = split.parts(log)
     log, parts, unseen_facts = _treat_unseen(log, parts, unseen, vocabulary, events)
@@ -116,10 +125,7 @@ def _filtered(events: Events, min_user_events: int, min_item_events: int) -> pl.
 
 def _holdout(log: SortedEvents, history: np.ndarray, held_out: np.ndarray) -> Holdout:
     """The users with both a history and targets."""
-    n = len(log.users)
-    has_history = np.bincount(log.user[history], minlength=n) > 0
-    has_targets = np.bincount(log.user[held_out], minlength=n) > 0
-    users = np.flatnonzero(has_history & has_targets)
+    users = np.intersect1d(log.user[history], log.user[held_out])
     return Holdout(log.sequences(history, users), log.sequences(held_out, users))
 
 
@@ -127,9 +133,7 @@ def _treat_unseen(
     log: SortedEvents, parts: np.ndarray, rule: str, vocabulary: Vocabulary, events: Events
 ) -> tuple[SortedEvents, np.ndarray, dict[str, Any]]:
     """Apply the rule for held-out events of items that no training event has."""
-    trained = np.zeros(len(vocabulary), bool)
-    trained[log.item[parts == TRAIN]] = True
-    unseen = ~trained[log.item]
+    unseen = ~np.isin(log.item, log.item[parts == TRAIN])
     facts = {
         "rule": rule,
         "items": len(np.unique(log.item[unseen])),
@@ -141,26 +145,74 @@ def _treat_unseen(
     if rule == "error" and unseen.any():
         rule = setting("unseen", events.unit)
         first = int(np.flatnonzero(unseen)[np.argmin(log.row[unseen])])
+        place, item = place_of(events.source, events.unit, int(log.row[first])), int(log.item[first])
         raise FarziError(
-            f"{events.place(int(log.row[first]))}: item {vocabulary.frame['id'][int(log.item[first])]!r} is "
-            f"held out but never trained on, like {unseen.sum():,} of the {(parts != TRAIN).sum():,} "
-            f"held-out events; {rule}=keep counts them as misses, {rule}=drop leaves them out"
+            f"{place}: item {vocabulary.frame['id'][item]!r} is held out but never trained on, like "
+            f"{unseen.sum():,} of the {(parts != TRAIN).sum():,} held-out events; "
+            f"{rule}=keep counts them as misses, {rule}=drop leaves them out"
         )
     return log, parts, facts
-
-
-def _filter_facts(events: Events, frame: pl.DataFrame, user_events: int, item_events: int) -> dict[str, Any]:
-    removed = {what: events.frame[what].n_unique() - frame[what].n_unique() for what in ("user", "item")}
-    return {
-        "rule": f"users with at least {user_events} events and items with at least {item_events}, "
-        "applied until both hold",
-        "users_removed": removed["user"],
-        "items_removed": removed["item"],
-        "events_removed": len(events) - len(frame),
-    }
 
 
 def _holdout_facts(part: Holdout, held_out: np.ndarray) -> dict[str, int]:
     """Sizes, and the held-out events of users without a history, which cannot be used."""
     used = len(part.targets.items)
     return {"users": len(part), "events": used, "events_without_history": int(held_out.sum()) - used}
+
+
+def _log_facts(log: SortedEvents, dated: bool) -> dict[str, Any]:
+    """Users, items, events, lengths, time range, density and repeats of a log."""
+    lengths = log.lengths
+    users, items = len(lengths), len(np.unique(log.item))
+    pairs = len(np.unique(log.user * (int(log.item.max()) + 1) + log.item))
+    return {
+        "users": users,
+        "items": items,
+        "events": len(log),
+        "length": {
+            "min": int(lengths.min()),
+            "median": float(np.median(lengths)),
+            "mean": round(float(lengths.mean()), 3),
+            "max": int(lengths.max()),
+        },
+        "time": None if log.time is None else time_range(log.time, dated),
+        "density": round(pairs / (users * items), 6),
+        "sparsity": round(1 - pairs / (users * items), 6),
+        "repeated_events": len(log) - pairs,
+    }
+
+
+def _order_facts(log: SortedEvents, vocabulary: Vocabulary, ties: str, because: str | None) -> dict[str, Any]:
+    """How events were sorted, how many share their time, and whether their order reveals the next item."""
+    if log.time is None:
+        return {"order": "the log has no times: events are in the order of the file", "ties": None}
+    same = (log.user[1:] == log.user[:-1]) & (log.time[1:] == log.time[:-1])
+    tied = np.append(same, False) | np.append(False, same)
+    words = "by time; a user's events at the same time "
+    words += "in the order of the file" if ties == "file" else "by a fixed hash of user and item"
+    rising = _rising(log, same, vocabulary.frame["id"].to_list()) if ties == "file" else None
+    if rising is not None and not 1 - SORTED < rising < SORTED:
+        words += (
+            f"; their item ids {'rise' if rising > 0.5 else 'fall'} in {max(rising, 1 - rising):.0%} of "
+            "cases, which reveals the next item: consider ties=random"
+        )
+    facts = {
+        "rule": ties,
+        "because": because,
+        "tied_events": round(float(tied.mean()), 4),
+        "users_with_ties": len(np.unique(log.user[tied])),
+        "rising_by_id": None if rising is None else round(rising, 4),
+    }
+    return {"order": words, "ties": facts}
+
+
+def _rising(log: SortedEvents, same: np.ndarray, ids: list[str]) -> float | None:
+    """The share of tied neighbours whose ids rise, as numbers where all are; None below 20 pairs."""
+    first, second = log.item[:-1][same], log.item[1:][same]
+    differ = first != second
+    if differ.sum() < 20:
+        return None
+    numeric = all(id.isdecimal() for id in ids[1:])
+    order = sorted(range(len(ids)), key=lambda index: int(ids[index] or -1) if numeric else ids[index])
+    rank = np.argsort(order)
+    return float((rank[second[differ]] > rank[first[differ]]).mean())

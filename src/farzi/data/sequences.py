@@ -21,7 +21,6 @@ class Sequences:
     users: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Check that the arrays are consistent."""
         if self.offsets[0] != 0 or self.offsets[-1] != len(self.items) or (np.diff(self.offsets) < 0).any():
             raise ValueError("offsets must rise from 0 to len(items)")
         if self.users is not None and len(self.users) != len(self):
@@ -32,13 +31,10 @@ class Sequences:
         cls, lists: Sequence[Sequence[int] | np.ndarray], users: Sequence[str] | None = None
     ) -> "Sequences":
         """Sequences from one list of indices each."""
-        items = (
-            np.concatenate([np.asarray(one, np.int64) for one in lists]) if lists else np.empty(0, np.int64)
-        )
+        items = np.concatenate([np.empty(0, np.int64), *(np.asarray(one, np.int64) for one in lists)])
         return cls(items, offsets_of([len(one) for one in lists]), None if users is None else tuple(users))
 
     def __len__(self) -> int:
-        """The number of sequences."""
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> np.ndarray:
@@ -49,7 +45,6 @@ class Sequences:
         return self.items[self.offsets[index] : self.offsets[index + 1]]
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Sequence by sequence."""
         return (self[index] for index in range(len(self)))
 
     @property
@@ -85,17 +80,14 @@ class Holdout:
     targets: Sequences
 
     def __post_init__(self) -> None:
-        """Check that both have the same users."""
         if len(self.histories) != len(self.targets) or self.histories.users != self.targets.users:
             raise ValueError("histories and targets must hold the same users in the same order")
 
     def __len__(self) -> int:
-        """The number of users."""
         return len(self.targets)
 
     @property
     def parts(self) -> tuple[Sequences, ...]:
-        """All its sequences."""
         return self.histories, self.targets
 
 
@@ -115,8 +107,7 @@ def pad_left(sequences: Sequences | Sequence[np.ndarray | Sequence[int]], length
 
 
 def crops(sequences: Sequences, length: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw `count` windows of `length` consecutive events for training: int64, (count, length),
-    zeros on the left.
+    """Draw windows of consecutive events for training: int64, (count, length), zeros on the left.
 
     A sequence is drawn in proportion to max(1, events - 1), the number of next events to learn from; then the
     position of the window in it, uniformly. A shorter sequence is taken whole. The result depends on nothing

@@ -28,7 +28,6 @@ class SortedEvents:
     row: np.ndarray
 
     def __len__(self) -> int:
-        """The number of events."""
         return len(self.user)
 
     @property
@@ -39,8 +38,7 @@ class SortedEvents:
     @property
     def from_end(self) -> np.ndarray:
         """The number of later events of the same user: int64, (n,); 0 for the last one."""
-        ends = np.cumsum(self.lengths)
-        return ends[self.user] - 1 - np.arange(len(self))
+        return np.cumsum(self.lengths)[self.user] - 1 - np.arange(len(self))
 
     def filter(self, mask: np.ndarray) -> "SortedEvents":
         """The events where `mask` holds; `users` stays as it is."""
@@ -56,14 +54,13 @@ class SortedEvents:
 
 def filter_rare(frame: pl.DataFrame, min_user_events: int, min_item_events: int) -> pl.DataFrame:
     """The events that remain when users and items with too few events are removed until there are none."""
-    user, item = codes(frame["user"])[0], codes(frame["item"])[0]
+    user, item = _codes(frame["user"])[0], _codes(frame["item"])[0]
     keep = np.ones(len(frame), bool)
     while True:
-        enough = (np.bincount(user[keep], minlength=len(frame))[user] >= min_user_events) & (
-            np.bincount(item[keep], minlength=len(frame))[item] >= min_item_events
-        )
+        enough = np.bincount(user[keep], minlength=len(frame))[user] >= min_user_events
+        enough &= np.bincount(item[keep], minlength=len(frame))[item] >= min_item_events
         if not (keep & ~enough).any():
-            return frame.filter(pl.Series(keep)) if not keep.all() else frame
+            return frame.filter(keep)
         keep &= enough
 
 
@@ -71,23 +68,19 @@ def sort(frame: pl.DataFrame, items: np.ndarray, ties: str) -> SortedEvents:
     """Sort by user, time, tie and line.
 
     Args:
-        frame: columns `user`, `row` and, if the log has it, `time`.
+        frame: columns `user`, `item`, `row` and perhaps `time`; without it the order of the file holds.
         items: int64, the vocabulary index of each row.
-        ties: order of a user's events at the same time. "file": that of the file. "random": by `tie_keys`,
-            which do not depend on the order of the file. Without a column `time` the order of the file
-            holds.
+        ties: order of a user's events at the same time: "file" (as there) or "random" (by `tie_keys`).
     """
-    has_time = "time" in frame.columns
-    user, users = codes(frame["user"])
+    user, users = _codes(frame["user"])
     row = frame["row"].to_numpy().astype(np.int64)
-    time = frame["time"].to_numpy() if has_time else None
+    time = frame["time"].to_numpy() if "time" in frame.columns else None
     keys = [row]  # for lexsort: the last key is the first criterion
     if time is not None:
         keys += [tie_keys(frame["user"], frame["item"]), time] if ties == "random" else [time]
     order = np.lexsort([*keys, user])
-    return SortedEvents(
-        tuple(users), user[order], items[order], None if time is None else time[order], row[order]
-    )
+    time = None if time is None else time[order]
+    return SortedEvents(tuple(users), user[order], items[order], time, row[order])
 
 
 def tie_keys(users: pl.Series, items: pl.Series) -> np.ndarray:
@@ -99,14 +92,14 @@ def tie_keys(users: pl.Series, items: pl.Series) -> np.ndarray:
     return _splitmix(_hashes(users) + _splitmix(_hashes(items)))
 
 
-def codes(ids: pl.Series) -> tuple[np.ndarray, list[str]]:
+def _codes(ids: pl.Series) -> tuple[np.ndarray, list[str]]:
     """The position of each id among the sorted distinct ids, int64 (n,), and these."""
     unique = ids.unique().sort()
     return ids.cast(pl.Enum(unique)).to_physical().to_numpy().astype(np.int64), unique.to_list()
 
 
 def _hashes(ids: pl.Series) -> np.ndarray:
-    positions, unique = codes(ids)
+    positions, unique = _codes(ids)
     digests = b"".join(hashlib.blake2b(id.encode(), digest_size=8).digest() for id in unique)
     return np.frombuffer(digests, "<u8").astype(np.uint64)[positions]
 

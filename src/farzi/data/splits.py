@@ -34,74 +34,54 @@ class LeaveOneOut:
     """
 
     def parts(self, log: SortedEvents) -> np.ndarray:
-        """TRAIN, VALID or TEST for each event: int8, (n,)."""
-        long = (log.lengths >= 3)[log.user]
-        parts = np.full(len(log), TRAIN, np.int8)
-        parts[long & (log.from_end == 1)] = VALID
-        parts[long & (log.from_end == 0)] = TEST
-        return parts
+        return _from_end(log, np.ones_like(log.lengths), np.ones_like(log.lengths))
 
     def __str__(self) -> str:
-        """The rule in words."""
         return "leave one out: each user's last event is the test, the one before it the validation"
 
 
 @dataclass(frozen=True)
-class UserRatio:
-    """The last share of each user's events is the test, the share before it the validation.
-
-    Of n >= 3 events max(1, floor(n test)) are the test and max(1, floor(n valid)) the validation, but at
-    least one is left for training; users of fewer than 3 events are only trained on.
-    """
-
+class _Shares:
     valid: float = 0.1
     test: float = 0.1
 
     def __post_init__(self) -> None:
-        """Check the fractions."""
-        _check(self.valid, self.test)
+        if not (0 < self.valid < 1 and 0 < self.test < 1 and self.valid + self.test < 1):
+            raise FarziError(
+                "data.split.valid and data.split.test must be above 0 and together below 1, "
+                f"got {self.valid:g}, {self.test:g}"
+            )
+
+
+class UserRatio(_Shares):
+    """The last share of each user's events is the test, the share before it the validation.
+
+    Of n >= 3 events max(1, floor(n test)) are the test and max(1, floor(n valid)) the validation, but one is
+    left for training; users of fewer than 3 events are only trained on.
+    """
 
     def parts(self, log: SortedEvents) -> np.ndarray:
-        """TRAIN, VALID or TEST for each event: int8, (n,)."""
         n = log.lengths
         test = np.clip(np.floor(n * self.test + 1e-9), 1, np.maximum(1, n - 2)).astype(np.int64)
         valid = np.clip(np.floor(n * self.valid + 1e-9), 1, np.maximum(1, n - 1 - test)).astype(np.int64)
-        long = (n >= 3)[log.user]
-        parts = np.full(len(log), TRAIN, np.int8)
-        parts[long & (log.from_end < (test + valid)[log.user])] = VALID
-        parts[long & (log.from_end < test[log.user])] = TEST
-        return parts
+        return _from_end(log, valid, test)
 
     def __str__(self) -> str:
-        """The rule in words."""
         return (
             f"ratio: each user's last {self.test:.3g} of events is the test, "
             f"the {self.valid:.3g} before it the validation"
         )
 
 
-@dataclass(frozen=True)
-class GlobalTime:
+class GlobalTime(_Shares):
     """Two points in time cut the whole log: the test starts at the second, the validation at the first.
 
     The test starts so that it has the share `test` of all events, the validation so that it has the share
     `valid`. Events at the time of a cut belong to the later part: no training event is as late as a held-out
-    one.
+    one. A log without times cannot be split so: FarziError.
     """
 
-    valid: float = 0.1
-    test: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Check the fractions."""
-        _check(self.valid, self.test)
-
     def parts(self, log: SortedEvents) -> np.ndarray:
-        """TRAIN, VALID or TEST for each event: int8, (n,).
-
-        Raises:
-            FarziError: the log has no times.
-        """
         if log.time is None:
             raise FarziError(
                 "the split by time needs times, and the log has none; give its time column as data.time"
@@ -111,19 +91,19 @@ class GlobalTime:
         before = ordered[ordered < test_from]
         valid = min(len(before), max(1, math.floor(len(log) * self.valid + 1e-9)))
         valid_from = before[-valid] if valid else test_from
-        return ((log.time >= valid_from).astype(np.int8) + (log.time >= test_from)).astype(np.int8)
+        return (log.time >= valid_from).astype(np.int8) + (log.time >= test_from)
 
     def __str__(self) -> str:
-        """The rule in words."""
         return (
             f"time: the last {self.test:.3g} of all events is the test, "
             f"the {self.valid:.3g} before it the validation"
         )
 
 
-def _check(valid: float, test: float) -> None:
-    if not (0 < valid < 1 and 0 < test < 1 and valid + test < 1):
-        raise FarziError(
-            "data.split.valid and data.split.test must be above 0 and together below 1, "
-            f"got {valid:g}, {test:g}"
-        )
+def _from_end(log: SortedEvents, valid: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """The last `test` events of each user, and the `valid` before them; (users,) each."""
+    long = (log.lengths >= 3)[log.user]
+    parts = np.full(len(log), TRAIN, np.int8)
+    parts[long & (log.from_end < (test + valid)[log.user])] = VALID
+    parts[long & (log.from_end < test[log.user])] = TEST
+    return parts

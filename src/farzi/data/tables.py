@@ -9,9 +9,11 @@ import csv
 import io
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -23,6 +25,7 @@ from farzi.errors import FarziError
 DELIMITERS = "\t,;|"
 HEAD = 1000  # JSON lines have no header: the keys of this many first lines are the columns
 RECODE = "save the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of bytes that are not UTF-8
 # On some damaged pages polars panics; Python does not count a panic as an Exception.
 DAMAGE = (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
@@ -33,7 +36,7 @@ Unit = Literal["line", "row", "index"]
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that cannot be read."""
+    """A row that cannot be read; `line` is its number, counted as `unit` says."""
 
     line: int
     column: str | None
@@ -42,13 +45,11 @@ class BadRow:
     unit: Unit = "line"
 
     def __str__(self) -> str:
-        """`line 17: column 'timestamp': 'soon' is not a time`."""
-        number = {"line": f"line {self.line}", "row": f"row {self.line}"}.get(self.unit, from_zero(self.line))
-        return f"{number}: {self.problem}"
+        return f"{_numbered(self.unit, self.line)}: {self.problem}"
 
     @property
     def problem(self) -> str:
-        """The column and the reason."""
+        """`column 'timestamp': 'soon' is not a time`."""
         return self.reason if self.column is None else f"column {self.column!r}: {self.reason}"
 
 
@@ -57,11 +58,9 @@ class Table:
     """What was read.
 
     Attributes:
-        frame: one column for each role, and `row` (UInt32). Columns are String; those of times keep the type
-            that they have in Parquet or in a frame.
+        frame: `row` (UInt32) and a String column for each role; times of Parquet and frames keep their type.
         columns: role -> name of the column in the file.
         bad: rows that are not in the frame because they cannot be cut into fields.
-        unit: how `row` counts.
     """
 
     frame: pl.DataFrame
@@ -83,69 +82,51 @@ def read_table(content: Content, choose: Choose) -> Table:
     return table
 
 
-def typed_table(frame: pl.DataFrame, columns: dict[str, str], source: str, unit: Unit) -> Table:
-    """A table from columns that have types.
+def typed_table(series: Iterable[pl.Series], columns: dict[str, str], source: str, unit: Unit) -> Table:
+    """A table from columns of any type, one for each role; `columns` names them in messages.
 
     Ids become text: whole floats as whole numbers, NaN as missing, everything else as polars writes it.
-
-    Args:
-        frame: one column for each role, of any type.
-        columns: role -> name of the column, for messages.
-        source: of the frame, for messages.
-        unit: "row" or "index".
 
     Raises:
         FarziError: a column holds lists, records, bytes or Python objects.
     """
-    series = []
-    for role, name in columns.items():
-        values = frame[role]
+    typed = []
+    for (role, name), values in zip(columns.items(), series, strict=True):
         if values.dtype.is_nested() or values.dtype in (pl.Binary, pl.Object):
             raise FarziError(f"{source}: column {name!r} holds {values.dtype}, not one {role} per row")
-        series.append(values if role == "time" else _as_text(values))
-    first = 0 if unit == "index" else 1
-    rows = pl.Series("row", np.arange(first, first + len(frame)), dtype=pl.UInt32)
-    return Table(pl.DataFrame([*series, rows]), columns, unit=unit)
+        typed.append((values if role == "time" else _as_text(values)).alias(role))
+    frame = pl.DataFrame(typed).with_row_index("row", 0 if unit == "index" else 1)
+    return Table(frame, columns, unit=unit)
 
 
-def read_parquet(
-    data: bytes, source: str, choose: Callable[[list[str]], Sequence[str]] | None = None
-) -> pl.DataFrame:
-    """Read the bytes of a Parquet file.
+def read_parquet(data: bytes, source: str, columns: list[str] | None = None) -> pl.DataFrame:
+    """Read the bytes of a Parquet file; all columns if None.
 
     Pages carry no checksum, so damage inside one may go unnoticed; where that matters, compare SHA-256 first.
 
-    Args:
-        data: the whole file.
-        source: its name in messages.
-        choose: picks columns from those there are; all if None.
-
     Raises:
-        FarziError: not a Parquet file, or a damaged one; or what `choose` raises.
+        FarziError: not a Parquet file, or a damaged one; `source` is its name in the message.
     """
-    try:
-        names = list(pl.read_parquet_schema(io.BytesIO(data)))
-        columns = None if choose is None else list(choose(names))
+    with _intact(source):
         return pl.read_parquet(io.BytesIO(data), columns=columns)
+
+
+@contextmanager
+def _intact(source: str) -> Iterator[None]:
+    try:
+        yield
     except DAMAGE:
         raise FarziError(f"{source}: is not a Parquet file, or a damaged one") from None
 
 
 def place_of(source: str, unit: Unit, number: int) -> str:
     """A row in a message: `log.csv:17`, `log.parquet, row 17` or `frame, row 17 (counted from 0)`."""
-    if unit == "line":
-        return f"{source}:{number}"
-    return f"{source}, row {number}" if unit == "row" else f"{source}, {from_zero(number)}"
+    return f"{source}:{number}" if unit == "line" else f"{source}, {_numbered(unit, number)}"
 
 
 def setting(name: str, unit: Unit) -> str:
     """A setting in a message: its path in a recipe, or the argument of `load_log` if the log is a frame."""
     return name if unit == "index" else f"data.{name}"
-
-
-def from_zero(number: int) -> str:
-    """The number of a frame's row in a message."""
-    return f"row {number} (counted from 0)"
 
 
 def quoted(value: object) -> str:
@@ -154,28 +135,27 @@ def quoted(value: object) -> str:
     return repr(text if len(text) <= 60 else text[:59] + "…")
 
 
+def _numbered(unit: Unit, number: int) -> str:
+    return {"line": f"line {number}", "row": f"row {number}"}.get(unit, f"row {number} (counted from 0)")
+
+
 def _as_text(values: pl.Series) -> pl.Series:
     text = values.cast(pl.String)
     if not values.dtype.is_float():
         return text
-    x = pl.col(values.name)
+    x = pl.col("x")
     whole = pl.when(x == x.floor()).then(x.cast(pl.Int64, strict=False)).cast(pl.String)
     written = pl.coalesce(whole, pl.when(x.is_not_nan()).then(x.cast(pl.String)))
-    return values.to_frame().select(written.alias(values.name)).to_series()
+    return values.to_frame("x").select(written).to_series()
 
 
 def _read_parquet(content: Content, choose: Choose) -> Table:
-    columns: dict[str, str] = {}
-    full_names: dict[str, str] = {}
-
-    def wanted(names: list[str]) -> list[str]:
-        columns.update(choose([bare(name) for name in names]))
-        full_names.update({bare(name): name for name in names})
-        return sorted({full_names[name] for name in columns.values()})
-
-    frame = read_parquet(content.data, content.source, wanted)
-    frame = frame.select(pl.col(full_names[name]).alias(role) for role, name in columns.items())
-    return typed_table(frame, columns, content.source, "row")
+    with _intact(content.source):
+        names = list(pl.read_parquet_schema(io.BytesIO(content.data)))
+    columns = choose([bare(name) for name in names])
+    full = {bare(name): name for name in names}
+    frame = read_parquet(content.data, content.source, sorted({full[name] for name in columns.values()}))
+    return typed_table((frame[full[name]] for name in columns.values()), columns, content.source, "row")
 
 
 def _read_json(content: Content, choose: Choose) -> Table:
@@ -186,16 +166,14 @@ def _read_json(content: Content, choose: Choose) -> Table:
         raise FarziError(f"{content.source}:{bad[0].line}: {bad[0].reason}")
     keys = dict.fromkeys(key for _, record in head for key in record)
     columns = choose([bare(name) for name in keys])
-    full_names = {bare(name): name for name in keys}
-    values: dict[str, list[str | None]] = {role: [] for role in columns}
-    wanted = [(values[role].append, full_names[name]) for role, name in columns.items()]
-    rows: list[int] = []
+    full = {bare(name): name for name in keys}
+    rows = []
     for line, record in itertools.chain(head, records):
-        rows.append(line)
-        for append, key in wanted:
-            value = record.get(key)
-            append(value if value is None or isinstance(value, str) else json.dumps(value))
-    return Table(_text_frame(values, rows), columns, bad)
+        values = (record.get(full[name]) for name in columns.values())
+        rows.append(
+            [*(one if one is None or isinstance(one, str) else json.dumps(one) for one in values), line]
+        )
+    return Table(_text_frame(rows, columns), columns, bad)
 
 
 def _json_objects(data: bytes, bad: list[BadRow]) -> Iterator[tuple[int, dict]]:
@@ -225,22 +203,18 @@ def _read_text(content: Content, choose: Choose) -> Table:
         raise FarziError(f"{content.source}:1: the header is not UTF-8 text; {RECODE}") from None
     delimiter = max(DELIMITERS, key=header.count)
     quotes = ":token" not in header  # RecBole's atomic files have no quotes
+    quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
     try:
-        names = (
-            next(csv.reader([header], delimiter=delimiter, strict=True))
-            if quotes
-            else header.split(delimiter)
-        )
+        names = next(csv.reader([header], delimiter=delimiter, quoting=quoting, strict=True))
     except (csv.Error, StopIteration):
         raise FarziError(f"{content.source}:1: not a header: {header[:60]!r}") from None
     names = [bare(name) for name in names]
     columns = choose(names)
     indices = {role: names.index(column) for role, column in columns.items()}
-    if _is_utf8(rest) and not (quotes and b'"' in rest):
-        frame, bad = _split_plain(rest, delimiter, len(names), indices)
-    else:
-        quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    if (quotes and b'"' in rest) or NOT_UTF8.search(rest.decode("utf-8", "surrogateescape")):
         frame, bad = _split_quoted(rest, delimiter, names, indices, quoting)
+    else:
+        frame, bad = _split_plain(rest, delimiter, len(names), indices)
     return Table(frame, columns, bad)
 
 
@@ -260,7 +234,7 @@ def _split_plain(
     bad = [BadRow(int(at) + 2, None, None, _misfit(int(fields[at]), width)) for at in np.flatnonzero(wrong)]
     good = ~(wrong | blank)
     if not good.any():
-        return _text_frame({role: [] for role in indices}, []), bad
+        return _text_frame([], indices), bad
     if not good.all():
         data = buffer[np.repeat(good, ends - starts + 1)].tobytes()
     columns = sorted(set(indices.values()))
@@ -278,10 +252,7 @@ def _split_quoted(
     """As `_split_plain`; fields may stand in double quotes, and bytes need not be UTF-8."""
     text = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="\n")
     reader = csv.reader(text, delimiter=delimiter, quoting=quoting, strict=True)
-    columns: dict[str, list[str | None]] = {role: [] for role in indices}
-    chosen = [(columns[role].append, index) for role, index in indices.items()]
     width, rows, bad = len(names), [], []
-    clean = _is_utf8(data)
     limit = csv.field_size_limit(1 << 30)
     try:
         while True:
@@ -295,37 +266,23 @@ def _split_quoted(
                 continue
             if not record:
                 continue
-            if not clean and not _is_clean(record):
+            if NOT_UTF8.search("".join(record)):
                 bad.append(_not_utf8(line, record, names))
             elif len(record) != width:
                 bad.append(BadRow(line, None, None, _misfit(len(record), width)))
             else:
-                for append, index in chosen:
-                    append(record[index])
-                rows.append(line)
+                rows.append([*(record[index] for index in indices.values()), line])
     finally:
         csv.field_size_limit(limit)
-    return _text_frame(columns, rows), bad
+    return _text_frame(rows, indices), bad
 
 
-def _text_frame(columns: dict[str, list[str | None]], rows: list[int]) -> pl.DataFrame:
-    return pl.DataFrame({**columns, "row": rows}, {**dict.fromkeys(columns, pl.String), "row": pl.UInt32})
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _is_clean(record: list[str]) -> bool:
-    return not any("\udc80" <= letter <= "\udcff" for letter in "".join(record))
+def _text_frame(rows: list[list[Any]], roles: Iterable[str]) -> pl.DataFrame:
+    return pl.DataFrame(rows, {**dict.fromkeys(roles, pl.String), "row": pl.UInt32}, orient="row")
 
 
 def _not_utf8(line: int, record: list[str], names: list[str]) -> BadRow:
-    at = next(index for index, value in enumerate(record) if not _is_clean([value]))
+    at = next(index for index, value in enumerate(record) if NOT_UTF8.search(value))
     value = record[at].encode("utf-8", "surrogateescape").decode("latin-1")
     column = names[at] if at < len(names) else None
     return BadRow(line, column, value, f"not UTF-8 text ({quoted(value)} if it is Latin-1); {RECODE}")

@@ -39,18 +39,18 @@ def parse_times(values: pl.Series) -> tuple[pl.Series, bool]:
     return _whole_if_possible(number), False
 
 
-def time_range(times: np.ndarray, dated: bool) -> tuple[str, str] | None:
-    """The first and the last time as `1997-09-20 03:05:10` (UTC).
+def time_range(times: np.ndarray, dated: bool) -> dict[str, str | float]:
+    """The first and the last time, as `1997-09-20 03:05:10` (UTC) where that is known.
 
-    None if they are numbers that cannot be seconds, milli-, micro- or nanoseconds since 1970 with the last
+    Numbers are as they are if they cannot be seconds, milli-, micro- or nanoseconds since 1970 with the last
     one between 1973 and 2286.
     """
-    first, last = float(times.min()), float(times.max())
+    first, last = times.min().item(), times.max().item()
     scales = [1] if dated else [s for s in (1, 1e3, 1e6, 1e9) if first >= 0 and 1e8 * s <= last < 1e10 * s]
     if not scales:
-        return None
+        return {"from": first, "to": last, "unit": "not seconds since 1970"}
     start, end = (EPOCH + timedelta(seconds=int(time // scales[0])) for time in (first, last))
-    return str(start), str(end)
+    return {"from": str(start), "to": str(end), "unit": "UTC"}
 
 
 def _iso(text: pl.Series) -> pl.Series:
@@ -60,9 +60,8 @@ def _iso(text: pl.Series) -> pl.Series:
     second = pl.col("second").str.replace(",", ".", literal=True).cast(pl.Float64)
     zone = pl.col("zone").str.replace(":", "", literal=True)
     sign = pl.when(zone.str.starts_with("-")).then(-1).otherwise(1)
-    offset = sign * (
-        zone.str.slice(1, 2).cast(pl.Float64, strict=False) * 60 + _or_zero(zone.str.slice(3, 2))
-    )
+    hours, minutes = (zone.str.slice(at, 2).cast(pl.Float64, strict=False) for at in (1, 3))
+    offset = sign * (hours * 60 + minutes.fill_null(0))
     clock = (hour < 24) & (minute < 60) & (second.fill_null(0) < 61)
     seconds = (
         date.cast(pl.Int32).cast(pl.Float64) * 86_400
@@ -70,10 +69,6 @@ def _iso(text: pl.Series) -> pl.Series:
         + second.fill_null(0)
     )
     return part.select(pl.when(clock.fill_null(True)).then(seconds)).to_series()
-
-
-def _or_zero(digits: pl.Expr) -> pl.Expr:
-    return digits.cast(pl.Float64, strict=False).fill_null(0)
 
 
 def _finite(values: pl.Series) -> pl.Series:

@@ -33,37 +33,26 @@ class Vocabulary:
     @classmethod
     def from_events(cls, frame: pl.DataFrame, names: pl.DataFrame | None = None) -> "Vocabulary":
         """All items of a log (column `item`), with the names of a table with the columns `id` and `name`."""
-        counts = frame.group_by(pl.col("item").alias("id")).agg(pl.len().cast(pl.UInt32).alias("count"))
+        items = frame.group_by(pl.col("item").alias("id")).agg(pl.len().alias("count"))
+        items = items.sort(["count", "id"], descending=[True, False])
         if names is None:
-            items = counts.with_columns(pl.lit(None, pl.String).alias("name"))
-        else:
-            items = counts.join(names.unique("id", keep="first"), on="id", how="left")
-        items = items.sort(["count", "id"], descending=[True, False]).select("id", "name", "count")
-        padding = pl.DataFrame({"id": [""], "name": [None], "count": [0]}, schema=items.schema)
-        return cls(pl.concat([padding, items]).with_row_index("index").select(list(SCHEMA)))
+            names = pl.DataFrame(schema={"id": pl.String, "name": pl.String})
+        items = items.join(names.unique("id", keep="first"), on="id", how="left", maintain_order="left")
+        return cls.from_tokens(items["id"].to_list(), items["name"].to_list(), items["count"].to_list())
 
     @classmethod
     def from_tokens(
         cls, ids: Sequence[str], names: Sequence[str | None], counts: Sequence[int] | np.ndarray
     ) -> "Vocabulary":
         """The tokens of a text in the order of their indices, from 1 on."""
-        columns = {
-            "index": range(len(ids) + 1),
-            "id": ["", *ids],
-            "name": [None, *names],
-            "count": [0, *map(int, counts)],
-        }
-        return cls(pl.DataFrame(columns, schema=SCHEMA))
+        columns = (range(len(ids) + 1), ["", *ids], [None, *names], [0, *map(int, counts)])
+        return cls(pl.DataFrame(dict(zip(SCHEMA, columns)), schema=SCHEMA))
 
     def __len__(self) -> int:
-        """V, padding included."""
         return len(self.frame)
 
     def __eq__(self, other: object) -> bool:
-        """Whether the tables are the same."""
         return isinstance(other, Vocabulary) and self.frame.equals(other.frame)
-
-    __hash__ = None  # type: ignore[assignment]
 
     def encode(self, ids: Iterable[str] | pl.Series) -> np.ndarray:
         """The indices of original ids: int64, (n,).
@@ -80,8 +69,6 @@ class Vocabulary:
 
     def label(self, index: int) -> str:
         """The name of an item, or its id if it has none; "(padding)" for index 0."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"index {index} is not in 0..{len(self) - 1}")
         if index == 0:
             return "(padding)"
         return self.frame["name"][int(index)] or self.frame["id"][int(index)]
@@ -108,14 +95,8 @@ class Vocabulary:
             raise FarziError(
                 f"{path}: not a vocabulary: columns {', '.join(frame.columns)}, not {', '.join(SCHEMA)}"
             )
-        valid = (
-            len(frame) > 0
-            and frame["index"].equals(pl.int_range(len(frame), eager=True, dtype=pl.UInt32).alias("index"))
-            and frame["id"].null_count() == 0
-            and frame["id"].n_unique() == len(frame)
-            and frame["id"][0] == ""
-        )
-        if not valid:
+        ids, places = frame["id"].to_list(), frame["index"].to_list()
+        if ids[:1] != [""] or None in ids or len(set(ids)) < len(ids) or places != list(range(len(ids))):
             raise FarziError(
                 f"{path}: not a vocabulary: its indices do not count from 0, or its ids are not unique"
             )

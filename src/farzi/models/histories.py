@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from farzi.data import Vocabulary
+from farzi.data import Vocabulary, is_frame, read_frame
 from farzi.data.columns import bare, choose_event_columns
-from farzi.data.frames import is_frame, read_frame
 from farzi.errors import FarziError, FarziWarning
 from farzi.models.base import SequenceModel
 
@@ -99,7 +98,7 @@ def _from_frame(frame: Any, user: str | None, item: str | None, time: str | None
     library = type(frame).__module__.partition(".")[0]
     table: Any = frame if library in ("pandas", "polars") else pl.DataFrame(frame)
     names = [bare(str(name)) for name in table.columns]
-    roles = choose_event_columns(names, "histories", user, item, time, lambda role: role)
+    roles = choose_event_columns(names, "histories", user, item, time, prefix="")
     events, skipped = pl.DataFrame(schema={"user": pl.String, "item": pl.String, "row": pl.UInt32}), 0
     if len(table):
         read = read_frame(table, roles["user"], roles["item"], roles.get("time"), True, "histories")

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from farzi.data import TEXTS, Log, Text, is_text_source, load_data, load_text
+from farzi.data import Log, Text, is_text_source, load_data, load_text
+from farzi.data.catalog import TEXTS
 from farzi.data.fingerprint import fingerprint
-from farzi.data.text.named import BundledText, CopiedText
+from farzi.data.named import BundledText, CopiedText
 from farzi.errors import FarziError
 from farzi.files import sha256
 from farzi.recipe.variants import LogData, TextData
@@ -66,6 +67,7 @@ def test_no_token_stands_for_padding(file: Path):
 def test_documents_do_not_run_into_each_other(file: Path):
     text = load(file, lines="documents")
     assert (len(text.train), len(text.valid.texts)) == (40, 5)
+    assert "last 0.1 of the text" in text.facts["split"]["rule"]
 
 
 def test_parts_may_be_files_of_their_own(file: Path, tmp_path: Path):
@@ -81,6 +83,11 @@ def test_the_fingerprint_tells_texts_apart(file: Path):
     assert fingerprint(load(file)) == first
     assert fingerprint(load(file, test=0.2)) != first
     assert fingerprint(load(file, vocabulary_size=8)) != first
+
+
+def test_a_text_that_is_not_there(tmp_path: Path):
+    with pytest.raises(FarziError, match=r"sotuu: no such file; did you mean sotu\?"):
+        load(Path("sotuu"))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +115,7 @@ def test_what_is_a_text(file: Path):
 
 def test_sotu_is_bundled_with_its_terms():
     entry = TEXTS["sotu"]
-    path = entry.get()
+    path = entry.source.get()
     assert sha256(path) == entry.sha256
     assert "CC0 1.0" in path.with_name("LICENSE.sotu").read_text()
     text = load_data(TextData(source="sotu"))
@@ -118,7 +125,7 @@ def test_sotu_is_bundled_with_its_terms():
     assert sum(parts[part]["documents"] for part in ("train", "valid", "test")) == 233
     assert sum(parts[part]["tokens"] for part in ("train", "valid", "test")) == entry.rows
     with pytest.raises(FarziError, match=r"data\.file does not apply"):
-        entry.get("a.txt")
+        entry.source.get("a.txt")
     with pytest.raises(FarziError, match="install farzi again"):
         BundledText("sotu", "sotu.txt.xz", "0" * 64).get()
 
@@ -141,11 +148,11 @@ def test_a_users_copy_is_checked_and_kept(own: tuple[CopiedText, Path]):
     origin, folder = own
     with pytest.raises(FarziError, match=r"own copy as data\.file"):
         origin.get()
-    assert origin.texts(str(folder)).valid == (" the valid text \n",)
+    assert origin.texts(str(folder))["valid"] == [" the valid text \n"]
     kept = origin.get(str(folder))
     assert sorted(path.name for path in kept.iterdir()) == ["x.test.txt", "x.train.txt", "x.valid.txt"]
     assert origin.get() == origin.get(str(kept)) == kept
-    assert origin.texts().test == (" the test text \n",)
+    assert origin.texts()["test"] == [" the test text \n"]
 
 
 def test_another_copy_is_refused(own: tuple[CopiedText, Path]):
@@ -156,7 +163,7 @@ def test_another_copy_is_refused(own: tuple[CopiedText, Path]):
     (folder / "x.test.txt").unlink()
     with pytest.raises(FarziError, match="has no files for test"):
         origin.get(str(folder))
-    with pytest.raises(FarziError, match="not a folder"):
+    with pytest.raises(FarziError, match="no such folder"):
         origin.get(str(folder / "x.train.txt"))
     with pytest.raises(FarziError, match="no such folder"):
         origin.get(str(folder / "nowhere"))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farzi.data.text.documents import Document
-from farzi.data.text.tokenizer import FittedTokenizer, describe_tokenizer, fit_tokenizer
+from farzi.data.text.tokenizer import FittedTokenizer, fit_tokenizer
 from farzi.errors import FarziError
 
 
@@ -104,7 +104,9 @@ def test_bytes_are_the_text_as_utf_8():
     assert reads(fitted, "A b")[:3] == ["A", "␣", "b"]
     assert fitted.end == fitted.encode([""])[0]
     assert (
-        tokenizers.Tokenizer.from_str(fitted.to_json()).decode([i - 1 for i in fitted.encode([line])])
+        tokenizers.Tokenizer.from_str(fitted.tokenizer.to_str()).decode(
+            [i - 1 for i in fitted.encode([line])]
+        )
         == line + "\n"
     )
 
@@ -140,7 +142,7 @@ def test_subwords_are_learnt_from_the_text_and_give_it_back():
 @pytest.mark.parametrize("kind", ["words", "spaces", "bytes", "subwords"])
 def test_the_stored_tokenizer_gives_the_same_tokens(kind: str):
     fitted = fit(kind, CORPUS, 280 if kind == "subwords" else None)
-    same = tokenizers.Tokenizer.from_str(fitted.to_json())
+    same = tokenizers.Tokenizer.from_str(fitted.tokenizer.to_str())
     line = "the Cat, of the sea."
     assert [token + 1 for token in same.encode(line).ids] == fitted.encode([line]).tolist()[:-1]
     assert same.get_vocab_size() == len(fitted.ids)
@@ -170,11 +172,10 @@ def test_a_given_tokenizer_is_loaded(tmp_path: Path):
         fit("subwords", [["x"]], file=tmp_path / "nowhere")
 
 
-def test_a_tokenizer_in_words():
-    assert describe_tokenizer("words", 2000).endswith("the 2,000 most frequent")
-    assert describe_tokenizer("spaces", file="list").endswith("those listed in list")
-    assert describe_tokenizer("subwords").startswith("4,000 subwords learnt")
-    assert (describe_tokenizer("bytes"), describe_tokenizer("subwords", file="t.json")) == (
-        "bytes",
-        "subwords of t.json",
-    )
+def test_a_tokenizer_in_words(tmp_path: Path):
+    (tmp_path / "list").write_text("one\n")
+    assert fit("words", CORPUS, 4).kind.endswith("lower case, the 4 most frequent")
+    assert fit("spaces", CORPUS).kind == "words separated by spaces, all of them"
+    assert fit("spaces", CORPUS, file=tmp_path / "list").kind.endswith(f"those listed in {tmp_path / 'list'}")
+    assert fit("subwords", CORPUS, 280).kind.startswith("280 subwords learnt")
+    assert fit("bytes", CORPUS).kind == "bytes"

@@ -8,9 +8,8 @@ import numpy as np
 
 from farzi.data.sequences import Sequences, offsets_of
 from farzi.data.text.documents import LINES, Document, Parts
-from farzi.data.text.tokenizer import FittedTokenizer, describe_tokenizer, fit_tokenizer
+from farzi.data.text.tokenizer import FittedTokenizer
 from farzi.data.vocabulary import Vocabulary
-from farzi.errors import FarziError
 from farzi.recipe.variants import TextData
 
 SHOWN = 10  # most frequent tokens in the facts
@@ -22,8 +21,7 @@ class Passages:
 
     Attributes:
         texts: token indices, one sequence for each document.
-        start: the token that stands before a document's first one: the end of a line, so that the first token
-            is predicted as the first of a line.
+        start: the token before a document's first one: the end of a line.
         bytes: length of the text in UTF-8 with one line break after each line; bits per byte refer to it.
     """
 
@@ -32,12 +30,10 @@ class Passages:
     bytes: int
 
     def __len__(self) -> int:
-        """The number of tokens."""
         return len(self.texts.items)
 
     @property
     def parts(self) -> tuple[Sequences, ...]:
-        """All its sequences."""
         return (self.texts,)
 
 
@@ -53,7 +49,7 @@ class Text:
             and ends of lines. Small sets of real sequences are chosen from these.
         valid: held-out documents.
         test: held-out documents.
-        facts: JSON values in a stable order; `describe` returns them.
+        facts: JSON values in a stable order.
         tokenizer: the content of its `tokenizer.json`.
         settings: the `data` of a recipe that reads it; None if it was made otherwise.
     """
@@ -69,44 +65,20 @@ class Text:
     settings: TextData | None = None
 
 
-def make_text(
-    name: str,
-    source: str,
-    parts: Parts,
-    split: str,
-    lines: str,
-    kind: str,
-    size: int | None = None,
-    file: str | None = None,
-) -> Text:
-    """Turn documents into tokens.
+def make_text(name: str, parts: Parts, split: str, lines: str, tokenizer: FittedTokenizer) -> Text:
+    """Turn documents for training, validation and test into tokens.
 
-    Args:
-        name: of the text.
-        source: its name in messages.
-        parts: documents for training, validation and test.
-        split: the rule of the split in words, for the facts.
-        lines: a key of `LINES`, for the facts.
-        kind: as in `fit_tokenizer`, with `size` and `file`.
-        size: tokens in the vocabulary.
-        file: a vocabulary.
-
-    Raises:
-        FarziError: a part has no text, or as `fit_tokenizer`.
+    `split`, the rule of the split in words, and `lines`, a key of `LINES`, are for the facts.
     """
-    for what, documents in zip(("training", "validation", "test"), parts, strict=True):
-        if not documents:
-            raise FarziError(f"{source}: no {what} text: it is all white space")
-    tokenizer = fit_tokenizer(kind, parts[0], source, size, file)
     train, valid, test = (Sequences.from_lists([tokenizer.encode(one) for one in part]) for part in parts)
     counts = np.bincount(train.items, minlength=len(tokenizer.ids) + 1)
     vocabulary = Vocabulary.from_tokens(tokenizer.ids, tokenizer.names, counts[1:])
     facts = {
         "name": name,
         "lines": LINES[lines],
-        "tokens": describe_tokenizer(kind, size, file),
+        "tokens": tokenizer.kind,
         "vocabulary": len(vocabulary) - 1,
-        "most_frequent": ", ".join(_most_frequent(vocabulary, counts)),
+        "most_frequent": _most_frequent(vocabulary, counts),
         "split": {
             "rule": split,
             "train": _part_facts(train, parts[0], tokenizer),
@@ -122,7 +94,7 @@ def make_text(
         valid=Passages(valid, tokenizer.end, _bytes(parts[1])),
         test=Passages(test, tokenizer.end, _bytes(parts[2])),
         facts=facts,
-        tokenizer=tokenizer.to_json(),
+        tokenizer=tokenizer.tokenizer.to_str(pretty=True),
     )
 
 
@@ -139,10 +111,10 @@ def _bytes(documents: Sequence[Document]) -> int:
     return sum(len(line.encode()) + 1 for document in documents for line in document)
 
 
-def _most_frequent(vocabulary: Vocabulary, counts: np.ndarray) -> list[str]:
+def _most_frequent(vocabulary: Vocabulary, counts: np.ndarray) -> str:
     total = max(1, int(counts.sum()))
     indices = np.argsort(-counts[1:], kind="stable")[:SHOWN] + 1
-    return [f"{vocabulary.label(int(i))} {100 * counts[i] / total:.1f} %" for i in indices if counts[i]]
+    return ", ".join(f"{vocabulary.label(i)} {100 * counts[i] / total:.1f} %" for i in indices if counts[i])
 
 
 def _part_facts(part: Sequences, documents: Sequence[Document], tokenizer: FittedTokenizer) -> dict[str, Any]:

@@ -11,20 +11,17 @@ index 0 is padding. Each line of a text is followed by the end token. The kinds:
 Words outside the vocabulary are `<unk>`.
 """
 
-import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from farzi.data.text.documents import Document
-from farzi.data.text.files import read_text
+from farzi.data.text.documents import Document, read_text
 from farzi.errors import FarziError
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 UNKNOWN, END = "<unk>", "<eos>"
 ENDS = (END, "<|endoftext|>", "<|end_of_text|>", "</s>", "[SEP]")
@@ -53,13 +50,15 @@ class FittedTokenizer:
         tokenizer: of the package `tokenizers`; token i has index i + 1.
         ids: the name of each token, unique, in the order of the indices from 1 on.
         names: how each token reads where its id does not show it, else None.
+        kind: what the tokens are, in words.
         end: index of the token after each line.
         unknown: index of the token for what is not in the vocabulary; None if the vocabulary covers any text.
     """
 
-    tokenizer: "Tokenizer"
+    tokenizer: Tokenizer
     ids: tuple[str, ...]
     names: tuple[str | None, ...]
+    kind: str
     end: int
     unknown: int | None = None
 
@@ -67,9 +66,8 @@ class FittedTokenizer:
         """A document as indices, int64, (n,); each line is followed by `end`."""
         pieces: list[np.ndarray] = [np.empty(0, np.int64)]
         for begin in range(0, len(document), BATCH):
-            lines = self.tokenizer.encode_batch_fast(
-                document[begin : begin + BATCH], add_special_tokens=False
-            )
+            batch = document[begin : begin + BATCH]
+            lines = self.tokenizer.encode_batch_fast(batch, add_special_tokens=False)
             pieces += [np.array([*line.ids, self.end - 1], np.int64) + 1 for line in lines]
         return np.concatenate(pieces)
 
@@ -78,10 +76,6 @@ class FittedTokenizer:
         read = [name or id for id, name in zip(self.ids, self.names, strict=True)]
         marks = [index for index, text in enumerate(read, 1) if text.strip() in SENTENCE_ENDS]
         return np.array(sorted({self.end, *marks}), np.int64)
-
-    def to_json(self) -> str:
-        """The content of a `tokenizer.json`."""
-        return self.tokenizer.to_str(pretty=True)
 
 
 def fit_tokenizer(
@@ -93,47 +87,29 @@ def fit_tokenizer(
         kind: "words", "spaces", "bytes" or "subwords".
         train: the training documents.
         source: name of the text in messages.
-        size: tokens in the vocabulary, `<unk>` and `<eos>` included (padding is not); None for all words or
-            4,000 subwords. The most frequent words are kept, ties in the order of spelling.
+        size: tokens in the vocabulary, `<unk>` and `<eos>` included; None for all words or 4,000 subwords.
+            The most frequent words are in it, ties in the order of spelling.
         file: in place of `size`, a list of words (one per line, in the order of their indices), or a
             `tokenizer.json` for subwords.
 
     Raises:
-        FarziError: the training text does not give the vocabulary asked for, `file` is wrong, or the settings
-            contradict each other.
+        FarziError: the training text does not give such a vocabulary, `file` is wrong, or both are given.
     """
+    names = "data.vocabulary_size and data.vocabulary_file"
     if size is not None and file is not None:
-        raise FarziError("data.vocabulary_size and data.vocabulary_file: give only one of them")
+        raise FarziError(f"{names}: give only one of them")
     if kind == "bytes":
         if size is not None or file is not None:
-            raise FarziError(
-                "data.vocabulary_size and data.vocabulary_file do not apply: there are always 256 bytes"
-            )
+            raise FarziError(f"{names} do not apply: there are always 256 bytes")
         return _bytes()
     if kind == "subwords":
         return _read_subwords(file) if file is not None else _learn_subwords(train, source, size or SUBWORDS)
     return _words(kind, train, source, size, file)
 
 
-def describe_tokenizer(kind: str, size: int | None = None, file: str | None = None) -> str:
-    """What the tokens of `fit_tokenizer` are, in words."""
-    if kind == "bytes":
-        return "bytes"
-    if kind == "subwords":
-        if file is not None:
-            return f"subwords of {file}"
-        return f"{size or SUBWORDS:,} subwords learnt from the training text (byte-level BPE)"
-    words = "words separated by spaces" if kind == "spaces" else "words and punctuation marks in lower case"
-    if file is not None:
-        return f"{words}, those listed in {file}"
-    return f"{words}, " + ("all of them" if size is None else f"the {size:,} most frequent")
-
-
 def _words(
     kind: str, train: Sequence[Document], source: str, size: int | None, file: str | None
 ) -> FittedTokenizer:
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
-
     tokenizer = Tokenizer(models.WordLevel({UNKNOWN: 0}, unk_token=UNKNOWN))
     if kind == "spaces":
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -149,23 +125,21 @@ def _words(
         words = _frequent_words(_count_words(tokenizer, train), source, size)
     index = {word: token for token, word in enumerate(words)}
     tokenizer.model = models.WordLevel(index, unk_token=UNKNOWN)
-    return FittedTokenizer(tokenizer, tuple(words), (None,) * len(words), index[END] + 1, index[UNKNOWN] + 1)
+    what = "words separated by spaces" if kind == "spaces" else "words and punctuation marks in lower case"
+    which = "all of them" if size is None else f"the {size:,} most frequent"
+    what += f", {which if file is None else f'those listed in {file}'}"
+    names = (None,) * len(words)
+    return FittedTokenizer(tokenizer, tuple(words), names, what, index[END] + 1, index[UNKNOWN] + 1)
 
 
-def _count_words(tokenizer: "Tokenizer", train: Sequence[Document]) -> dict[str, int]:
+def _count_words(tokenizer: Tokenizer, train: Sequence[Document]) -> Counter[str]:
     """Each word of the training text with its count, `<eos>` once per line."""
-    from tokenizers import trainers
-
-    trainer = trainers.WordLevelTrainer(vocab_size=sys.maxsize, special_tokens=[], show_progress=False)
-    tokenizer.train_from_iterator(_lines(train), trainer)
-    size = tokenizer.get_vocab_size()
-    words = FittedTokenizer(tokenizer, (), (), end=size + 1)  # one more token: the end of a line
-    counts = np.zeros(size + 2, np.int64)
-    for document in train:
-        counts += np.bincount(words.encode(document), minlength=size + 2)
-    counted = {word: int(counts[token + 1]) for word, token in tokenizer.get_vocab().items()}
-    counted[END] = counted.get(END, 0) + int(counts[-1])
-    return counted
+    counts: Counter[str] = Counter()
+    for line in _lines(train):
+        text = line if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(line)
+        counts.update(word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text))
+        counts[END] += 1
+    return counts
 
 
 def _frequent_words(counts: dict[str, int], source: str, size: int | None) -> list[str]:
@@ -203,8 +177,6 @@ def _listed_words(path: str | Path) -> list[str]:
 
 
 def _bytes() -> FittedTokenizer:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]  # ByteLevel writes these as themselves,
     others = [byte for byte in range(256) if byte not in printable]  # these as the letters from 256 on
     letters = {byte: chr(byte) for byte in printable} | {byte: chr(256 + n) for n, byte in enumerate(others)}
@@ -213,12 +185,10 @@ def _bytes() -> FittedTokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     ids = tuple(f"{byte:02x}" for byte in range(256))
     names = tuple(chr(byte) if 32 < byte < 127 else BYTE_NAMES.get(byte) for byte in range(256))
-    return FittedTokenizer(tokenizer, ids, names, LINE_BREAK + 1)
+    return FittedTokenizer(tokenizer, ids, names, "bytes", LINE_BREAK + 1)
 
 
 def _learn_subwords(train: Sequence[Document], source: str, size: int) -> FittedTokenizer:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
     if size < SMALLEST_SUBWORDS:
         raise FarziError(
             f"a vocabulary of {size} subwords is too small for all bytes and {END}; "
@@ -227,11 +197,9 @@ def _learn_subwords(train: Sequence[Document], source: str, size: int) -> Fitted
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=[END],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
+        vocab_size=size, special_tokens=[END], initial_alphabet=alphabet, show_progress=False
     )
     tokenizer.train_from_iterator(_lines(train), trainer)
     if tokenizer.get_vocab_size() < size:
@@ -239,12 +207,10 @@ def _learn_subwords(train: Sequence[Document], source: str, size: int) -> Fitted
             f"{source}: its training text gives only {tokenizer.get_vocab_size():,} subwords; "
             f"lower data.vocabulary_size from {size:,}"
         )
-    return _subwords(tokenizer, source)
+    return _subwords(tokenizer, source, f"{size:,} subwords learnt from the training text (byte-level BPE)")
 
 
 def _read_subwords(path: str) -> FittedTokenizer:
-    from tokenizers import Tokenizer
-
     if not Path(path).is_file():
         raise FarziError(f"{path}: no such file; a tokenizer.json is needed")
     try:
@@ -253,10 +219,10 @@ def _read_subwords(path: str) -> FittedTokenizer:
         raise FarziError(f"{path}: not a tokenizer.json of Hugging Face tokenizers ({error})") from None
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    return _subwords(tokenizer, path)
+    return _subwords(tokenizer, path, f"subwords of {path}")
 
 
-def _subwords(tokenizer: Any, source: str) -> FittedTokenizer:
+def _subwords(tokenizer: Any, source: str, kind: str) -> FittedTokenizer:
     """A tokenizer with the end token it has, or else with `<eos>` added."""
     end = next((token for name in ENDS if (token := tokenizer.token_to_id(name)) is not None), None)
     if end is None:
@@ -266,13 +232,10 @@ def _subwords(tokenizer: Any, source: str) -> FittedTokenizer:
     ids = tuple(tokenizer.id_to_token(token) for token in tokens)
     if not all(ids):
         raise FarziError(f"{source}: the tokenizer's token numbers have gaps, or a token has no name")
-    return FittedTokenizer(tokenizer, ids, tuple(_reading(tokenizer, token) for token in tokens), end + 1)
-
-
-def _reading(tokenizer: "Tokenizer", token: int) -> str | None:
-    """How a token reads; None if it is part of a character, or empty."""
-    text = tokenizer.decode([token], skip_special_tokens=False)
-    return text.replace("\n", "\\n") if text and "\ufffd" not in text else None
+    texts = (tokenizer.decode([token], skip_special_tokens=False) for token in tokens)
+    # a token that is part of a character, or empty, has no name
+    names = tuple(text.replace("\n", "\\n") if text and "\ufffd" not in text else None for text in texts)
+    return FittedTokenizer(tokenizer, ids, names, kind, end + 1)
 
 
 def _lines(documents: Sequence[Document]) -> Iterator[str]:
