@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from farzi.distillation.refine import check_parts
+from farzi.distillation.check import check_parts
 from farzi.recipe import Recipe, presets
 from farzi.recipe.variants import ClassInit, GRU4Rec, TeacherInit
 from research.report import markdown

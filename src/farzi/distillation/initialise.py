@@ -21,7 +21,7 @@ def initialise(
         recipe: the whole run.
         dataset: the log or text.
         teachers: models trained on the full data. If None, an untrained model stands in where the
-            initializer wants some: the summary then has the right size and meaningless labels.
+            initializer needs some: the summary then has the right size and meaningless labels.
 
     Raises:
         FarziError: the data is too small for the summary, or parts of the recipe do not fit each other.

@@ -1,18 +1,33 @@
-"""Inner runs: trainings on the summary while it changes, where truncation windows begin, and their rates."""
+"""Inner runs: trainings on the summary while it changes, their first weights, rates and execution."""
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from farzi.distillation.weights import Theta
-from farzi.recipe import Inner
+from farzi.models import SequenceModel
+from farzi.recipe import Inner, Recipe
 from farzi.training import NextEvent, decaying_rates, make_optimizer
-from farzi.unroll import Optimizer, State, stack, stacked_loss, unstack
+from farzi.unroll import (
+    Compiled,
+    Eager,
+    Execution,
+    Optimizer,
+    State,
+    interpreter,
+    stack,
+    stacked_loss,
+    unstack,
+)
 from farzi.unroll.execution import TreeLoss
+
+Theta = dict[str, Tensor]
+"""A model's parameters by name, as `farzi.training.NextEvent` names them."""
 
 
 class InnerRun(NamedTuple):
@@ -28,6 +43,68 @@ class InnerRun(NamedTuple):
     theta: Theta
     state: State
     started_at: int
+
+    @property
+    def optimizer_state(self) -> State | None:
+        """What the engine continues from; None before the first step."""
+        return self.state if self.state.step else None
+
+
+class Weights(Protocol):
+    """Draws the weights that an inner run starts from.
+
+    One that has an attribute `trajectories = True` gets weights recorded along a full-data training.
+    """
+
+    def __call__(
+        self,
+        rng: np.random.Generator,
+        fresh: Callable[[np.random.Generator], Theta],
+        recorded: Sequence[Theta],
+    ) -> Theta:
+        """The weights of one run.
+
+        Args:
+            rng: for all random draws.
+            fresh: draws new random weights.
+            recorded: weights along a full-data training, in the order of their steps; empty if not wanted.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FreshWeights:
+    """New random weights, as every training on a finished summary starts from."""
+
+    def __call__(
+        self,
+        rng: np.random.Generator,
+        fresh: Callable[[np.random.Generator], Theta],
+        recorded: Sequence[Theta],
+    ) -> Theta:
+        return fresh(rng)
+
+
+@dataclass(frozen=True)
+class PretrainedWeights:
+    """Weights along a full-data training (Ω in the paper), or fresh ones for part of the runs.
+
+    Attributes:
+        share: share of the runs that start from recorded weights.
+    """
+
+    share: float = 1.0
+    trajectories = True
+
+    def __call__(
+        self,
+        rng: np.random.Generator,
+        fresh: Callable[[np.random.Generator], Theta],
+        recorded: Sequence[Theta],
+    ) -> Theta:
+        if self.share < 1 and rng.random() < 1 - self.share:
+            return fresh(rng)
+        return recorded[int(rng.integers(len(recorded)))]
 
 
 class Replicas:
@@ -106,16 +183,8 @@ class Rates(NamedTuple):
         """Steps from where a window's copy is made to its end: K, or the whole cooldown if that is longer."""
         return max(self.window, math.ceil(self.cooldown))
 
-    @property
-    def running(self) -> Optimizer:
-        """The optimizer of runs in progress."""
-        return self._until(math.inf)
-
-    def ending(self, steps_taken: int) -> Optimizer:
-        """The optimizer of a copy that is made after so many steps of a run."""
-        return self._until(steps_taken + self.length)
-
-    def _until(self, end: float) -> Optimizer:
+    def until(self, end: float = math.inf) -> Optimizer:
+        """The optimizer of a training that ends after `end` steps; of a run in progress if left out."""
         if not self.annealed:
             return self.optimizer
         # of one shape whatever the end, so that all share a compiled graph
@@ -123,12 +192,8 @@ class Rates(NamedTuple):
         return self.optimizer.with_hypers({"learning_rate": rates})
 
 
-Start = Callable[[Theta, int], InnerRun]
-"""start(theta, steps): train new weights for some steps on the present summary, nothing differentiated."""
-
-
 class RunPool:
-    """Inner runs in progress; each outer step differentiates a window of one of them.
+    """Inner runs of one student in progress; each outer step differentiates a window of one of them.
 
     A run enters after its burn-in and is replaced by a new one when no further window fits into a training.
     Its early steps were taken on a slightly older summary, which costs little and saves most of the
@@ -136,6 +201,7 @@ class RunPool:
     for each outer step and draws the end of its window (RaT-BPTT, arXiv 2311.09128).
 
     Args:
+        replicas: the student's loss.
         weights: draws first weights.
         rates: of the runs; they say how long a window is.
         burn_in: first steps, never differentiated.
@@ -143,15 +209,26 @@ class RunPool:
     """
 
     def __init__(
-        self, weights: Callable[[np.random.Generator], Theta], rates: Rates, burn_in: int, size: int
+        self,
+        replicas: Replicas,
+        weights: Callable[[np.random.Generator], Theta],
+        rates: Rates,
+        burn_in: int,
+        size: int,
     ) -> None:
-        self._weights, self._last = weights, rates.steps - rates.length
+        self.replicas, self._weights = replicas, weights
+        self._last = rates.steps - rates.length
         self._first = min(burn_in, self._last)
         self._runs: list[InnerRun | None] = [None] * size
         self._taken = 0
 
-    def take(self, start: Start, rng: np.random.Generator) -> InnerRun:
-        """The run whose window is next."""
+    def take(self, start: Callable[[Theta, int], InnerRun], rng: np.random.Generator) -> InnerRun:
+        """The run whose window is next.
+
+        Args:
+            start: trains new weights for some steps on the present summary, nothing differentiated.
+            rng: for all random draws.
+        """
         if not self._runs:
             steps = int(rng.integers(self._first, self._last + 1))
             return start(self._weights(rng), steps)
@@ -167,23 +244,44 @@ class RunPool:
             finite = all(bool(value.isfinite().all()) for value in run.theta.values())
             self._runs[self._taken] = run if finite else None
 
-    def state_dict(self) -> dict[str, Any]:
-        """The runs by their place: parameters, optimizer slots, steps taken and start."""
-        return {
-            str(place): {
-                "theta": dict(run.theta),
-                "slots": {str(k): slot for k, slot in enumerate(run.state.slots)},
-                "steps": run.state.step,
-                "started_at": run.started_at,
-            }
-            for place, run in enumerate(self._runs)
-            if run is not None
-        }
+    def state_dict(self) -> list[Any]:
+        """Parameters, optimizer's slots and steps, and start of each run; None for an empty place."""
+        return [run and [run.theta, run.state.slots, run.state.step, run.started_at] for run in self._runs]
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: list[Any]) -> None:
         """Continue from `state_dict()`."""
-        self._runs = [None] * len(self._runs)
-        for place, run in state.items():
-            slots = run.get("slots", {})
-            optimizer = State(run["steps"], tuple(slots[str(k)] for k in range(len(slots))))
-            self._runs[int(place)] = InnerRun(run["theta"], optimizer, run["started_at"])
+        self._runs = [run and InnerRun(run[0], State(run[2], tuple(run[1])), run[3]) for run in state]
+
+
+TRACED, COMPILED = 30.0, 200.0
+"""Seconds of eager steps from which on tracing, some 3 seconds once, and compiling, some 30, are repaid."""
+SPEED = 5e10
+"""Floating-point operations per second that are counted on; of two cores. A guess must do: a measured speed
+would let an interrupted run go on otherwise than it began."""
+
+EXECUTIONS: dict[str, Callable[[], Execution]] = {
+    "eager": Eager,
+    "graph": partial(Compiled, compiler=interpreter),
+    "compiled": Compiled,
+}
+"""By the names that a recipe uses."""
+
+
+def chosen_execution(recipe: Recipe, student: SequenceModel) -> tuple[str, str]:
+    """How the inner loop's derivatives are carried out, one of `EXECUTIONS`, and why."""
+    outer, sequences = recipe.outer, recipe.summary.sequences
+    if outer.execution != "auto":
+        return outer.execution, "the recipe says so"
+    if outer.minutes is not None:
+        seconds = 60 * outer.minutes
+    else:
+        events = min(sequences, recipe.inner.batch or sequences) * recipe.summary.length
+        parameters = sum(value.numel() for value in student.parameters())
+        gradient = 2 * 3 * 2 * events * parameters  # products forward and back, the tables twice: in and out
+        seconds = outer.steps * outer.replicas * outer.window * 5 * gradient / SPEED
+    eager = f"some {seconds:.0f} s of eager steps"
+    if seconds < TRACED:
+        return "eager", f"{eager} do not repay tracing, from {TRACED:.0f} s on"
+    if seconds < COMPILED:
+        return "graph", f"{eager} repay tracing, not compiling, from {COMPILED:.0f} s on"
+    return "compiled", f"{eager} repay compiling"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from farzi.data import Data
-from farzi.evaluation import Evaluation, jackknife_interval, metric_of, task_of
+from farzi.evaluation import Evaluation, Interval, jackknife_interval, metric_of, task_of
 from farzi.recipe import Recipe
 from farzi.summary import SummaryTensors
 from farzi.training import train_on_summary
@@ -36,15 +36,17 @@ class Validation:
         return float(np.mean(gains)) if gains else 0.0
 
     def clearly_better(self, other: "Validation") -> bool:
-        """Whether the 95 % interval of the difference of the scores is above 0 (jackknife over units)."""
-        difference = self.score - other.score
-        return jackknife_interval(difference, self.leave_one_out - other.leave_one_out).low > 0
+        """Whether the 95 % interval of the difference of the scores is above 0."""
+        return self._difference(other).low > 0
 
     def better_than_noise(self, other: "Validation") -> bool:
         """Whether its score is more than about one standard error of the difference above the other's."""
-        difference = self.score - other.score
-        interval = jackknife_interval(difference, self.leave_one_out - other.leave_one_out)
-        return difference > 0 and 2 * difference > interval.mean - interval.low
+        difference = self._difference(other)
+        return difference.mean > 0 and 2 * difference.mean > difference.mean - difference.low
+
+    def _difference(self, other: "Validation") -> Interval:
+        """That of the scores, by the jackknife over units."""
+        return jackknife_interval(self.score - other.score, self.leave_one_out - other.leave_one_out)
 
 
 class Selection:
@@ -70,38 +72,33 @@ class Selection:
 
     def offer(self, summary: SummaryTensors, validation: Validation) -> bool:
         """Record a validation, first that of the initial summary; whether its summary is the best so far."""
-        better = validation.score > self.best_score
+        best = validation.score > self.best_score
         if self.first is None:
-            self.first, best = validation, better
+            self.first = validation
         else:
-            best = better and validation.clearly_better(self.first)
+            best = best and validation.clearly_better(self.first)
             self.improved = self.improved or best
         if best:
             self.best, self.best_score = summary, validation.score
         return best
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to continue later: nested dicts of tensors and JSON values."""
+        """All that is needed to continue later: nested dicts and lists of tensors and JSON values."""
         first = self.first
         return {
             "best": dict(self.best.parts),
             "score": self.best_score,
             "improved": self.improved,
-            "first": first
-            and {
-                "figures": first.figures,
-                "relative": first.relative,
-                "leave_one_out": torch.from_numpy(first.leave_one_out),
-            },
+            "first": first and [first.figures, first.relative, torch.from_numpy(first.leave_one_out)],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict()`."""
         self.best = SummaryTensors(**state["best"], temperature=self.best.temperature)
         self.best_score, self.improved = state["score"], state["improved"]
-        if first := state["first"]:
-            without = first["leave_one_out"].cpu().numpy()
-            self.first = Validation(first["figures"], first["relative"], without)
+        if state["first"]:
+            figures, relative, without = state["first"]
+            self.first = Validation(figures, relative, without.cpu().numpy())
 
 
 def validate(
@@ -138,12 +135,7 @@ def _judged(relative: Mapping[str, float]) -> list[str]:
 
 
 def _leave_one_out(measured: Sequence[Evaluation], full_data: Mapping[str, float]) -> np.ndarray:
-    """The score without each of the units, (units,).
-
-    Args:
-        measured: figures of each student.
-        full_data: the baseline's, of the metrics that make the score.
-    """
+    """The score without each of the units, (units,), from the figures of each student and of the baseline."""
     gains = []
     for name, whole in full_data.items():
         metric, units = metric_of(name), np.stack([one.per_unit[name] for one in measured])

@@ -270,7 +270,7 @@ class RealLoss(Variant):
     """The loss on real events after the last inner steps: the objective of Farzi (arXiv 2310.09983)."""
 
     type: Literal["real_loss"] = "real_loss"
-    implementation: ClassVar[str] = "farzi.distillation.objectives:RealLoss"
+    implementation: ClassVar[str] = "farzi.distillation.refine:RealLoss"
 
 
 ObjectiveVariant = RealLoss | Custom
@@ -347,7 +347,7 @@ class FreshWeights(Variant):
     """New random weights, as every training on a finished summary starts from."""
 
     type: Literal["fresh"] = "fresh"
-    implementation: ClassVar[str] = "farzi.distillation.weights:FreshWeights"
+    implementation: ClassVar[str] = "farzi.distillation.inner:FreshWeights"
 
 
 class PretrainedWeights(Variant):
@@ -357,7 +357,7 @@ class PretrainedWeights(Variant):
     share: float = Field(
         default=1.0, gt=0, le=1, description="share of the inner runs that start so; the others start fresh"
     )
-    implementation: ClassVar[str] = "farzi.distillation.weights:PretrainedWeights"
+    implementation: ClassVar[str] = "farzi.distillation.inner:PretrainedWeights"
 
 
 WeightsVariant = FreshWeights | PretrainedWeights | Custom
