@@ -1,4 +1,4 @@
-"""Farzi: distil a log of event sequences, or a text, into a few synthetic sequences that train a model as well.
+"""Farzi: distil a log of event sequences, or a text, into a few synthetic ones that train a model as well.
 
     log = farzi.load_log("events.csv")            # a path, a known name, or a frame
     summary = farzi.distill(log, out="runs/mine")  # minutes, once
@@ -12,9 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from farzi.api import compare as compare
     from farzi.api import distill as distill
-    from farzi.api import evaluate as evaluate
     from farzi.api import load_log as load_log
     from farzi.api import load_text as load_text
     from farzi.api import train as train
@@ -24,16 +22,18 @@ if TYPE_CHECKING:
     from farzi.errors import FarziWarning as FarziWarning
     from farzi.evaluation import Comparison as Comparison
     from farzi.evaluation import Evaluation as Evaluation
+    from farzi.evaluation import compare as compare
+    from farzi.evaluation import evaluate as evaluate
     from farzi.models import Model as Model
     from farzi.recipe import Recipe as Recipe
     from farzi.recipe import presets as presets
     from farzi.summary import Summary as Summary
 
 _MODULES = {
-    "farzi.api": ("load_log", "load_text", "distill", "train", "evaluate", "compare"),
+    "farzi.api": ("load_log", "load_text", "distill", "train"),
     "farzi.data": ("Log", "Text"),
     "farzi.errors": ("FarziError", "FarziWarning"),
-    "farzi.evaluation": ("Comparison", "Evaluation"),
+    "farzi.evaluation": ("Comparison", "Evaluation", "compare", "evaluate"),
     "farzi.models": ("Model",),
     "farzi.recipe": ("Recipe", "presets"),
     "farzi.summary": ("Summary",),

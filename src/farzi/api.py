@@ -1,21 +1,18 @@
-"""The front door: what a user needs, as `farzi.NAME`."""
+"""The front door: load data, distil it, train on it, as `farzi.NAME`."""
 
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from farzi.data import Data, Log, Text, load_data, load_dataset, read_frame
 from farzi.distillation import Cache, Progress
 from farzi.distillation import distill as _distill
-from farzi.errors import FarziError
-from farzi.evaluation import Comparison, Evaluation
-from farzi.evaluation import compare as _compare
-from farzi.evaluation import evaluate as _evaluate
+from farzi.evaluation import task_of
 from farzi.models import Model
 from farzi.recipe import Recipe, presets
-from farzi.recipe.variants import LogData, StudentVariant, TextData
+from farzi.recipe.variants import StudentVariant
 from farzi.summary import Summary
 from farzi.training import train_on_events, train_on_summary
 
@@ -37,11 +34,10 @@ def load_log(source: Any = "movielens-small", **settings: Any) -> Log:
         FarziError: the log cannot be read or used; the line says what is wrong, where, and what to do.
     """
     if isinstance(source, str | Path):
-        return load_dataset(_settings(LogData, {"source": str(source), **settings}))
+        return load_dataset(_data(type="log", source=str(source), **settings))
     # an item that is held out but never trained on is a miss, not an error, where nobody can mend a file
-    chosen = _settings(LogData, {"source": FRAME, "unseen": "keep", **settings})
-    events = read_frame(source, chosen.user, chosen.item, chosen.time, chosen.skip_bad)
-    return load_dataset(chosen, events)
+    chosen = _data(type="log", source=FRAME, **{"unseen": "keep", **settings})
+    return load_dataset(chosen, read_frame(source, chosen.user, chosen.item, chosen.time, chosen.skip_bad))
 
 
 def load_text(source: str | Path = "sotu", **settings: Any) -> Text:
@@ -54,9 +50,13 @@ def load_text(source: str | Path = "sotu", **settings: Any) -> Text:
     Raises:
         FarziError: the text cannot be read or used.
     """
-    text = load_data(_settings(TextData, {"source": str(source), **settings}))
+    text = load_data(_data(type="text", source=str(source), **settings))
     assert isinstance(text, Text)
     return text
+
+
+def _data(**settings: Any) -> Any:
+    return Recipe().changed({"data": settings}).data
 
 
 def distill(
@@ -74,8 +74,8 @@ def distill(
     Args:
         data: from `load_log` or `load_text`.
         recipe: how; `presets.LOG` or `presets.TEXT` if left out. Its `data` are replaced by those of `data`.
-        out: the summary's folder. A run found there resumes, a finished summary is returned. If left out,
-            nothing is stored: `Summary.save` does that.
+        out: the summary's folder. A run there is resumed, a finished summary returned. If left out, nothing
+            is stored: `Summary.save` does that.
         restart: start from the beginning even if `out` holds a run or a summary, which is then lost.
         progress: receives reports; None shows nothing.
         cache: of full-data trainings, to share them between runs.
@@ -85,15 +85,16 @@ def distill(
         FarziError: parts of the recipe do not fit each other, or the data is too small.
         KeyboardInterrupt: interrupted; with `out` the same call resumes.
     """
-    recipe = recipe or (presets.TEXT if isinstance(data, Text) else presets.LOG)
-    recipe = recipe.changed({"data": data.settings})
-    if out is not None:
-        return _distill(
-            recipe, out, dataset=data, restart=restart, progress=progress, cache=cache, device=device
-        )
+    recipe = (recipe or _preset(data)).changed({"data": data.settings})
     with tempfile.TemporaryDirectory() as folder:
         return _distill(
-            recipe, Path(folder) / "summary", dataset=data, progress=progress, cache=cache, device=device
+            recipe,
+            Path(folder) / "summary" if out is None else out,
+            dataset=data,
+            restart=restart,
+            progress=progress,
+            cache=cache,
+            device=device,
         )
 
 
@@ -120,16 +121,12 @@ def train(
         FarziError: parts of the recipe do not fit each other.
     """
     if isinstance(data, Summary):
-        recipe = recipe or data.recipe
+        recipe, name = recipe or data.recipe, "summary"
         student = student or recipe.student
         trained = train_on_summary(data.tensors.to(device), student, recipe.inner, seed, steps)
-        name, settings = "summary", data.recipe.data
     else:
-        from farzi.evaluation import task_of
-
-        recipe = recipe or (presets.TEXT if isinstance(data, Text) else presets.LOG)
-        student, name, settings = student or recipe.student, "full", data.settings
-        task = task_of(data, recipe.select.seen)
+        recipe, name = recipe or _preset(data), "full"
+        student, task = student or recipe.student, task_of(data, recipe.select.seen)
         trained = train_on_events(
             data.train,
             student,
@@ -144,69 +141,12 @@ def train(
         network=trained.model.to("cpu"),
         student=student,
         vocabulary=data.vocabulary,
-        data=settings,
+        data=data.recipe.data if isinstance(data, Summary) else data.settings,
         trained_on=name,
         seconds=trained.seconds,
         steps=trained.steps,
     )
 
 
-def evaluate(
-    model: Model,
-    data: Data,
-    *,
-    split: Literal["test", "valid"] = "test",
-    seen: Literal["keep", "exclude"] = "keep",
-) -> Evaluation:
-    """Measure a model on held-out events: ranking metrics of a log, perplexity and accuracy of a text.
-
-    Args:
-        model: from `train` or `Model.load`.
-        data: from `load_log` or `load_text`, with the vocabulary that the model was trained for.
-        split: which held-out events.
-        seen: whether the ranking contains the items of a user's history.
-
-    Raises:
-        FarziError: the vocabularies differ.
-    """
-    return _evaluate(model, data, split=split, seen=seen)
-
-
-def compare(
-    summary: Summary,
-    data: Data,
-    recipe: Recipe | None = None,
-    *,
-    progress: Any = None,
-    device: torch.device | str = "cpu",
-) -> Comparison:
-    """Train and test models on the full data, on a summary, and on controls of real sequences.
-
-    Args:
-        summary: from `distill` or `Summary.load`.
-        data: the log or text that it was distilled from.
-        recipe: the summary's own if left out; `recipe.compare` says how much is trained.
-        progress: called with a line on what is being done.
-        device: where models are trained.
-
-    Raises:
-        FarziError: the vocabularies differ.
-    """
-    return _compare(summary, data, recipe, progress=progress, device=device)
-
-
-def _settings(kind: Any, values: dict[str, Any]) -> Any:
-    """A group of settings by name, with errors in one line."""
-    from pydantic import ValidationError
-
-    from farzi.recipe.explain import explain
-
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(field for field in kind.model_fields if field not in ("type", "source"))
-            raise FarziError(f"{name}: no such setting; there are {known}") from None
-        raise FarziError(explain(first, name)) from None
+def _preset(data: Data) -> Recipe:
+    return presets.TEXT if isinstance(data, Text) else presets.LOG

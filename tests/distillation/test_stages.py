@@ -279,7 +279,7 @@ def test_a_real_probe_stops_a_run_whose_steps_are_ruinous(tiny: Log, recipe: Rec
 
 
 def test_a_run_passes_through_its_state(tiny: Log, recipe: Recipe, tmp_path: Path):
-    run = Run.begin(recipe, tiny, Progress(), False, Cache())
+    run = Run.begin(recipe, tiny, Cache(), Progress())
     for _ in range(4):
         run.advance()
         if run.validation_due:

@@ -20,11 +20,7 @@ from farzi.unroll.diagnostics.verdict import COSINE
 
 
 def check_parts(recipe: Recipe) -> None:
-    """Refuse a recipe whose parts do not fit each other, before anything costly is done.
-
-    Raises:
-        FarziError: they do not.
-    """
+    """Raise FarziError where the parts of a recipe do not fit each other, before anything costly is done."""
     rates = Rates.of(recipe.inner, recipe.outer.window)
     try:
         adjoint = recipe.outer.adjoint.build()
@@ -42,12 +38,12 @@ def check_parts(recipe: Recipe) -> None:
         )
     parametrization: Parametrization = recipe.summary.parametrization.build()
     label_decoder = parametrization.label_decoder
-    if recipe.init.type == "teacher" and not label_decoder:
-        raise FarziError(
-            "init.type teacher: gives soft labels, which need summary.parametrization.label_decoder"
-        )
-    if recipe.init.type == "teacher" and parametrization.dim < 2:
-        raise FarziError("init.type teacher: needs summary.parametrization.dim of 2 or more, not 1")
+    if recipe.init.type == "teacher":
+        where = "summary.parametrization"
+        if not label_decoder:
+            raise FarziError(f"init.type teacher: gives soft labels, which need {where}.label_decoder")
+        if parametrization.dim < 2:
+            raise FarziError(f"init.type teacher: needs {where}.dim of 2 or more, not 1")
     if recipe.inner.soft_inputs == "materialized" and label_decoder:
         raise FarziError("inner.soft_inputs materialized: with a label decoder they are always factored")
     if recipe.inner.soft_inputs == "factored" and recipe.summary.parametrization.type == "full_logits":
@@ -107,19 +103,14 @@ def check_recipe(
 def short_check(loop: OuterLoop, unchecked: bool, progress: Progress, exact: bool = True) -> dict[str, Any]:
     """Compare the next step's metagradient with float64; nothing changes, nothing is drawn.
 
-    A metagradient that is not finite is left to the outer loop, which reports it and gives up by itself.
-
-    Args:
-        loop: the outer loop.
-        unchecked: continue, with a warning, where the precision is not enough.
-        progress: receives the warning.
-        exact: whether the recipe's adjoint is exact; another one is measured, not refused.
+    A metagradient that is not finite is left to the outer loop, which reports it and gives up by itself. One
+    of an adjoint that is not exact is measured, not refused.
 
     Returns:
         The comparison, as JSON values.
 
     Raises:
-        FarziError: the precision is not enough.
+        FarziError: the precision is not enough, and not `unchecked`, which makes it a warning.
     """
     precision = compare_precision(**loop.as_run())
     if not exact:

@@ -22,11 +22,7 @@ TENSOR, SEPARATOR = "tensor:", "//"
 
 
 def save_checkpoint(state: dict[str, Any], folder: Path) -> None:
-    """Replace the folder's checkpoint.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written; the checkpoint before is then still there.
-    """
+    """Replace the folder's checkpoint; where it cannot be written the one before is still there."""
     write_state(folder / NAME, FORMAT, state)
 
 

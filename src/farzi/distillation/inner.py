@@ -29,6 +29,9 @@ from farzi.unroll.execution import TreeLoss
 Theta = dict[str, Tensor]
 """A model's parameters by name, as `farzi.training.NextEvent` names them."""
 
+Fresh = Callable[[np.random.Generator], Theta]
+"""Draws new random weights."""
+
 
 class InnerRun(NamedTuple):
     """A student in training on the summary.
@@ -56,12 +59,7 @@ class Weights(Protocol):
     One that has an attribute `trajectories = True` gets weights recorded along a full-data training.
     """
 
-    def __call__(
-        self,
-        rng: np.random.Generator,
-        fresh: Callable[[np.random.Generator], Theta],
-        recorded: Sequence[Theta],
-    ) -> Theta:
+    def __call__(self, rng: np.random.Generator, fresh: Fresh, recorded: Sequence[Theta]) -> Theta:
         """The weights of one run.
 
         Args:
@@ -76,12 +74,7 @@ class Weights(Protocol):
 class FreshWeights:
     """New random weights, as every training on a finished summary starts from."""
 
-    def __call__(
-        self,
-        rng: np.random.Generator,
-        fresh: Callable[[np.random.Generator], Theta],
-        recorded: Sequence[Theta],
-    ) -> Theta:
+    def __call__(self, rng: np.random.Generator, fresh: Fresh, recorded: Sequence[Theta]) -> Theta:
         return fresh(rng)
 
 
@@ -96,26 +89,17 @@ class PretrainedWeights:
     share: float = 1.0
     trajectories = True
 
-    def __call__(
-        self,
-        rng: np.random.Generator,
-        fresh: Callable[[np.random.Generator], Theta],
-        recorded: Sequence[Theta],
-    ) -> Theta:
+    def __call__(self, rng: np.random.Generator, fresh: Fresh, recorded: Sequence[Theta]) -> Theta:
         if self.share < 1 and rng.random() < 1 - self.share:
             return fresh(rng)
         return recorded[int(rng.integers(len(recorded)))]
 
 
 class Replicas:
-    """Inner runs differentiated side by side, as one run of stacked parameters.
+    """`count` inner runs differentiated side by side, as one run of stacked parameters.
 
     Their metagradient is the mean of those of the single runs. A small model that does not fill the machine
     costs little more in several copies.
-
-    Args:
-        loss: one model's loss.
-        count: number of replicas.
     """
 
     def __init__(self, loss: NextEvent, count: int) -> None:

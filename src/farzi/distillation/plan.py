@@ -27,33 +27,19 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a distillation will take: the seconds of its parts, each measured, and how many there are of each.
+    """What a distillation will take: the measured seconds of its parts, and how many there are of each."""
 
-    Attributes:
-        teach_step: seconds of a step on the full data, its share of the validations included.
-        teach_steps: at most; a training ends when the validation gets no better.
-        inner_step: seconds of an inner step that is not differentiated.
-        outer_step: seconds of an outer step.
-        outer_steps: how many.
-        validation: seconds of a validation of the summary.
-        validations: how many, that of the initial summary included.
-        window: the bytes and seconds of an outer step's differentiated steps, by memory strategy.
-        used: the strategy that the distillation uses.
-        execution: how steps are carried out, "eager", "graph" or "compiled", and why.
-        soft_inputs: how the inner loop reads the summary, "materialized" or "factored", and why.
-    """
-
-    teach_step: float
-    teach_steps: int
-    inner_step: float
-    outer_step: float
+    teach_step: float  # seconds of a step on the full data, its share of the validations included
+    teach_steps: int  # at most; a training ends when the validation gets no better
+    inner_step: float  # seconds of an inner step that is not differentiated
+    outer_step: float  # seconds of an outer step
     outer_steps: int
-    validation: float
-    validations: int
-    window: Plan
-    used: Memory
-    execution: tuple[str, str]
-    soft_inputs: tuple[str, str]
+    validation: float  # seconds of a validation of the summary
+    validations: int  # that of the initial summary included
+    window: Plan  # bytes and seconds of an outer step's differentiated steps, by memory strategy
+    used: Memory  # the strategy that the distillation uses
+    execution: tuple[str, str]  # how steps are carried out, "eager", "graph" or "compiled", and why
+    soft_inputs: tuple[str, str]  # how the summary is read, "materialized" or "factored", and why
 
     @property
     def row(self) -> PlanRow:
@@ -78,17 +64,12 @@ class RunPlan:
     def lines(self) -> list[str]:
         """The parts and their total, a line each."""
         parts = [
-            ("teach", "steps on the full data, at most", self.teach_steps, self.teach_step),
-            ("refine", "outer steps", self.outer_steps, self.outer_step),
-            ("select", "validations", self.validations, self.validation),
+            ("teach: at most", self.teach_steps, "steps on the full data", self.teach_step),
+            ("refine:", self.outer_steps, "outer steps", self.outer_step),
+            ("select:", self.validations, "validations", self.validation),
         ]
-        return [
-            *(
-                f"{stage}: {count:,} {what} x {seconds:.2g} s = {count * seconds:,.0f} s"
-                for stage, what, count, seconds in parts
-            ),
-            f"total: at most {self.seconds:,.0f} s, and {self.bytes / 2**20:,.0f} MiB in an outer step",
-        ]
+        lines = [f"{stage} {n:,} {what} of {each:.2g} s, {n * each:,.0f} s" for stage, n, what, each in parts]
+        return [*lines, f"total: at most {self.seconds:,.0f} s, and {self.bytes / 2**20:,.0f} MiB in a step"]
 
 
 def plan_run(
@@ -115,16 +96,8 @@ def plan_run(
     device = torch.device(device)
     initial = initialise(recipe, dataset).to(device)
     task, teach = task_of(dataset, recipe.select.seen), recipe.teach.model_copy(update={"max_steps": ROUNDS})
-    trained = train_on_events(
-        dataset.train,
-        recipe.student,
-        len(dataset.vocabulary),
-        recipe.summary.length,
-        recipe.seed,
-        teach,
-        lambda model: 0.0,
-        device,
-    )
+    size = (len(dataset.vocabulary), recipe.summary.length, recipe.seed)
+    trained = train_on_events(dataset.train, recipe.student, *size, teach, lambda model: 0.0, device)
     evaluation = timed(lambda: task.evaluate(trained.model, dataset.valid), device)
     weights = NextEvent(trained.model).parameters_of(trained.model)  # stands in for recorded ones
     # one run, so that its burn-in, which many windows share, is in the first step alone

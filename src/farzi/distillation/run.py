@@ -35,15 +35,7 @@ SWING, WATCHED = 1000.0, 50
 
 
 class Run:
-    """A distillation between its stages: what the full data gave, the outer loop, the selection, the history.
-
-    Args:
-        recipe: the whole run.
-        dataset: the log or text.
-        progress: receives reports.
-        initial: the initial summary.
-        full_data: the full-data trainings.
-    """
+    """A distillation between its stages: full-data trainings, outer loop, selection, history."""
 
     def __init__(
         self, recipe: Recipe, dataset: Data, progress: Progress, initial: SummaryTensors, full_data: FullData
@@ -66,16 +58,12 @@ class Run:
     def begin(
         recipe: Recipe,
         dataset: Data,
-        progress: Progress,
-        unchecked: bool,
         cache: Cache,
+        progress: Progress,
+        unchecked: bool = False,
         device: torch.device | str = "cpu",
     ) -> "Run":
-        """A new run after its first two stages, with the initial summary validated.
-
-        Raises:
-            FarziError: as `distill`.
-        """
+        """A new run after its first two stages, with the initial summary validated; errors as `distill`."""
         started = time.monotonic()
         check_parts(recipe)
         check_data(dataset)
@@ -252,18 +240,9 @@ class Run:
 def refuse_another(
     recipe: Recipe, ours: Recipe, data: str | None, dataset: Data, out: Path, what: str
 ) -> None:
-    """Refuse a folder that holds `what` of another recipe than `ours`, or of other data.
+    """Raise FarziError where `out` holds `what` of another recipe than `ours`, or not of `dataset`.
 
-    Args:
-        recipe: the one in the folder.
-        ours: the one asked for.
-        data: the fingerprint in the folder.
-        dataset: the log or text asked for.
-        out: the folder.
-        what: it holds, for the message.
-
-    Raises:
-        FarziError: they differ.
+    `recipe` and `data`, a fingerprint, are those in the folder.
     """
     advice = "choose another folder, or restart=True"
     if changed := differences(recipe, ours):

@@ -107,12 +107,7 @@ def validate(
     """Train `select.students` students from scratch and test them on the validation events.
 
     They start from the same weights at every validation, so that the figures of one run can be compared.
-
-    Args:
-        summary: what they are trained on.
-        dataset: gives the validation events or text.
-        recipe: the student, its training, and how many.
-        full_data: the baseline's figures by name.
+    `full_data` holds the baseline's figures by name.
     """
     task = task_of(dataset, recipe.select.seen)
     measured = []

@@ -34,25 +34,15 @@ ADVICE = "delete it to train again"
 
 @dataclass(frozen=True)
 class FullTraining:
-    """A full-data training: all that it depends on besides the data and the device.
-
-    Attributes:
-        student: the architecture.
-        teach: the training.
-        length: positions in a window.
-        seed: of the first weights and of the windows drawn.
-        seen: treatment of seen items in the validation that ends it.
-        record: measurements whose weights are recorded.
-        record_first: whether the first weights are recorded as well.
-    """
+    """A full-data training: all that it depends on besides the data and the device."""
 
     student: StudentVariant
     teach: Teach
-    length: int
-    seed: int
-    seen: Seen = "keep"
-    record: int = 0
-    record_first: bool = False
+    length: int  # positions in a window
+    seed: int  # of the first weights and of the windows drawn
+    seen: Seen = "keep"  # treatment of seen items in the validation that ends it
+    record: int = 0  # measurements whose weights are recorded
+    record_first: bool = False  # whether the first weights are recorded as well
 
     def key(self, data_sha256: str) -> str:
         """Its name in a cache: a checksum of all that it depends on, without what only `compare` tunes."""
@@ -69,41 +59,26 @@ class FullTraining:
 
 
 class Outcome(NamedTuple):
-    """The result of a full-data training.
+    """The result of a full-data training."""
 
-    Attributes:
-        model: the trained model, at its best validation.
-        figures: its validation metrics.
-        seconds: wall-clock seconds of the training.
-        trajectory: its weights at the first measurements, in their order.
-        cached: whether it was read from a cache.
-    """
-
-    model: SequenceModel
-    figures: dict[str, float]
+    model: SequenceModel  # at its best validation
+    figures: dict[str, float]  # its validation metrics
     seconds: float
-    trajectory: list[Theta]
-    cached: bool = False
+    trajectory: list[Theta]  # weights at the first measurements, in their order
+    cached: bool = False  # whether it was read from a cache
 
 
 class FullData(NamedTuple):
-    """The full-data trainings of a run.
+    """The full-data trainings of a run."""
 
-    Attributes:
-        figures: validation metrics of the baseline, the first training of the recipe's student.
-        seconds: of all trainings.
-        trajectories: weights along the trainings that were recorded.
-        trainings: how many there were.
-        cached_seconds: of the trainings that were read from a cache.
-        teachers: the baseline and the further teachers; empty in a resumed run, which needs them no more.
-    """
-
-    figures: dict[str, float]
-    seconds: float
-    trajectories: Sequence[list[Theta]] = ()
-    trainings: int = 1
-    cached_seconds: float = 0.0
-    teachers: tuple[SequenceModel, ...] = ()
+    figures: dict[
+        str, float
+    ]  # validation metrics of the baseline, the first training of the recipe's student
+    seconds: float  # of all trainings
+    trajectories: Sequence[list[Theta]] = ()  # weights along the trainings that were recorded
+    trainings: int = 1  # how many there were
+    cached_seconds: float = 0.0  # of the trainings that were read from a cache
+    teachers: tuple[SequenceModel, ...] = ()  # the baseline and the further ones; none in a resumed run
 
     def state_dict(self) -> dict[str, Any]:
         """All that later stages need, by attribute: nested dicts and lists of tensors and JSON values."""
@@ -120,21 +95,21 @@ def full_trainings(recipe: Recipe) -> list[FullTraining]:
         FarziError: the objective, the initializer or the first weights cannot be built.
     """
 
+    def training(student: StudentVariant, seed: int, record: int = 0) -> FullTraining:
+        length, seen = recipe.summary.length, recipe.select.seen
+        return FullTraining(student, recipe.teach, length, seed, seen, record, record > 0 and recorded > 0)
+
     def seed(*purpose: int) -> int:
         return int(np.random.default_rng([recipe.seed, *purpose]).integers(2**62))
 
     recorded = int(getattr(recipe.outer.objective.build(), "trajectories", 0) or 0)
     weights = bool(getattr(recipe.outer.weights.build(), "trajectories", False))
-    seeds = [recipe.seed, *(seed(5, k) for k in range(1, recorded))]
     record = RECORDED if recorded or weights else 0
-
-    def training(student: StudentVariant, seed: int, record: int = 0) -> FullTraining:
-        length, seen = recipe.summary.length, recipe.select.seen
-        return FullTraining(student, recipe.teach, length, seed, seen, record, record > 0 and recorded > 0)
-
+    seeds = [recipe.seed, *(seed(5, k) for k in range(1, recorded))]
+    further = enumerate(further_teachers(recipe))
     return [
         *(training(recipe.student, one, record) for one in seeds),
-        *(training(student, seed(6, k)) for k, student in enumerate(further_teachers(recipe))),
+        *(training(student, seed(6, k)) for k, student in further),
     ]
 
 
