@@ -121,11 +121,11 @@ def train(
         FarziError: parts of the recipe do not fit each other.
     """
     if isinstance(data, Summary):
-        recipe, name = recipe or data.recipe, "summary"
+        recipe, name, settings = recipe or data.recipe, "summary", data.recipe.data
         student = student or recipe.student
         trained = train_on_summary(data.tensors.to(device), student, recipe.inner, seed, steps)
     else:
-        recipe, name = recipe or _preset(data), "full"
+        recipe, name, settings = recipe or _preset(data), "full", data.settings
         student, task = student or recipe.student, task_of(data, recipe.select.seen)
         trained = train_on_events(
             data.train,
@@ -141,7 +141,7 @@ def train(
         network=trained.model.to("cpu"),
         student=student,
         vocabulary=data.vocabulary,
-        data=data.recipe.data if isinstance(data, Summary) else data.settings,
+        data=settings or recipe.data,
         trained_on=name,
         seconds=trained.seconds,
         steps=trained.steps,

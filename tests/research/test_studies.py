@@ -166,7 +166,7 @@ def test_a_summary_of_all_students_has_its_price(quick: Recipe, tmp_path: Path):
     assert cost.trainings == len(row.work.demand.real) + 3, (
         "three teachers, one of whom is all of the other's"
     )
-    assert all(planned(job, Bench(tmp_path)).seconds_reference_step > 0 for job in row.work.demand.distil)
+    assert all(planned(job, Bench(tmp_path)).teach_step > 0 for job in row.work.demand.distil)
 
 
 def test_a_made_log_is_done_under_its_own_data(

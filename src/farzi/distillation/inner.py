@@ -34,18 +34,11 @@ Fresh = Callable[[np.random.Generator], Theta]
 
 
 class InnerRun(NamedTuple):
-    """A student in training on the summary.
-
-    Attributes:
-        theta: its parameters.
-        state: its optimizer's state; `state.step` counts the steps taken.
-        started_at: the outer step at which the run started. With the number of steps taken it determines
-            which of the summary's sequences the next steps read.
-    """
+    """A student in training on the summary."""
 
     theta: Theta
-    state: State
-    started_at: int
+    state: State  # the optimizer's; `state.step` counts the steps taken
+    started_at: int  # the outer step; with the steps taken it determines which sequences the next ones read
 
     @property
     def optimizer_state(self) -> State | None:
@@ -80,13 +73,9 @@ class FreshWeights:
 
 @dataclass(frozen=True)
 class PretrainedWeights:
-    """Weights along a full-data training (Ω in the paper), or fresh ones for part of the runs.
+    """Weights along a full-data training (Ω in the paper), or fresh ones for part of the runs."""
 
-    Attributes:
-        share: share of the runs that start from recorded weights.
-    """
-
-    share: float = 1.0
+    share: float = 1.0  # of the runs that start from recorded weights
     trajectories = True
 
     def __call__(self, rng: np.random.Generator, fresh: Fresh, recorded: Sequence[Theta]) -> Theta:
@@ -128,20 +117,13 @@ class Rates(NamedTuple):
     If the schedule decays the rate at the end, each window is annealed in the same way on a copy of the run;
     the run itself continues at the constant rate. The metagradient is then that of the end of a training, not
     of wherever the last sequences happened to push the weights (docs/decisions/0012-cooled-windows.md).
-
-    Attributes:
-        optimizer: of the inner loop, at the constant rate.
-        rate: that rate.
-        window: K, the steps that are differentiated.
-        cooldown: last steps of a training in which the rate decays to 0; not always a whole number.
-        steps: T, steps of a training.
     """
 
-    optimizer: Optimizer
-    rate: float
-    window: int
-    cooldown: float
-    steps: int
+    optimizer: Optimizer  # of the inner loop, at the constant rate
+    rate: float  # that rate
+    window: int  # K, the steps that are differentiated
+    cooldown: float  # last steps of a training, in which the rate decays to 0; not always a whole number
+    steps: int  # T, steps of a training
 
     @staticmethod
     def of(inner: Inner, window: int) -> "Rates":
@@ -207,12 +189,7 @@ class RunPool:
         self._taken = 0
 
     def take(self, start: Callable[[Theta, int], InnerRun], rng: np.random.Generator) -> InnerRun:
-        """The run whose window is next.
-
-        Args:
-            start: trains new weights for some steps on the present summary, nothing differentiated.
-            rng: for all random draws.
-        """
+        """The run whose window is next; `start` trains new weights for some steps on the present summary."""
         if not self._runs:
             steps = int(rng.integers(self._first, self._last + 1))
             return start(self._weights(rng), steps)

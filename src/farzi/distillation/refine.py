@@ -38,24 +38,14 @@ OuterLoss = Callable[[NextEvent, Theta, Tensor], Tensor]
 
 
 class Episode(NamedTuple):
-    """What an outer step differentiates: some steps of a training on the summary, and a loss of their end.
+    """What an outer step differentiates: some steps of a training on the summary, and a loss of their end."""
 
-    Attributes:
-        inner: the training loss: inner(theta, data, batch).
-        begin: the run before the first of these steps.
-        optimizer: takes the steps.
-        batches: what each of them reads.
-        outer: outer(theta) is the loss of the parameters after the last step.
-        finish: called with the run after the last step, before the summary changes; None if nothing
-            continues.
-    """
-
-    inner: TreeLoss
-    begin: InnerRun
-    optimizer: Optimizer
-    batches: Sequence[None] | Tensor
-    outer: Callable[[Theta], Tensor]
-    finish: Callable[[InnerRun], None] | None = None
+    inner: TreeLoss  # inner(theta, data, batch): the training loss
+    begin: InnerRun  # the run before the first of these steps
+    optimizer: Optimizer  # takes the steps
+    batches: Sequence[None] | Tensor  # what each of them reads
+    outer: Callable[[Theta], Tensor]  # outer(theta): the loss of the parameters after the last step
+    finish: Callable[[InnerRun], None] | None = None  # called with the run at its end, if something continues
 
 
 class Objective(Protocol):
@@ -67,9 +57,7 @@ class Objective(Protocol):
     """
 
     @property
-    def name(self) -> str:
-        """What the loss is called in history.jsonl."""
-        ...
+    def name(self) -> str: ...  # what the loss is called in history.jsonl
 
     def episode(self, loop: "OuterLoop", step: int) -> Episode:
         """What outer step `step` differentiates; the same however often it is called before that step."""
@@ -91,17 +79,11 @@ class RealLoss:
 
 
 class StepReport(NamedTuple):
-    """The figures of one outer step.
+    """The figures of one outer step."""
 
-    Attributes:
-        loss: the objective's, before the summary changed; for `RealLoss` cross-entropy in nats.
-        norm: length of the metagradient before clipping; infinite where it was not finite.
-        name: what the loss is called.
-    """
-
-    loss: float
-    norm: float
-    name: str
+    loss: float  # the objective's, before the summary changed; for `RealLoss` cross-entropy in nats
+    norm: float  # length of the metagradient before clipping; infinite where it was not finite
+    name: str  # what the loss is called
 
 
 class RunningClip:
@@ -208,12 +190,7 @@ class OuterLoop:
     # What objectives are made of.
 
     def truncated(self, step: int, outer: OuterLoss) -> Episode:
-        """Truncated back-propagation: a window of an inner run, and a loss on real events after it.
-
-        Args:
-            step: the outer step.
-            outer: the loss of the trained parameters; with replicas, its mean over them.
-        """
+        """Truncated back-propagation: a window of an inner run, and a loss on real events after it."""
         pool, run, windows = self.draw(step)
         replicas, rates = pool.replicas, self.rates_of(run.started_at)
         optimizer = rates.until(run.state.step + rates.length)
@@ -260,22 +237,13 @@ class OuterLoop:
         return InnerRun(end.theta, end.state, run.started_at)
 
     def batches(self, started_at: int, first: int, steps: int) -> Sequence[None] | Tensor:
-        """Which synthetic sequences some steps of a run read.
-
-        Args:
-            started_at: the outer step at which the run started.
-            first: steps of the run before these.
-            steps: how many.
-        """
+        """Which synthetic sequences a run that started at an outer step reads in some of its steps."""
         seed = int(np.random.default_rng([self.recipe.seed, 4, started_at]).integers(2**62))
         schedule = BatchSchedule(self.summary.sequences, self.recipe.inner.batch, seed, self._device)
         return schedule.batches(first, steps)
 
     def rates_of(self, started_at: int) -> Rates:
-        """The learning rates of the run that started at an outer step.
-
-        With `outer.rate_range` each run has a rate of its own, whose logarithm is uniform.
-        """
+        """The learning rates of a run; with `outer.rate_range` its own ones, uniform in their logarithm."""
         limit = self.recipe.outer.rate_range
         if limit == 1:
             return self.rates

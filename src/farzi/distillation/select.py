@@ -17,16 +17,11 @@ from farzi.training import train_on_summary
 
 @dataclass(frozen=True)
 class Validation:
-    """Metrics of students trained from scratch on a summary, on the validation events or text.
+    """Metrics of students trained from scratch on a summary, on the validation events or text."""
 
-    Attributes:
-        figures: mean over the students.
-        relative: each metric's ratio to the full data's, nan where that is 0.
-        leave_one_out: the score without each of the units (users of a log, passages of a text), (units,).
-    """
-
-    figures: dict[str, float]
-    relative: dict[str, float]
+    figures: dict[str, float]  # mean over the students
+    relative: dict[str, float]  # each metric's ratio to the full data's, nan where that is 0
+    # the score without each of the units (users of a log, passages of a text), (units,)
     leave_one_out: np.ndarray = field(default_factory=lambda: np.zeros(0), compare=False, repr=False)
 
     @property

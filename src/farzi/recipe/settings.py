@@ -30,15 +30,10 @@ class Settings(BaseModel):
 
 
 class Variant(Settings):
-    """A built-in choice on an axis. A concrete one adds `type`, its settings, and `implementation`.
+    """A built-in choice on an axis. A concrete one adds `type`, its settings, and `implementation`."""
 
-    Attributes:
-        type: its name in a recipe.
-        implementation: "module:name" of what the settings are handed to, by name.
-    """
-
-    type: Any = ""
-    implementation: ClassVar[str] = ""
+    type: Any = ""  # its name in a recipe
+    implementation: ClassVar[str] = ""  # "module:name" of what the settings are handed to, by name
 
     @classmethod
     def tag(cls) -> str:
@@ -51,12 +46,7 @@ class Variant(Settings):
         return {name: value for name, value in self if name != "type"}
 
     def build(self, *args: Any, **extra: Any) -> Any:
-        """The object that this variant names: its implementation, called with its settings.
-
-        Args:
-            args: passed on in front of the settings.
-            extra: passed on beside the settings; they win over settings of the same name.
-        """
+        """The implementation, called with `args`, its settings, and `extra`, which win over settings."""
         return resolve_name(self.implementation)(*args, **{**self.own, **extra})
 
 
@@ -64,14 +54,11 @@ class Custom(BaseModel):
     """A variant that is defined outside this package, by its class and the settings for it.
 
     Its settings are plain values: numbers, text, true or false, null, and lists and groups of these.
-
-    Attributes:
-        type: "package.module:Class".
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    type: str
+    type: str  # "package.module:Class"
     _target: Any = PrivateAttr(default=None)
     _axis: "Axis | None" = PrivateAttr(default=None)
 
