@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from farzi.cli import app
 from farzi.data import Log
-from farzi.distillation import OuterLoop, initialise, plan_run
+from farzi.distillation import OuterLoop, initialise
 from farzi.distillation.checkpoint import load_checkpoint, save_checkpoint
 from farzi.distillation.teach import FullTraining, train_on_full_data
 from farzi.recipe import Recipe, Teach
@@ -154,19 +154,6 @@ def test_the_full_data_training_is_on_its_device(tiny: Log, recipe: Recipe, monk
     found = train_on_full_data(training, tiny, META)
     assert judge.seen == {META}
     assert {value.device for theta in found.trajectory for value in theta.values()} == {META}
-
-
-@pytest.mark.parametrize("case", ["whole", "label decoder"])
-def test_a_plan_is_measured_on_its_device(
-    tiny: Log, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, case: str
-):
-    judge = Judge()
-    monkeypatch.setattr("farzi.distillation.plan.task_of", lambda dataset, seen: judge)
-    # it looks at numbers: whether they are finite
-    monkeypatch.setattr("farzi.distillation.inner.RunPool.put", lambda pool, run: None)
-    planned = plan_run(recipe.changed(CASES[case]), tiny, device=META)
-    assert judge.seen == {META}
-    assert planned.seconds_real > 0
 
 
 def test_a_checkpoint_goes_to_another_device(tmp_path: Path):

@@ -92,7 +92,9 @@ def test_other_columns_are_named(events):
 
 
 def test_a_wrong_setting_is_one_line(events):
-    with pytest.raises(farzi.FarziError, match="min_user_event: no such setting"):
+    with pytest.raises(
+        farzi.FarziError, match=r"unknown key data.min_user_event of log; did you mean data.min_user_events\?"
+    ):
         farzi.load_log(events, min_user_event=3)
     with pytest.raises(farzi.FarziError, match="min_user_events must be at least 1, not 0"):
         farzi.load_log(events, min_user_events=0)

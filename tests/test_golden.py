@@ -112,7 +112,7 @@ def recipe_of(case: str, data: Path) -> Recipe:
 @pytest.mark.parametrize("case", CASES)
 def test_a_fixed_recipe_ends_in_the_same_summary(case: str, data: Path):
     recipe = recipe_of(case, data)
-    run = Run.begin(recipe, load_data(recipe.data), Progress(), False, Cache())
+    run = Run.begin(recipe, load_data(recipe.data), Cache(), Progress())
     while not run.done:
         run.advance()
         if run.validation_due:

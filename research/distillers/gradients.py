@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from farzi.distillation import Episode, InnerRun, OuterLoop
+from farzi.distillation import Episode, InnerRun, OuterLoop, Theta
 from farzi.distillation.inner import Replicas
-from farzi.distillation.weights import Theta
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
 from farzi.unroll import Optimizer, State
@@ -58,17 +57,15 @@ class GradientMatching:
 
     def episode(self, loop: OuterLoop, step: int) -> Episode:
         """See `farzi.distillation.Objective`."""
-        students, run, windows = loop.draw(step)
-        replicas, rates = students.replicas, loop.rates_of(run.started_at)
+        pool, run, windows = loop.draw(step)
+        replicas, rates = pool.replicas, loop.rates_of(run.started_at)
 
         def finish(end: InnerRun) -> None:
-            students.pool.put(loop.advance(replicas, run, rates.running, rates.window))
+            pool.put(loop.advance(replicas, run, rates.until(), rates.window))
 
         return Episode(
             replicas.inner,
-            run.theta,
-            None,
-            run.started_at,
+            run._replace(state=State(0, ())),
             Gradient(),
             loop.batches(run.started_at, run.state.step, 1),
             lambda gradients: _distance(replicas, gradients, run.theta, windows),

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from farzi.distillation import Episode, OuterLoop
-from farzi.distillation.weights import Theta
+from farzi.distillation import Episode, InnerRun, OuterLoop, Theta
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
+from farzi.unroll import State
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class TrajectoryMatching:
                 "measurements; lower it"
             )
         rng = np.random.default_rng([loop.recipe.seed, 1, step])
-        replicas = loop.students[0].replicas
+        replicas = loop.pools[0].replicas
         stretches = [self._stretch(loop, rng) for _ in range(replicas.count)]
         rates = loop.rates_of(step)
 
@@ -67,10 +67,8 @@ class TrajectoryMatching:
 
         return Episode(
             replicas.inner,
-            replicas.join([begin for begin, _ in stretches]),
-            None,
-            step,
-            rates.running,
+            InnerRun(replicas.join([begin for begin, _ in stretches]), State(0, ()), step),
+            rates.until(),
             loop.batches(step, 0, rates.window),
             distance,
         )

@@ -82,7 +82,7 @@ def _or_nothing(seconds: Callable[[Job, Bench], float], one: Job, bench: Bench) 
 
 def _training(one: Job, bench: Bench) -> float:
     """Seconds of a training on real events."""
-    return min(REAL_STEPS, one.recipe.teach.max_steps) * planned(one, bench).seconds_reference_step
+    return min(REAL_STEPS, one.recipe.teach.max_steps) * planned(one, bench).teach_step
 
 
 def _distilling(one: Job, bench: Bench) -> float:
@@ -91,8 +91,7 @@ def _distilling(one: Job, bench: Bench) -> float:
     if outer.minutes is not None:
         return 60 * outer.minutes
     plan = planned(one, bench)
-    (window,) = (row for row in plan.window.rows if row.memory == plan.used)
-    return outer.steps * plan.seconds_outer(window.seconds) + plan.validations * plan.seconds_validation
+    return outer.steps * plan.outer_step + plan.validations * plan.validation
 
 
 def planned(one: Job, bench: Bench) -> RunPlan:

@@ -52,7 +52,7 @@ class Planned:
         training = self.student.training
         plan = planned(Job(training.recipe, training.source), bench)
         (window,) = (row for row in plan.window.rows if row.memory == plan.used)
-        costs = {"step seconds": plan.seconds_outer(window.seconds), "step MiB": window.peak_bytes / 2**20}
+        costs = {"step seconds": plan.outer_step_with(window), "step MiB": window.peak_bytes / 2**20}
         return {**self.student(bench, repeat), **costs}
 
     @property

@@ -1,4 +1,4 @@
-"""The front door: what a user needs, as `farzi.NAME`."""
+"""The front door: load data, distil it, train on it, as `farzi.NAME`."""
 
 import tempfile
 from pathlib import Path
@@ -9,11 +9,10 @@ import torch
 from farzi.data import Data, Log, Text, load_data, load_dataset, read_frame
 from farzi.distillation import Cache, Progress
 from farzi.distillation import distill as _distill
-from farzi.errors import FarziError
 from farzi.evaluation import task_of
 from farzi.models import Model
 from farzi.recipe import Recipe, presets
-from farzi.recipe.variants import LogData, StudentVariant, TextData
+from farzi.recipe.variants import StudentVariant
 from farzi.summary import Summary
 from farzi.training import train_on_events, train_on_summary
 
@@ -35,11 +34,10 @@ def load_log(source: Any = "movielens-small", **settings: Any) -> Log:
         FarziError: the log cannot be read or used; the line says what is wrong, where, and what to do.
     """
     if isinstance(source, str | Path):
-        return load_dataset(_settings(LogData, {"source": str(source), **settings}))
+        return load_dataset(_data(type="log", source=str(source), **settings))
     # an item that is held out but never trained on is a miss, not an error, where nobody can mend a file
-    chosen = _settings(LogData, {"source": FRAME, "unseen": "keep", **settings})
-    events = read_frame(source, chosen.user, chosen.item, chosen.time, chosen.skip_bad)
-    return load_dataset(chosen, events)
+    chosen = _data(type="log", source=FRAME, **{"unseen": "keep", **settings})
+    return load_dataset(chosen, read_frame(source, chosen.user, chosen.item, chosen.time, chosen.skip_bad))
 
 
 def load_text(source: str | Path = "sotu", **settings: Any) -> Text:
@@ -52,9 +50,13 @@ def load_text(source: str | Path = "sotu", **settings: Any) -> Text:
     Raises:
         FarziError: the text cannot be read or used.
     """
-    text = load_data(_settings(TextData, {"source": str(source), **settings}))
+    text = load_data(_data(type="text", source=str(source), **settings))
     assert isinstance(text, Text)
     return text
+
+
+def _data(**settings: Any) -> Any:
+    return Recipe().changed({"data": settings}).data
 
 
 def distill(
@@ -72,8 +74,8 @@ def distill(
     Args:
         data: from `load_log` or `load_text`.
         recipe: how; `presets.LOG` or `presets.TEXT` if left out. Its `data` are replaced by those of `data`.
-        out: the summary's folder. A run found there resumes, a finished summary is returned. If left out,
-            nothing is stored: `Summary.save` does that.
+        out: the summary's folder. A run there is resumed, a finished summary returned. If left out, nothing
+            is stored: `Summary.save` does that.
         restart: start from the beginning even if `out` holds a run or a summary, which is then lost.
         progress: receives reports; None shows nothing.
         cache: of full-data trainings, to share them between runs.
@@ -83,15 +85,16 @@ def distill(
         FarziError: parts of the recipe do not fit each other, or the data is too small.
         KeyboardInterrupt: interrupted; with `out` the same call resumes.
     """
-    recipe = recipe or (presets.TEXT if isinstance(data, Text) else presets.LOG)
-    recipe = recipe.changed({"data": data.settings})
-    if out is not None:
-        return _distill(
-            recipe, out, dataset=data, restart=restart, progress=progress, cache=cache, device=device
-        )
+    recipe = (recipe or _preset(data)).changed({"data": data.settings})
     with tempfile.TemporaryDirectory() as folder:
         return _distill(
-            recipe, Path(folder) / "summary", dataset=data, progress=progress, cache=cache, device=device
+            recipe,
+            Path(folder) / "summary" if out is None else out,
+            dataset=data,
+            restart=restart,
+            progress=progress,
+            cache=cache,
+            device=device,
         )
 
 
@@ -118,14 +121,12 @@ def train(
         FarziError: parts of the recipe do not fit each other.
     """
     if isinstance(data, Summary):
-        recipe = recipe or data.recipe
+        recipe, name, settings = recipe or data.recipe, "summary", data.recipe.data
         student = student or recipe.student
         trained = train_on_summary(data.tensors.to(device), student, recipe.inner, seed, steps)
-        name, settings = "summary", data.recipe.data
     else:
-        recipe = recipe or (presets.TEXT if isinstance(data, Text) else presets.LOG)
-        student, name, settings = student or recipe.student, "full", data.settings
-        task = task_of(data, recipe.select.seen)
+        recipe, name, settings = recipe or _preset(data), "full", data.settings
+        student, task = student or recipe.student, task_of(data, recipe.select.seen)
         trained = train_on_events(
             data.train,
             student,
@@ -140,25 +141,12 @@ def train(
         network=trained.model.to("cpu"),
         student=student,
         vocabulary=data.vocabulary,
-        data=settings,
+        data=settings or recipe.data,
         trained_on=name,
         seconds=trained.seconds,
         steps=trained.steps,
     )
 
 
-def _settings(kind: Any, values: dict[str, Any]) -> Any:
-    """A group of settings by name, with errors in one line."""
-    from pydantic import ValidationError
-
-    from farzi.recipe.explain import explain
-
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(field for field in kind.model_fields if field not in ("type", "source"))
-            raise FarziError(f"{name}: no such setting; there are {known}") from None
-        raise FarziError(explain(first, name)) from None
+def _preset(data: Data) -> Recipe:
+    return presets.TEXT if isinstance(data, Text) else presets.LOG

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, equal
 
-from farzi.distillation.checkpoint import flatten
+from farzi.distillation.checkpoint import flatten, unflatten
 
 
 def assert_same_state(ours: dict[str, Any], theirs: dict[str, Any], *apart_from: str) -> None:
@@ -34,11 +34,5 @@ def tensors_of(state: dict[str, Any]) -> dict[str, Tensor]:
 
 def cloned(state: dict[str, Any]) -> dict[str, Any]:
     """The same with tensors of its own."""
-    return {
-        name: cloned(value)
-        if isinstance(value, dict)
-        else value.clone()
-        if isinstance(value, Tensor)
-        else value
-        for name, value in state.items()
-    }
+    tensors, values = flatten(state)
+    return unflatten({path: value.clone() for path, value in tensors.items()}, values)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from farzi.data import Log
 from farzi.distillation import OuterLoop, Progress, StepReport, check_recipe, distill, initialise, plan_run
-from farzi.distillation.refine import RunningClip, check_parts
+from farzi.distillation.check import check_parts
+from farzi.distillation.refine import RunningClip
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
 from farzi.unroll import Algorithm1

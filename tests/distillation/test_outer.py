@@ -11,7 +11,7 @@ from torch import Tensor
 from farzi.data import Log, crops
 from farzi.distillation import OuterLoop
 from farzi.distillation.inner import Rates, Replicas, RunPool
-from farzi.distillation.refine import RunningClip, StudentRuns, cosine_decay
+from farzi.distillation.refine import RunningClip, cosine_decay
 from farzi.recipe import Inner, Outer, Recipe, SummaryShape
 from farzi.recipe import variants as v
 from farzi.summary import RandomInitializer, Size, SummaryTensors
@@ -90,7 +90,7 @@ def made(
     def weights(rng: np.random.Generator) -> dict[str, Tensor]:
         return several.join([fresh(rng) for _ in range(replicas)])
 
-    loop.students = [StudentRuns(several, RunPool(weights, loop.rates, BURN_IN, pool))]
+    loop.pools = [RunPool(several, weights, loop.rates, BURN_IN, pool)]
     loop.clip = clip = RecordingClip()
     return loop, clip, loss, fresh
 
@@ -226,14 +226,14 @@ def test_rates_of_a_recipe():
     inner = Inner(optimizer=v.AdamW(learning_rate=0.02), steps=40, cooldown=0.25)
     window = Rates.of(inner, 8)
     assert (window.window, window.length, window.annealed) == (8, 10, True)
-    rates = dict(window.ending(25).hypers())["learning_rate"]
+    rates = dict(window.until(25 + window.length).hypers())["learning_rate"]
     torch.testing.assert_close(rates[:25], torch.full((25,), 0.02, dtype=torch.float64))
     torch.testing.assert_close(rates[25:35], 0.02 * torch.arange(10, 0, -1).double() / 10)
     assert (rates[35:] == 0).all()
-    running = dict(window.running.hypers())["learning_rate"]
+    running = dict(window.until().hypers())["learning_rate"]
     assert running.shape == rates.shape
     assert (running == 0.02).all()
-    assert Rates.of(inner.model_copy(update={"cooldown": 0.0}), 8).ending(25) == make_optimizer(
+    assert Rates.of(inner.model_copy(update={"cooldown": 0.0}), 8).until(35) == make_optimizer(
         inner.model_copy(update={"cooldown": 0.0})
     )
 

@@ -9,7 +9,7 @@ import torch
 
 from farzi.data import Data, Log, load_data
 from farzi.distillation import OuterLoop, check_recipe, distill, initialise, plan_run, teach
-from farzi.distillation.refine import check_parts
+from farzi.distillation.check import check_parts
 from farzi.errors import FarziError
 from farzi.recipe import Recipe, presets
 from farzi.recipe import variants as v
@@ -102,8 +102,8 @@ def test_check_and_plan(tiny: Log, recipe: Recipe, name: str):
     report = OuterLoop(recipe, tiny, initialise(recipe, tiny)).take_step(0.01)
     assert found.loss == pytest.approx(report.loss, rel=1e-5)
     planned = plan_run(recipe, tiny)
-    assert planned.feed == "materialized"
-    assert planned.seconds_outer(1.0) > 1
+    assert planned.soft_inputs[0] == "materialized"
+    assert planned.outer_step > planned.row.seconds > 0
 
 
 @pytest.mark.parametrize("type", ["low_rank", "tucker"])
@@ -114,7 +114,7 @@ def test_label_decoders_of_low_rank_summaries(tiny: Log, recipe: Recipe, type: s
     assert initialise(recipe, tiny).label_decoder is not None
     found = check_recipe(recipe, dataset=tiny, directions=1)
     assert all(one.agrees for one in found.differences)
-    assert plan_run(recipe, tiny).feed == "factored"
+    assert plan_run(recipe, tiny).soft_inputs[0] == "factored"
 
 
 def test_items_are_clustered_by_context_or_by_embeddings(tiny: Log, recipe: Recipe, tmp_path: Path):

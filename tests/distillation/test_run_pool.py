@@ -10,7 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from farzi.distillation.inner import InnerRun, Rates, RunPool, Start
+from farzi.distillation.inner import InnerRun, Rates, Replicas, RunPool
+from farzi.recipe import variants as v
+from farzi.training import NextEvent, make_model
 from farzi.unroll import Adam, State
 
 from .states import cloned, tensors_of
@@ -35,7 +37,8 @@ def train(theta: dict[str, Tensor], state: State | None, steps: int) -> tuple[di
 
 
 def pool_of(steps: int, window: int, burn_in: int, size: int) -> RunPool:
-    return RunPool(first_weights, Rates(OPTIMIZER, 0.1, window, 0.0, steps), burn_in, size)
+    loss = Replicas(NextEvent(make_model(v.SASRec(hidden=2), 3, 3, 0)), 1)
+    return RunPool(loss, first_weights, Rates(OPTIMIZER, 0.1, window, 0.0, steps), burn_in, size)
 
 
 def count(theta: dict[str, Tensor], state: State | None, steps: int) -> tuple[dict[str, Tensor], State]:
@@ -43,7 +46,7 @@ def count(theta: dict[str, Tensor], state: State | None, steps: int) -> tuple[di
     return theta, State(steps + (0 if state is None else state.step), ())
 
 
-def started(step: int, advance: Callable[..., Any] = train) -> Start:
+def started(step: int, advance: Callable[..., Any] = train) -> Callable[[dict[str, Tensor], int], InnerRun]:
     """New runs, started at an outer step."""
 
     def advanced(theta: dict[str, Tensor], steps: int) -> InnerRun:
@@ -100,7 +103,7 @@ def test_a_run_that_diverged_is_dropped():
     run = pool.take(started(0), np.random.default_rng(0))
     lost = {name: value * torch.nan for name, value in run.theta.items()}
     pool.put(InnerRun(lost, run.state, 0))
-    assert pool.state_dict() == {}
+    assert pool.state_dict() == [None]
     again = pool.take(started(1), np.random.default_rng(1))
     assert all(value.isfinite().all() for value in again.theta.values())
 
@@ -112,9 +115,9 @@ def test_a_restored_pool_continues_bit_for_bit(size: int, cut: int):
     expected = outer_steps(whole, 0, 30)[cut:]
     outer_steps(before, 0, cut)
     outer_steps(after, 50, 60)  # what was there before does not stay
-    state = before.state_dict()
+    state = {"runs": before.state_dict()}
     assert bool(tensors_of(state)) == (size > 0 and cut > 0)
-    after.load_state_dict(cloned(state))
+    after.load_state_dict(cloned(state)["runs"])
     for ours, theirs in zip(outer_steps(after, cut, 30), expected, strict=True):
         assert (ours.state.step, ours.started_at) == (theirs.state.step, theirs.started_at)
         assert list(ours.theta) == list(theirs.theta) == list(NAMES)

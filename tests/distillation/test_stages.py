@@ -92,7 +92,7 @@ def test_teach_reports_how_far_it_is(tiny: Log, taught: Recipe):
 
 def test_full_data_passes_through_its_state(tiny: Log, recipe: Recipe):
     full = teach(recipe.changed({"outer.weights": "pretrained"}), tiny)
-    again = FullData.of_state_dict(json_round_trip(full.state_dict()))
+    again = FullData(**json_round_trip(full.state_dict()))
     assert (again.figures, again.seconds, again.trainings) == (full.figures, full.seconds, 1)
     assert [len(one) for one in again.trajectories] == [len(one) for one in full.trajectories] == [2]
     for one, other in zip(full.trajectories[0], again.trajectories[0], strict=True):
@@ -279,7 +279,7 @@ def test_a_real_probe_stops_a_run_whose_steps_are_ruinous(tiny: Log, recipe: Rec
 
 
 def test_a_run_passes_through_its_state(tiny: Log, recipe: Recipe, tmp_path: Path):
-    run = Run.begin(recipe, tiny, Progress(), False, Cache())
+    run = Run.begin(recipe, tiny, Cache(), Progress())
     for _ in range(4):
         run.advance()
         if run.validation_due:

@@ -8,7 +8,7 @@ import torch
 
 from farzi.data import Log
 from farzi.distillation import OuterLoop, distill, initialise
-from farzi.distillation.refine import check_parts
+from farzi.distillation.check import check_parts
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
 from farzi.recipe import variants as v
@@ -31,17 +31,17 @@ def test_a_step_is_the_metagradient_of_the_student_whose_turn_it_is(tiny: Log, r
     outer = begin(with_students(recipe, GRU4REC), tiny)
     seen: set[str] = set()
     for _ in range(12):
-        episode, students = outer.objective.episode(outer, outer.step), outer.students
+        episode, students = outer.objective.episode(outer, outer.step), outer.pools
         turn = next(one for one in students if one.replicas.inner == episode.inner)
         model = turn.replicas.loss.student
         seen.add(type(model).__name__)
-        assert set(episode.theta) == set(turn.replicas.loss.parameters_of(model))
+        assert set(episode.begin.theta) == set(turn.replicas.loss.parameters_of(model))
         with torch.no_grad():
-            assert episode.outer(episode.theta).isfinite()
-        before = {k: one.pool.state_dict() for k, one in enumerate(students) if one is not turn}
+            assert episode.outer(episode.begin.theta).isfinite()
+        before = {k: {"runs": one.state_dict()} for k, one in enumerate(students) if one is not turn}
         outer.take_step(0.03)
         for k, state in before.items():  # the other student's runs stand still
-            after, there = tensors_of(students[k].pool.state_dict()), tensors_of(state)
+            after, there = tensors_of({"runs": students[k].state_dict()}), tensors_of(state)
             assert set(after) == set(there)
             assert all(torch.equal(after[key], value) for key, value in there.items())
     assert seen == {"SASRec", "GRU4Rec"}
@@ -49,7 +49,7 @@ def test_a_step_is_the_metagradient_of_the_student_whose_turn_it_is(tiny: Log, r
 
 def test_the_first_student_alone_is_the_run_without_others(tiny: Log, recipe: Recipe):
     plain, several = begin(recipe, tiny), begin(with_students(recipe, GRU4REC), tiny)
-    several.students = several.students[:1]
+    several.pools = several.pools[:1]
     for _ in range(3):
         assert plain.take_step(0.03) == several.take_step(0.03)
 

@@ -1,7 +1,7 @@
 """Full-data trainings: which ones a recipe needs, what they give, and their cache."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ def test_a_cached_training_costs_as_much_as_a_new_one(tiny: Log, recipe: Recipe,
     class Dear(Cache):
         def get(self, training: Any, dataset: Any, device: Any, train: Any) -> Outcome:
             outcome = super().get(training, dataset, device, train)
-            return replace(outcome, seconds=1000.0) if outcome.cached else outcome
+            return outcome._replace(seconds=1000.0) if outcome.cached else outcome
 
     cache = Dear(tmp_path / "cache")
     assert distill(recipe, tmp_path / "one", dataset=tiny, cache=cache).run["seconds"] < 1000

@@ -134,8 +134,8 @@ def test_differences_name_each_setting_with_both_values():
     ]
     assert differences(Recipe(), Recipe(inner=Inner(optimizer=v.SGD()))) == [
         'inner.optimizer.type: "adamw" -> "sgd"',
+        "inner.optimizer.weight_decay: 0.1 -> 0.0",
         "inner.optimizer.beta1: 0.9 -> null",
         "inner.optimizer.beta2: 0.999 -> null",
         "inner.optimizer.epsilon: 1e-05 -> null",
-        "inner.optimizer.weight_decay: 0.1 -> 0.0",
     ]

@@ -36,7 +36,7 @@ def test_every_setting_has_a_default_and_a_one_line_description():
 # Through YAML and back
 
 
-@pytest.mark.parametrize("recipe", [presets.LOG, presets.TEXT, presets.PAPER], ids=["log", "text", "paper"])
+@pytest.mark.parametrize("recipe", [presets.LOG, presets.TEXT], ids=["log", "text"])
 def test_the_presets_go_through_yaml_unchanged(recipe: Recipe):
     assert parse_recipe(recipe.to_yaml(), "r.yaml") == recipe
 
@@ -90,11 +90,11 @@ def test_a_recipe_for_texts_builds_on_their_preset(text: str):
 
 
 def test_a_preset_may_be_any():
-    assert parse_recipe("preset: paper\nseed: 3", "r.yaml") == presets.PAPER.changed({"seed": 3})
+    assert parse_recipe("preset: text\nseed: 3", "r.yaml") == presets.TEXT.changed({"seed": 3})
     recipe = parse_recipe("preset: log\ndata: {type: text, source: mine.txt}", "r.yaml")
     assert recipe == presets.LOG.changed({"data": v.TextData(source="mine.txt")})
     assert refusal("seed: 1\npreset: logs") == (
-        'r.yaml:2:9: preset must be one of log, text, paper, not "logs"; did you mean log?'
+        'r.yaml:2:9: preset must be one of log, text, not "logs"; did you mean log?'
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from farzi.distillation.refine import check_parts
+from farzi.distillation.check import check_parts
 from farzi.recipe import Recipe, differences, load_recipe
 from research.studies.headline import paper_method
 

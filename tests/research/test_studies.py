@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from farzi.distillation.refine import check_parts
+from farzi.distillation.check import check_parts
 from farzi.recipe import Recipe, presets
 from farzi.recipe.variants import ClassInit, GRU4Rec, TeacherInit
 from research.report import markdown
@@ -166,7 +166,7 @@ def test_a_summary_of_all_students_has_its_price(quick: Recipe, tmp_path: Path):
     assert cost.trainings == len(row.work.demand.real) + 3, (
         "three teachers, one of whom is all of the other's"
     )
-    assert all(planned(job, Bench(tmp_path)).seconds_reference_step > 0 for job in row.work.demand.distil)
+    assert all(planned(job, Bench(tmp_path)).teach_step > 0 for job in row.work.demand.distil)
 
 
 def test_a_made_log_is_done_under_its_own_data(

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from farzi.distillation import Episode, OuterLoop
-from farzi.distillation.weights import Theta
+from farzi.distillation import Episode, OuterLoop, Theta
 from farzi.training import NextEvent
 
 

@@ -22,7 +22,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 STUDENTS = ("sasrec", "gru4rec", "fmlprec", "transformer", "gru", "lstm")
 SPLITS = ("leave_one_out", "ratio", "time")
 TOKENS = ("words", "spaces", "bytes", "subwords")
-PRESETS = ("log", "text", "paper")
+PRESETS = ("log", "text")
 CONTROLS = ("random", "head", "herding", "k-centre")
 
 

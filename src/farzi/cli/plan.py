@@ -60,7 +60,7 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], device: str, 
     dataset = load_data(recipe.data)
     click.echo("measuring a few steps", err=True)
     try:
-        planned = plan_run(recipe, dataset, [*MEMORIES, *sizes] if sizes else None, device)
+        planned = plan_run(recipe, dataset, [*MEMORIES, *sizes], device)
     except ValueError as error:
         if not str(error).startswith("memory="):
             raise
@@ -69,16 +69,14 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], device: str, 
         print_json(_facts(planned))
         return
     window, calibration = planned.window, planned.window.calibration
-    outside = planned.plain_steps / planned.outer_steps
     print_facts(
         {
             "log": f"{dataset.name}, V = {len(dataset.vocabulary):,}",
-            "summary": f"{recipe.summary.sequences} x {recipe.summary.length} events, "
-            f"{_bytes(planned.summary_bytes)} in the inner loop",
-            "soft_inputs": f"{planned.feed}: {planned.feed_because}",
+            "summary": f"{recipe.summary.sequences} x {recipe.summary.length} events",
+            "soft_inputs": ": ".join(planned.soft_inputs),
             "student": f"{recipe.student.type}, P = {window.parameters:,}",
-            "window": f"{window.steps} differentiated steps per outer step, and {outside:.1f} other steps",
-            "execution": f"{planned.execution}: {planned.because}",
+            "window": f"{window.steps} differentiated steps per outer step",
+            "execution": ": ".join(planned.execution),
             "intermediates": f"{_bytes(calibration.intermediates)} per step, in Store",
             "first_calls": f"{calibration.seconds_first:.1f} s, once",
         }
@@ -90,16 +88,12 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], device: str, 
         "tape: MiB stored by the strategy. peak: most MiB that the window adds to the process.\n"
         "calls: gradients and products with second derivatives in the window."
     )
-    click.echo(
-        f"Not included: {planned.validations} validations, "
-        f"{_time(planned.validations * planned.seconds_validation)} in total; full-data trainings, "
-        f"{_time(planned.seconds_reference_step)} per step,\nat most "
-        f"{_time(planned.reference_steps * planned.seconds_reference_step)}; reading the data; checkpoints."
-    )
+    for line in planned.lines():
+        click.echo(line)
 
 
 def _row(planned: "RunPlan", row: "PlanRow") -> list[str]:
-    step = planned.seconds_outer(row.seconds)
+    step = planned.outer_step_with(row)
     used = "* " if row.memory == planned.used and row.budget is None else "  "
     name = row.name if row.budget is None else f"{row.budget}: {row.name}"
     peak = row.peak_bytes if row.resident_bytes is None else row.resident_bytes
@@ -131,30 +125,30 @@ def _facts(planned: "RunPlan") -> dict[str, Any]:
             "updates": row.updates,
             "flops": row.flops,
             "seconds_window": row.seconds,
-            "seconds_outer_step": planned.seconds_outer(row.seconds),
-            "seconds_all_steps": planned.outer_steps * planned.seconds_outer(row.seconds),
+            "seconds_outer_step": planned.outer_step_with(row),
+            "seconds_all_steps": planned.outer_steps * planned.outer_step_with(row),
         }
         for row in window.rows
     ]
     return {
-        "execution": planned.execution,
-        "because": planned.because,
-        "soft_inputs": planned.feed,
-        "soft_inputs_because": planned.feed_because,
+        "execution": planned.execution[0],
+        "because": planned.execution[1],
+        "soft_inputs": planned.soft_inputs[0],
+        "soft_inputs_because": planned.soft_inputs[1],
         "parameters": window.parameters,
         "window": window.steps,
+        "seconds": planned.seconds,
+        "bytes": planned.bytes,
+        "teach_steps_at_most": planned.teach_steps,
         "outer_steps": planned.outer_steps,
-        "plain_steps": planned.plain_steps,
-        "summary_bytes": planned.summary_bytes,
+        "validations": planned.validations,
+        "seconds_teach_step": planned.teach_step,
+        "seconds_inner_step": planned.inner_step,
+        "seconds_outer_step": planned.outer_step,
+        "seconds_validation": planned.validation,
         "data_cotangent_bytes": window.data_bytes,
         "calibration": asdict(window.calibration),
         "strategies": rows,
-        "not_included": {
-            "validations": planned.validations,
-            "seconds_validation": planned.seconds_validation,
-            "reference_steps_at_most": planned.reference_steps,
-            "seconds_reference_step": planned.seconds_reference_step,
-        },
     }
 
 

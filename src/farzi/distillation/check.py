@@ -1,21 +1,63 @@
-"""Checks of a recipe's first metagradient: the whole check, and the short form that begins every run."""
+"""Checks before a run: that a recipe's parts fit each other, and that its first metagradient is sound."""
 
 import dataclasses
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from farzi.data import Data, load_data
 from farzi.distillation.initialise import initialise
+from farzi.distillation.inner import Rates
 from farzi.distillation.progress import Progress
-from farzi.distillation.refine import OuterLoop, check_parts
+from farzi.distillation.refine import OuterLoop
 from farzi.distillation.teach import full_trainings, train_on_full_data
 from farzi.errors import FarziError
 from farzi.files import finite_values
 from farzi.recipe import Recipe
+from farzi.summary import Parametrization
 from farzi.unroll import Check, Precision, State, check, compare_precision
 from farzi.unroll.diagnostics.verdict import COSINE
+
+
+def check_parts(recipe: Recipe) -> None:
+    """Raise FarziError where the parts of a recipe do not fit each other, before anything costly is done."""
+    rates = Rates.of(recipe.inner, recipe.outer.window)
+    try:
+        adjoint = recipe.outer.adjoint.build()
+        if hasattr(adjoint, "check"):
+            adjoint.check(rates.optimizer)
+    except (TypeError, ValueError) as error:
+        raise FarziError(f"outer.adjoint.type {recipe.outer.adjoint.type}: {error}") from None
+    objective = recipe.outer.objective.build()
+    if hasattr(objective, "check"):
+        objective.check(recipe)
+    if recipe.outer.rate_range > 1 and not hasattr(rates.optimizer, "learning_rate"):
+        raise FarziError(
+            f"outer.rate_range changes learning_rate, which {recipe.inner.optimizer.type} does not have; "
+            "set it to 1"
+        )
+    parametrization: Parametrization = recipe.summary.parametrization.build()
+    label_decoder = parametrization.label_decoder
+    if recipe.init.type == "teacher":
+        where = "summary.parametrization"
+        if not label_decoder:
+            raise FarziError(f"init.type teacher: gives soft labels, which need {where}.label_decoder")
+        if parametrization.dim < 2:
+            raise FarziError(f"init.type teacher: needs {where}.dim of 2 or more, not 1")
+    if recipe.inner.soft_inputs == "materialized" and label_decoder:
+        raise FarziError("inner.soft_inputs materialized: with a label decoder they are always factored")
+    if recipe.inner.soft_inputs == "factored" and recipe.summary.parametrization.type == "full_logits":
+        raise FarziError("inner.soft_inputs factored: full logits have no factors")
+    if recipe.outer.students and getattr(recipe.outer.weights.build(), "trajectories", False):
+        raise FarziError(
+            f"outer.weights.type {recipe.outer.weights.type}: the recorded weights are of `student` alone; "
+            "leave outer.students out"
+        )
+    students = [recipe.student, *recipe.outer.students]
+    for k, student in enumerate(students):
+        if student in students[:k]:
+            named = "the student already" if student == recipe.student else "there twice"
+            raise FarziError(f"outer.students: {student.type} is {named}; name each of the others once")
 
 
 def check_recipe(
@@ -46,43 +88,34 @@ def check_recipe(
     check_parts(recipe)
     dataset = dataset or load_data(recipe.data)
     initial = initialise(recipe, dataset).to(device)
-    trajectories = []
-    if recorded := [training for training in full_trainings(recipe) if training.record]:
+    recorded = [training for training in full_trainings(recipe) if training.record]
+    if recorded:
         (progress or Progress()).message("training on the full data, where inner runs start")
-        outcomes = [train_on_full_data(training, dataset, device, progress) for training in recorded]
-        trajectories = [outcome.trajectory for outcome in outcomes]
-    run = OuterLoop(recipe, dataset, initial, trajectories).as_run()
-    state: State | None = run["state"]
-    run["state"] = state and State(state.step, tuple(slot.to(dtype) for slot in state.slots))
+    outcomes = [train_on_full_data(training, dataset, device, progress) for training in recorded]
+    run = OuterLoop(recipe, dataset, initial, [outcome.trajectory for outcome in outcomes]).as_run()
+    if run["state"] is not None:
+        run["state"] = State(run["state"].step, tuple(slot.to(dtype) for slot in run["state"].slots))
     for name in ("theta0", "data"):
-        tree: dict[str, Tensor] = run[name]
-        run[name] = {key: value.to(dtype) for key, value in tree.items()}
+        run[name] = {key: value.to(dtype) for key, value in run[name].items()}
     return check(**run, outer_step=recipe.outer.learning_rate, directions=directions, seed=recipe.seed)
 
 
 def short_check(loop: OuterLoop, unchecked: bool, progress: Progress, exact: bool = True) -> dict[str, Any]:
     """Compare the next step's metagradient with float64; nothing changes, nothing is drawn.
 
-    A metagradient that is not finite is left to the outer loop, which reports it and gives up by itself.
-
-    Args:
-        loop: the outer loop.
-        unchecked: continue, with a warning, where the precision is not enough.
-        progress: receives the warning.
-        exact: whether the recipe's adjoint is exact; another one is measured, not refused.
+    A metagradient that is not finite is left to the outer loop, which reports it and gives up by itself. One
+    of an adjoint that is not exact is measured, not refused.
 
     Returns:
         The comparison, as JSON values.
 
     Raises:
-        FarziError: the precision is not enough.
+        FarziError: the precision is not enough, and not `unchecked`, which makes it a warning.
     """
     precision = compare_precision(**loop.as_run())
     if not exact:
-        name = type(loop.adjoint).__name__
-        progress.message(
-            f"the metagradient of {name} has a cosine of {precision.cosine:.3g} with the exact one"
-        )
+        name, cosine = type(loop.adjoint).__name__, precision.cosine
+        progress.message(f"the metagradient of {name} has a cosine of {cosine:.3g} with the exact one")
     elif precision.cosine < COSINE:
         if not unchecked:
             raise FarziError(f"the metagradient is {precision.verdict}; unchecked=True starts all the same")

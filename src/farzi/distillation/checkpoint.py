@@ -1,8 +1,8 @@
 """The state of an unfinished run in one file, which is whole or the one before it.
 
-A state is nested dicts of tensors and JSON values. Tensors are stored by their path, everything else as JSON
-beside them. Python writes floats so that they are read back exactly: a resumed run continues from the very
-same state.
+A state is nested dicts and lists of tensors and JSON values. Tensors are stored by their path, everything
+else as JSON beside them. Python writes floats so that they are read back exactly: a resumed run continues
+from the very same state.
 """
 
 import json
@@ -14,19 +14,16 @@ from torch import Tensor
 
 from farzi.tensorfile import read_tensors, write_tensors
 
-FORMAT = "farzi-checkpoint-2"
+FORMAT = "farzi-checkpoint-3"
 NAME = "checkpoint.safetensors"
 ADVICE = "restart=True starts the run again"
+TENSOR, SEPARATOR = "tensor:", "//"
+"""The key that stands for a tensor, and what joins the names of its path."""
 
 
 def save_checkpoint(state: dict[str, Any], folder: Path) -> None:
-    """Replace the folder's checkpoint.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written; the checkpoint before is then still there.
-    """
-    tensors, values = flatten(state)
-    write_tensors(folder / NAME, FORMAT, tensors, {"values": json.dumps(values)})
+    """Replace the folder's checkpoint; where it cannot be written the one before is still there."""
+    write_state(folder / NAME, FORMAT, state)
 
 
 def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
@@ -35,11 +32,8 @@ def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> dict[st
     Raises:
         FarziError: it is damaged.
     """
-    if not (folder / NAME).exists():
-        return None
-    tensors, words = read_tensors(folder / NAME, FORMAT, ADVICE)
-    there = {name: value.to(device) for name, value in tensors.items()}
-    return unflatten(there, json.loads(words["values"]))
+    path = folder / NAME
+    return read_state(path, FORMAT, ADVICE, device) if path.exists() else None
 
 
 def remove_checkpoint(folder: Path) -> None:
@@ -47,27 +41,40 @@ def remove_checkpoint(folder: Path) -> None:
     (folder / NAME).unlink(missing_ok=True)
 
 
-def flatten(state: dict[str, Any], path: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors of nested dicts by their path, names joined by "//", and the dicts without them."""
+def write_state(path: Path, format: str, state: dict[str, Any]) -> None:
+    """Write a state to one file, as `farzi.tensorfile.write_tensors`."""
+    tensors, values = flatten(state)
+    write_tensors(path, format, tensors, {"values": json.dumps(values)})
+
+
+def read_state(path: Path, format: str, advice: str, device: torch.device | str) -> dict[str, Any]:
+    """The state in a file, with its tensors on a device, as `farzi.tensorfile.read_tensors`."""
+    tensors, words = read_tensors(path, format, advice)
+    return unflatten({name: value.to(device) for name, value in tensors.items()}, json.loads(words["values"]))
+
+
+def flatten(state: Any) -> tuple[dict[str, Tensor], Any]:
+    """The tensors of nested dicts and lists by their path, and the rest with these paths in their place."""
     tensors: dict[str, Tensor] = {}
-    values: dict[str, Any] = {}
-    for name, value in state.items():
+
+    def without(value: Any, *path: str) -> Any:
         if isinstance(value, Tensor):
-            tensors[f"{path}{name}"] = value
-        elif isinstance(value, dict):
-            below, values[name] = flatten(value, f"{path}{name}//")
-            tensors |= below
-        else:
-            values[name] = value
-    return tensors, values
+            name = SEPARATOR.join(path)
+            tensors[name] = value
+            return {TENSOR: name}
+        if isinstance(value, dict):
+            return {name: without(one, *path, name) for name, one in value.items()}
+        if isinstance(value, list | tuple):
+            return [without(one, *path, str(k)) for k, one in enumerate(value)]
+        return value
+
+    return tensors, without(state)
 
 
-def unflatten(tensors: dict[str, Tensor], values: dict[str, Any]) -> dict[str, Any]:
-    """The inverse of `flatten`; the values' dicts get the tensors back."""
-    for path, value in tensors.items():
-        *groups, name = path.split("//")
-        place = values
-        for group in groups:
-            place = place.setdefault(group, {})
-        place[name] = value
-    return values
+def unflatten(tensors: dict[str, Tensor], values: Any) -> Any:
+    """The inverse of `flatten`; tuples have become lists."""
+    if isinstance(values, dict):
+        if TENSOR in values:
+            return tensors[values[TENSOR]]
+        return {name: unflatten(tensors, one) for name, one in values.items()}
+    return [unflatten(tensors, one) for one in values] if isinstance(values, list) else values

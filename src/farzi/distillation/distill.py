@@ -54,8 +54,7 @@ def distill(
         checkpoint_seconds: between two saves of the state.
 
     Returns:
-        The summary in the folder, on the CPU. A folder with this recipe's finished summary is returned as it
-        is.
+        The summary in the folder, on the CPU; one that was finished before is returned as it is.
 
     Raises:
         FarziError: parts of the recipe do not fit each other, the data cannot be used, the first metagradient
@@ -78,7 +77,7 @@ def distill(
         progress.message(f"{out} holds this summary already; restart=True distils it again")
         return finished
     else:
-        run = _begin(recipe, dataset, progress, out, unchecked, cache or Cache(out / CACHE), device)
+        run = _begin(out, recipe, dataset, cache or Cache(out / CACHE), progress, unchecked, device)
     remove_leftovers(out)
     with _stop_event() as stop:
         if saved is None:
@@ -103,34 +102,26 @@ def distill(
     return summary
 
 
-def _begin(
-    recipe: Recipe,
-    dataset: Data,
-    progress: Progress,
-    out: Path,
-    unchecked: bool,
-    cache: Cache,
-    device: torch.device | str,
-) -> Run:
+def _begin(out: Path, recipe: Recipe, dataset: Data, cache: Cache, *settings: Any) -> Run:
     """A new run. Until there is one the first Ctrl-C or SIGTERM ends it; finished trainings stay."""
     created = not out.exists()
     out.mkdir(parents=True, exist_ok=True)  # before the long training, in case it cannot be
     try:
-        with _signals(_interrupt):
-            return Run.begin(recipe, dataset, progress, unchecked, cache, device)
+        with _signals(signal.default_int_handler):
+            return Run.begin(recipe, dataset, cache, *settings)
     except BaseException as error:
         if created:
             with suppress(OSError):
                 out.rmdir()
-        if isinstance(error, KeyboardInterrupt):
-            trainings = full_trainings(recipe)
-            present = cache.present(trainings, dataset)
-            saved = "nothing was saved, the same command starts again"
-            if present:
-                saved = f"{present} of {len(trainings)} full-data trainings are saved"
-                saved += ", the same command resumes there"
-            raise KeyboardInterrupt(f"stopped before the first outer step; {saved}") from None
-        raise
+        if not isinstance(error, KeyboardInterrupt):
+            raise
+        trainings = full_trainings(recipe)
+        saved = "nothing was saved, the same command starts again"
+        if present := cache.present(trainings, dataset):
+            saved = (
+                f"{present} of {len(trainings)} full-data trainings are saved, the same command resumes there"
+            )
+        raise KeyboardInterrupt(f"stopped before the first outer step; {saved}") from None
 
 
 @contextmanager
@@ -145,10 +136,6 @@ def _stop_event() -> Iterator[threading.Event]:
 
     with _signals(request):
         yield stop
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
 
 
 @contextmanager

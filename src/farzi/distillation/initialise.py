@@ -21,7 +21,7 @@ def initialise(
         recipe: the whole run.
         dataset: the log or text.
         teachers: models trained on the full data. If None, an untrained model stands in where the
-            initializer wants some: the summary then has the right size and meaningless labels.
+            initializer needs some: the summary then has the right size and meaningless labels.
 
     Raises:
         FarziError: the data is too small for the summary, or parts of the recipe do not fit each other.
@@ -29,13 +29,13 @@ def initialise(
     check_data(dataset)
     shape = recipe.summary
     parametrization: Parametrization = shape.parametrization.build()
-    size = Size(
-        shape.sequences,
-        shape.length,
+    dim, label_decoder, vocabulary = (
         parametrization.dim,
+        parametrization.label_decoder,
         len(dataset.vocabulary),
-        shape.temperature,
-        label_decoder=parametrization.label_decoder,
+    )
+    size = Size(
+        shape.sequences, shape.length, dim, vocabulary, shape.temperature, label_decoder=label_decoder
     )
     initializer: Initializer = recipe.init.build()
     ensemble = None
@@ -49,11 +49,7 @@ def initialise(
 
 
 def check_data(dataset: Data) -> None:
-    """Refuse data that nothing can be learnt from.
-
-    Raises:
-        FarziError: no training sequence has a next event.
-    """
+    """Raise FarziError where no training sequence has a next event."""
     if dataset.train.lengths.max() < 2:
         raise FarziError(
             f"{dataset.name}: nobody has two training events, so there is no next event to learn; longer "

@@ -1,44 +1,94 @@
-"""Inner runs: trainings on the summary while it changes, where truncation windows begin, and their rates."""
+"""Inner runs: trainings on the summary while it changes, their first weights, rates and execution."""
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from farzi.distillation.weights import Theta
-from farzi.recipe import Inner
+from farzi.models import SequenceModel
+from farzi.recipe import Inner, Recipe
 from farzi.training import NextEvent, decaying_rates, make_optimizer
-from farzi.unroll import Optimizer, State, stack, stacked_loss, unstack
+from farzi.unroll import (
+    Compiled,
+    Eager,
+    Execution,
+    Optimizer,
+    State,
+    interpreter,
+    stack,
+    stacked_loss,
+    unstack,
+)
 from farzi.unroll.execution import TreeLoss
+
+Theta = dict[str, Tensor]
+"""A model's parameters by name, as `farzi.training.NextEvent` names them."""
+
+Fresh = Callable[[np.random.Generator], Theta]
+"""Draws new random weights."""
 
 
 class InnerRun(NamedTuple):
-    """A student in training on the summary.
-
-    Attributes:
-        theta: its parameters.
-        state: its optimizer's state; `state.step` counts the steps taken.
-        started_at: the outer step at which the run started. With the number of steps taken it determines
-            which of the summary's sequences the next steps read.
-    """
+    """A student in training on the summary."""
 
     theta: Theta
-    state: State
-    started_at: int
+    state: State  # the optimizer's; `state.step` counts the steps taken
+    started_at: int  # the outer step; with the steps taken it determines which sequences the next ones read
+
+    @property
+    def optimizer_state(self) -> State | None:
+        """What the engine continues from; None before the first step."""
+        return self.state if self.state.step else None
+
+
+class Weights(Protocol):
+    """Draws the weights that an inner run starts from.
+
+    One that has an attribute `trajectories = True` gets weights recorded along a full-data training.
+    """
+
+    def __call__(self, rng: np.random.Generator, fresh: Fresh, recorded: Sequence[Theta]) -> Theta:
+        """The weights of one run.
+
+        Args:
+            rng: for all random draws.
+            fresh: draws new random weights.
+            recorded: weights along a full-data training, in the order of their steps; empty if not wanted.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FreshWeights:
+    """New random weights, as every training on a finished summary starts from."""
+
+    def __call__(self, rng: np.random.Generator, fresh: Fresh, recorded: Sequence[Theta]) -> Theta:
+        return fresh(rng)
+
+
+@dataclass(frozen=True)
+class PretrainedWeights:
+    """Weights along a full-data training (Ω in the paper), or fresh ones for part of the runs."""
+
+    share: float = 1.0  # of the runs that start from recorded weights
+    trajectories = True
+
+    def __call__(self, rng: np.random.Generator, fresh: Fresh, recorded: Sequence[Theta]) -> Theta:
+        if self.share < 1 and rng.random() < 1 - self.share:
+            return fresh(rng)
+        return recorded[int(rng.integers(len(recorded)))]
 
 
 class Replicas:
-    """Inner runs differentiated side by side, as one run of stacked parameters.
+    """`count` inner runs differentiated side by side, as one run of stacked parameters.
 
     Their metagradient is the mean of those of the single runs. A small model that does not fill the machine
     costs little more in several copies.
-
-    Args:
-        loss: one model's loss.
-        count: number of replicas.
     """
 
     def __init__(self, loss: NextEvent, count: int) -> None:
@@ -67,20 +117,13 @@ class Rates(NamedTuple):
     If the schedule decays the rate at the end, each window is annealed in the same way on a copy of the run;
     the run itself continues at the constant rate. The metagradient is then that of the end of a training, not
     of wherever the last sequences happened to push the weights (docs/decisions/0012-cooled-windows.md).
-
-    Attributes:
-        optimizer: of the inner loop, at the constant rate.
-        rate: that rate.
-        window: K, the steps that are differentiated.
-        cooldown: last steps of a training in which the rate decays to 0; not always a whole number.
-        steps: T, steps of a training.
     """
 
-    optimizer: Optimizer
-    rate: float
-    window: int
-    cooldown: float
-    steps: int
+    optimizer: Optimizer  # of the inner loop, at the constant rate
+    rate: float  # that rate
+    window: int  # K, the steps that are differentiated
+    cooldown: float  # last steps of a training, in which the rate decays to 0; not always a whole number
+    steps: int  # T, steps of a training
 
     @staticmethod
     def of(inner: Inner, window: int) -> "Rates":
@@ -106,16 +149,8 @@ class Rates(NamedTuple):
         """Steps from where a window's copy is made to its end: K, or the whole cooldown if that is longer."""
         return max(self.window, math.ceil(self.cooldown))
 
-    @property
-    def running(self) -> Optimizer:
-        """The optimizer of runs in progress."""
-        return self._until(math.inf)
-
-    def ending(self, steps_taken: int) -> Optimizer:
-        """The optimizer of a copy that is made after so many steps of a run."""
-        return self._until(steps_taken + self.length)
-
-    def _until(self, end: float) -> Optimizer:
+    def until(self, end: float = math.inf) -> Optimizer:
+        """The optimizer of a training that ends after `end` steps; of a run in progress if left out."""
         if not self.annealed:
             return self.optimizer
         # of one shape whatever the end, so that all share a compiled graph
@@ -123,12 +158,8 @@ class Rates(NamedTuple):
         return self.optimizer.with_hypers({"learning_rate": rates})
 
 
-Start = Callable[[Theta, int], InnerRun]
-"""start(theta, steps): train new weights for some steps on the present summary, nothing differentiated."""
-
-
 class RunPool:
-    """Inner runs in progress; each outer step differentiates a window of one of them.
+    """Inner runs of one student in progress; each outer step differentiates a window of one of them.
 
     A run enters after its burn-in and is replaced by a new one when no further window fits into a training.
     Its early steps were taken on a slightly older summary, which costs little and saves most of the
@@ -136,6 +167,7 @@ class RunPool:
     for each outer step and draws the end of its window (RaT-BPTT, arXiv 2311.09128).
 
     Args:
+        replicas: the student's loss.
         weights: draws first weights.
         rates: of the runs; they say how long a window is.
         burn_in: first steps, never differentiated.
@@ -143,15 +175,21 @@ class RunPool:
     """
 
     def __init__(
-        self, weights: Callable[[np.random.Generator], Theta], rates: Rates, burn_in: int, size: int
+        self,
+        replicas: Replicas,
+        weights: Callable[[np.random.Generator], Theta],
+        rates: Rates,
+        burn_in: int,
+        size: int,
     ) -> None:
-        self._weights, self._last = weights, rates.steps - rates.length
+        self.replicas, self._weights = replicas, weights
+        self._last = rates.steps - rates.length
         self._first = min(burn_in, self._last)
         self._runs: list[InnerRun | None] = [None] * size
         self._taken = 0
 
-    def take(self, start: Start, rng: np.random.Generator) -> InnerRun:
-        """The run whose window is next."""
+    def take(self, start: Callable[[Theta, int], InnerRun], rng: np.random.Generator) -> InnerRun:
+        """The run whose window is next; `start` trains new weights for some steps on the present summary."""
         if not self._runs:
             steps = int(rng.integers(self._first, self._last + 1))
             return start(self._weights(rng), steps)
@@ -167,23 +205,44 @@ class RunPool:
             finite = all(bool(value.isfinite().all()) for value in run.theta.values())
             self._runs[self._taken] = run if finite else None
 
-    def state_dict(self) -> dict[str, Any]:
-        """The runs by their place: parameters, optimizer slots, steps taken and start."""
-        return {
-            str(place): {
-                "theta": dict(run.theta),
-                "slots": {str(k): slot for k, slot in enumerate(run.state.slots)},
-                "steps": run.state.step,
-                "started_at": run.started_at,
-            }
-            for place, run in enumerate(self._runs)
-            if run is not None
-        }
+    def state_dict(self) -> list[Any]:
+        """Parameters, optimizer's slots and steps, and start of each run; None for an empty place."""
+        return [run and [run.theta, run.state.slots, run.state.step, run.started_at] for run in self._runs]
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: list[Any]) -> None:
         """Continue from `state_dict()`."""
-        self._runs = [None] * len(self._runs)
-        for place, run in state.items():
-            slots = run.get("slots", {})
-            optimizer = State(run["steps"], tuple(slots[str(k)] for k in range(len(slots))))
-            self._runs[int(place)] = InnerRun(run["theta"], optimizer, run["started_at"])
+        self._runs = [run and InnerRun(run[0], State(run[2], tuple(run[1])), run[3]) for run in state]
+
+
+TRACED, COMPILED = 30.0, 200.0
+"""Seconds of eager steps from which on tracing, some 3 seconds once, and compiling, some 30, are repaid."""
+SPEED = 5e10
+"""Floating-point operations per second that are counted on; of two cores. A guess must do: a measured speed
+would let an interrupted run go on otherwise than it began."""
+
+EXECUTIONS: dict[str, Callable[[], Execution]] = {
+    "eager": Eager,
+    "graph": partial(Compiled, compiler=interpreter),
+    "compiled": Compiled,
+}
+"""By the names that a recipe uses."""
+
+
+def chosen_execution(recipe: Recipe, student: SequenceModel) -> tuple[str, str]:
+    """How the inner loop's derivatives are carried out, one of `EXECUTIONS`, and why."""
+    outer, sequences = recipe.outer, recipe.summary.sequences
+    if outer.execution != "auto":
+        return outer.execution, "the recipe says so"
+    if outer.minutes is not None:
+        seconds = 60 * outer.minutes
+    else:
+        events = min(sequences, recipe.inner.batch or sequences) * recipe.summary.length
+        parameters = sum(value.numel() for value in student.parameters())
+        gradient = 2 * 3 * 2 * events * parameters  # products forward and back, the tables twice: in and out
+        seconds = outer.steps * outer.replicas * outer.window * 5 * gradient / SPEED
+    eager = f"some {seconds:.0f} s of eager steps"
+    if seconds < TRACED:
+        return "eager", f"{eager} do not repay tracing, from {TRACED:.0f} s on"
+    if seconds < COMPILED:
+        return "graph", f"{eager} repay tracing, not compiling, from {COMPILED:.0f} s on"
+    return "compiled", f"{eager} repay compiling"

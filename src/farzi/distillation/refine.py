@@ -9,7 +9,7 @@ resumed run repeats an uninterrupted one bit for bit.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,34 +17,73 @@ from torch import Tensor
 
 from farzi import unroll as engine
 from farzi.data import Data, crops
-from farzi.distillation.execution import EXECUTIONS, chosen_execution
-from farzi.distillation.inner import InnerRun, Rates, Replicas, RunPool
-from farzi.distillation.objectives import Episode, Objective
-from farzi.distillation.weights import Theta
-from farzi.errors import FarziError
+from farzi.distillation.inner import (
+    EXECUTIONS,
+    InnerRun,
+    Rates,
+    Replicas,
+    RunPool,
+    Theta,
+    chosen_execution,
+)
 from farzi.recipe import Recipe
 from farzi.recipe.variants import StudentVariant
 from farzi.summary import SOFT_INPUTS, BatchSchedule, Parametrization, SummaryTensors, chosen_soft_inputs
 from farzi.training import NextEvent, make_model
 from farzi.unroll import Adam, Optimizer, State
+from farzi.unroll.execution import TreeLoss
 
 OuterLoss = Callable[[NextEvent, Theta, Tensor], Tensor]
 """loss(model_loss, theta, windows): of trained parameters, on real windows (batch, length + 1)."""
 
 
-@dataclass(frozen=True)
-class StepReport:
-    """The figures of one outer step.
+class Episode(NamedTuple):
+    """What an outer step differentiates: some steps of a training on the summary, and a loss of their end."""
 
-    Attributes:
-        loss: the objective's, before the summary changed; for `RealLoss` cross-entropy in nats.
-        norm: length of the metagradient before clipping; infinite where it was not finite.
-        name: what the loss is called.
+    inner: TreeLoss  # inner(theta, data, batch): the training loss
+    begin: InnerRun  # the run before the first of these steps
+    optimizer: Optimizer  # takes the steps
+    batches: Sequence[None] | Tensor  # what each of them reads
+    outer: Callable[[Theta], Tensor]  # outer(theta): the loss of the parameters after the last step
+    finish: Callable[[InnerRun], None] | None = None  # called with the run at its end, if something continues
+
+
+class Objective(Protocol):
+    """A loss of where training on the summary leads. Objectives have no state: the outer loop has.
+
+    One that has an attribute `trajectories`, a number above 0, gets the weights recorded along that many
+    full-data trainings of the student, in `OuterLoop.trajectories`. A method `check(recipe)`, where there is
+    one, raises FarziError if other parts of the recipe do not fit; it is called before anything is trained.
     """
 
-    loss: float
-    norm: float
-    name: str
+    @property
+    def name(self) -> str: ...  # what the loss is called in history.jsonl
+
+    def episode(self, loop: "OuterLoop", step: int) -> Episode:
+        """What outer step `step` differentiates; the same however often it is called before that step."""
+        ...
+
+
+@dataclass(frozen=True)
+class RealLoss:
+    """The loss on real windows after the last steps of a training on the summary (arXiv 2310.09983).
+
+    An objective that differs only in the loss of the trained parameters is a class like this one: it hands
+    another function to `OuterLoop.truncated`.
+    """
+
+    name = "real_loss"
+
+    def episode(self, loop: "OuterLoop", step: int) -> Episode:
+        return loop.truncated(step, lambda loss, theta, windows: loss.at(theta, windows))
+
+
+class StepReport(NamedTuple):
+    """The figures of one outer step."""
+
+    loss: float  # the objective's, before the summary changed; for `RealLoss` cross-entropy in nats
+    norm: float  # length of the metagradient before clipping; infinite where it was not finite
+    name: str  # what the loss is called
 
 
 class RunningClip:
@@ -70,13 +109,6 @@ class RunningClip:
         return (gradient * (limit / norm) if norm > limit else gradient), norm
 
 
-class StudentRuns(NamedTuple):
-    """The inner runs of one kind of student."""
-
-    replicas: Replicas
-    pool: RunPool
-
-
 class OuterLoop:
     """The state of the outer loop, and the step that changes it.
 
@@ -85,7 +117,6 @@ class OuterLoop:
         data: the log or text.
         initial: the initial summary; everything is computed on its device.
         trajectories: weights along full-data trainings, if the objective or the weights want them.
-        train: trains without derivatives, as `farzi.unroll.train`; a plan counts steps instead.
 
     Raises:
         FarziError: parts of the recipe do not fit each other.
@@ -94,7 +125,7 @@ class OuterLoop:
         step: outer steps taken.
         summary: the summary as it is now.
         objective: what is minimised.
-        students: the inner runs of each kind of student, the recipe's own first.
+        pools: the inner runs of each kind of student, the recipe's own first.
         rates: learning rates and lengths of inner runs.
         trajectories: see above.
     """
@@ -105,10 +136,8 @@ class OuterLoop:
         data: Data,
         initial: SummaryTensors,
         trajectories: Sequence[Sequence[Theta]] = (),
-        train: Callable[..., engine.Trained] = engine.train,
     ) -> None:
-        self.recipe, self.step = recipe, 0
-        self._log, self._train = data.train, train
+        self.recipe, self.step, self._log = recipe, 0, data.train
         self._temperature, self._device = initial.temperature, initial.device
         self.trajectories = [
             [{name: value.to(self._device) for name, value in theta.items()} for theta in trajectory]
@@ -117,12 +146,10 @@ class OuterLoop:
         self.objective: Objective = recipe.outer.objective.build()
         self.parametrization: Parametrization = recipe.summary.parametrization.build()
         self.rates = Rates.of(recipe.inner, recipe.outer.window)
-        self.students = [
-            self._runs_of(student, len(data.vocabulary)) for student in kinds_of_students(recipe)
-        ]
-        model = self.students[0].replicas.loss.student
+        students = (recipe.student, *recipe.outer.students)
+        self.pools = [self._pool(student, len(data.vocabulary)) for student in students]
         self.adjoint = recipe.outer.adjoint.build()
-        self.execution = EXECUTIONS[chosen_execution(recipe, model)[0]]()
+        self.execution = EXECUTIONS[chosen_execution(recipe, self.pools[0].replicas.loss.student)[0]]()
         self.soft_inputs = SOFT_INPUTS[chosen_soft_inputs(recipe.inner, initial)[0]]
         self.clip = RunningClip(recipe.outer.clip)
         self._parts = self.parametrization.parts(initial)
@@ -135,19 +162,19 @@ class OuterLoop:
         parts = {name: part.detach().requires_grad_() for name, part in self._parts.items()}
         end = engine.unroll_with_state(
             episode.inner,
-            episode.theta,
+            episode.begin.theta,
             self.soft_inputs(self._summary_of(parts)),
             episode.optimizer,
             episode.batches,
             self.adjoint,
-            state=episode.state,
+            state=episode.begin.optimizer_state,
             execution=self.execution,
         )
         loss = episode.outer(end.theta)
         bars = torch.autograd.grad(loss, list(parts.values()))
         if episode.finish is not None:
             theta = {name: value.detach() for name, value in end.theta.items()}
-            episode.finish(InnerRun(theta, end.state, episode.started_at))
+            episode.finish(InnerRun(theta, end.state, episode.begin.started_at))
 
         gradient, norm = self.clip(torch.cat([bar.reshape(-1) for bar in bars]))
         flat, self._adam = Adam(rate).update(gradient, self._adam, self._flat())
@@ -163,76 +190,60 @@ class OuterLoop:
     # What objectives are made of.
 
     def truncated(self, step: int, outer: OuterLoss) -> Episode:
-        """Truncated back-propagation: a window of an inner run, and a loss on real events after it.
-
-        Args:
-            step: the outer step.
-            outer: the loss of the trained parameters; with replicas, its mean over them.
-        """
-        students, run, windows = self.draw(step)
-        replicas, rates = students.replicas, self.rates_of(run.started_at)
-        optimizer = rates.ending(run.state.step)
+        """Truncated back-propagation: a window of an inner run, and a loss on real events after it."""
+        pool, run, windows = self.draw(step)
+        replicas, rates = pool.replicas, self.rates_of(run.started_at)
+        optimizer = rates.until(run.state.step + rates.length)
         ahead = rates.length - rates.window
         begin = self.advance(replicas, run, optimizer, ahead) if ahead else run
 
         def finish(end: InnerRun) -> None:
-            if rates.annealed:
-                end = self.advance(replicas, run, rates.running, rates.window)
-            students.pool.put(end)
+            pool.put(self.advance(replicas, run, rates.until(), rates.window) if rates.annealed else end)
 
         return Episode(
             replicas.inner,
-            begin.theta,
-            begin.state,
-            begin.started_at,
+            begin,
             optimizer,
             self.batches(begin.started_at, begin.state.step, rates.window),
             lambda theta: replicas.mean(lambda one: outer(replicas.loss, one, windows), theta),
-            finish,
+            finish if self.recipe.outer.pool else None,
         )
 
-    def draw(self, step: int) -> tuple[StudentRuns, InnerRun, Tensor]:
-        """The kind of student whose turn it is, its inner run, and real windows (batch, length + 1)."""
+    def draw(self, step: int) -> tuple[RunPool, InnerRun, Tensor]:
+        """The runs of the student whose turn it is, one of them, and real windows (batch, length + 1)."""
         rng = np.random.default_rng([self.recipe.seed, 1, step])
-        turn = int(rng.integers(len(self.students))) if len(self.students) > 1 else 0
-        students = self.students[turn]
+        pool = self.pools[int(rng.integers(len(self.pools))) if len(self.pools) > 1 else 0]
 
         def start(theta: Theta, steps: int) -> InnerRun:
             new = InnerRun(theta, State(0, ()), step)
-            return self.advance(students.replicas, new, self.rates_of(step).running, steps)
+            return self.advance(pool.replicas, new, self.rates_of(step).until(), steps)
 
-        run = students.pool.take(start, rng)
-        model = students.replicas.loss.student
+        run = pool.take(start, rng)
+        model = pool.replicas.loss.student
         windows = crops(self._log, model.length + 1, self.recipe.outer.batch, rng)
-        return students, run, torch.from_numpy(windows).to(model.device)
+        return pool, run, torch.from_numpy(windows).to(model.device)
 
     def advance(self, replicas: Replicas, run: InnerRun, optimizer: Optimizer, steps: int) -> InnerRun:
         """The same run some steps later, nothing differentiated."""
-        taken, data = run.state.step, self.soft_inputs(self.summary)
-        batches = self.batches(run.started_at, taken, steps)
-        state = run.state if taken else None
-        end = self._train(
-            replicas.inner, run.theta, data, optimizer, batches, state=state, execution=self.execution
+        end = engine.train(
+            replicas.inner,
+            run.theta,
+            self.soft_inputs(self.summary),
+            optimizer,
+            self.batches(run.started_at, run.state.step, steps),
+            state=run.optimizer_state,
+            execution=self.execution,
         )
         return InnerRun(end.theta, end.state, run.started_at)
 
     def batches(self, started_at: int, first: int, steps: int) -> Sequence[None] | Tensor:
-        """Which synthetic sequences some steps of a run read.
-
-        Args:
-            started_at: the outer step at which the run started.
-            first: steps of the run before these.
-            steps: how many.
-        """
+        """Which synthetic sequences a run that started at an outer step reads in some of its steps."""
         seed = int(np.random.default_rng([self.recipe.seed, 4, started_at]).integers(2**62))
         schedule = BatchSchedule(self.summary.sequences, self.recipe.inner.batch, seed, self._device)
         return schedule.batches(first, steps)
 
     def rates_of(self, started_at: int) -> Rates:
-        """The learning rates of the run that started at an outer step.
-
-        With `outer.rate_range` each run has a rate of its own, whose logarithm is uniform.
-        """
+        """The learning rates of a run; with `outer.rate_range` its own ones, uniform in their logarithm."""
         limit = self.recipe.outer.rate_range
         if limit == 1:
             return self.rates
@@ -242,14 +253,13 @@ class OuterLoop:
     # State, and the next step as a problem of its own.
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to continue later: nested dicts of tensors and JSON values."""
-        mean, square = self._adam.slots
+        """All that is needed to continue later: nested dicts and lists of tensors and JSON values."""
         return {
             "step": self.step,
-            "parts": dict(self._parts),
-            "adam": {"mean": mean, "square": square},
+            "parts": self._parts,
+            "adam": self._adam.slots,
             "clip_mean": self.clip.mean,
-            "runs": {str(k): students.pool.state_dict() for k, students in enumerate(self.students)},
+            "runs": [pool.state_dict() for pool in self.pools],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -257,9 +267,9 @@ class OuterLoop:
         self.step, self.clip.mean = state["step"], state["clip_mean"]
         self._parts = {name: state["parts"][name] for name in self._parts}
         self.summary = self._summary_of(self._parts)
-        self._adam = State(self.step, (state["adam"]["mean"], state["adam"]["square"]))
-        for k, students in enumerate(self.students):
-            students.pool.load_state_dict(state["runs"].get(str(k), {}))
+        self._adam = State(self.step, tuple(state["adam"]))
+        for pool, runs in zip(self.pools, state["runs"], strict=True):
+            pool.load_state_dict(runs)
 
     def as_run(self) -> dict[str, Any]:
         """The next step's metagradient as arguments of `farzi.unroll.check`; nothing changes."""
@@ -267,17 +277,17 @@ class OuterLoop:
         return {
             "loss": episode.inner,
             "outer": episode.outer,
-            "theta0": episode.theta,
+            "theta0": episode.begin.theta,
             "data": dict(self._parts),
             "optimizer": episode.optimizer,
             "batches": episode.batches,
             "memory": self.adjoint,
-            "state": episode.state,
+            "state": episode.begin.optimizer_state,
             "view": lambda parts: self.soft_inputs(self._summary_of(parts)),
             "execution": self.execution,
         }
 
-    def _runs_of(self, student: StudentVariant, vocabulary: int) -> StudentRuns:
+    def _pool(self, student: StudentVariant, vocabulary: int) -> RunPool:
         recipe, length = self.recipe, self.recipe.summary.length
         loss = NextEvent(make_model(student, vocabulary, length, recipe.seed, self._device))
         replicas = Replicas(loss, recipe.outer.replicas)
@@ -291,7 +301,7 @@ class OuterLoop:
         def weights(rng: np.random.Generator) -> Theta:
             return replicas.join([draw(rng, fresh, recorded) for _ in range(replicas.count)])
 
-        return StudentRuns(replicas, RunPool(weights, self.rates, recipe.outer.burn_in, recipe.outer.pool))
+        return RunPool(replicas, weights, self.rates, recipe.outer.burn_in, recipe.outer.pool)
 
     def _summary_of(self, parts: dict[str, Tensor]) -> SummaryTensors:
         return self.parametrization.summary(parts, self._temperature)
@@ -303,58 +313,3 @@ class OuterLoop:
 def cosine_decay(fraction: float, floor: float = 0.02) -> float:
     """The outer learning rate's factor after a fraction of the run: from 1 down to `floor`."""
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, fraction)))
-
-
-def check_parts(recipe: Recipe) -> None:
-    """Refuse a recipe whose parts do not fit each other, before anything costly is done.
-
-    Raises:
-        FarziError: they do not.
-    """
-    rates = Rates.of(recipe.inner, recipe.outer.window)
-    try:
-        adjoint = recipe.outer.adjoint.build()
-        if hasattr(adjoint, "check"):
-            adjoint.check(rates.optimizer)
-    except (TypeError, ValueError) as error:
-        raise FarziError(f"outer.adjoint.type {recipe.outer.adjoint.type}: {error}") from None
-    objective = recipe.outer.objective.build()
-    if hasattr(objective, "check"):
-        objective.check(recipe)
-    if recipe.outer.rate_range > 1 and not hasattr(rates.optimizer, "learning_rate"):
-        raise FarziError(
-            f"outer.rate_range changes learning_rate, which {recipe.inner.optimizer.type} does not have; "
-            "set it to 1"
-        )
-    parametrization: Parametrization = recipe.summary.parametrization.build()
-    label_decoder = parametrization.label_decoder
-    if recipe.init.type == "teacher" and not label_decoder:
-        raise FarziError(
-            "init.type teacher: gives soft labels, which need summary.parametrization.label_decoder"
-        )
-    if recipe.init.type == "teacher" and parametrization.dim < 2:
-        raise FarziError("init.type teacher: needs summary.parametrization.dim of 2 or more, not 1")
-    if recipe.inner.soft_inputs == "materialized" and label_decoder:
-        raise FarziError("inner.soft_inputs materialized: with a label decoder they are always factored")
-    if recipe.inner.soft_inputs == "factored" and recipe.summary.parametrization.type == "full_logits":
-        raise FarziError("inner.soft_inputs factored: full logits have no factors")
-    kinds_of_students(recipe)
-
-
-def kinds_of_students(recipe: Recipe) -> list[StudentVariant]:
-    """The students that the outer loop trains in turn, the recipe's own first.
-
-    Raises:
-        FarziError: one is named twice, or recorded weights are wanted for several.
-    """
-    if recipe.outer.students and getattr(recipe.outer.weights.build(), "trajectories", False):
-        raise FarziError(
-            f"outer.weights.type {recipe.outer.weights.type}: the recorded weights are of `student` alone; "
-            "leave outer.students out"
-        )
-    students = [recipe.student, *recipe.outer.students]
-    for k, student in enumerate(students):
-        if student in students[:k]:
-            named = "the student already" if student == recipe.student else "there twice"
-            raise FarziError(f"outer.students: {student.type} is {named}; name each of the others once")
-    return students

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections import deque
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -11,10 +10,10 @@ import torch
 
 from farzi.data import Data, Text
 from farzi.data.fingerprint import fingerprint
-from farzi.distillation.check import short_check
+from farzi.distillation.check import check_parts, short_check
 from farzi.distillation.initialise import check_data, initialise
 from farzi.distillation.progress import Progress
-from farzi.distillation.refine import OuterLoop, StepReport, check_parts, cosine_decay
+from farzi.distillation.refine import OuterLoop, StepReport, cosine_decay
 from farzi.distillation.select import Selection, Validation, validate
 from farzi.distillation.teach import Cache, FullData, full_trainings, teach
 from farzi.errors import FarziError
@@ -28,20 +27,15 @@ from farzi.summary import Summary, SummaryTensors
 PATIENCE = 10
 """Outer steps in a row without a finite metagradient after which a run gives up."""
 
+SAVED = ("history", "stages", "precision", "norms", "warned", "stopped", "without_gradient")
+"""Attributes of a run, JSON values, that a checkpoint holds as they are."""
+
 SWING, WATCHED = 1000.0, 50
 """A norm that varies by more than this factor within so many outer steps is reported, once."""
 
 
 class Run:
-    """A distillation between its stages: what the full data gave, the outer loop, the selection, the history.
-
-    Args:
-        recipe: the whole run.
-        dataset: the log or text.
-        progress: receives reports.
-        initial: the initial summary.
-        full_data: the full-data trainings.
-    """
+    """A distillation between its stages: full-data trainings, outer loop, selection, history."""
 
     def __init__(
         self, recipe: Recipe, dataset: Data, progress: Progress, initial: SummaryTensors, full_data: FullData
@@ -54,7 +48,7 @@ class Run:
         self.history: list[dict[str, Any]] = []
         self.stages: dict[str, Any] = {}
         self.precision: dict[str, Any] | None = None
-        self.norms: deque[float] = deque(maxlen=WATCHED)
+        self.norms: list[float] = []
         self.warned = self.stopped = False
         self.without_gradient = 0
         self.earlier_seconds = 0.0
@@ -64,57 +58,41 @@ class Run:
     def begin(
         recipe: Recipe,
         dataset: Data,
-        progress: Progress,
-        unchecked: bool,
         cache: Cache,
+        progress: Progress,
+        unchecked: bool = False,
         device: torch.device | str = "cpu",
     ) -> "Run":
-        """A new run after its first two stages, with the initial summary validated.
-
-        Raises:
-            FarziError: as `distill`.
-        """
+        """A new run after its first two stages, with the initial summary validated; errors as `distill`."""
         started = time.monotonic()
         check_parts(recipe)
         check_data(dataset)
-        trainings = full_trainings(recipe)
+        count = len(full_trainings(recipe))
 
         def initial_summary(teachers: tuple[SequenceModel, ...]) -> tuple[SummaryTensors, float]:
             begun = time.monotonic()
             return initialise(recipe, dataset, teachers), time.monotonic() - begun
 
         # one that needs no teachers comes first: what it refuses is refused before the long trainings
-        needs_teachers = getattr(recipe.init.build(), "teachers", 0)
-        early = None if needs_teachers else initial_summary(())
-        progress.message(
-            f"teach: training {len(trainings)} model{'s' if len(trainings) > 1 else ''} on the full data"
-        )
+        early = None if getattr(recipe.init.build(), "teachers", 0) else initial_summary(())
+        progress.message(f"teach: training {_count(count, 'model')} on the full data")
         full_data = teach(recipe, dataset, cache, device, progress)
         cached = f", {full_data.cached_seconds:.0f} s of it cached" if full_data.cached_seconds else ""
-        count = full_data.trainings
-        progress.stage(
-            "teach",
-            f"{count} full-data training{'s' if count > 1 else ''}{cached}; baseline, validation: "
-            f"{headline_figures(full_data.figures)}",
-            full_data.seconds,
-        )
+        figures = headline_figures(full_data.figures)
+        line = f"{_count(count, 'full-data training')}{cached}; baseline, validation: {figures}"
+        progress.stage("teach", line, full_data.seconds)
         initial, seconds = early or initial_summary(full_data.teachers)
+        size = f"{recipe.summary.sequences} x {recipe.summary.length} positions"
+        progress.stage("initialise", f"{size} by the initializer {recipe.init.type}", seconds)
         run = Run(recipe, dataset, progress, initial.to(device), full_data)
         run.started, run.earlier_seconds = started, full_data.cached_seconds
-        shape = recipe.summary
-        progress.stage(
-            "initialise",
-            f"{shape.sequences} x {shape.length} positions by the initializer {recipe.init.type}",
-            seconds,
-        )
         run.stages = {
             "teach": {"seconds": round(full_data.seconds, 1), "trainings": count},
             "initialise": {"seconds": round(seconds, 1), "type": recipe.init.type},
             "refine": {"seconds": 0.0, "steps": 0, "stopped_by_probe": False},
             "select": {"seconds": 0.0, "validations": 0},
         }
-        exact = recipe.outer.adjoint.type == "exact"
-        run.precision = short_check(run.loop, unchecked, progress, exact)
+        run.precision = short_check(run.loop, unchecked, progress, recipe.outer.adjoint.type == "exact")
         run.validate()
         return run
 
@@ -128,33 +106,26 @@ class Run:
         there = parse_recipe(saved["recipe"], f"the recipe in {out}")
         refuse_another(there, recipe, saved["data_sha256"], dataset, out, "an unfinished run")
         best = SummaryTensors(**saved["selection"]["best"], temperature=recipe.summary.temperature)
-        run = Run(recipe, dataset, progress, best, FullData.of_state_dict(saved["full_data"]))
+        run = Run(recipe, dataset, progress, best, FullData(**saved["full_data"]))
         run.loop.load_state_dict(saved["loop"])
         run.selection.load_state_dict(saved["selection"])
         run.reports = [StepReport(*report) for report in saved["reports"]]
-        run.history, run.stages, run.precision = saved["history"], saved["stages"], saved["precision"]
-        run.norms.extend(saved["norms"])
-        run.warned, run.stopped = saved["warned"], saved["stopped"]
-        run.without_gradient, run.earlier_seconds = saved["without_gradient"], saved["seconds"]
+        run.earlier_seconds = saved["seconds"]
+        for name in SAVED:
+            setattr(run, name, saved[name])
         return run
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to continue later: nested dicts of tensors and JSON values."""
+        """All that is needed to continue later: nested dicts and lists of tensors and JSON values."""
         return {
             "recipe": self.recipe.to_yaml(),
             "data_sha256": self.data_sha256,
             "full_data": self.full_data.state_dict(),
             "loop": self.loop.state_dict(),
             "selection": self.selection.state_dict(),
-            "reports": [[report.loss, report.norm, report.name] for report in self.reports],
-            "history": self.history,
-            "stages": self.stages,
-            "precision": self.precision,
-            "norms": list(self.norms),
-            "warned": self.warned,
-            "stopped": self.stopped,
-            "without_gradient": self.without_gradient,
+            "reports": [list(report) for report in self.reports],
             "seconds": self.seconds,
+            **{name: getattr(self, name) for name in SAVED},
         }
 
     @property
@@ -213,9 +184,9 @@ class Run:
         probe, first = self.recipe.outer.probe, self.selection.first
         if (
             probe is not None
+            and first is not None
             and self.loop.step >= probe
             and not self.selection.improved
-            and first is not None
         ):
             self.stopped = not result.better_than_noise(first)
             self.stages["refine"]["stopped_by_probe"] = self.stopped
@@ -254,7 +225,7 @@ class Run:
 
     def _watch(self, norm: float) -> None:
         """Warn once where the metagradient's norm swings by orders of magnitude."""
-        self.norms.append(norm)
+        self.norms = [*self.norms, norm][-WATCHED:]
         low, high = min(self.norms), max(self.norms)
         if self.warned or len(self.norms) < 10 or high <= SWING * low:
             return
@@ -269,30 +240,20 @@ class Run:
 def refuse_another(
     recipe: Recipe, ours: Recipe, data: str | None, dataset: Data, out: Path, what: str
 ) -> None:
-    """Refuse a folder that holds a run of another recipe than `ours`, or of other data.
+    """Raise FarziError where `out` holds `what` of another recipe than `ours`, or not of `dataset`.
 
-    Args:
-        recipe: the one in the folder.
-        ours: the one asked for.
-        data: the fingerprint in the folder.
-        dataset: the log or text asked for.
-        out: the folder.
-        what: it holds, for the message.
-
-    Raises:
-        FarziError: they differ.
+    `recipe` and `data`, a fingerprint, are those in the folder.
     """
+    advice = "choose another folder, or restart=True"
     if changed := differences(recipe, ours):
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        raise FarziError(
-            f"{out} holds {what} of another recipe ({'; '.join(changed[:3])}{more}); "
-            "choose another folder, or restart=True"
-        )
+        raise FarziError(f"{out} holds {what} of another recipe ({'; '.join(changed[:3])}{more}); {advice}")
     if data != fingerprint(dataset):
-        raise FarziError(
-            f"{out} holds {what} of other data than {ours.source} is now; "
-            "choose another folder, or restart=True"
-        )
+        raise FarziError(f"{out} holds {what} of other data than {ours.source} is now; {advice}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _history_line(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from farzi.data import Data
-from farzi.evaluation import Evaluation, jackknife_interval, metric_of, task_of
+from farzi.evaluation import Evaluation, Interval, jackknife_interval, metric_of, task_of
 from farzi.recipe import Recipe
 from farzi.summary import SummaryTensors
 from farzi.training import train_on_summary
@@ -17,16 +17,11 @@ from farzi.training import train_on_summary
 
 @dataclass(frozen=True)
 class Validation:
-    """Metrics of students trained from scratch on a summary, on the validation events or text.
+    """Metrics of students trained from scratch on a summary, on the validation events or text."""
 
-    Attributes:
-        figures: mean over the students.
-        relative: each metric's ratio to the full data's, nan where that is 0.
-        leave_one_out: the score without each of the units (users of a log, passages of a text), (units,).
-    """
-
-    figures: dict[str, float]
-    relative: dict[str, float]
+    figures: dict[str, float]  # mean over the students
+    relative: dict[str, float]  # each metric's ratio to the full data's, nan where that is 0
+    # the score without each of the units (users of a log, passages of a text), (units,)
     leave_one_out: np.ndarray = field(default_factory=lambda: np.zeros(0), compare=False, repr=False)
 
     @property
@@ -36,15 +31,17 @@ class Validation:
         return float(np.mean(gains)) if gains else 0.0
 
     def clearly_better(self, other: "Validation") -> bool:
-        """Whether the 95 % interval of the difference of the scores is above 0 (jackknife over units)."""
-        difference = self.score - other.score
-        return jackknife_interval(difference, self.leave_one_out - other.leave_one_out).low > 0
+        """Whether the 95 % interval of the difference of the scores is above 0."""
+        return self._difference(other).low > 0
 
     def better_than_noise(self, other: "Validation") -> bool:
         """Whether its score is more than about one standard error of the difference above the other's."""
-        difference = self.score - other.score
-        interval = jackknife_interval(difference, self.leave_one_out - other.leave_one_out)
-        return difference > 0 and 2 * difference > interval.mean - interval.low
+        difference = self._difference(other)
+        return difference.mean > 0 and 2 * difference.mean > difference.mean - difference.low
+
+    def _difference(self, other: "Validation") -> Interval:
+        """That of the scores, by the jackknife over units."""
+        return jackknife_interval(self.score - other.score, self.leave_one_out - other.leave_one_out)
 
 
 class Selection:
@@ -70,38 +67,33 @@ class Selection:
 
     def offer(self, summary: SummaryTensors, validation: Validation) -> bool:
         """Record a validation, first that of the initial summary; whether its summary is the best so far."""
-        better = validation.score > self.best_score
+        best = validation.score > self.best_score
         if self.first is None:
-            self.first, best = validation, better
+            self.first = validation
         else:
-            best = better and validation.clearly_better(self.first)
+            best = best and validation.clearly_better(self.first)
             self.improved = self.improved or best
         if best:
             self.best, self.best_score = summary, validation.score
         return best
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to continue later: nested dicts of tensors and JSON values."""
+        """All that is needed to continue later: nested dicts and lists of tensors and JSON values."""
         first = self.first
         return {
             "best": dict(self.best.parts),
             "score": self.best_score,
             "improved": self.improved,
-            "first": first
-            and {
-                "figures": first.figures,
-                "relative": first.relative,
-                "leave_one_out": torch.from_numpy(first.leave_one_out),
-            },
+            "first": first and [first.figures, first.relative, torch.from_numpy(first.leave_one_out)],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict()`."""
         self.best = SummaryTensors(**state["best"], temperature=self.best.temperature)
         self.best_score, self.improved = state["score"], state["improved"]
-        if first := state["first"]:
-            without = first["leave_one_out"].cpu().numpy()
-            self.first = Validation(first["figures"], first["relative"], without)
+        if state["first"]:
+            figures, relative, without = state["first"]
+            self.first = Validation(figures, relative, without.cpu().numpy())
 
 
 def validate(
@@ -110,12 +102,7 @@ def validate(
     """Train `select.students` students from scratch and test them on the validation events.
 
     They start from the same weights at every validation, so that the figures of one run can be compared.
-
-    Args:
-        summary: what they are trained on.
-        dataset: gives the validation events or text.
-        recipe: the student, its training, and how many.
-        full_data: the baseline's figures by name.
+    `full_data` holds the baseline's figures by name.
     """
     task = task_of(dataset, recipe.select.seen)
     measured = []
@@ -138,12 +125,7 @@ def _judged(relative: Mapping[str, float]) -> list[str]:
 
 
 def _leave_one_out(measured: Sequence[Evaluation], full_data: Mapping[str, float]) -> np.ndarray:
-    """The score without each of the units, (units,).
-
-    Args:
-        measured: figures of each student.
-        full_data: the baseline's, of the metrics that make the score.
-    """
+    """The score without each of the units, (units,), from the figures of each student and of the baseline."""
     gains = []
     for name, whole in full_data.items():
         metric, units = metric_of(name), np.stack([one.per_unit[name] for one in measured])

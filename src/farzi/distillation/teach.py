@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,46 +14,35 @@ from pydantic import TypeAdapter, ValidationError
 
 from farzi.data import Data
 from farzi.data.fingerprint import fingerprint
-from farzi.distillation.checkpoint import flatten, unflatten
+from farzi.distillation.checkpoint import read_state, write_state
+from farzi.distillation.inner import Theta
 from farzi.distillation.progress import Progress
-from farzi.distillation.weights import Theta
 from farzi.errors import FarziError
 from farzi.evaluation import Seen, task_of
 from farzi.models import SequenceModel
 from farzi.recipe import Recipe, Teach
 from farzi.recipe.explain import explain
 from farzi.recipe.variants import Student, StudentVariant
-from farzi.tensorfile import read_tensors, write_tensors
 from farzi.training import NextEvent, make_model, train_on_events
 
 RECORDED = 20
 """Measurements of a full-data training whose weights are recorded, at most."""
 
-FORMAT = "farzi-full-data-training-1"
+FORMAT = "farzi-full-data-training-2"
 ADVICE = "delete it to train again"
 
 
 @dataclass(frozen=True)
 class FullTraining:
-    """A full-data training: all that it depends on besides the data and the device.
-
-    Attributes:
-        student: the architecture.
-        teach: the training.
-        length: positions in a window.
-        seed: of the first weights and of the windows drawn.
-        seen: treatment of seen items in the validation that ends it.
-        record: measurements whose weights are recorded.
-        record_first: whether the first weights are recorded as well.
-    """
+    """A full-data training: all that it depends on besides the data and the device."""
 
     student: StudentVariant
     teach: Teach
-    length: int
-    seed: int
-    seen: Seen = "keep"
-    record: int = 0
-    record_first: bool = False
+    length: int  # positions in a window
+    seed: int  # of the first weights and of the windows drawn
+    seen: Seen = "keep"  # treatment of seen items in the validation that ends it
+    record: int = 0  # measurements whose weights are recorded
+    record_first: bool = False  # whether the first weights are recorded as well
 
     def key(self, data_sha256: str) -> str:
         """Its name in a cache: a checksum of all that it depends on, without what only `compare` tunes."""
@@ -68,63 +58,31 @@ class FullTraining:
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """The result of a full-data training.
+class Outcome(NamedTuple):
+    """The result of a full-data training."""
 
-    Attributes:
-        model: the trained model, at its best validation.
-        figures: its validation metrics.
-        seconds: wall-clock seconds of the training.
-        trajectory: its weights at the first measurements, in their order.
-        cached: whether it was read from a cache.
-    """
-
-    model: SequenceModel
-    figures: dict[str, float]
+    model: SequenceModel  # at its best validation
+    figures: dict[str, float]  # its validation metrics
     seconds: float
-    trajectory: list[Theta] = field(default_factory=list)
-    cached: bool = False
+    trajectory: list[Theta]  # weights at the first measurements, in their order
+    cached: bool = False  # whether it was read from a cache
 
 
-@dataclass(frozen=True, eq=False)
-class FullData:
-    """The full-data trainings of a run.
+class FullData(NamedTuple):
+    """The full-data trainings of a run."""
 
-    Attributes:
-        figures: validation metrics of the baseline, the first training of the recipe's student.
-        seconds: of all trainings.
-        trajectories: weights along the trainings that were recorded.
-        teachers: the baseline and the further teachers; empty in a resumed run, which needs them no more.
-        cached_seconds: of the trainings that were read from a cache.
-        trainings: how many there were.
-    """
-
-    figures: dict[str, float]
-    seconds: float
-    trajectories: list[list[Theta]] = field(default_factory=list)
-    teachers: tuple[SequenceModel, ...] = ()
-    cached_seconds: float = 0.0
-    trainings: int = 1
+    figures: dict[
+        str, float
+    ]  # validation metrics of the baseline, the first training of the recipe's student
+    seconds: float  # of all trainings
+    trajectories: Sequence[list[Theta]] = ()  # weights along the trainings that were recorded
+    trainings: int = 1  # how many there were
+    cached_seconds: float = 0.0  # of the trainings that were read from a cache
+    teachers: tuple[SequenceModel, ...] = ()  # the baseline and the further ones; none in a resumed run
 
     def state_dict(self) -> dict[str, Any]:
-        """All that later stages need: nested dicts of tensors and JSON values."""
-        trajectories = {
-            str(k): {str(n): dict(theta) for n, theta in enumerate(one)}
-            for k, one in enumerate(self.trajectories)
-        }
-        return {
-            "figures": self.figures,
-            "seconds": self.seconds,
-            "trainings": self.trainings,
-            "trajectories": trajectories,
-        }
-
-    @staticmethod
-    def of_state_dict(state: dict[str, Any]) -> "FullData":
-        """The same from `state_dict()`, without the teachers."""
-        trajectories = [list(one.values()) for one in state["trajectories"].values()]
-        return FullData(state["figures"], state["seconds"], trajectories, trainings=state["trainings"])
+        """All that later stages need, by attribute: nested dicts and lists of tensors and JSON values."""
+        return {name: value for name, value in self._asdict().items() if name != "teachers"}
 
 
 def full_trainings(recipe: Recipe) -> list[FullTraining]:
@@ -137,21 +95,21 @@ def full_trainings(recipe: Recipe) -> list[FullTraining]:
         FarziError: the objective, the initializer or the first weights cannot be built.
     """
 
+    def training(student: StudentVariant, seed: int, record: int = 0) -> FullTraining:
+        length, seen = recipe.summary.length, recipe.select.seen
+        return FullTraining(student, recipe.teach, length, seed, seen, record, record > 0 and recorded > 0)
+
     def seed(*purpose: int) -> int:
         return int(np.random.default_rng([recipe.seed, *purpose]).integers(2**62))
 
     recorded = int(getattr(recipe.outer.objective.build(), "trajectories", 0) or 0)
     weights = bool(getattr(recipe.outer.weights.build(), "trajectories", False))
-    seeds = [recipe.seed, *(seed(5, k) for k in range(1, recorded))]
     record = RECORDED if recorded or weights else 0
-
-    def training(student: StudentVariant, seed: int, record: int = 0) -> FullTraining:
-        length, seen = recipe.summary.length, recipe.select.seen
-        return FullTraining(student, recipe.teach, length, seed, seen, record, record > 0 and recorded > 0)
-
+    seeds = [recipe.seed, *(seed(5, k) for k in range(1, recorded))]
+    further = enumerate(further_teachers(recipe))
     return [
         *(training(recipe.student, one, record) for one in seeds),
-        *(training(student, seed(6, k)) for k, student in enumerate(further_teachers(recipe))),
+        *(training(student, seed(6, k)) for k, student in further),
     ]
 
 
@@ -207,12 +165,18 @@ class Cache:
             OSError: it cannot be written.
         """
         path = self.path(training, dataset)
-        if path is not None and path.exists():
-            return _read(path, training, len(dataset.vocabulary), device)
-        outcome = train()
-        if path is not None:
-            _write(path, outcome)
-        return outcome
+        if path is None:
+            return train()
+        if not path.exists():
+            outcome = train()
+            weights = NextEvent(outcome.model).parameters_of(outcome.model)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_state(path, FORMAT, outcome._asdict() | {"model": weights, "cached": True})
+            return outcome
+        state = read_state(path, FORMAT, ADVICE, device)
+        size = (len(dataset.vocabulary), training.length, training.seed)
+        loss = NextEvent(make_model(training.student, *size, device))
+        return Outcome(loss.student_with(state.pop("model")), **state)
 
 
 def teach(
@@ -227,7 +191,7 @@ def teach(
     Args:
         recipe: the whole run.
         dataset: the log or text.
-        cache: gives trainings that were done before, and stores new ones.
+        cache: has trainings that were done before, and stores new ones.
         device: where they are trained.
         progress: receives how far they are.
 
@@ -240,19 +204,16 @@ def teach(
     outcomes: list[Outcome] = []
     for number, training in enumerate(wanted, 1):
         name = "full data" if len(wanted) == 1 else f"full data, model {number} of {len(wanted)}"
-
-        def train(training: FullTraining = training, name: str = name) -> Outcome:
-            return train_on_full_data(training, dataset, device, progress, name)
-
+        train = partial(train_on_full_data, training, dataset, device, progress, name)
         outcomes.append(cache.get(training, dataset, device, train))
-    further = len(further_teachers(recipe))
+    further = outcomes[len(outcomes) - len(further_teachers(recipe)) :]
     return FullData(
-        outcomes[0].figures,
-        sum(one.seconds for one in outcomes),
-        [one.trajectory for one in outcomes if one.trajectory],
-        tuple(one.model for one in (outcomes[0], *outcomes[len(outcomes) - further :])),
-        sum(one.seconds for one in outcomes if one.cached),
-        len(outcomes),
+        figures=outcomes[0].figures,
+        seconds=sum(one.seconds for one in outcomes),
+        trajectories=[one.trajectory for one in outcomes if one.trajectory],
+        trainings=len(outcomes),
+        cached_seconds=sum(one.seconds for one in outcomes if one.cached),
+        teachers=tuple(one.model for one in (outcomes[0], *further)),
     )
 
 
@@ -263,15 +224,7 @@ def train_on_full_data(
     progress: Progress | None = None,
     name: str = "full data",
 ) -> Outcome:
-    """Train a model on all training events until the validation gets no better.
-
-    Args:
-        training: what is trained, and how.
-        dataset: the log or text.
-        device: where it is trained.
-        progress: receives how far it is.
-        name: what the training is called there.
-    """
+    """Train a model on all training events until the validation gets no better; `name` is for reports."""
     task, vocabulary = task_of(dataset, training.seen), len(dataset.vocabulary)
     student, length, seed = training.student, training.length, training.seed
     trajectory: list[Theta] = []
@@ -294,21 +247,3 @@ def train_on_full_data(
     )
     figures = task.evaluate(trained.model, dataset.valid).means()
     return Outcome(trained.model, figures, trained.seconds, trajectory)
-
-
-def _write(path: Path, outcome: Outcome) -> None:
-    weights = NextEvent(outcome.model).parameters_of(outcome.model)
-    trajectory = {str(k): dict(theta) for k, theta in enumerate(outcome.trajectory)}
-    tensors, _ = flatten({"model": weights, "trajectory": trajectory})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = json.dumps({"figures": outcome.figures, "seconds": outcome.seconds})
-    write_tensors(path, FORMAT, tensors, {"values": values})
-
-
-def _read(path: Path, training: FullTraining, vocabulary: int, device: torch.device | str) -> Outcome:
-    tensors, words = read_tensors(path, FORMAT, ADVICE)
-    state = unflatten({name: value.to(device) for name, value in tensors.items()}, {})
-    loss = NextEvent(make_model(training.student, vocabulary, training.length, training.seed, device))
-    model, values = loss.student_with(state["model"]), json.loads(words["values"])
-    trajectory = list(state.get("trajectory", {}).values())
-    return Outcome(model, values["figures"], values["seconds"], trajectory, cached=True)

@@ -3,8 +3,8 @@
 from farzi.recipe import presets as presets
 from farzi.recipe import variants as variants
 from farzi.recipe.changes import differences as differences
-from farzi.recipe.changes import known_settings as known_settings
 from farzi.recipe.changes import parse_change as parse_change
+from farzi.recipe.explain import known_settings as known_settings
 from farzi.recipe.loading import load_recipe as load_recipe
 from farzi.recipe.loading import parse_recipe as parse_recipe
 from farzi.recipe.recipe import Compare as Compare

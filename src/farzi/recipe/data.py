@@ -14,21 +14,22 @@ class LeaveOneOut(Variant):
     implementation: ClassVar[str] = "farzi.data.splits:LeaveOneOut"
 
 
-class RatioSplit(Variant):
+class _Shares(Variant):
+    valid: float = Field(default=0.1, gt=0, lt=1, description="share held out for validation")
+    test: float = Field(default=0.1, gt=0, lt=1, description="share held out for the test")
+
+
+class RatioSplit(_Shares):
     """The last part of each user's events."""
 
     type: Literal["ratio"] = "ratio"
-    valid: float = Field(default=0.1, gt=0, lt=1, description="share held out for validation")
-    test: float = Field(default=0.1, gt=0, lt=1, description="share held out for the test")
     implementation: ClassVar[str] = "farzi.data.splits:UserRatio"
 
 
-class TimeSplit(Variant):
-    """All events after a date."""
+class TimeSplit(_Shares):
+    """All events after a date; shares are of all events."""
 
     type: Literal["time"] = "time"
-    valid: float = Field(default=0.1, gt=0, lt=1, description="share of all events held out for validation")
-    test: float = Field(default=0.1, gt=0, lt=1, description="share of all events held out for the test")
     implementation: ClassVar[str] = "farzi.data.splits:GlobalTime"
 
 
@@ -101,8 +102,8 @@ class TextData(Variant):
     )
     valid_file: str | None = Field(default=None, description="the validation text, if it is a separate file")
     test_file: str | None = Field(default=None, description="the test text, if it is a separate file")
-    valid: float = Field(default=0.1, gt=0, lt=1, description="share of the text held out for validation")
-    test: float = Field(default=0.1, gt=0, lt=1, description="share of the text held out for the test")
+    valid: float = Field(default=0.1, gt=0, lt=1, description="share held out for validation")
+    test: float = Field(default=0.1, gt=0, lt=1, description="share held out for the test")
 
 
 DataVariant = LogData | TextData | Custom

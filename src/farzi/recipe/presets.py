@@ -2,7 +2,7 @@
 
 `LOG` is `Recipe()`: every default of the models is what docs/decisions/0012-cooled-windows.md,
 0015-targets-of-their-own.md and 0016-several-teachers.md settled on for logs. `TEXT` is for texts
-(0011-language.md). `PAPER` is of the paper's kind: it starts from the log's transitions, without teachers.
+(0011-language.md).
 """
 
 from collections.abc import Mapping
@@ -22,12 +22,5 @@ TEXT = Recipe(
     outer=Outer(steps=100, learning_rate=0.005, burn_in=60, pool=2),
 )
 
-PAPER = Recipe(
-    summary=SummaryShape(sequences=50, parametrization=v.LowRank(dim=8, label_decoder=False)),
-    init=v.TransitionInit(),
-    inner=Inner(optimizer=v.Adam(), cooldown=0.0, steps=50, batch=None),
-    outer=Outer(steps=600, learning_rate=0.03, batch=128, window=10, pool=16),
-)
-
-PRESETS: Mapping[str, Recipe] = {"log": LOG, "text": TEXT, "paper": PAPER}
+PRESETS: Mapping[str, Recipe] = {"log": LOG, "text": TEXT}
 """By the names that `farzi recipe show` and the key `preset` of a YAML file take."""

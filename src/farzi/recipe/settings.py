@@ -10,10 +10,10 @@ names. Nothing is imported before that, so a recipe that somebody else wrote run
 a class is called only if it is of the axis' kind.
 """
 
-import importlib
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pkgutil import resolve_name
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PrivateAttr, model_validator
@@ -30,15 +30,10 @@ class Settings(BaseModel):
 
 
 class Variant(Settings):
-    """A built-in choice on an axis. A concrete one adds `type`, its settings, and `implementation`.
+    """A built-in choice on an axis. A concrete one adds `type`, its settings, and `implementation`."""
 
-    Attributes:
-        type: its name in a recipe.
-        implementation: "module:name" of what the settings are handed to, by name.
-    """
-
-    type: Any = ""
-    implementation: ClassVar[str] = ""
+    type: Any = ""  # its name in a recipe
+    implementation: ClassVar[str] = ""  # "module:name" of what the settings are handed to, by name
 
     @classmethod
     def tag(cls) -> str:
@@ -48,30 +43,22 @@ class Variant(Settings):
     @property
     def own(self) -> dict[str, Any]:
         """Its settings without `type`, by name."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name != "type"}
+        return {name: value for name, value in self if name != "type"}
 
     def build(self, *args: Any, **extra: Any) -> Any:
-        """The object that this variant names: its implementation, called with its settings.
-
-        Args:
-            args: passed on in front of the settings.
-            extra: passed on beside the settings; they win over settings of the same name.
-        """
-        return imported(self.implementation)(*args, **{**self.own, **extra})
+        """The implementation, called with `args`, its settings, and `extra`, which win over settings."""
+        return resolve_name(self.implementation)(*args, **{**self.own, **extra})
 
 
 class Custom(BaseModel):
     """A variant that is defined outside this package, by its class and the settings for it.
 
     Its settings are plain values: numbers, text, true or false, null, and lists and groups of these.
-
-    Attributes:
-        type: "package.module:Class".
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    type: str
+    type: str  # "package.module:Class"
     _target: Any = PrivateAttr(default=None)
     _axis: "Axis | None" = PrivateAttr(default=None)
 
@@ -80,7 +67,7 @@ class Custom(BaseModel):
     def _plain_settings(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        return {str(name): plain(value, str(name)) for name, value in values.items()}
+        return {str(name): _plain(value, str(name)) for name, value in values.items()}
 
     @classmethod
     def of(cls, given: Any, **own: Any) -> Self:
@@ -91,15 +78,14 @@ class Custom(BaseModel):
             own: settings for the class.
 
         Raises:
-            ValueError: an object whose settings cannot be read, or are no plain values, so that no recipe
-                could hold it.
+            ValueError: an object whose settings cannot be read, or are no plain values.
         """
         target = given if isinstance(given, type) else type(given)
         if target is not given:
             if is_dataclass(given):
                 own = {one.name: getattr(given, one.name) for one in fields(given) if one.init}
             elif isinstance(given, BaseModel):
-                own = {name: getattr(given, name) for name in type(given).model_fields}
+                own = dict(given)
             else:
                 raise ValueError(
                     f"{target.__name__} must be a dataclass or a pydantic model, whose fields are its "
@@ -116,14 +102,8 @@ class Custom(BaseModel):
 
     def changed(self, settings: Mapping[str, Any]) -> Self:
         """The same class with other values for some settings."""
-        made = type(self)(type=self.type, **{**self.own, **settings})
+        made = type(self)(**{**self.own, **settings, "type": self.type})
         made._target = self._target
-        return made
-
-    def on(self, axis: "Axis") -> Self:
-        """The same as a choice on an axis, whose kind its class must be of."""
-        made = self.changed({})
-        made._axis = axis
         return made
 
     def __eq__(self, other: object) -> bool:
@@ -140,22 +120,20 @@ class Custom(BaseModel):
             FarziError: the class cannot be imported, is not of the axis' kind, or does not take these
                 settings.
         """
-        target = self._target or self._imported()
+        target = self._target
+        if target is None:
+            try:
+                target = resolve_name(self.type)
+            except (ImportError, AttributeError, ValueError) as error:
+                raise FarziError(f"type {self.type}: cannot be imported: {error}") from error
+        if not isinstance(target, type):
+            raise FarziError(f"type {self.type}: is not a class")
         if self._axis is not None and (lack := self._axis.lack(target)):
             raise FarziError(f"type {self.type}: is no {self._axis.kind}: {lack}")
         try:
             return target(*args, **{**self.own, **extra})
         except TypeError as error:
             raise FarziError(f"type {self.type}: does not take these settings: {error}") from error
-
-    def _imported(self) -> Any:
-        try:
-            target = imported(self.type)
-        except (ImportError, AttributeError, TypeError, ValueError) as error:
-            raise FarziError(f"type {self.type}: cannot be imported: {error}") from error
-        if not isinstance(target, type):
-            raise FarziError(f"type {self.type}: is not a class")
-        return target
 
 
 class Axis:
@@ -177,38 +155,44 @@ class Axis:
         """What a class lacks to be of this kind; None if nothing. The class is not called."""
         for need in self.needs:
             if ":" in need:
-                if not issubclass(target, imported(need)):
+                if not issubclass(target, resolve_name(need)):
                     return f"must be a subclass of {need.replace(':', '.')}"
-            elif not any(
-                need in vars(base) for base in target.__mro__
-            ):  # every class has its metaclass' __call__
+            elif all(need not in vars(base) for base in target.__mro__):  # its metaclass has a __call__
                 return f"must have a method {need}"
         return None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Choose the variant by its `type` first, so that errors are those of that variant alone."""
-        built_in = [one for one in get_args(source) if one is not Custom]
-        choices: dict[Any, CoreSchema] = {one.tag(): handler.generate_schema(one) for one in built_in}
+        choices: dict[Any, CoreSchema] = {
+            one.tag(): handler.generate_schema(one) for one in get_args(source) if one is not Custom
+        }
+        known = list(choices)
+
+        def placed(variant: Custom) -> Custom:
+            variant = variant.model_copy()
+            variant._axis = self
+            return variant
+
         choices["custom"] = core_schema.no_info_after_validator_function(
-            lambda one: one.on(self), handler.generate_schema(Custom)
+            placed, handler.generate_schema(Custom)
         )
-        known = [one.tag() for one in built_in]
+
+        def type_of(value: Any) -> Any:
+            return value.get("type") if isinstance(value, Mapping) else getattr(value, "type", None)
 
         def tag(value: Any) -> str:
-            named = value["type"] if isinstance(value, Mapping) else value.type
-            return "custom" if ":" in named else str(named)
+            return "custom" if ":" in type_of(value) else type_of(value)
 
         def variant(value: Any) -> Any:
-            """What can be told apart by its type: a variant, or a mapping with one."""
             if isinstance(value, str):
                 value = {"type": value}
-            no_variant = value is None or isinstance(value, bool | int | float | list | tuple)
-            if not no_variant and not isinstance(value, Variant | Custom | Mapping):
+            elif value is None or isinstance(value, bool | int | float | list | tuple):
+                raise PydanticCustomError("variant", "unknown type", {"known": known, "given": value})
+            elif not isinstance(value, Variant | Custom | Mapping):
                 value = Custom.of(value)
-            named = value.get("type") if isinstance(value, Mapping) else getattr(value, "type", None)
+            named = type_of(value)
             if not isinstance(named, str) or (":" not in named and named not in known):
-                given = value if no_variant else named
-                raise PydanticCustomError("variant", "unknown type", {"known": known, "given": given})
+                raise PydanticCustomError("variant", "unknown type", {"known": known, "given": named})
             return value
 
         return core_schema.no_info_before_validator_function(
@@ -216,40 +200,18 @@ class Axis:
         )
 
 
-def imported(name: str) -> Any:
-    """What "module:Name" names; `Name` may have dots.
-
-    Raises:
-        ImportError, TypeError, ValueError: there is no such module.
-        AttributeError: there is no such name in it.
-    """
-    module, _, path = name.partition(":")
-    target: Any = importlib.import_module(module)
-    for part in path.split("."):
-        target = getattr(target, part)
-    return target
-
-
-def plain(value: Any, name: str) -> Any:
-    """A value as a recipe holds it: a number, text, a bool, None, a tuple or a dict of these.
-
-    Args:
-        value: what is given; lists become tuples, groups of settings dicts.
-        name: of the setting, for the message.
-
-    Raises:
-        ValueError: it is something else.
-    """
+def _plain(value: Any, name: str) -> Any:
+    """A value as a recipe holds it: a number, text, a bool, None, a tuple or a dict of these."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value)):
         return next(kind(value) for kind in (int, float, str) if isinstance(value, kind))
     if isinstance(value, list | tuple):
-        return tuple(plain(one, name) for one in value)
+        return tuple(_plain(one, name) for one in value)
     if isinstance(value, BaseModel):
         value = value.model_dump()
     if isinstance(value, Mapping):
-        return {str(key): plain(one, str(key)) for key, one in value.items()}
+        return {str(key): _plain(one, str(key)) for key, one in value.items()}
     given = f"the number {value}" if isinstance(value, float) else f"a {type(value).__name__}"
     raise ValueError(f"{name} is {given}, which no recipe can hold")
 
@@ -261,10 +223,15 @@ def variants_of(field: FieldInfo) -> tuple[type[Variant], ...]:
     return tuple(one for one in get_args(field.annotation) if one is not Custom)
 
 
-def element_of(field: FieldInfo) -> FieldInfo | None:
-    """An element of a field that is a list of variants, as a field; None for any other field."""
+def group_of(field: FieldInfo) -> type[Settings] | None:
+    """The model of a field that is a group of settings; None for any other field."""
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Settings) else None
+
+
+def element_of(field: FieldInfo) -> FieldInfo:
+    """An element of a field that is a list of variants, as a field; any other field as it is."""
     for one in get_args(field.annotation):
-        element = FieldInfo.from_annotation(one) if get_origin(one) is Annotated else None
-        if element is not None and variants_of(element):
+        if get_origin(one) is Annotated and variants_of(element := FieldInfo.from_annotation(one)):
             return element
-    return None
+    return field

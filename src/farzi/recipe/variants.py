@@ -94,67 +94,61 @@ Student = Annotated[StudentVariant, Axis("model", "farzi.models:SequenceModel")]
 # --- optimizers ---------------------------------------------------------------------------------------------
 
 
-class Adam(Variant):
+class _Stepping(Variant):
+    learning_rate: Rate = 0.02
+    weight_decay: Decay = 0.0
+
+
+class _Adaptive(_Stepping):
+    beta1: Beta = Field(default=0.9, description="decay of the mean gradient")
+    beta2: Beta = Field(default=0.999, description="decay of the mean square")
+    epsilon: Epsilon = 1e-5
+
+
+class Adam(_Adaptive):
     """Adam (arXiv 1412.6980), weight decay as L2."""
 
     type: Literal["adam"] = "adam"
-    learning_rate: Rate = 0.02
-    beta1: Beta = Field(default=0.9, description="decay of the mean gradient")
-    beta2: Beta = Field(default=0.999, description="decay of the mean square")
-    epsilon: Epsilon = 1e-5
-    weight_decay: Decay = 0.0
     implementation: ClassVar[str] = "farzi.unroll:Adam"
 
 
-class AdamW(Variant):
+class AdamW(_Adaptive):
     """Adam with decoupled weight decay (arXiv 1711.05101)."""
 
     type: Literal["adamw"] = "adamw"
-    learning_rate: Rate = 0.02
-    beta1: Beta = Field(default=0.9, description="decay of the mean gradient")
-    beta2: Beta = Field(default=0.999, description="decay of the mean square")
-    epsilon: Epsilon = 1e-5
     weight_decay: Decay = 0.01
     implementation: ClassVar[str] = "farzi.unroll:AdamW"
 
 
-class SGD(Variant):
+class SGD(_Stepping):
     """Stochastic gradient descent."""
 
     type: Literal["sgd"] = "sgd"
-    learning_rate: Rate = 0.02
-    weight_decay: Decay = 0.0
     implementation: ClassVar[str] = "farzi.unroll:SGD"
 
 
-class Momentum(Variant):
+class Momentum(_Stepping):
     """Stochastic gradient descent with heavy-ball momentum."""
 
     type: Literal["momentum"] = "momentum"
-    learning_rate: Rate = 0.02
     momentum: Beta = Field(default=0.9, description="decay of the velocity")
-    weight_decay: Decay = 0.0
     implementation: ClassVar[str] = "farzi.unroll:Momentum"
 
 
-class Adagrad(Variant):
+class Adagrad(_Stepping):
     """Adagrad."""
 
     type: Literal["adagrad"] = "adagrad"
-    learning_rate: Rate = 0.02
     epsilon: Epsilon = 1e-5
-    weight_decay: Decay = 0.0
     implementation: ClassVar[str] = "farzi.unroll:Adagrad"
 
 
-class RMSprop(Variant):
+class RMSprop(_Stepping):
     """RMSprop, uncentred, without momentum."""
 
     type: Literal["rmsprop"] = "rmsprop"
-    learning_rate: Rate = 0.02
     decay: Beta = Field(default=0.99, description="decay of the mean square")
     epsilon: Epsilon = 1e-5
-    weight_decay: Decay = 0.0
     implementation: ClassVar[str] = "farzi.unroll:RMSprop"
 
 
@@ -168,15 +162,18 @@ TeachOptimizer = Annotated[OptimizerVariant, Axis("optimizer", "torch.optim:Opti
 # --- parametrizations ---------------------------------------------------------------------------------------
 
 
-class LowRank(Variant):
-    """Latents and decoder: the logits of a position are a product of low rank (arXiv 2310.09983)."""
-
-    type: Literal["low_rank"] = "low_rank"
+class _Factored(Variant):
     dim: int = Field(default=32, ge=1, description="width of the latents, the rank of the summary")
     label_decoder: bool = Field(
         default=True,
         description="whether soft labels have a decoder of their own, beside that of soft inputs",
     )
+
+
+class LowRank(_Factored):
+    """Latents and decoder: the logits of a position are a product of low rank (arXiv 2310.09983)."""
+
+    type: Literal["low_rank"] = "low_rank"
     implementation: ClassVar[str] = "farzi.summary.parametrizations:LowRank"
 
 
@@ -188,15 +185,10 @@ class FullLogits(Variant):
     implementation: ClassVar[str] = "farzi.summary.parametrizations:FullLogits"
 
 
-class Tucker(Variant):
+class Tucker(_Factored):
     """Tucker factors of sequences, positions and items (arXiv 2502.02854)."""
 
     type: Literal["tucker"] = "tucker"
-    dim: int = Field(default=32, ge=1, description="width of the latents, the rank over items")
-    label_decoder: bool = Field(
-        default=True,
-        description="whether soft labels have a decoder of their own, beside that of soft inputs",
-    )
     sequence_rank: int | None = Field(default=None, ge=1, description="rank over sequences; full if left out")
     position_rank: int | None = Field(default=None, ge=1, description="rank over positions; full if left out")
     implementation: ClassVar[str] = "farzi.summary.parametrizations:Tucker"
@@ -270,7 +262,7 @@ class RealLoss(Variant):
     """The loss on real events after the last inner steps: the objective of Farzi (arXiv 2310.09983)."""
 
     type: Literal["real_loss"] = "real_loss"
-    implementation: ClassVar[str] = "farzi.distillation.objectives:RealLoss"
+    implementation: ClassVar[str] = "farzi.distillation.refine:RealLoss"
 
 
 ObjectiveVariant = RealLoss | Custom
@@ -347,7 +339,7 @@ class FreshWeights(Variant):
     """New random weights, as every training on a finished summary starts from."""
 
     type: Literal["fresh"] = "fresh"
-    implementation: ClassVar[str] = "farzi.distillation.weights:FreshWeights"
+    implementation: ClassVar[str] = "farzi.distillation.inner:FreshWeights"
 
 
 class PretrainedWeights(Variant):
@@ -357,7 +349,7 @@ class PretrainedWeights(Variant):
     share: float = Field(
         default=1.0, gt=0, le=1, description="share of the inner runs that start so; the others start fresh"
     )
-    implementation: ClassVar[str] = "farzi.distillation.weights:PretrainedWeights"
+    implementation: ClassVar[str] = "farzi.distillation.inner:PretrainedWeights"
 
 
 WeightsVariant = FreshWeights | PretrainedWeights | Custom

@@ -23,7 +23,8 @@ from farzi.distillation import (
     plan_run,
     teach,
 )
-from farzi.distillation.refine import RunningClip, check_parts
+from farzi.distillation.check import check_parts
+from farzi.distillation.refine import RunningClip
 from farzi.distillation.teach import FullTraining, train_on_full_data
 from farzi.errors import FarziError
 from farzi.recipe import Inner, Outer, Recipe, SummaryShape
@@ -305,8 +306,7 @@ def test_check_and_plan(tiny: Log, recipe: Recipe, name: str, replicas: int):
     planned = plan_run(recipe, tiny)
     steps = {"gradients": 1, "trajectories": recipe.outer.window}[name]
     assert planned.window.steps == steps
-    assert planned.reference_steps == recipe.teach.max_steps * {"gradients": 1, "trajectories": 2}[name]
-    assert (planned.plain_steps == 0) is (name == "trajectories")
+    assert planned.teach_steps == recipe.teach.max_steps * {"gradients": 1, "trajectories": 2}[name]
 
 
 def test_gradients_of_several_students_are_matched_in_turn(tiny: Log, recipe: Recipe):
@@ -319,7 +319,7 @@ def test_gradients_of_several_students_are_matched_in_turn(tiny: Log, recipe: Re
     met = set()
     for _ in range(10):
         outer.take_step(0.03)
-        met.add(frozenset(outer.objective.episode(outer, outer.step).theta))
+        met.add(frozenset(outer.objective.episode(outer, outer.step).begin.theta))
     assert met == wanted
 
 
