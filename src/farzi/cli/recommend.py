@@ -5,16 +5,14 @@ from pathlib import Path
 
 import click
 
-from farzi.cli.options import SettingsCommand
+from farzi.cli.options import count_option
 from farzi.errors import FarziError
 
 
-@click.command(cls=SettingsCommand, short_help="Recommend items for histories in a file.")
+@click.command(short_help="Recommend items for histories in a file.")
 @click.argument("file", metavar="MODEL")
 @click.argument("histories", metavar="HISTORIES")
-@click.option(
-    "--k", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="items for each user"
-)
+@count_option("--k", "items for each user", default=10)
 @click.option("--user", metavar="NAME", help="column of users [guessed]")
 @click.option("--item", metavar="NAME", help="column of items [guessed]")
 @click.option("--time", metavar="NAME", help="column of times [guessed]")
