@@ -102,7 +102,12 @@ def test_inspect_prints_sentences(place: Path):
     assert {*inputs, *labels[1:]} <= set(sentences(300).split()) | {"<eos>", "<unk>"}
     assert labels[0] == "–"
     rows = json.loads(read("inspect", place / "out", "--sequences", "2", "--json"))
-    assert any(position["input"] != position["label"] for row in rows for position in row[1:])
+    shares = {
+        (row["sequence"], row["position"], row["role"], row["item_id"]): row["probability"] for row in rows
+    }
+    inputs = {key[:2] + key[3:]: share for key, share in shares.items() if key[1] and key[2] == "input"}
+    labels = {key[:2] + key[3:]: share for key, share in shares.items() if key[2] == "label"}
+    assert inputs != labels
 
 
 @pytest.mark.parametrize("on", ["summary", "full", *CONTROLS])
@@ -135,4 +140,4 @@ def test_plan_and_describe_take_a_text(place: Path):
 def test_a_log_that_is_a_text_is_pointed_out(place: Path):
     result = run("data", "describe", place / "corpus.txt")
     assert result.exit_code == 2
-    assert "--tokens words" in result.stderr
+    assert "data.type=text" in result.stderr

@@ -28,13 +28,8 @@ from farzi.errors import FarziError
 WRONG, INTERRUPTED = 2, 130
 """Exit statuses: for an error in the input, and for Ctrl-C (128 + SIGINT, as in shells)."""
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
-REFUSED = {
-    *FULL,
-    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
-    *(errno.EEXIST, errno.ENAMETOOLONG),
-}
-"""Errors of the machine, not of the program: no space, no permission, no such file."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a disk without space."""
 
 
 class Commands(click.Group):
@@ -58,8 +53,8 @@ def run_command(main: Callable[..., Any], *args: Any, **extra: Any) -> NoReturn:
         click.echo(question.format_message())
         status = 0
     except (click.ClickException, click.Abort, FarziError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in REFUSED:
-            raise
+        if isinstance(error, OSError) and error.filename is None and error.errno not in FULL:
+            raise  # an error of the program, not of a file
         click.echo(f"farzi: {' '.join(_line(error).split())}", err=True)
         status = INTERRUPTED if isinstance(error, click.Abort) else WRONG
     sys.exit(status if isinstance(status, int) else 0)

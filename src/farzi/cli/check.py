@@ -7,13 +7,8 @@ import click
 from farzi.cli.options import Given, SettingsCommand, count_option, run_options
 from farzi.cli.output import print_json
 
-SMOOTHING = (
-    "inner.optimizer.epsilon, inner.optimizer.learning_rate, outer.window, outer.burn_in, outer.learning_rate"
-)
+SMOOTHING = "inner.optimizer.epsilon, inner.optimizer.learning_rate, outer.window, outer.learning_rate"
 """Settings that make a metagradient smoother."""
-
-UNSOUND = 1
-"""Exit status of a check with something to change."""
 
 
 @click.command(cls=SettingsCommand, short_help="Check a recipe's metagradient.")
@@ -59,4 +54,4 @@ def check(
         if not result.smooth:
             click.echo(f"settings: {SMOOTHING}")
     if not result.sound:
-        click.get_current_context().exit(UNSOUND)
+        click.get_current_context().exit(1)

@@ -93,18 +93,15 @@ def _entry(name: str) -> dict[str, object]:
 
 
 def recorded_log(settings: "DataVariant", owner: "Summary | Model", path: str) -> "Data":
-    """The log or text that `settings` name, without its file of readable names, which may be missing.
+    """The log or text that the `owner` at `path` was made from, read by `settings`.
 
-    Args:
-        settings: those that apply now.
-        owner: the summary or model that was made from it.
-        path: of that, for messages.
+    Its file of readable names, which may be missing, is not read.
 
     Raises:
         FarziError: there is no such file, it cannot be used, or it is another log than the summary's, and not
             because it is read or split in another way now.
     """
-    from farzi.data import load_data
+    from farzi.data import CATALOG, load_data
     from farzi.data.fingerprint import fingerprint
     from farzi.summary import Summary
 
@@ -112,7 +109,7 @@ def recorded_log(settings: "DataVariant", owner: "Summary | Model", path: str) -
     recorded = owner.recipe.data if is_summary else owner.data
     name = f"the {'summary' if is_summary else 'model'} in {path}"
     place = _place(settings)
-    if place is not None and place == _place(recorded) and not Path(place).exists():
+    if place == _place(recorded) and place not in CATALOG and place and not Path(place).exists():
         raise FarziError(
             f"{place}: no such file; it is the log of {name}. If it has moved, say where: --from FILE"
         )
@@ -124,12 +121,9 @@ def recorded_log(settings: "DataVariant", owner: "Summary | Model", path: str) -
     return data
 
 
-def _place(settings: Any) -> str | None:
-    """The file that is read; None for a named data set, or data of another class."""
-    from farzi.data import CATALOG
-
-    source, file = getattr(settings, "source", None), getattr(settings, "file", None)
-    return file or (None if source in CATALOG else source)
+def _place(settings: Any) -> str:
+    """The file or the named data set that is read; empty for data of another class."""
+    return getattr(settings, "file", None) or getattr(settings, "source", "")
 
 
 def _without(settings: "DataVariant", *names: str) -> "DataVariant":

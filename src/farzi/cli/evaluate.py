@@ -72,18 +72,9 @@ def evaluate(
     if seen is not None and task.name != "recommendation":
         raise FarziError("--seen has no effect on a text")
     figures = measure(model, data, split=on, seen=seen or "keep", stride=stride)
-    if not as_json:
+    facts = {"model": file, "trained_on": model.trained_on, "data": data.name, "on": on}
+    facts |= {"student": model.student.model_dump(mode="json"), "metrics": finite_values(figures.means())}
+    if as_json:
+        print_json({**provenance(device), **facts, **task.facts(model.network.length + 1)})
+    else:
         click.echo(str(figures))
-        return
-    print_json(
-        {
-            **provenance(device),
-            "model": file,
-            "student": model.student.model_dump(mode="json"),
-            "trained_on": model.trained_on,
-            "data": data.name,
-            "on": on,
-            **task.facts(model.network.length + 1),
-            "metrics": finite_values(figures.means()),
-        }
-    )

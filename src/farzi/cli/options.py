@@ -23,6 +23,7 @@ SPLITS = ("leave_one_out", "ratio", "time")
 TOKENS = ("words", "spaces", "bytes", "subwords")
 PRESETS = ("log", "text", "paper")
 CONTROLS = ("random", "head", "herding", "k-centre")
+_MODELS = f"{', '.join(STUDENTS)}, or package.module:Class"
 
 # Option: path of its setting, what it takes, help. A tuple is a choice.
 SETTINGS: Mapping[str, tuple[str, Any, str]] = {
@@ -35,11 +36,7 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
     "--tokens": ("data.tokens", TOKENS, "DATA is a text, cut into these [words]"),
     "--vocabulary-size": ("data.vocabulary_size", int, "tokens of a text [all words, or 4000 subwords]"),
     "--seed": ("seed", int, "seed of every random draw [0]"),
-    "--student": (
-        "student.type",
-        "TYPE",
-        f"architecture: {', '.join(STUDENTS)}, or package.module:Class [sasrec; texts transformer]",
-    ),
+    "--student": ("student.type", "TYPE", f"architecture: {_MODELS} [sasrec; texts transformer]"),
     "--sequences": ("summary.sequences", int, "synthetic sequences [100; texts 200]"),
     "--length": ("summary.length", int, "positions in each sequence [20; texts 30]"),
     "--teachers": ("init.teachers", int, "full-data models that predict the initial labels [3; texts 1]"),
@@ -49,7 +46,7 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
     "--max-steps": (
         "teach.max_steps",
         int,
-        "end training on real events after N steps: quick, and unfair to the full data and the controls",
+        "steps on real events: quick, and unfair to the full data [5000]",
     ),
     "--equal-bytes/--no-equal-bytes": (
         "compare.equal_bytes",
@@ -66,7 +63,7 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
     "--seen": (
         "select.seen",
         ("keep", "exclude"),
-        "whether rankings contain the items of a user's own history [as in the summary's recipe]",
+        "whether rankings contain items of the user's own history",
     ),
 }
 
@@ -74,7 +71,7 @@ DATA = tuple(flag for flag, (path, _, _) in SETTINGS.items() if path.startswith(
 RUN = ("--seed", "--student", "--sequences", "--length", "--teachers", "--steps", "--minutes")
 
 ARGUMENTS = {"restart=True": "--restart", "unchecked=True": "--unchecked"}
-"""Arguments of Python functions that messages name, and their options."""
+"""Arguments of Python functions that messages name, as options."""
 
 
 class SettingOption(click.Option):
@@ -243,14 +240,8 @@ def _device(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 def count_option(flag: str, text: str, default: int | None = None) -> Decorator:
     """An option for a number of at least 1."""
-    return click.option(
-        flag,
-        type=click.IntRange(min=1),
-        default=default,
-        show_default=default is not None,
-        metavar="N",
-        help=text,
-    )
+    kind = click.IntRange(min=1)
+    return click.option(flag, type=kind, default=default, show_default=True, metavar="N", help=text)
 
 
 source_argument: Decorator = click.argument("source", metavar="[DATA]", required=False)

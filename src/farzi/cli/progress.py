@@ -49,7 +49,8 @@ class ConsoleProgress(Progress):
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:
+            self._bar.stop()
 
     def message(self, text: str) -> None:
         self._console.print(arguments_as_options(text), markup=False, soft_wrap=True)

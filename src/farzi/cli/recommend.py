@@ -42,9 +42,7 @@ def recommend(
 
     model = Model.load(file)
     events = read_events(histories, user=user, item=item, time=time).frame
-    names = {"user": "user_id", "item": "item_id", "time": "timestamp"}
-    frame = events.select([role for role in names if role in events.columns]).rename(names, strict=False)
-    best = model.recommend(frame, k=k, exclude_seen=not include_seen)
+    best = model.recommend(events, k, exclude_seen=not include_seen)
     if out is None:
         click.echo(best.write_csv(), nl=False)
         return
