@@ -102,12 +102,7 @@ def test_inspect_prints_sentences(place: Path):
     assert {*inputs, *labels[1:]} <= set(sentences(300).split()) | {"<eos>", "<unk>"}
     assert labels[0] == "–"
     rows = json.loads(read("inspect", place / "out", "--sequences", "2", "--json"))
-    shares = {
-        (row["sequence"], row["position"], row["role"], row["item_id"]): row["probability"] for row in rows
-    }
-    inputs = {key[:2] + key[3:]: share for key, share in shares.items() if key[1] and key[2] == "input"}
-    labels = {key[:2] + key[3:]: share for key, share in shares.items() if key[2] == "label"}
-    assert inputs != labels
+    assert any(position["input"] != position["label"] for row in rows for position in row[1:])
 
 
 @pytest.mark.parametrize("on", ["summary", "full", *CONTROLS])

@@ -43,4 +43,4 @@ def inspect(folder: str, sequences: int, top: int, as_json: bool) -> None:
 
 
 def _cell(events: list[dict[str, Any]] | None) -> str:
-    return ", ".join(f"{one['name']} {100 * one['probability']:.2g} %" for one in events or ()) or NONE
+    return ", ".join(f"{one['name']} {100 * one['probability']:.1f} %" for one in events or ()) or NONE
