@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from farzi.cli.allocator import keep_freed_memory
-from farzi.cli.errors import run_command
+from farzi.cli.app import prepare_process, run_command
 from farzi.cli.options import device_option
-from farzi.cli.output import print_table, warn_in_one_line
+from farzi.cli.output import print_table
 from farzi.errors import FarziError
 
 if TYPE_CHECKING:
@@ -211,8 +210,7 @@ def _time(seconds: float) -> str:
 
 def main() -> None:
     """The entry point of `python -m research`."""
-    keep_freed_memory()
-    warn_in_one_line()
+    prepare_process()
     study.main(prog_name=COMMAND)
 
 

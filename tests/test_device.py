@@ -173,7 +173,8 @@ def test_a_student_has_the_same_shapes_on_every_device():
 
 
 @pytest.mark.parametrize(
-    ("device", "said"), [("gpu", '"gpu" is no device'), ("cuda:x", "is no device"), ("cuda:99", "GPU")]
+    ("device", "said"),
+    [("gpu", '"gpu" is no device'), ("cuda:x", "is no device"), ("cuda:99", "is no device")],
 )
 def test_a_device_that_is_not_there_is_refused_in_one_line(tmp_path: Path, device: str, said: str):
     done = CliRunner().invoke(

@@ -105,6 +105,7 @@ def train(
     student: StudentVariant | None = None,
     steps: int | None = None,
     seed: int = 0,
+    progress: Progress | None = None,
     device: torch.device | str = "cpu",
 ) -> Model:
     """Train a model from fresh random weights: on a summary alone, or on a whole log or text.
@@ -115,6 +116,7 @@ def train(
         student: another architecture than the recipe's.
         steps: optimizer steps on a summary, instead of the recipe's.
         seed: of the first weights, and of the order in which data is read.
+        progress: receives reports of a training on a whole log or text; None shows nothing.
         device: where it is trained; the model is returned on the CPU.
 
     Raises:
@@ -127,6 +129,7 @@ def train(
     else:
         recipe, name, settings = recipe or _preset(data), "full", data.settings
         student, task = student or recipe.student, task_of(data, recipe.select.seen)
+        reports = progress or Progress()
         trained = train_on_events(
             data.train,
             student,
@@ -136,6 +139,7 @@ def train(
             recipe.teach,
             lambda model: task.score(model, data.valid),
             device,
+            lambda step, score: reports.passing(f"step {step}, validation {task.score_text(score)}"),
         )
     return Model(
         network=trained.model.to("cpu"),

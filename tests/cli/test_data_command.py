@@ -65,6 +65,5 @@ def test_facts_stand_one_a_line(capsys: pytest.CaptureFixture[str]):
     assert lines == [
         "users       1,234",
         "ties        by hand; share 0.25",
-        "ties first  a",
-        "            b",
+        "ties first  a; b",
     ]

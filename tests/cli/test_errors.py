@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from farzi.cli import app
-from farzi.cli.errors import Commands
+from farzi.cli.app import Commands
 from farzi.errors import FarziError
 
 
@@ -77,10 +77,10 @@ def test_an_unknown_option_names_the_nearest():
         (
             OSError(errno.ENOSPC, "No space left on device", "runs/x"),
             2,
-            "runs/x: the disk is full; make room and run the same command again",
+            "runs/x: No space left on device; make room and run the same command again",
         ),
-        (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "/x: permission denied"),
-        (OSError(errno.EROFS, "Read-only file system"), 2, "the disk is read-only"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "/x: Permission denied"),
+        (OSError(errno.EROFS, "Read-only file system", "x"), 2, "x: Read-only file system"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (KeyboardInterrupt("stopped at step 7"), 130, "stopped at step 7"),
     ],
@@ -166,9 +166,9 @@ def test_help_needs_neither_torch_nor_polars():
 def test_a_warning_of_its_own_is_one_line() -> None:
     script = """
 import warnings
-from farzi.cli.output import warn_in_one_line
+from farzi.cli.app import prepare_process
 from farzi.unroll import ExecutionWarning
-warn_in_one_line()
+prepare_process()
 warnings.warn("run eagerly", ExecutionWarning)
 warnings.warn("something else", UserWarning)
 """

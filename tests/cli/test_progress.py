@@ -13,20 +13,23 @@ from farzi.distillation import StepReport, Validation
 RESULT = Validation({}, {"HR@10": 0.5, "nDCG@10": 0.456, "HR@100": 0.9, "MRR": 0.1})
 
 
-def run(terminal: bool) -> str:
+def run(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> str:
+    clock = 0.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock)
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=terminal, width=150, color_system=None)
     with ConsoleProgress(console) as progress:
         progress.message("begins")
         progress.step(1, 0.25, 10.0, StepReport(7.5, 0.05, "real_loss"))
         progress.validation(1, RESULT, best=True)
+        clock = 30.0
         progress.step(2, 0.5, 40.0, StepReport(7.25, 12345.0, "real_loss"))
         progress.warning("swings")
     return stream.getvalue()
 
 
-def test_without_a_terminal_each_validation_is_a_line():
-    assert run(terminal=False).splitlines() == [
+def test_without_a_terminal_each_validation_is_a_line(monkeypatch: pytest.MonkeyPatch):
+    assert run(False, monkeypatch).splitlines() == [
         "begins",
         "step 1: real loss 7.500, metagradient 0.05; "
         "of full data: HR@10 50 %, nDCG@10 46 %, HR@100 90 % (best so far)",
@@ -41,10 +44,10 @@ def test_a_ratio_that_is_not_defined_is_a_dash():
     assert stream.getvalue() == "step 0: of full data: HR@10 –, nDCG@10 –, HR@100 25 % (best so far)\n"
 
 
-def test_on_a_terminal_the_line_tells_loss_norm_validation_and_time_left():
-    text = run(terminal=True)
-    assert "step 2, real loss 7.250, metagradient 1.2e+04, 1:00 left" in text  # 30 s for the second quarter
-    assert "of full data: HR@10 50 %" in text
+def test_on_a_terminal_the_line_tells_loss_norm_validation_and_time_left(monkeypatch: pytest.MonkeyPatch):
+    text = run(True, monkeypatch)
+    assert "step 2, real loss 7.250, metagradient 1.2e+04, of full data: HR@10 50 %" in text
+    assert "0:01:00" in text  # 30 s for the second quarter
     assert "warning: swings" in text
 
 

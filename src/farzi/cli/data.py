@@ -1,9 +1,27 @@
 """`farzi data`: the named logs and texts, a local copy of one, and what a log or text contains."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from farzi.cli.options import DATA, Given, SettingsCommand, recipe_option, set_option, settings
-from farzi.cli.output import json_option, print_facts, print_json, print_table
+from farzi.cli.options import (
+    DATA,
+    Given,
+    SettingsCommand,
+    json_option,
+    recipe_option,
+    settings,
+    source_argument,
+)
+from farzi.cli.output import print_facts, print_json, print_table
+from farzi.errors import FarziError
+
+if TYPE_CHECKING:
+    from farzi.data import Data
+    from farzi.models import Model
+    from farzi.recipe.variants import DataVariant
+    from farzi.summary import Summary
 
 
 @click.group()
@@ -23,9 +41,9 @@ def list_(as_json: bool) -> None:
     rows = ((entry.name, f"{entry.rows:,}", entry.what) for entry in CATALOG.values())
     print_table(("name", "events", "what it is"), rows, numbers=["events"])
     click.echo(
-        "Files of events (CSV, TSV, Parquet, JSON lines, .inter) work as well: farzi data describe FILE"
+        "Files of events (CSV, TSV, Parquet, JSON lines, .inter) work as well: farzi data describe FILE\n"
+        "and so do texts: farzi data describe FILE --tokens words"
     )
-    click.echo("and so do texts: farzi data describe FILE --tokens words")
 
 
 @data.command("get", short_help="Get a local copy of a named data set.")
@@ -35,7 +53,6 @@ def list_(as_json: bool) -> None:
 def get(name: str, file: str | None, as_json: bool) -> None:
     """Download the data set NAME if it is not here yet, and check it."""
     from farzi.data import CATALOG
-    from farzi.errors import FarziError
     from farzi.recipe.explain import did_you_mean
 
     if name not in CATALOG:
@@ -47,14 +64,12 @@ def get(name: str, file: str | None, as_json: bool) -> None:
     if as_json:
         print_json({**_entry(name), "path": str(path)})
     else:
-        click.echo(f"{name} is in {path}")
-        click.echo(f"licence: {CATALOG[name].licence}")
+        click.echo(f"{name} is in {path}\nlicence: {CATALOG[name].licence}")
 
 
 @data.command("describe", cls=SettingsCommand, short_help="Describe a log or a text, and its split.")
-@click.argument("source", metavar="[DATA]", required=False)
+@source_argument
 @recipe_option
-@set_option
 @json_option
 @settings(*DATA)
 def describe(source: str | None, given: Given, as_json: bool) -> None:
@@ -67,10 +82,7 @@ def describe(source: str | None, given: Given, as_json: bool) -> None:
     from farzi.data import load_data
 
     facts = load_data(given.recipe(source=source).data).facts
-    if as_json:
-        print_json(facts)
-    else:
-        print_facts(facts)
+    (print_json if as_json else print_facts)(facts)
 
 
 def _entry(name: str) -> dict[str, object]:
@@ -78,3 +90,42 @@ def _entry(name: str) -> dict[str, object]:
 
     # how it is fetched is code, not a fact
     return {key: value for key, value in vars(CATALOG[name]).items() if key != "source"}
+
+
+def recorded_log(settings: "DataVariant", owner: "Summary | Model", path: str) -> "Data":
+    """The log or text that the `owner` at `path` was made from, read by `settings`.
+
+    Its file of readable names, which may be missing, is not read.
+
+    Raises:
+        FarziError: there is no such file, it cannot be used, or it is another log than the summary's, and not
+            because it is read or split in another way now.
+    """
+    from farzi.data import CATALOG, load_data
+    from farzi.data.fingerprint import fingerprint
+    from farzi.summary import Summary
+
+    is_summary = isinstance(owner, Summary)
+    recorded = owner.recipe.data if is_summary else owner.data
+    name = f"the {'summary' if is_summary else 'model'} in {path}"
+    place = _place(settings)
+    if place == _place(recorded) and place not in CATALOG and place and not Path(place).exists():
+        raise FarziError(
+            f"{place}: no such file; it is the log of {name}. If it has moved, say where: --from FILE"
+        )
+    data = load_data(_without(settings, "names"))
+    sha256 = owner.run.get("data_sha256") if is_summary else None
+    same = _without(settings, "file", "names") == _without(recorded, "file", "names")
+    if sha256 is not None and same and fingerprint(data) != sha256:
+        raise FarziError(f"{data.name}: its events are not those that {name} was made from")
+    return data
+
+
+def _place(settings: Any) -> str:
+    """The file or the named data set that is read; empty for data of another class."""
+    return getattr(settings, "file", None) or getattr(settings, "source", "")
+
+
+def _without(settings: "DataVariant", *names: str) -> "DataVariant":
+    known = type(settings).model_fields
+    return settings.model_copy(update={name: None for name in names if name in known})

@@ -2,34 +2,18 @@
 
 import click
 
-from farzi.cli.options import (
-    DATA,
-    RUN,
-    Given,
-    SettingsCommand,
-    device_option,
-    preset_option,
-    recipe_option,
-    set_option,
-    settings,
-)
-from farzi.cli.output import json_option, print_json
+from farzi.cli.options import Given, SettingsCommand, run_options
+from farzi.cli.output import print_json
 
 
 @click.command(cls=SettingsCommand, short_help="Distil a log or a text into a summary.")
-@click.argument("source", metavar="[DATA]", required=False)
 @click.option("--out", required=True, metavar="FOLDER", help="the summary's folder; a run in it resumes")
-@recipe_option
-@preset_option
-@set_option
 @click.option("--restart", is_flag=True, help="start from the beginning; the run in the folder is lost")
 @click.option(
     "--unchecked", is_flag=True, help="start even if the metagradient is not precise enough (bfloat16, TF32)"
 )
 @click.option("--cache", metavar="FOLDER", help="full-data models, shared by runs on the same data")
-@device_option
-@json_option
-@settings(*DATA, *RUN)
+@run_options
 def distill(
     source: str | None,
     out: str,
@@ -53,6 +37,7 @@ def distill(
     from farzi.evaluation import shares
     from farzi.summary import distillation_facts
 
+    shared = None if cache is None else Cache(cache)
     with ConsoleProgress() as progress:
         summary = run(
             recipe,
@@ -60,16 +45,16 @@ def distill(
             restart=restart,
             unchecked=unchecked,
             progress=progress,
-            cache=None if cache is None else Cache(cache),
+            cache=shared,
             device=device,
         )
     best = [line for line in summary.history if line["best"]][-1]
     if as_json:
         print_json({"out": out, **summary.run, "best": best})
         return
-    click.echo(f"{out} holds the summary. {distillation_facts(summary)}")
     click.echo(
+        f"{out} holds the summary. {distillation_facts(summary)}\n"
         "On the validation data, models trained on it reach of the full data's figures: "
-        f"{shares(best['relative_to_full'])}."
+        f"{shares(best['relative_to_full'])}.\n"
+        f"Next: farzi compare {out}"
     )
-    click.echo(f"Next: farzi compare {out}")

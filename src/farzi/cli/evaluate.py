@@ -4,13 +4,23 @@ from typing import Literal
 
 import click
 
-from farzi.cli.options import Given, SettingsCommand, device_option, seen_option, set_option, settings
-from farzi.cli.output import json_option, print_json
+from farzi.cli.data import recorded_log
+from farzi.cli.options import (
+    Given,
+    SettingsCommand,
+    count_option,
+    device_option,
+    json_option,
+    settings,
+    source_argument,
+)
+from farzi.cli.output import print_json
+from farzi.errors import FarziError
 
 
 @click.command(cls=SettingsCommand, short_help="Measure a model on held-out events.")
 @click.argument("file", metavar="MODEL")
-@click.argument("source", metavar="[DATA]", required=False)
+@source_argument
 @click.option(
     "--on",
     type=click.Choice(["test", "valid"]),
@@ -18,14 +28,15 @@ from farzi.cli.output import json_option, print_json
     show_default=True,
     help="which held-out events are predicted",
 )
-@seen_option("keep")
 @click.option(
-    "--stride",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="of a text: tokens that each window predicts; fewer give more context and cost more [half a window]",
+    "--seen",
+    type=click.Choice(["keep", "exclude"]),
+    help="whether rankings contain the items of a user's own history [keep]",
 )
-@set_option
+@count_option(
+    "--stride",
+    "of a text: tokens that each window predicts; fewer give more context and cost more [half a window]",
+)
 @device_option
 @json_option
 @settings("--from")
@@ -46,8 +57,6 @@ def evaluate(
     """
     given.only("a model's figures", "data", without=("data.names",))
 
-    from farzi.cli.logs import recorded_log
-    from farzi.errors import FarziError
     from farzi.evaluation import evaluate as measure
     from farzi.evaluation import task_of
     from farzi.files import finite_values
@@ -57,23 +66,15 @@ def evaluate(
 
     model = Model.load(file)
     recorded = model.data if source is None else model.data.model_copy(update={"file": None})
-    data = recorded_log(given.recipe(Recipe(data=recorded), source).data, model.data, f"the model in {file}")
+    data = recorded_log(given.recipe(Recipe(data=recorded), source).data, model, file)
     model.network.to(device)
     task = task_of(data, seen or "keep", stride)
     if seen is not None and task.name != "recommendation":
         raise FarziError("--seen has no effect on a text")
     figures = measure(model, data, split=on, seen=seen or "keep", stride=stride)
+    facts = {"model": file, "trained_on": model.trained_on, "data": data.name, "on": on}
+    facts |= {"student": model.student.model_dump(mode="json"), "metrics": finite_values(figures.means())}
     if as_json:
-        facts = {
-            **provenance(device),
-            "model": file,
-            "student": model.student.model_dump(mode="json"),
-            "trained_on": model.trained_on,
-            "data": data.name,
-            "on": on,
-            **task.facts(model.network.length + 1),
-            "metrics": finite_values(figures.means()),
-        }
-        print_json(facts)
+        print_json({**provenance(device), **facts, **task.facts(model.network.length + 1)})
     else:
         click.echo(str(figures))

@@ -4,31 +4,17 @@ from typing import Any
 
 import click
 
-from farzi.cli.options import SettingsCommand
-from farzi.cli.output import json_option, print_json, print_table
+from farzi.cli.options import count_option, json_option
+from farzi.cli.output import print_json, print_table
 
 NONE = "–"
 """The label of the first position, which no model learns to predict."""
 
 
-@click.command(cls=SettingsCommand, short_help="Print a summary's soft inputs and labels.")
+@click.command(short_help="Print a summary's soft inputs and labels.")
 @click.argument("folder", metavar="SUMMARY")
-@click.option(
-    "--sequences",
-    type=click.IntRange(min=1),
-    default=5,
-    show_default=True,
-    metavar="N",
-    help="sequences printed",
-)
-@click.option(
-    "--top",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="most probable events printed at each position",
-)
+@count_option("--sequences", "sequences printed", default=5)
+@count_option("--top", "most probable events printed at each position", default=3)
 @json_option
 def inspect(folder: str, sequences: int, top: int, as_json: bool) -> None:
     """Print the most probable events at each position of SUMMARY: soft inputs, and soft labels.
@@ -52,21 +38,9 @@ def inspect(folder: str, sequences: int, top: int, as_json: bool) -> None:
             for name, role in roles.items():
                 words = (position[role][0]["name"] if position[role] else NONE for position in row)
                 click.echo(f"{name}: {' '.join(words)}")
-        print_table(
-            ("position", *roles),
-            [
-                (str(place), *(_text(position[role]) for role in roles.values()))
-                for place, position in enumerate(row, start=1)
-            ],
-            numbers=["position"],
-        )
+        cells = ([place, *(_cell(at[role]) for role in roles.values())] for place, at in enumerate(row, 1))
+        print_table(("position", *roles), cells, numbers=["position"])
 
 
-def _text(events: list[dict[str, Any]] | None) -> str:
-    if events is None:
-        return NONE
-    return ", ".join(f"{event['name']} {_percent(event['probability'])}" for event in events)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share > 0.095 else f"{100 * share:.1f} %"
+def _cell(events: list[dict[str, Any]] | None) -> str:
+    return ", ".join(f"{one['name']} {100 * one['probability']:.1f} %" for one in events or ()) or NONE

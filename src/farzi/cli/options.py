@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from farzi.cli.wording import in_option_names, name_of_setting
 from farzi.errors import FarziError
 
 if TYPE_CHECKING:
@@ -24,21 +23,6 @@ SPLITS = ("leave_one_out", "ratio", "time")
 TOKENS = ("words", "spaces", "bytes", "subwords")
 PRESETS = ("log", "text")
 CONTROLS = ("random", "head", "herding", "k-centre")
-
-
-class SettingOption(click.Option):
-    """An option for one setting; it has no default, so that an option left out changes nothing.
-
-    Attributes:
-        path: of the setting, with dots.
-        heading: of its section in the help.
-    """
-
-    def __init__(self, *args: Any, path: str, heading: str, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self.path, self.heading = path, heading
-
-
 _MODELS = f"{', '.join(STUDENTS)}, or package.module:Class"
 
 # Option: path of its setting, what it takes, help. A tuple is a choice.
@@ -52,18 +36,215 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
     "--tokens": ("data.tokens", TOKENS, "DATA is a text, cut into these [words]"),
     "--vocabulary-size": ("data.vocabulary_size", int, "tokens of a text [all words, or 4000 subwords]"),
     "--seed": ("seed", int, "seed of every random draw [0]"),
-    "--student": ("student", "TYPE", f"architecture: {_MODELS} [sasrec; texts transformer]"),
+    "--student": ("student.type", "TYPE", f"architecture: {_MODELS} [sasrec; texts transformer]"),
     "--sequences": ("summary.sequences", int, "synthetic sequences [100; texts 200]"),
     "--length": ("summary.length", int, "positions in each sequence [20; texts 30]"),
     "--teachers": ("init.teachers", int, "full-data models that predict the initial labels [3; texts 1]"),
     "--steps": ("outer.steps", int, "outer steps [150; texts 100]"),
     "--minutes": ("outer.minutes", float, "minutes for the whole run, in place of a number of steps"),
+    "--seeds": ("compare.seeds", int, "models trained on each kind of data [5]"),
+    "--max-steps": (
+        "teach.max_steps",
+        int,
+        "steps on real events: quick, and unfair to the full data [5000]",
+    ),
+    "--equal-bytes/--no-equal-bytes": (
+        "compare.equal_bytes",
+        None,
+        "also as many real sequences as fit in the summary's bytes: slow, most of a small log [yes]",
+    ),
+    "--controls": (
+        "compare.controls",
+        "A,B,...",
+        "which real sequences to compare with: random, head (of the most active users), herding (together "
+        "like the whole log), k-centre (none of the log far from all of them), or package.module:Class "
+        "[random,head]",
+    ),
+    "--seen": (
+        "select.seen",
+        ("keep", "exclude"),
+        "whether rankings contain items of the user's own history",
+    ),
 }
-"""The settings with an option of their own."""
 
 DATA = tuple(flag for flag, (path, _, _) in SETTINGS.items() if path.startswith("data."))
-RUN = tuple(flag for flag in SETTINGS if flag not in DATA)
+RUN = ("--seed", "--student", "--sequences", "--length", "--teachers", "--steps", "--minutes")
 
+ARGUMENTS = {"restart=True": "--restart", "unchecked=True": "--unchecked"}
+"""Arguments of Python functions that messages name, as options."""
+
+
+class SettingOption(click.Option):
+    """An option for the setting at `path`; it has no default, so that an option left out changes nothing."""
+
+    def __init__(self, *args: Any, path: str, **extra: Any) -> None:
+        super().__init__(*args, default=None, **extra)
+        self.path = path
+
+
+def settings(*flags: str, defaults: bool = True) -> Decorator:
+    """`--set`, and options from `SETTINGS`, in this order; `defaults`: whether the help names those."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for flag in reversed(flags):
+            path, kind, text = SETTINGS[flag]
+            extra: dict[str, Any] = {"help": text if defaults else text.partition(" [")[0]}
+            if isinstance(kind, tuple):
+                extra["type"] = click.Choice(kind)
+            elif isinstance(kind, str):
+                extra["metavar"] = kind
+            elif kind is not None:
+                extra |= {"type": kind, "metavar": "N" if kind is int else "X"}
+            option = click.option(flag, path.replace(".", "__"), cls=SettingOption, path=path, **extra)
+            function = option(function)
+        return set_option(function)
+
+    return decorate
+
+
+class SettingsCommand(click.Command):
+    """A command with options for settings, whose function receives them as one argument `given`, a `Given`.
+
+    Errors that name a setting by its path name its option instead, if the command has one.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Collect the settings and call the function."""
+        try:
+            if "changes" in ctx.params:
+                ctx.params["given"] = self._given(ctx.params)
+            return super().invoke(ctx)
+        except FarziError as error:
+            raise FarziError(in_option_names(str(error), self)) from error
+
+    def _given(self, params: dict[str, Any]) -> "Given":
+        options = [param for param in self.params if isinstance(param, SettingOption)]
+        values = {option.path: params.pop(option.name or "") for option in options}
+        values = {path: value for path, value in values.items() if value is not None}
+        if "compare.controls" in values:
+            values["compare.controls"] = tuple(values["compare.controls"].replace(",", " ").split())
+        for text in params.pop("changes"):
+            from farzi.recipe import parse_change
+
+            path, value = parse_change(text)
+            if path in values:
+                raise FarziError(f"{path} is given twice")
+            values[path] = value
+        return Given(values, params.pop("recipe_file", None), params.pop("preset", None))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options, those of the data, and those of the rest of the recipe."""
+        sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Data": [], "Recipe": []}
+        for param in self.get_params(ctx):
+            path = getattr(param, "path", None)
+            heading = "Options" if path is None else "Data" if path.startswith("data.") else "Recipe"
+            if isinstance(param, click.Option) and (record := param.get_help_record(ctx)):
+                sections[heading].append(record)
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records, col_max=28)
+
+
+@dataclass(frozen=True)
+class Given:
+    """The settings on a command line."""
+
+    values: Mapping[str, Any]  # by path
+    recipe_file: str | None = None
+    preset: str | None = None
+
+    def recipe(self, base: "Recipe | None" = None, source: str | None = None) -> "Recipe":
+        """The recipe file, `base` (of a summary) or the preset that suits the data, with the settings given.
+
+        Raises:
+            FarziError: an error in the file; or a setting does not exist, does not allow its value or has no
+                effect.
+        """
+        from farzi.recipe import load_recipe
+        from farzi.recipe.changes import student_of_type
+        from farzi.recipe.presets import PRESETS
+
+        preset = self.preset or ("text" if self._is_text(source) else "log")
+        recipe = PRESETS[preset] if base is None or self.preset else base
+        if self.recipe_file is not None:
+            if self.preset is not None:
+                raise FarziError("--preset has no effect beside --recipe: the file can have a key preset")
+            recipe = load_recipe(self.recipe_file, preset)
+        changes = dict(self.values) if source is None else {"data.source": source, **self.values}
+        if "student.type" in changes and "student" not in changes:
+            changes["student"] = student_of_type(recipe.student, str(changes["student.type"]))
+        if "outer.steps" in changes:
+            if "outer.minutes" in changes:
+                raise FarziError("outer.steps has no effect beside outer.minutes")
+            changes["outer.minutes"] = None
+        return recipe.changed(changes)
+
+    def only(self, effect: str, *allowed: str, without: tuple[str, ...] = ()) -> None:
+        """Refuse settings that have no effect on what a command does.
+
+        Raises:
+            FarziError: a setting was given that is not among the `allowed` paths and groups, or is `without`.
+        """
+        for path in self.values:
+            groups = {path, *(path[:k] for k, letter in enumerate(path) if letter == ".")}
+            if groups.isdisjoint(allowed) or not groups.isdisjoint(without):
+                raise FarziError(f"{path} has no effect on {effect}")
+
+    def _is_text(self, source: str | None) -> bool:
+        """Whether the data is a text: by its name, or because it is cut into tokens."""
+        from farzi.data import LOGS, is_text_source
+
+        if "data.type" in self.values:
+            return self.values["data.type"] == "text"
+        tokens = "data.tokens" in self.values and source not in LOGS
+        return tokens or (source is not None and is_text_source(source))
+
+
+def arguments_as_options(message: str) -> str:
+    """A message of the library with options in place of arguments of Python functions."""
+    for argument, option in ARGUMENTS.items():
+        message = message.replace(argument, option)
+    return message
+
+
+def in_option_names(message: str, command: click.Command) -> str:
+    """A message of the library in which settings that a command has an option for are named by the option.
+
+    Errors at a place in a file, which starts the message with its line, stay as they are.
+    """
+    if re.match(r"\S+:\d+: |\S+:\d+:\d+: ", message):
+        return message
+    names = {"data.source": "DATA"} if any(param.name == "source" for param in command.params) else {}
+    for param in command.params:
+        if isinstance(param, SettingOption):
+            axis = param.path.removesuffix(".type")
+            names |= dict.fromkeys((axis, f"{axis}.type"), param.opts[0])
+    path = re.compile(r"(?<![\w/.])[a-z]+(?:\.[a-z]\w*)+")
+    return path.sub(lambda found: names.get(found[0], found[0]), arguments_as_options(message))
+
+
+def _device(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The name of a device, checked; torch is not imported for the CPU."""
+    if value != "cpu":
+        import torch
+
+        try:
+            if not value.startswith("cuda"):
+                raise RuntimeError("there are cpu, cuda, and cuda:N")
+            torch.empty(0, device=value)
+        except (RuntimeError, AssertionError) as error:  # the latter without CUDA
+            raise click.BadParameter(f'"{value}" is no device here: {str(error).splitlines()[0]}') from None
+    return value
+
+
+def count_option(flag: str, text: str, default: int | None = None) -> Decorator:
+    """An option for a number of at least 1."""
+    kind = click.IntRange(min=1)
+    return click.option(flag, type=kind, default=default, show_default=True, metavar="N", help=text)
+
+
+source_argument: Decorator = click.argument("source", metavar="[DATA]", required=False)
 recipe_option: Decorator = click.option(
     "--recipe", "recipe_file", metavar="FILE", help="a YAML file of settings; options change them"
 )
@@ -77,259 +258,21 @@ set_option: Decorator = click.option(
     "changes",
     multiple=True,
     metavar="PATH=VALUE",
-    help="any setting of the recipe, as in --set inner.steps=200; may be repeated",
+    help="any setting by its path in the recipe, as messages name it: --set inner.steps=200; may be repeated",
 )
-
-
-def settings(*flags: str, defaults: bool = True) -> Decorator:
-    """Options for settings, from `SETTINGS`, in this order; `defaults`: whether the help names those."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for flag in reversed(flags):
-            path, kind, text = SETTINGS[flag]
-            heading = "Data" if path.startswith("data.") else "Recipe"
-            text = text if defaults else text.partition(" [")[0]
-            function = setting_option(flag, path=path, heading=heading, kind=kind, help=text)(function)
-        return function
-
-    return decorate
-
-
-def setting_option(
-    flag: str, *, path: str, heading: str = "Options", kind: Any = None, **extra: Any
-) -> Decorator:
-    """An option for the setting at a path.
-
-    Args:
-        flag: its name.
-        path: of the setting, with dots.
-        heading: of the section in the help.
-        kind: `int` or `float`, a tuple of choices, or the name of a text in the help; None for other types.
-        extra: as for `click.option`.
-    """
-    match kind:
-        case tuple():
-            extra["type"] = click.Choice(kind)
-        case str():
-            extra["metavar"] = kind
-        case type():
-            extra |= {"type": kind, "metavar": "N" if kind is int else "X"}
-        case _:
-            pass
-    name = path.replace(".", "__")
-    return click.option(flag, name, cls=SettingOption, path=path, heading=heading, default=None, **extra)
-
-
-class SettingsCommand(click.Command):
-    """A command with options for settings, whose function receives them as one argument `given`, a `Given`.
-
-    Errors that name a setting by its path are completed by how the command sets it.
-    """
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Collect the settings and call the function."""
-        if any(param.name == "changes" for param in self.params):
-            values = ctx.params
-            options = {param.path: values.pop(param.name or "") for param in self.settings}
-            ctx.params["given"] = Given(
-                self,
-                values.pop("recipe_file", None),
-                values.pop("preset", None),
-                {path: value for path, value in options.items() if value is not None},
-                values.pop("changes"),
-            )
-        try:
-            return super().invoke(ctx)
-        except FarziError as error:
-            raise FarziError(in_option_names(str(error), self)) from error
-
-    @property
-    def settings(self) -> list[SettingOption]:
-        """Its options for single settings."""
-        return [param for param in self.params if isinstance(param, SettingOption)]
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one section per heading."""
-        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
-            if record is not None:
-                sections.setdefault(getattr(param, "heading", "Options"), []).append(record)
-        for heading, records in sections.items():
-            with formatter.section(heading):
-                formatter.write_dl(records, col_max=28)
-
-
-@dataclass(frozen=True)
-class Given:
-    """The settings on a command line.
-
-    Attributes:
-        command: whose they are, for messages.
-        recipe_file: the file given by `--recipe`.
-        preset: the name given by `--preset`.
-        options: values of options for single settings, by path.
-        changes: the words after each `--set`.
-    """
-
-    command: click.Command
-    recipe_file: str | None = None
-    preset: str | None = None
-    options: Mapping[str, Any] | None = None
-    changes: tuple[str, ...] = ()
-
-    def recipe(self, base: "Recipe | None" = None, source: str | None = None) -> "Recipe":
-        """The recipe file, `base` or the preset that suits the data, with the settings given.
-
-        Args:
-            base: of a summary, if there is one; a recipe file replaces it.
-            source: the data, as named on the command line.
-
-        Raises:
-            FarziError: an error in the file; or a setting does not exist, does not allow its value, has no
-                effect or is given twice. The line names the option.
-        """
-        changes = self.values()
-        if source is not None:
-            changes = {"data.source": source, **changes}
-        if self.recipe_file is not None and self.preset is not None:
-            raise FarziError("--preset has no effect beside --recipe: the file can have a key preset")
-        recipe = self._base(base, source)
-        self._refuse_other_task(recipe)
-        if "student" in changes:
-            from farzi.recipe.changes import student_of_type
-
-            changes["student"] = student_of_type(recipe.student, str(changes["student"]))
-        if "outer.steps" in changes:
-            if "outer.minutes" in changes:
-                raise FarziError("--steps has no effect beside --minutes")
-            changes["outer.minutes"] = None
-        try:
-            return recipe.changed(changes)
-        except FarziError as error:
-            raise FarziError(self._renamed(str(error))) from None
-
-    def values(self) -> dict[str, Any]:
-        """All settings given, by path.
-
-        Raises:
-            FarziError: a `--set` cannot be read, or a setting is given twice.
-        """
-        values = dict(self.options or {})
-        if self.changes:
-            from farzi.recipe import parse_change
-
-            for text in self.changes:
-                path, value = parse_change(text)
-                if path in values:
-                    raise FarziError(f"{path} is given twice")
-                values[path] = value
-        return values
-
-    def only(self, effect: str, *allowed: str, without: tuple[str, ...] = ()) -> None:
-        """Refuse settings that a command does not use.
-
-        Args:
-            effect: what is done, for the message: "training on a summary".
-            allowed: paths or groups that have an effect.
-            without: paths inside these that have none.
-
-        Raises:
-            FarziError: another one was given.
-        """
-        for path in self.values():
-            if not _within(path, allowed) or _within(path, without):
-                raise FarziError(f"{name_of_setting(path, self.command)} has no effect on {effect}")
-
-    def _base(self, base: "Recipe | None", source: str | None) -> "Recipe":
-        from farzi.recipe import load_recipe
-        from farzi.recipe.presets import PRESETS
-
-        preset = self.preset or ("text" if self._means_text(source) else "log")
-        if self.recipe_file is not None:
-            return load_recipe(self.recipe_file, preset)
-        return base if base is not None and self.preset is None else PRESETS[preset]
-
-    def _means_text(self, source: str | None) -> bool:
-        """Whether the data is a text: by its name, or because it is cut into tokens."""
-        from farzi.data import is_text_source
-        from farzi.data.catalog import LOGS
-
-        if source is None:
-            return "data.tokens" in (self.options or {})
-        return is_text_source(source) or ("data.tokens" in (self.options or {}) and source not in LOGS)
-
-    def _refuse_other_task(self, recipe: "Recipe") -> None:
-        """Refuse options of logs for a text, and options of texts for a log."""
-        known = type(recipe.data).model_fields
-        for path in self.options or {}:
-            group, _, rest = path.partition(".")
-            name = rest.partition(".")[0]
-            if group == "data" and recipe.data.type in ("log", "text") and name not in known:
-                raise FarziError(
-                    f"{name_of_setting(path, self.command)} has no effect on a {recipe.data.type}"
-                )
-
-    def _renamed(self, message: str) -> str:
-        """The message with the options that were given in place of their settings' paths."""
-        for path in self.options or {}:
-            before = r"(?<![\w.])" if "." in path else "^"  # a plain word may also stand in the sentence
-            name = name_of_setting(path, self.command)
-            message = re.sub(rf"{before}{re.escape(path)}(\.type)?(?![\w.])", name, message)
-        return message
-
-
-def _within(path: str, groups: tuple[str, ...]) -> bool:
-    return any(path == group or path.startswith(f"{group}.") for group in groups)
-
-
-class Commas(click.ParamType):
-    """A list with commas in between; an empty text is an empty list."""
-
-    name = "list"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """A tuple of words."""
-        if not isinstance(value, str):
-            return value
-        return tuple(part.strip() for part in value.split(",")) if value.strip() else ()
-
-
-class Device(click.ParamType):
-    """The CPU, or a GPU of this machine."""
-
-    name = "device"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The same name, checked; torch is not imported for the CPU."""
-        if value == "cpu":
-            return value
-        import torch
-
-        kind, _, number = value.partition(":")
-        if kind != "cuda" or not (number.isdecimal() or value == kind):
-            self.fail(f'"{value}" is no device; there are cpu, cuda, and cuda:N', param, ctx)
-        if not torch.cuda.is_available():
-            self.fail(f"PyTorch {torch.__version__} finds no GPU on this machine", param, ctx)
-        if int(number or 0) >= torch.cuda.device_count():
-            self.fail(f"there are {torch.cuda.device_count()} GPUs, counted from 0", param, ctx)
-        return value
-
-
 device_option: Decorator = click.option(
     "--device",
-    type=Device(),
+    callback=_device,
     default="cpu",
     show_default=True,
     metavar="NAME",
     help="cpu, cuda, or cuda:N for one of several GPUs",
 )
+json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="print JSON, for programs")
 
 
-def seen_option(otherwise: str) -> Decorator:
-    """The option for the items of a user's history; `otherwise` says what holds if it is left out."""
-    return click.option(
-        "--seen",
-        type=click.Choice(["keep", "exclude"]),
-        help=f"whether rankings contain the items of a user's own history [{otherwise}]",
-    )
+def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The data, the recipe and the device of a distillation."""
+    for option in (settings(*DATA, *RUN), json_option, device_option, preset_option, recipe_option):
+        function = option(function)
+    return source_argument(function)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from farzi.cli.options import PRESETS, Given, SettingsCommand, set_option
+from farzi.cli.options import Given, SettingsCommand, settings
+from farzi.errors import FarziError
 
 if TYPE_CHECKING:
     from farzi.recipe import Recipe
@@ -18,13 +19,13 @@ def recipe() -> None:
 
 @recipe.command("show", cls=SettingsCommand, short_help="Print every setting of a recipe as YAML.")
 @click.argument("name", metavar="[log|text|paper|FILE|SUMMARY]", default="log")
-@set_option
+@settings()
 def show(name: str, given: Given) -> None:
     """Print every setting of a preset, a recipe file, or the recipe of a summary's folder, as YAML."""
     click.echo(given.recipe(named_recipe(name)).to_yaml(), nl=False)
 
 
-@recipe.command("diff", cls=SettingsCommand, short_help="Print the settings in which two recipes differ.")
+@recipe.command("diff", short_help="Print the settings in which two recipes differ.")
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 def diff(first: str, second: str) -> None:
@@ -41,16 +42,14 @@ def named_recipe(name: str) -> "Recipe":
     Raises:
         FarziError: there is no such recipe, or it holds an error.
     """
-    from farzi.errors import FarziError
     from farzi.recipe import load_recipe
     from farzi.recipe.explain import did_you_mean
-    from farzi.recipe.presets import PRESETS as RECIPES
+    from farzi.recipe.presets import PRESETS
 
-    if name in RECIPES:
-        return RECIPES[name]
+    if name in PRESETS:
+        return PRESETS[name]
     path = Path(name) / "recipe.yaml" if Path(name).is_dir() else Path(name)
     if not path.exists():
-        raise FarziError(
-            f"{path}: no such file; presets are {', '.join(PRESETS)}{did_you_mean(name, list(PRESETS))}"
-        )
+        known = list(PRESETS)
+        raise FarziError(f"{path}: no such file; presets are {', '.join(known)}{did_you_mean(name, known)}")
     return load_recipe(path)

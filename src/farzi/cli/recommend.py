@@ -5,16 +5,14 @@ from pathlib import Path
 
 import click
 
-from farzi.cli.options import SettingsCommand
+from farzi.cli.options import count_option
 from farzi.errors import FarziError
 
 
-@click.command(cls=SettingsCommand, short_help="Recommend items for histories in a file.")
+@click.command(short_help="Recommend items for histories in a file.")
 @click.argument("file", metavar="MODEL")
 @click.argument("histories", metavar="HISTORIES")
-@click.option(
-    "--k", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="items for each user"
-)
+@count_option("--k", "items for each user", default=10)
 @click.option("--user", metavar="NAME", help="column of users [guessed]")
 @click.option("--item", metavar="NAME", help="column of items [guessed]")
 @click.option("--time", metavar="NAME", help="column of times [guessed]")
@@ -44,9 +42,7 @@ def recommend(
 
     model = Model.load(file)
     events = read_events(histories, user=user, item=item, time=time).frame
-    names = {"user": "user_id", "item": "item_id", "time": "timestamp"}
-    frame = events.select([role for role in names if role in events.columns]).rename(names, strict=False)
-    best = model.recommend(frame, k=k, exclude_seen=not include_seen)
+    best = model.recommend(events, k, exclude_seen=not include_seen)
     if out is None:
         click.echo(best.write_csv(), nl=False)
         return

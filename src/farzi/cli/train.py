@@ -1,25 +1,26 @@
 """`farzi train`: train a model from scratch, on a summary or on real events."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from farzi.cli.data import recorded_log
 from farzi.cli.options import (
     CONTROLS,
     Given,
     SettingsCommand,
     device_option,
+    json_option,
     recipe_option,
-    set_option,
     settings,
 )
-from farzi.cli.output import json_option, print_json
+from farzi.cli.output import print_json
 
 if TYPE_CHECKING:
     from farzi.data import Data
     from farzi.models import Model
     from farzi.recipe import Recipe
-    from farzi.summary import Summary
 
 
 @click.command(cls=SettingsCommand, short_help="Train a model on a summary or on real events.")
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     help="the summary, all of its log, or --sequences real windows, picked as by farzi compare --controls",
 )
 @recipe_option
-@set_option
 @device_option
 @json_option
 @settings("--from", "--seed", "--student", "--sequences", defaults=False)
@@ -44,89 +44,50 @@ def train(folder: str | None, out: str, on: str, given: Given, device: str, as_j
     predicted no better; SUMMARY may then be left out, and --set data.source=DATA names the data.
     """
     if on == "summary":
-        if folder is None:
-            raise click.UsageError(
-                "name the folder of a summary, or give --on full", click.get_current_context()
-            )
         given.only("training on a summary", "seed", "student", "inner")
+        if folder is None:
+            context = click.get_current_context()
+            raise click.UsageError("name the folder of a summary, or give --on full", context)
     else:
-        used = ("seed", "student", "data", "teach", "select.seen", "summary.length")
-        if on != "full":
-            used = (*used, "summary.sequences")
-        where = "on all of the log" if on == "full" else "on real events"
-        given.only(f"training {where}", *used, without=("data.names", "teach.grid"))
+        used = ("seed", "student", "data", "teach", "select.seen", "summary.length", "summary.sequences")
+        unused = ("data.names", "teach.grid", *(("summary.sequences",) if on == "full" else ()))
+        where = "all of the log" if on == "full" else "real events"
+        given.only(f"training on {where}", *used, without=unused)
 
+    from farzi.api import train as run
+    from farzi.data import load_data
     from farzi.summary import Summary
 
     summary = None if folder is None else Summary.load(folder)
     recipe = given.recipe(None if summary is None else summary.recipe)
-    if on == "summary" and summary is not None:
-        model = _on_summary(summary, recipe, device)
+    if summary is not None and on == "summary":
+        model = run(summary, recipe, seed=recipe.seed, device=device)
+    elif summary is not None:
+        model = _on_events(on, recorded_log(recipe.data, summary, str(folder)), recipe, device)
     else:
-        model = _on_events(on, recipe, _log(folder, summary, recipe), device)
+        model = _on_events(on, load_data(recipe.data), recipe, device)
     model.save(out)
     if as_json:
         print_json({"out": out, "trained_on": on, "steps": model.steps, "seconds": model.seconds})
     else:
-        click.echo(
-            f"{out}: {recipe.student.type} trained on {on}, {model.steps:,} steps, {model.seconds:.1f} s"
-        )
+        name = recipe.student.type
+        click.echo(f"{out}: {name} trained on {on}, {model.steps:,} steps, {model.seconds:.1f} s")
 
 
-def _on_summary(summary: "Summary", recipe: "Recipe", device: str) -> "Model":
-    from farzi.models import Model
-    from farzi.training import train_on_summary
-
-    trained = train_on_summary(summary.tensors.to(device), recipe.student, recipe.inner, recipe.seed)
-    return Model(
-        trained.model,
-        recipe.student,
-        summary.vocabulary,
-        summary.recipe.data,
-        "summary",
-        trained.seconds,
-        trained.steps,
-    )
-
-
-def _log(path: str | None, summary: "Summary | None", recipe: "Recipe") -> "Data":
-    from farzi.cli.logs import recorded_log
-    from farzi.data import load_data
-
-    if summary is None:
-        return load_data(recipe.data)
-    owner = f"the summary in {path}"
-    return recorded_log(recipe.data, summary.recipe.data, owner, summary.run.get("data_sha256"))
-
-
-def _on_events(on: str, recipe: "Recipe", data: "Data", device: str) -> "Model":
+def _on_events(on: str, data: "Data", recipe: "Recipe", device: str) -> "Model":
+    """Train on all of the data, or on those sequences that a control picks from them."""
     import numpy as np
     from pydantic import TypeAdapter
 
+    from farzi.api import train
     from farzi.cli.progress import ConsoleProgress
-    from farzi.evaluation import task_of
-    from farzi.models import Model
     from farzi.recipe.variants import Control
-    from farzi.training import train_on_events
 
-    length, sequences = recipe.summary.length, data.train
     if on != "full":
         control = TypeAdapter(Control).validate_python(on).build()
         rng = np.random.default_rng(recipe.seed)
-        sequences = control(data.pieces, length, recipe.summary.sequences, rng)
-    task = task_of(data, recipe.select.seen)
+        picked = control(data.pieces, recipe.summary.length, recipe.summary.sequences, rng)
+        data = replace(data, train=picked)
     with ConsoleProgress() as progress:
-        trained = train_on_events(
-            sequences,
-            recipe.student,
-            len(data.vocabulary),
-            length,
-            recipe.seed,
-            recipe.teach,
-            lambda model: task.score(model, data.valid),
-            device,
-            lambda step, score: progress.passing(f"step {step}, validation {task.score_text(score)}"),
-        )
-    return Model(
-        trained.model, recipe.student, data.vocabulary, recipe.data, on, trained.seconds, trained.steps
-    )
+        model = train(data, recipe, seed=recipe.seed, device=device, progress=progress)
+    return replace(model, trained_on=on, data=recipe.data)

@@ -16,7 +16,7 @@ from farzi.data.content import Content, content_of, read_content
 from farzi.data.events import Events, read_events, read_names
 from farzi.data.text.documents import part_of, read_text, text_files
 from farzi.errors import FarziError
-from farzi.files import new_folder, sha256, write_bytes_atomic
+from farzi.files import sha256, write_bytes_atomic
 
 
 @dataclass(frozen=True)
@@ -208,9 +208,9 @@ class CopiedText:
             try:
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 shutil.rmtree(folder, ignore_errors=True)
-                with new_folder(folder) as new:
-                    for part, data in parts.items():
-                        (new / f"{self.name}.{part}.txt").write_bytes(data)
+                folder.mkdir()
+                for part, data in parts.items():
+                    write_bytes_atomic(folder / f"{self.name}.{part}.txt", data)
             except OSError as error:
                 raise _cache_error(folder, error) from None
         return folder
