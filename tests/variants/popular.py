@@ -1,4 +1,4 @@
-"""An initializer from outside the package: the same distribution everywhere, popularity, and a little noise."""
+"""An initializer from outside the package: popularity everywhere, and a little noise."""
 
 from dataclasses import dataclass
 
