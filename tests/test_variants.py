@@ -73,7 +73,7 @@ def test_a_recipe_of_ones_own_variants_is_the_same_from_python_and_from_yaml():
 
 
 def test_a_class_can_be_given_as_it_is():
-    recipe = Recipe(student=Averager, init=Popular)
+    recipe = Recipe(student=Averager, init=Popular)  # pyright: ignore[reportArgumentType]
     assert recipe.student.type == "tests.variants.averager:Averager"
     assert recipe.init.build() == Popular()
 

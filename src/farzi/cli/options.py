@@ -193,7 +193,8 @@ class Given:
 
     def _is_text(self, source: str | None) -> bool:
         """Whether the data is a text: by its name, or because it is cut into tokens."""
-        from farzi.data import LOGS, is_text_source
+        from farzi.data import is_text_source
+        from farzi.data.catalog import LOGS
 
         if "data.type" in self.values:
             return self.values["data.type"] == "text"
