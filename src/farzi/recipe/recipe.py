@@ -111,10 +111,10 @@ class Outer(Settings):
         "the run is long enough to repay it",
     )
     probe: int | None = Field(
-        default=None,
+        default=50,
         ge=1,
-        description="outer steps after which the loop stops if no validation was clearly better than the "
-        "initial summary's; null never stops it",
+        description="outer steps after which the loop stops if no validation was better than the initial "
+        "summary's beyond noise; null never stops it",
     )
 
 
