@@ -88,7 +88,7 @@ def test_the_defaults_in_the_help_are_those_of_the_presets(flag: str, value: Cal
 
 def test_without_options_the_recipe_is_the_preset(parse: Parse):
     assert parse() == presets.LOG
-    assert parse("--preset", "log") == presets.LOG
+    assert parse("--preset", "paper") == presets.PAPER
     assert parse("--preset", "text") == presets.TEXT
 
 
@@ -183,7 +183,10 @@ def test_steps_take_the_place_of_minutes(parse: Parse):
         (["--vocabulary-size", "9"], "unknown key --vocabulary-size: log has no vocabulary_size"),
         (["--preset", "log", "--recipe", "r.yaml"], "--preset has no effect beside --recipe"),
         (["--steps", "3", "--minutes", "2"], "--steps has no effect beside --minutes"),
-        (["--init", "transitions", "--teachers", "2"], "unknown key --teachers: transitions has no teachers"),
+        (
+            ["--set", "init=transitions", "--teachers", "2"],
+            "unknown key --teachers: transitions has no teachers",
+        ),
     ],
 )
 def test_an_option_that_does_nothing_is_refused(parse: Parse, words: list[str], line: str):
