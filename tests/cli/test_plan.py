@@ -54,9 +54,11 @@ def test_the_plan_of_a_recipe(log: Path):
     assert {row["products"] for row in rows} == {3}
     assert rows[0]["tape_bytes"] == 3 * 4 * 4 * facts["parameters"]
     assert (rows[-1]["budget"], rows[-1]["memory"]) == ("1MB", "Store()")
-    assert facts["execution"].startswith("eager: ")
-    assert facts["seconds"] > 0
-    assert facts["bytes"] >= rows[0]["tape_bytes"]
+    parts = [("teach_steps", "teach_step"), ("outer_steps", "outer_step"), ("validations", "validation")]
+    assert facts["seconds"] == pytest.approx(sum(facts[n] * facts[part] for n, part in parts))
+    assert facts["bytes"] in (rows[0]["peak_bytes"], rows[0]["resident_bytes"])
+    assert facts["execution"][0] == "eager"
+    assert facts["outer_steps"] == 5
     assert [path.name for path in log.parent.iterdir()] == ["log.csv"]
 
 
@@ -64,8 +66,8 @@ def test_the_plan_as_a_table(log: Path):
     result = run(log)
     assert result.exit_code == 0, result.output
     assert "* Store()" in result.stdout
-    assert "select: 2 validations" in result.stdout
-    assert "total: at most" in result.stdout.splitlines()[-1]
+    assert "select: 2 validations of " in result.stdout
+    assert "total: at most " in result.stdout
 
 
 def test_the_plan_says_how_soft_inputs_are_read(log: Path):
@@ -73,8 +75,8 @@ def test_the_plan_says_how_soft_inputs_are_read(log: Path):
     result = run(log, "--json", **SHARED, inner__batch=2)
     assert result.exit_code == 0, result.output
     few = json.loads(result.stdout)
-    assert whole["soft_inputs"].startswith("materialized: ")
-    assert few["soft_inputs"] == "factored: a step reads 2 of 3 sequences"
+    assert whole["soft_inputs"][0] == "materialized"
+    assert few["soft_inputs"] == ["factored", "a step reads 2 of 3 sequences"]
     calls = [(row["gradients"], row["products"]) for row in few["strategies"]]
     assert calls == [(row["gradients"], row["products"]) for row in whole["strategies"]]
 

@@ -1,10 +1,15 @@
 """`farzi plan`: what a distillation will take, before it starts."""
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from farzi.cli.options import Given, SettingsCommand, run_options
 from farzi.cli.output import print_facts, print_json, print_table
 from farzi.errors import FarziError
+
+if TYPE_CHECKING:
+    from farzi.distillation import RunPlan
 
 
 @click.command(cls=SettingsCommand, short_help="Predict what a distillation will take.")
@@ -37,36 +42,44 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], device: str, 
         if not str(error).startswith("memory="):
             raise
         raise FarziError(f"--{error}".replace("=", " ", 1)) from None
+    if as_json:
+        print_json(_values(planned))
+        return
+    print_facts(
+        {
+            "data": dataset.name,
+            "vocabulary": len(dataset.vocabulary),
+            "execution": ": ".join(planned.execution),
+            "soft_inputs": ": ".join(planned.soft_inputs),
+        }
+    )
+    columns = ("memory", "MiB of the tape", "seconds of an outer step")
+    rows = [
+        (
+            f"{'*' if row == planned.row else ' '} {row.name}{f' in {row.budget}' if row.budget else ''}",
+            f"{(row.tape_bytes + row.host_bytes) / 2**20:,.1f}",
+            f"{planned.outer_step_with(row):.3g}",
+        )
+        for row in planned.window.rows
+    ]
+    print_table(columns, rows, columns[1:])
+    click.echo("\n".join(("* is used by farzi distill.", *planned.lines())))
+
+
+def _values(planned: "RunPlan") -> dict[str, Any]:
+    """The plan as JSON; sizes in bytes, times in seconds."""
+    stages = ("teach_steps", "teach_step", "outer_steps", "outer_step", "validations", "validation")
+    whole = ("seconds", "bytes", *stages, "execution", "soft_inputs")
+    measured = ("tape_bytes", "host_bytes", "peak_bytes", "resident_bytes", "gradients", "products", "flops")
     strategies = [
         {
             "memory": row.name,
             "budget": row.budget,
             "used": row == planned.row,
-            "bytes": row.peak_bytes if row.resident_bytes is None else row.resident_bytes,
-            "tape_bytes": row.tape_bytes + row.host_bytes,
-            "gradients": row.gradients,
-            "products": row.products,
-            "seconds": planned.outer_step_with(row),
+            **{name: getattr(row, name) for name in measured},
+            "outer_step": planned.outer_step_with(row),
         }
         for row in planned.window.rows
     ]
-    facts = {
-        "execution": ": ".join(planned.execution),
-        "soft_inputs": ": ".join(planned.soft_inputs),
-        "parameters": planned.window.parameters,
-    }
-    if as_json:
-        print_json({"seconds": planned.seconds, "bytes": planned.bytes, **facts, "strategies": strategies})
-        return
-    print_facts({"data": dataset.name, "vocabulary": len(dataset.vocabulary), **facts})
-    columns = ("memory", "MiB", "seconds of an outer step")
-    rows = [
-        (
-            f"{'*' if row['used'] else ' '} {row['memory']}",
-            f"{row['bytes'] / 2**20:,.1f}",
-            f"{row['seconds']:.3g}",
-        )
-        for row in strategies
-    ]
-    print_table(columns, rows, columns[1:])
-    click.echo("\n".join(("* is used by farzi distill.", *planned.lines())))
+    values = {name: getattr(planned, name) for name in whole}
+    return {**values, "parameters": planned.window.parameters, "strategies": strategies}
