@@ -6,7 +6,7 @@ A mark is an HTML comment on the line before the fence: `<!-- test: skip, why --
     file NAME   written to that file, which later blocks may read or import
     long        run by the long tests only
     needs NAME  run where that module is installed
-    output      the text that the Python block before it prints; numbers may differ
+    output      the first lines that the Python block before it prints; numbers may differ
 """
 
 import re
