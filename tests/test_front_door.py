@@ -65,6 +65,15 @@ def test_a_summary_that_is_stored_nowhere_can_be_saved_later(events, tmp_path):
     assert farzi.Summary.load(tmp_path / "later").recipe == summary.recipe
 
 
+def test_another_architecture_trains_on_the_same_summary(events):
+    log = farzi.load_log(events)
+    summary = farzi.distill(log, farzi.presets.LOG.changed(SMALL))
+    assert farzi.train(summary, student="gru4rec").student.type == "gru4rec"
+    assert farzi.train(summary, student={"type": "sasrec", "hidden": 12}).student.own["hidden"] == 12
+    with pytest.raises(farzi.FarziError, match="sasrec"):
+        farzi.train(summary, student="sasrek")
+
+
 def test_a_model_of_the_whole_log(events):
     log = farzi.load_log(events)
     model = farzi.train(log, farzi.presets.LOG.changed(SMALL))

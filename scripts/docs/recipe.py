@@ -6,6 +6,8 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from farzi.recipe import Custom
+
 
 def recipe_reference() -> str:
     """One section for each part of a recipe: its settings, their types, defaults and meaning."""
@@ -61,11 +63,11 @@ def _table(fields: list[tuple[str, FieldInfo]]) -> str:
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models that an annotation allows, through unions and `Annotated`."""
+    """The built-in models that an annotation allows, through unions and `Annotated`."""
     if get_origin(annotation) is Annotated:
         return _models(get_args(annotation)[0])
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
+        return [] if annotation is Custom else [annotation]
     if get_origin(annotation) in (list, tuple, dict):
         return []
     return [model for argument in get_args(annotation) for model in _models(argument)]

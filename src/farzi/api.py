@@ -12,7 +12,6 @@ from farzi.distillation import distill as _distill
 from farzi.evaluation import task_of
 from farzi.models import Model
 from farzi.recipe import Recipe, presets
-from farzi.recipe.variants import StudentVariant
 from farzi.summary import Summary
 from farzi.training import train_on_events, train_on_summary
 
@@ -102,7 +101,7 @@ def train(
     data: Summary | Data,
     recipe: Recipe | None = None,
     *,
-    student: StudentVariant | None = None,
+    student: Any = None,
     steps: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -113,7 +112,8 @@ def train(
     Args:
         data: a summary, or what `load_log` or `load_text` gave.
         recipe: how. For a summary its own recipe if left out, else that of the preset.
-        student: another architecture than the recipe's.
+        student: instead of the recipe's: a name ("gru4rec"), a dict of a `type` and its settings, a variant,
+            or a class of the user's.
         steps: optimizer steps on a summary, instead of the recipe's.
         seed: of the first weights, and of the order in which data is read.
         progress: receives reports of a training on a whole log or text; None shows nothing.
@@ -124,15 +124,18 @@ def train(
     """
     if isinstance(data, Summary):
         recipe, name, settings = recipe or data.recipe, "summary", data.recipe.data
-        student = student or recipe.student
-        trained = train_on_summary(data.tensors.to(device), student, recipe.inner, seed, steps)
     else:
         recipe, name, settings = recipe or _preset(data), "full", data.settings
-        student, task = student or recipe.student, task_of(data, recipe.select.seen)
+    if student is not None:
+        recipe = recipe.changed({"student": student})
+    if isinstance(data, Summary):
+        trained = train_on_summary(data.tensors.to(device), recipe.student, recipe.inner, seed, steps)
+    else:
+        task = task_of(data, recipe.select.seen)
         reports = progress or Progress()
         trained = train_on_events(
             data.train,
-            student,
+            recipe.student,
             len(data.vocabulary),
             recipe.summary.length,
             seed,
@@ -143,7 +146,7 @@ def train(
         )
     return Model(
         network=trained.model.to("cpu"),
-        student=student,
+        student=recipe.student,
         vocabulary=data.vocabulary,
         data=settings or recipe.data,
         trained_on=name,

@@ -3,9 +3,10 @@
 A mark is an HTML comment on the line before the fence: `<!-- test: skip, why -->`. Marks are
 
     skip        not run; why comes after a comma
+    file NAME   written to that file, which later blocks may read or import
     long        run by the long tests only
     needs NAME  run where that module is installed
-    output      the text that the Python block before it prints; numbers may differ
+    output      the first lines that the Python block before it prints; numbers may differ
 """
 
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-MARK = re.compile(r"<!-- test: (skip|long|output|needs \w+)(?:, .+)? -->")
+MARK = re.compile(r"<!-- test: (skip|long|output|needs \w+|file [\w.-]+)(?:, .+)? -->")
 
 
 @dataclass(frozen=True)

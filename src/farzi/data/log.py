@@ -20,7 +20,7 @@ SHOWN = 5  # skipped rows that are listed
 SORTED = 0.9  # share of tied neighbours with rising (or falling) ids from which ties count as sorted by id
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Log:
     """A log ready for training and evaluation.
 
@@ -41,6 +41,12 @@ class Log:
     test: Holdout
     facts: dict[str, Any]
     settings: LogData | None = None
+
+    def __repr__(self) -> str:
+        """One line: name and size."""
+        events = sum(len(part.items) for part in (self.train, self.valid.targets, self.test.targets))
+        sizes = f"{len(self.train):,} users, {len(self.vocabulary) - 1:,} items, {events:,} events"
+        return f"Log({self.name}: {sizes})"
 
     @property
     def pieces(self) -> Sequences:

@@ -37,7 +37,7 @@ class Passages:
         return (self.texts,)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Text:
     """A text ready for training and evaluation, as `Log` is for a log.
 
@@ -63,6 +63,11 @@ class Text:
     facts: dict[str, Any]
     tokenizer: str
     settings: TextData | None = None
+
+    def __repr__(self) -> str:
+        """One line: name and size."""
+        kinds, tokens = len(self.vocabulary) - 1, len(self.train.items)
+        return f"Text({self.name}: {kinds:,} different tokens, {tokens:,} training tokens)"
 
 
 def make_text(name: str, parts: Parts, split: str, lines: str, tokenizer: FittedTokenizer) -> Text:
