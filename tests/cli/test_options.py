@@ -88,7 +88,7 @@ def test_the_defaults_in_the_help_are_those_of_the_presets(flag: str, value: Cal
 
 def test_without_options_the_recipe_is_the_preset(parse: Parse):
     assert parse() == presets.LOG
-    assert parse("--preset", "paper") == presets.PAPER
+    assert parse("--preset", "log") == presets.LOG
     assert parse("--preset", "text") == presets.TEXT
 
 

@@ -25,9 +25,6 @@ from farzi.cli.recommend import recommend
 from farzi.cli.train import train
 from farzi.errors import FarziError
 
-WRONG, INTERRUPTED = 2, 130
-"""Exit statuses: for an error in the input, and for Ctrl-C (128 + SIGINT, as in shells)."""
-
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a disk without space."""
 
@@ -56,7 +53,7 @@ def run_command(main: Callable[..., Any], *args: Any, **extra: Any) -> NoReturn:
         if isinstance(error, OSError) and error.filename is None and error.errno not in FULL:
             raise  # an error of the program, not of a file
         click.echo(f"farzi: {' '.join(_line(error).split())}", err=True)
-        status = INTERRUPTED if isinstance(error, click.Abort) else WRONG
+        status = 130 if isinstance(error, click.Abort) else 2  # 128 + SIGINT, as in shells
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -7,8 +7,7 @@ import click
 from farzi.cli.options import count_option, json_option
 from farzi.cli.output import print_json, print_table
 
-NONE = "–"
-"""The label of the first position, which no model learns to predict."""
+NONE = "–"  # the label of the first position, which no model learns to predict
 
 
 @click.command(short_help="Print a summary's soft inputs and labels.")

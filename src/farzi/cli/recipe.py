@@ -37,11 +37,7 @@ def diff(first: str, second: str) -> None:
 
 
 def named_recipe(name: str) -> "Recipe":
-    """The recipe of a preset, of a file, or in a summary's folder.
-
-    Raises:
-        FarziError: there is no such recipe, or it holds an error.
-    """
+    """The recipe of a preset, of a file, or in a summary's folder. Raises FarziError."""
     from farzi.recipe import load_recipe
     from farzi.recipe.explain import did_you_mean
     from farzi.recipe.presets import PRESETS

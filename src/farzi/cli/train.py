@@ -18,8 +18,7 @@ from farzi.cli.options import (
 from farzi.cli.output import print_json
 
 if TYPE_CHECKING:
-    from farzi.data import Data
-    from farzi.models import Model
+    from farzi.data import Data, Sequences
     from farzi.recipe import Recipe
 
 
@@ -55,6 +54,7 @@ def train(folder: str | None, out: str, on: str, given: Given, device: str, as_j
         given.only(f"training on {where}", *used, without=unused)
 
     from farzi.api import train as run
+    from farzi.cli.progress import ConsoleProgress
     from farzi.data import load_data
     from farzi.summary import Summary
 
@@ -62,10 +62,12 @@ def train(folder: str | None, out: str, on: str, given: Given, device: str, as_j
     recipe = given.recipe(None if summary is None else summary.recipe)
     if summary is not None and on == "summary":
         model = run(summary, recipe, seed=recipe.seed, device=device)
-    elif summary is not None:
-        model = _on_events(on, recorded_log(recipe.data, summary, str(folder)), recipe, device)
     else:
-        model = _on_events(on, load_data(recipe.data), recipe, device)
+        data = load_data(recipe.data) if summary is None else recorded_log(recipe.data, summary, str(folder))
+        data = data if on == "full" else replace(data, train=_picked(on, data, recipe))
+        with ConsoleProgress() as progress:
+            model = run(data, recipe, seed=recipe.seed, device=device, progress=progress)
+        model = replace(model, trained_on=on, data=recipe.data)
     model.save(out)
     if as_json:
         print_json({"out": out, "trained_on": on, "steps": model.steps, "seconds": model.seconds})
@@ -74,20 +76,13 @@ def train(folder: str | None, out: str, on: str, given: Given, device: str, as_j
         click.echo(f"{out}: {name} trained on {on}, {model.steps:,} steps, {model.seconds:.1f} s")
 
 
-def _on_events(on: str, data: "Data", recipe: "Recipe", device: str) -> "Model":
-    """Train on all of the data, or on those sequences that a control picks from them."""
+def _picked(control: str, data: "Data", recipe: "Recipe") -> "Sequences":
+    """The sequences that a control picks from the data."""
     import numpy as np
     from pydantic import TypeAdapter
 
-    from farzi.api import train
-    from farzi.cli.progress import ConsoleProgress
     from farzi.recipe.variants import Control
 
-    if on != "full":
-        control = TypeAdapter(Control).validate_python(on).build()
-        rng = np.random.default_rng(recipe.seed)
-        picked = control(data.pieces, recipe.summary.length, recipe.summary.sequences, rng)
-        data = replace(data, train=picked)
-    with ConsoleProgress() as progress:
-        model = train(data, recipe, seed=recipe.seed, device=device, progress=progress)
-    return replace(model, trained_on=on, data=recipe.data)
+    pick = TypeAdapter(Control).validate_python(control).build()
+    rng = np.random.default_rng(recipe.seed)
+    return pick(data.pieces, recipe.summary.length, recipe.summary.sequences, rng)
