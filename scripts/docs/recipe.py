@@ -82,6 +82,8 @@ def _type(model: type[BaseModel]) -> str:
 def _plain(annotation: Any) -> str:
     """A type as users write it: words and numbers, without Python's machinery."""
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if variants := _models(annotation):
+        return ", ".join(f"`{_type(variant)}`" for variant in variants)
     if origin is Annotated:
         return _plain(arguments[0])
     if annotation is type(None):
@@ -102,7 +104,9 @@ def _value(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None or isinstance(value, bool):
         return json.dumps(value)
-    return str(list(value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(str(getattr(one, 'type', one)) for one in value)}]"
+    return str(value)
 
 
 def _cell(text: str | None) -> str:
