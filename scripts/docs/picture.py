@@ -51,11 +51,17 @@ def main() -> None:
         _box(316, 374, 236, 66, "Loss", "on real events"),
         _box(618, 374, 216, 66, "Fresh model", "T training steps"),
         _arrow("M194 190H258"),
+        _arrow(
+            "M112 96V84Q112 72 124 72H664Q676 72 676 84V112",
+            "windows of real users",
+            at=(400, 66),
+            dashed=True,
+        ),
         _arrow("M408 190H494", "soft labels"),
         _arrow("M706 190H928", "the summary alone", at=(830, 180)),
         _arrow("M670 302V366"),
-        _arrow("M618 407H560", "θT", at=(588, 399)),
-        _arrow("M534 374V302", "metagradient", at=(482, 350)),
+        _arrow("M618 407H560", "result", at=(588, 399)),
+        _arrow("M534 374V302", "gradient through training", at=(440, 350)),
         _arrow("M112 330V387Q112 407 132 407H308", "real events", at=(178, 398), dashed=True),
         "</svg>",
     ]
@@ -99,7 +105,7 @@ def _log(x: int, y: int) -> str:
             )
     parts += [
         _text(x + 72, y - 14, "Your log", 17, bold=True),
-        _text(x + 72, y + STEP * 9 + 18, "thousands of sequences,", 13, QUIET),
+        _text(x + 72, y + STEP * 9 + 18, "hundreds or thousands of users,", 13, QUIET),
         _text(x + 72, y + STEP * 9 + 35, "one item per event", 13, QUIET),
     ]
     return "".join(parts)
