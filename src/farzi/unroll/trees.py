@@ -63,6 +63,30 @@ class Layout:
         return leaves[0] if self.names is None else dict(zip(self.names, leaves, strict=True))
 
 
+@dataclass(frozen=True, eq=False)
+class StepLoss:
+    """The loss of one step, as a function of flat parameters and of the data's leaves."""
+
+    loss: TreeLoss
+    layout: Layout  # of theta
+    data: Tree
+    batch: Any
+
+    def __call__(self, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
+        """The loss at parameters (P,) and other leaves of the data."""
+        return self.loss(self.layout.unflatten(theta), with_leaves(self.data, list(leaves)), self.batch)
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        """The data's leaves, detached."""
+        return [leaf.detach() for leaf in tree_leaves(self.data)]
+
+    @property
+    def wanted(self) -> list[bool]:
+        """For each leaf of the data, whether it gets a gradient."""
+        return [leaf.requires_grad for leaf in tree_leaves(self.data)]
+
+
 def check_tree(name: str, tree: object) -> None:
     """Raise a TypeError that names the argument unless `tree` is a tensor or a dict of tensors."""
     if isinstance(tree, Tensor):

@@ -67,6 +67,8 @@ class UntraceableError(Exception):
 class Fusion:
     """Two operations that are cheaper as one: `both(*a, *b)` does what `first(*a)` and `second(*a, *b)` do.
 
+    A rewrite of graphs: `add_rewrite(Fusion(...))`.
+
     Attributes:
         first: an operation with several outputs.
         second: one with several outputs, whose first arguments are those of `first`.
@@ -79,13 +81,29 @@ class Fusion:
     both: Any
     kept: tuple[int, ...]
 
+    def __call__(self, module: GraphModule) -> None:
+        """Replace every pair in a graph, in place."""
+        graph = module.graph
+        for second in graph.find_nodes(op="call_function", target=self.second):
+            for first in graph.find_nodes(op="call_function", target=self.first):
+                same = second.args[: len(first.args)] == first.args
+                used = {user.args[1] for user in first.users}
+                # if the second needs the first's result, they can't be one
+                if same and used <= set(self.kept) and not reaches(first, second):
+                    self._replace(graph, first, second)
+                    break
+        stable_topological_sort(module)
+        module.graph.eliminate_dead_code()
 
-_FUSIONS: list[Fusion] = []
-
-
-def add_fusion(fusion: Fusion) -> None:
-    """Fuse a pair of operations in all graphs traced from now on."""
-    _FUSIONS.append(fusion)
+    def _replace(self, graph: Graph, first: Node, second: Node) -> None:
+        places = {first: self.kept.index, second: lambda output: len(self.kept) + output}
+        with graph.inserting_before(second):
+            both = graph.call_function(self.both, second.args)
+        for node, place in places.items():
+            for user in list(node.users):
+                with graph.inserting_before(second):
+                    output = graph.call_function(operator.getitem, (both, place(user.args[1])))
+                user.replace_all_uses_with(output)
 
 
 Rewrite = Callable[[GraphModule], None]
@@ -94,7 +112,7 @@ _REWRITES: list[Rewrite] = []
 
 
 def add_rewrite(rewrite: Rewrite) -> None:
-    """Rewrite all graphs traced from now on, before pairs of operations are fused."""
+    """Rewrite all graphs traced from now on."""
     _REWRITES.append(rewrite)
 
 
@@ -119,8 +137,6 @@ def trace(function: TensorFunction, examples: Sequence[Tensor]) -> GraphModule:
     module.graph.eliminate_dead_code()
     for rewrite in _REWRITES:
         rewrite(module)
-    for fusion in _FUSIONS:
-        _fuse(module, fusion)
     module.recompile()
     return module
 
@@ -155,34 +171,6 @@ def _make_constants(graph: Graph) -> None:
                 )
             constant.meta = node.meta
             node.replace_all_uses_with(constant)
-
-
-def _fuse(module: GraphModule, fusion: Fusion) -> None:
-    graph = module.graph
-    for second in graph.find_nodes(op="call_function", target=fusion.second):
-        for first in graph.find_nodes(op="call_function", target=fusion.first):
-            used = [user.args[1] for user in first.users]
-            if second.args[: len(first.args)] != first.args or not set(used) <= set(fusion.kept):
-                continue
-            if reaches(first, second):  # the second needs the first's result: they can't be one
-                continue
-            with graph.inserting_before(second):
-                both = graph.call_function(fusion.both, second.args)
-                outputs = {
-                    index: graph.call_function(operator.getitem, (both, place))
-                    for place, index in enumerate(fusion.kept)
-                }
-                rest = {
-                    user: graph.call_function(operator.getitem, (both, len(fusion.kept) + user.args[1]))
-                    for user in second.users
-                }
-            for user in list(first.users):
-                user.replace_all_uses_with(outputs[user.args[1]])
-            for user, output in rest.items():
-                user.replace_all_uses_with(output)
-            break
-    stable_topological_sort(module)
-    module.graph.eliminate_dead_code()
 
 
 def downstream(source: Node) -> set[Node]:

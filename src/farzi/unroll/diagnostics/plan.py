@@ -16,20 +16,12 @@ from farzi.unroll.adjoint import Adjoint, AdjointLike, Exact, chosen
 from farzi.unroll.diagnostics.calibration import Bench, Calibration
 from farzi.unroll.diagnostics.footprint import resident_bytes
 from farzi.unroll.diagnostics.rehearsal import Rehearsal, rehearse
-from farzi.unroll.execution import Eager, Execution, StepLoss
-from farzi.unroll.memory import (
-    Budget,
-    Checkpoints,
-    Cost,
-    Memory,
-    SquareRoot,
-    Store,
-    StoreGradients,
-)
+from farzi.unroll.execution import Eager, Execution
+from farzi.unroll.memory import Budget, Checkpoints, Cost, Memory, SquareRoot, Store, StoreGradients
 from farzi.unroll.optimizers import Optimizer
 from farzi.unroll.randomness import RandomState, replayed
 from farzi.unroll.run import Batches, unroll
-from farzi.unroll.trees import Layout, Tree, TreeLoss, bytes_of, check_tree, tree_leaves
+from farzi.unroll.trees import Layout, StepLoss, Tree, TreeLoss, bytes_of, check_tree, tree_leaves
 
 MEMORIES: tuple[Memory, ...] = (Store(), StoreGradients(), SquareRoot(), Checkpoints(slots=4))
 """The default strategies of a plan."""
@@ -124,8 +116,10 @@ def plan(
     losses = [StepLoss(loss, layout, data, batches[index]) for index in range(min(steps, 1 + calibrate))]
     execution = execution or Eager()
 
+    bench = Bench(losses, theta, optimizer, execution)
+
     def rehearsed(adjoint: Adjoint, memory: Memory, steps: int) -> Rehearsal:
-        return rehearse(adjoint, memory, theta0, data, optimizer, steps, parts)
+        return rehearse(adjoint, memory, theta0, data, optimizer, steps, bench)
 
     def short_run() -> Any:
         wanted = [tensor for tensor in differentiated if tensor.requires_grad]
@@ -135,10 +129,10 @@ def plan(
             return torch.autograd.grad(ends, wanted, bars, allow_unused=True)
 
     with replayed(RandomState.now(theta.device)), torch.no_grad():
-        calibration, parts = Bench(losses, theta, data, optimizer, execution).measure(calibrate, steps)
+        calibration = bench.measure(calibrate, steps)
         resident = resident_bytes(short_run) if theta.device.type == "cpu" else None
         if resident is not None:
-            tensors = rehearsed(Exact(), Store(), min(steps, SHORT)).peak
+            tensors = rehearsed(Exact(), Store(), min(steps, SHORT)).live.most
             calibration = replace(calibration, overhead=max(0, resident - tensors))
         rows = [
             _row(given, layout, optimizer.slots, steps, calibration, rehearsed)
@@ -177,8 +171,8 @@ def _row(
         cost=cost,
         tape_bytes=cost.device * size,
         host_bytes=cost.host * size,
-        peak_bytes=run.peak,
-        resident_bytes=None if calibration.overhead is None else run.peak + calibration.overhead,
+        peak_bytes=run.live.most,
+        resident_bytes=None if calibration.overhead is None else run.live.most + calibration.overhead,
         gradients=run.gradients,
         products=run.products,
         updates=run.updates,

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from farzi.unroll.memory.checkpoints import Checkpoints
-from farzi.unroll.memory.gradients import StoreGradients
+from farzi.unroll.memory.checkpoints import Checkpoints, StoreGradients
 from farzi.unroll.memory.tape import Memory, Store
 
 UNITS = {
@@ -94,9 +93,8 @@ def _fitting(steps: int, parameters: int, slots: int, intermediates: int, most: 
     for length in range(steps, 0, -1):
         earlier = math.ceil(steps / length) - 1  # pieces that need a checkpoint
         for within in (*_stores(intermediates), StoreGradients(slots=1)):
-            states = (
-                most - within.cost(length, parameters, slots, intermediates).device
-            ) // state  # that fit besides
+            held = within.cost(length, parameters, slots, intermediates).device
+            states = (most - held) // state  # that fit besides
             checkpoints = min(states, earlier)
             if checkpoints < min(1, earlier):
                 continue
