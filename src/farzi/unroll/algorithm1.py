@@ -35,14 +35,9 @@ class Algorithm1(Adjoint, Memory):
 
     It is its own memory strategy, which stores 2 + k vectors (P,) for k slots and recomputes each step once.
 
-    `dtype` is the precision of the parameters and of Adam's state during training as well: a more precise
-    reverse pass cannot recover a state that was rounded on the way forward. The loss and its derivatives stay
-    in the dtype of theta0. The parameters are rounded to it at each call of the loss, forward and back, so
-    the reverse pass sees the same numbers as long as the recovery holds. A run in another dtype than theta0's
-    therefore differs by rounding from one with the exact adjoint.
-
     Attributes:
-        dtype: the dtype of parameters and state; theta0's if None.
+        dtype: the dtype of parameters and state, forward and back; theta0's if None. The loss and its
+            derivatives stay in the dtype of theta0, to which the parameters are rounded at each call.
 
     Raises:
         TypeError: by `check` and `tape`: the optimizer is not Adam.
@@ -60,7 +55,6 @@ class Algorithm1(Adjoint, Memory):
         return self
 
     def check(self, optimizer: Optimizer) -> None:
-        """Refuse all but the Adam of the paper."""
         if type(optimizer) is not Adam:
             raise TypeError(
                 f"Algorithm1() runs Adam backwards and no other optimizer, got {type(optimizer).__name__}"

@@ -105,9 +105,9 @@ class Optimizer(ABC):
         """The same optimizer with other values for the hyper-parameters in `values`."""
         return replace(self, **values)
 
-    def to(self, device: torch.device) -> Self:
-        """The same optimizer with its tensors on that device, differentiably."""
-        return self.with_hypers({name: value.to(device) for name, value in self.hypers()})
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """The same optimizer with `function` applied to its hyper-parameters that are tensors."""
+        return self.with_hypers({name: function(value) for name, value in self.hypers()})
 
 
 def pull_back_update(
@@ -125,13 +125,13 @@ def pull_back_update(
         g = step.gradient.detach().requires_grad_()
         theta = step.theta.detach().requires_grad_()
         state = step.state.map(lambda slot: slot.detach().requires_grad_())
-        hypers = {name: value.detach().requires_grad_() for name, value in optimizer.hypers()}
-        theta_next, state_next = optimizer.with_hypers(hypers).update(g, state, theta)
+        optimizer = optimizer.map(lambda value: value.detach().requires_grad_())
+        theta_next, state_next = optimizer.update(g, state, theta)
         outputs = zip([theta_next, *state_next.slots], [theta_bar, *slots_bar], strict=True)
         moving = [(output, bar) for output, bar in outputs if output.requires_grad]  # a slot may be constant
         bars = torch.autograd.grad(
             [output for output, _ in moving],
-            [g, theta, *state.slots, *hypers.values()],
+            [g, theta, *state.slots, *(value for _, value in optimizer.hypers())],
             [bar for _, bar in moving],
             materialize_grads=True,
         )
@@ -152,11 +152,10 @@ def _power(base: Hyper, exponent: Count) -> Hyper:
 
 
 def _sqrt(square: Tensor) -> Tensor:
-    """√x with derivative 0 at x = 0.
+    """√x with derivative 0 at x = 0, where every gradient so far was 0.
 
-    A running mean of squares is 0 only where every gradient so far was 0. With N a linear combination of
-    those gradients, N / (√x + ε) is differentiable there, with derivative dN / ε: the root itself has none,
-    but it is multiplied by N = 0. Plain √ would give 0 · ∞.
+    N / (√x + ε), with N a linear combination of those gradients, has the derivative dN / ε there: that of the
+    root is multiplied by N = 0. Plain √ would give 0 · ∞.
     """
     positive = square > 0
     return torch.where(positive, torch.where(positive, square, 1.0).sqrt(), 0.0)

@@ -1,12 +1,4 @@
-"""`unroll`: training as a differentiable function.
-
-    theta = unroll(loss, theta0, data, Adam(0.01, epsilon=1e-5), batches)
-    outer(theta).backward()
-
-`loss(theta, data, batch)` is any scalar; theta0 and data are tensors or dicts of tensors; `batches` has one
-entry per step, which is passed to the loss. The backward pass fills `.grad` of data, of theta0 and of the
-optimizer's hyper-parameters, exact to rounding.
-"""
+"""`unroll`: training as a differentiable function, one node of the autograd graph."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -166,7 +158,7 @@ def _start(
             f"{type(optimizer).__name__} on this theta0 wants {[tuple(slot.shape) for slot in first.slots]}"
         )
     optimizer.check_hypers(state.step + len(batches))
-    return layout, theta, state, optimizer.to(theta.device)
+    return layout, theta, state, optimizer.map(lambda value: value.to(theta.device))
 
 
 @dataclass(frozen=True)
@@ -203,8 +195,7 @@ class _Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, problem: _Problem, end: list[State], theta: Tensor, *leaves: Tensor) -> Tensor:
-        hypers = {name: value.detach() for name, value in problem.optimizer.hypers()}
-        update = partial(problem.execution.update, problem.optimizer.with_hypers(hypers))
+        update = partial(problem.execution.update, problem.optimizer.map(Tensor.detach))
         state, steps = problem.state, len(problem.batches)
         draws: dict[int, RandomState] = {}  # before each step whose loss drew random numbers
 

@@ -1,16 +1,14 @@
 """Derivatives as compiled graphs: traced once, rewritten, compiled, and run at every step.
 
 PyTorch refuses a double backward pass through a compiled function. Here nothing is differentiated after
-compilation: the gradient, and the second-order product with all the derivatives in it, are first traced as
-plain functions of tensors (`farzi.unroll.compile.graph`). What changes from step to step (parameters, data,
-direction, the batch's tensors) is an input of the graph, so one graph serves any number of steps, any window
-and any seed.
+compilation: the gradient, and the product with second derivatives, are first traced as plain functions of
+tensors. What changes from step to step (parameters, data, direction, the batch's tensors) is an input.
 """
 
 import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,16 +35,14 @@ DIRECTION = 1
 """The direction's place among the inputs of a product."""
 
 
-@dataclass(frozen=True)
-class _Graph:
+class _Graph(NamedTuple):
     """A compiled graph, and how to read its outputs."""
 
     call: TensorFunction
     pairs: Sequence[int] = ()  # of factors, for each output that may come in factors; 0 if it comes whole
 
 
-@dataclass(frozen=True)
-class _Split:
+class _Split(NamedTuple):
     """A gradient that also returns the intermediates of the second-order product, and that product."""
 
     forward: TensorFunction  # to the gradient, then the intermediates
@@ -282,5 +278,4 @@ def _numbers(optimizer: Optimizer) -> Hashable:
 
 
 def _count(step: int, theta: Tensor) -> Tensor:
-    """The number of a step as an input of a graph."""
     return torch.full((), step, dtype=torch.int64, device=theta.device)

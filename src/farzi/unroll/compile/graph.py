@@ -112,7 +112,7 @@ _REWRITES: list[Rewrite] = []
 
 
 def add_rewrite(rewrite: Rewrite) -> None:
-    """Rewrite all graphs traced from now on."""
+    """Rewrite all graphs traced from now on; fusions come after other rewrites."""
     _REWRITES.append(rewrite)
 
 
@@ -135,7 +135,7 @@ def trace(function: TensorFunction, examples: Sequence[Tensor]) -> GraphModule:
     _forward_inputs_of_identities(module.graph)
     _make_constants(module.graph)
     module.graph.eliminate_dead_code()
-    for rewrite in _REWRITES:
+    for rewrite in sorted(_REWRITES, key=lambda one: isinstance(one, Fusion)):  # pairs last
         rewrite(module)
     module.recompile()
     return module
@@ -157,10 +157,7 @@ def _forward_inputs_of_identities(graph: Graph) -> None:
 
 
 def _make_constants(graph: Graph) -> None:
-    """Replace operations that read only the shape of their input by constants.
-
-    The ones with which autograd begins would otherwise keep the loss's value, which no derivative needs.
-    """
+    """Replace by constants the operations with which autograd begins: they would keep the loss's value."""
     for node in graph.nodes:
         if node.target in (aten.ones_like.default, aten.zeros_like.default):
             like = node.meta["val"]
@@ -195,25 +192,18 @@ def outputs_of(module: GraphModule) -> list[Any]:
     return list(outputs)
 
 
-def set_outputs(module: GraphModule, outputs: Sequence[Node]) -> None:
-    """Make a graph return other nodes, as a list."""
-    module.graph.output_node().args = (list(outputs),)
-    module.graph.eliminate_dead_code()
-    module.recompile()
-
-
 def held_tensors(module: GraphModule) -> list[Tensor]:
     """The tensors that a traced graph holds: those that its function read besides its arguments."""
     return [getattr(module, str(node.target)) for node in module.graph.nodes if node.op == "get_attr"]
 
 
 def factored_outputs(module: GraphModule, places: Sequence[int]) -> list[int]:
-    """Replace outputs that are sums of matrix products by the factors of those products.
+    """Replace outputs that are sums of matrix products by the factors of those products, in place.
 
     Args:
-        module: a traced graph, changed in place. Each output named in `places` is replaced by pairs A, B,
-            each (m, k) and (k, n), whose products add up to the output, row for row.
-        places: outputs to look at, all behind the other ones.
+        module: a traced graph.
+        places: outputs to look at, all behind the other ones. Each is replaced by pairs A, B, (m, k) and
+            (k, n), whose products add up to the output, row for row.
 
     Returns:
         For each of them the number of pairs; 0 for an output that is no such sum and stays as it was.
@@ -235,15 +225,15 @@ def factored_outputs(module: GraphModule, places: Sequence[int]) -> list[int]:
                     )
                 results += [left, right]
         counts.append(len(pairs))
-    set_outputs(module, results)
+    module.graph.output_node().args = (results,)
+    module.graph.eliminate_dead_code()
+    module.recompile()
     return counts
 
 
 def _factors(node: Any, transposed: bool) -> list[tuple[Node, Node, bool]] | None:
     """The products that add up to a node, each with whether to transpose it; None if there are none."""
-    if not isinstance(node, Node):
-        return None
-    if not isinstance(node.meta.get("val"), Tensor):
+    if not isinstance(node, Node) or not isinstance(node.meta.get("val"), Tensor):
         return None
     match node.target:
         case aten.add.Tensor if len(node.args) == 2 and not node.kwargs:

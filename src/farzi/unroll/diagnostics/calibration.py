@@ -75,8 +75,7 @@ class Bench:
         self, losses: list[StepLoss], theta: Tensor, optimizer: Optimizer, execution: Execution
     ) -> None:
         self.losses, self.execution = losses, execution
-        detached = {name: value.detach() for name, value in optimizer.hypers()}
-        self.optimizer = optimizer.with_hypers(detached)
+        self.optimizer = optimizer.map(Tensor.detach)
         self.theta, self.state = theta, self.optimizer.init(theta)
         self.turn = 0
         self.held: dict[str, int] = {}

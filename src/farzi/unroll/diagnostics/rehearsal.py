@@ -20,19 +20,11 @@ from farzi.unroll.execution import Execution, Intermediates, Sum
 from farzi.unroll.memory import HERE, Cost, Memory, Place, Replay, Tape
 from farzi.unroll.optimizers import Optimizer, PulledBack, State, Step
 from farzi.unroll.run import unroll
-from farzi.unroll.trees import StepLoss, Tree, tree_leaves, with_leaves
+from farzi.unroll.trees import StepLoss, Tree, map_tree, tree_leaves
 
 
 class Rehearsal(Execution):
-    """Returns empty results, and counts calls and bytes.
-
-    Attributes:
-        live: counts bytes on the run's device beyond theta0, data and hyper-parameters.
-        gradients: number of gradients, forward and recomputed.
-        updates: number of updates, forward and recomputed.
-        products: number of reverse steps.
-        bare: of these, those that recompute their intermediates.
-    """
+    """Returns empty results; counts bytes, gradients, updates, reverse steps, and the bare ones of them."""
 
     def __init__(self, live: Live, bench: Bench) -> None:
         self.live, self.bench = live, bench
@@ -85,19 +77,17 @@ def rehearse(
     adjoint: Adjoint, memory: Memory, theta0: Tree, data: Tree, optimizer: Optimizer, steps: int, bench: Bench
 ) -> Rehearsal:
     """Go through a run of T = `steps` steps and its reverse pass."""
-    inputs = [_like(leaf) for leaf in tree_leaves(theta0)]
-    leaves = [_like(leaf) for leaf in tree_leaves(data)]
-    hypers = {name: _like(value) for name, value in optimizer.hypers()}
-    known = [*inputs, *leaves, *hypers.values()]
+    theta0, data, optimizer = map_tree(_like, theta0), map_tree(_like, data), optimizer.map(_like)
+    known = [*tree_leaves(theta0), *tree_leaves(data), *(value for _, value in optimizer.hypers())]
     wanted = [tensor for tensor in known if tensor.requires_grad]
     live = Live(torch.device("meta"), known)
     rehearsal = Rehearsal(live, bench)
     with live, torch.enable_grad():
         end = unroll(
             lambda theta, data, batch: theta,  # never called
-            with_leaves(theta0, inputs),
-            with_leaves(data, leaves),
-            optimizer.with_hypers(hypers),
+            theta0,
+            data,
+            optimizer,
             range(steps),
             adjoint=_On(bench.theta.device, adjoint, memory),
             execution=rehearsal,

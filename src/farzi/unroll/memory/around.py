@@ -90,8 +90,7 @@ class Window(Memory):
 
 class _Last(Tape):
     def __init__(self, begin: int, inner: Tape) -> None:
-        self.begin, self.inner = begin, inner
-        self.first = begin + inner.first
+        self.begin, self.inner, self.first = begin, inner, begin + inner.first
 
     def put(self, index: int, step: Step) -> None:
         if index >= self.begin:

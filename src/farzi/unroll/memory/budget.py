@@ -41,10 +41,8 @@ class Budget:
         """The size as a whole number of bytes."""
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", self.size)
         if match is None or match[2] not in UNITS:
-            units = ", ".join(UNITS)
-            raise ValueError(
-                f'memory={self.size!r}: write a number and a unit, as in "2GiB"; units are {units}'
-            )
+            words = f'write a number and a unit, as in "2GiB"; units are {", ".join(UNITS)}'
+            raise ValueError(f"memory={self.size!r}: {words}")
         return int(Decimal(match[1]) * UNITS[match[2]])
 
     def choose(
@@ -68,10 +66,8 @@ class Budget:
         fitting = list(_fitting(steps, parameters, slots, intermediates, most))
         if not fitting:
             store = _stores(intermediates)[-1]
-            least = min(
-                (store, Checkpoints(slots=1, within=store)),
-                key=lambda memory: memory.cost(steps, 1, slots).device,
-            )
+            candidates = store, Checkpoints(slots=1, within=store)
+            least = min(candidates, key=lambda memory: memory.cost(steps, 1, slots).device)
             needed = least.cost(steps, parameters, slots, intermediates).device * bytes_per_float
             raise ValueError(
                 f"memory={self.size!r} is too little: {steps} steps of {parameters:,} parameters and {slots} "

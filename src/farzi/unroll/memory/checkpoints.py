@@ -77,11 +77,7 @@ class _Ladder:
             self.rungs.append((index, self.place.keep(theta), state.map(self.place.keep)))
 
     def descend(self, index: int) -> tuple[int, Tensor, State]:
-        """The last stored state at or before step `index`, and its step.
-
-        A state before `index` stays stored, and the way up from it to `index` is planned. The state of
-        `index` itself is dropped.
-        """
+        """The last stored state at or before step `index`, and its step; dropped if it is that of `index`."""
         begin, theta, state = rung = self.rungs.pop()
         if begin < index:
             self.climb(begin, index + 1)
@@ -156,10 +152,9 @@ class Checkpoints(Memory):
     For T = 100 that is 374 steps with 4 slots and 222 with 10.
 
     With `every` the run is cut into pieces of that many steps, counted from the end. Checkpoints lie between
-    pieces only, and another strategy stores the steps of the piece that is being reversed. Memory is then
-    shared between the states of other pieces and the gradients of the current one, which are smaller. For
-    T = 100 and Adam, `Checkpoints(3, every=10, within=StoreGradients(slots=1))` takes as much as
-    `Checkpoints(slots=7)`, 25 P floats, and recomputes 150 steps instead of 255.
+    pieces only, and another strategy stores the steps of the piece that is being reversed. For T = 100 and
+    Adam, `Checkpoints(3, every=10, within=StoreGradients(slots=1))` takes as much as `Checkpoints(slots=7)`,
+    25 P floats, and recomputes 150 steps instead of 255.
 
     Attributes:
         slots: s, the most states stored.
