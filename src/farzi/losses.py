@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from farzi.operations import OneByOne, chunks, define, or_zeros, save
-from farzi.unroll import Fusion, add_fusion
+from farzi.unroll import Fusion, add_rewrite
 
 
 def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
@@ -169,7 +169,7 @@ log_partition_dual = define(
     lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(h), torch.empty_like(e)),
     _flops(8),  # and p E
 )
-add_fusion(Fusion(log_partition, log_partition_tangent, log_partition_dual, kept=(1,)))
+add_rewrite(Fusion(log_partition, log_partition_tangent, log_partition_dual, kept=(1,)))
 
 
 class _MeanLogPartition(OneByOne):

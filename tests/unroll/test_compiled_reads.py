@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from farzi.unroll import SGD, Adam, Compiled, Eager, ExecutionWarning, ForwardOverReverse, interpreter, unroll
 from farzi.unroll.compile import cache
-from farzi.unroll.compile.cache import GRAPHS
-from farzi.unroll.compile.reached import reads_of
+from farzi.unroll.compile.cache import GRAPHS, reads_of
 
 COMPILED = Compiled(compiler=interpreter)
 Loss = Callable[[Any, Any, Any], Tensor]

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from farzi.unroll.memory.binomial import advances, placements, reach, split, sweeps
+from farzi.unroll.memory.checkpoints import advances, placements, reach, split, sweeps
 
 
 @functools.cache

@@ -24,7 +24,7 @@ from farzi.unroll import (
     stacked_loss,
     unstack,
 )
-from farzi.unroll.execution import TreeLoss
+from farzi.unroll.trees import TreeLoss
 
 Theta = dict[str, Tensor]
 """A model's parameters by name, as `farzi.training.NextEvent` names them."""

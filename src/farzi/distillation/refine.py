@@ -31,7 +31,7 @@ from farzi.recipe.variants import StudentVariant
 from farzi.summary import SOFT_INPUTS, BatchSchedule, Parametrization, SummaryTensors, chosen_soft_inputs
 from farzi.training import NextEvent, make_model
 from farzi.unroll import Adam, Optimizer, State
-from farzi.unroll.execution import TreeLoss
+from farzi.unroll.trees import TreeLoss
 
 OuterLoss = Callable[[NextEvent, Theta, Tensor], Tensor]
 """loss(model_loss, theta, windows): of trained parameters, on real windows (batch, length + 1)."""

@@ -4,7 +4,7 @@ Let a step be θ', s' = U(g, s, θ; η) with g = ∇θ L(θ, X), where s is the 
 the hyper-parameters. Given the cotangents (θ̄', s̄') of the step's results, those of its inputs are
 
 1. (ḡ, s̄, θ̄, η̄) = vjp of U at (g, s, θ, η), applied to (θ̄', s̄'). Any optimizer that is a pure function
-   gets it from autograd (`farzi.unroll.update`);
+   gets it from autograd (`farzi.unroll.optimizers.pull_back_update`);
 2. θ̄ += (∂²L/∂θ²) ḡ and X̄ += (∂²L/∂X∂θ) ḡ (`farzi.unroll.execution`).
 
 Nothing is approximated: the path through Adam's second moment is in step 1. What may vary is a value, an
@@ -19,10 +19,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from farzi.unroll.execution import Execution, Gathering, StepLoss
+from farzi.unroll.execution import Execution, Gathering
 from farzi.unroll.memory import Budget, Memory, Store
-from farzi.unroll.optimizers import Hypers, Optimizer
-from farzi.unroll.update import PulledBack, Step
+from farzi.unroll.optimizers import Optimizer, PulledBack, Step
+from farzi.unroll.trees import StepLoss
 
 
 class Cotangents(NamedTuple):
@@ -33,41 +33,6 @@ class Cotangents(NamedTuple):
     hypers: list[Tensor]  # η̄, one for each hyper-parameter that is a tensor, of its shape
     # X̄, one for each leaf of the data, summed in place; None for a leaf without a gradient
     data: list[Gathering | None]
-
-
-def reverse_step(
-    loss: StepLoss,
-    optimizer: Optimizer,
-    hypers: Hypers,
-    data: Sequence[Tensor],
-    step: Step,
-    after: Cotangents,
-    execution: Execution,
-    adjoint: "Adjoint",
-) -> Cotangents:
-    """Cotangents before a step from those after it.
-
-    Those of hyper-parameters and data are sums over steps; the data's, which can be large, are summed in
-    place.
-
-    Args:
-        loss: the loss of this step.
-        optimizer: the optimizer.
-        hypers: its hyper-parameters that are tensors, by name.
-        data: leaves of the data.
-        step: the record of the forward step.
-        after: cotangents after the step.
-        execution: how the loss's derivatives are carried out.
-        adjoint: how cotangents pass through the update.
-    """
-    pulled = adjoint.pull_back(execution, optimizer, hypers, step, after.theta, after.slots)
-    theta_part = execution.product(loss, step.theta, data, pulled.gradient, after.data, step.intermediates)
-    return Cotangents(
-        theta=pulled.theta + theta_part,
-        slots=pulled.slots,
-        hypers=[bar + part for bar, part in zip(after.hypers, pulled.hypers, strict=True)],
-        data=after.data,
-    )
 
 
 class Adjoint(ABC):
@@ -88,13 +53,25 @@ class Adjoint(ABC):
         self,
         execution: Execution,
         optimizer: Optimizer,
-        hypers: Hypers,
         step: Step,
         theta_bar: Tensor,
         slots_bar: Sequence[Tensor],
     ) -> PulledBack:
         """Step 1: cotangents of an update's inputs; arguments as for `pull_back_update`."""
-        return execution.pull_back(optimizer, hypers, step, theta_bar, slots_bar)
+        return execution.pull_back(optimizer, step, theta_bar, slots_bar)
+
+    def reverse(
+        self, execution: Execution, optimizer: Optimizer, loss: StepLoss, step: Step, after: Cotangents
+    ) -> Cotangents:
+        """Cotangents before a step from those after it; the data's are summed in place."""
+        pulled = self.pull_back(execution, optimizer, step, after.theta, after.slots)
+        theta_part = execution.product(loss, step.theta, pulled.gradient, after.data, step.intermediates)
+        return Cotangents(
+            theta=pulled.theta + theta_part,
+            slots=pulled.slots,
+            hypers=[bar + part for bar, part in zip(after.hypers, pulled.hypers, strict=True)],
+            data=after.data,
+        )
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,7 @@ from torch import Tensor
 from farzi.unroll.adjoint import Adjoint
 from farzi.unroll.execution import Execution
 from farzi.unroll.memory import HERE, Cost, Memory, Place, Replay, Tape
-from farzi.unroll.optimizers import Adam, Hypers, Optimizer, State
-from farzi.unroll.update import PulledBack, Step
+from farzi.unroll.optimizers import Adam, Optimizer, PulledBack, State, Step
 
 
 @dataclass(frozen=True)
@@ -36,14 +35,9 @@ class Algorithm1(Adjoint, Memory):
 
     It is its own memory strategy, which stores 2 + k vectors (P,) for k slots and recomputes each step once.
 
-    `dtype` is the precision of the parameters and of Adam's state during training as well: a more precise
-    reverse pass cannot recover a state that was rounded on the way forward. The loss and its derivatives stay
-    in the dtype of theta0. The parameters are rounded to it at each call of the loss, forward and back, so
-    the reverse pass sees the same numbers as long as the recovery holds. A run in another dtype than theta0's
-    therefore differs by rounding from one with the exact adjoint.
-
     Attributes:
-        dtype: the dtype of parameters and state; theta0's if None.
+        dtype: the dtype of parameters and state, forward and back; theta0's if None. The loss and its
+            derivatives stay in the dtype of theta0, to which the parameters are rounded at each call.
 
     Raises:
         TypeError: by `check` and `tape`: the optimizer is not Adam.
@@ -61,7 +55,6 @@ class Algorithm1(Adjoint, Memory):
         return self
 
     def check(self, optimizer: Optimizer) -> None:
-        """Refuse all but the Adam of the paper."""
         if type(optimizer) is not Adam:
             raise TypeError(
                 f"Algorithm1() runs Adam backwards and no other optimizer, got {type(optimizer).__name__}"
@@ -94,7 +87,6 @@ class Algorithm1(Adjoint, Memory):
         self,
         execution: Execution,
         optimizer: Optimizer,
-        hypers: Hypers,
         step: Step,
         theta_bar: Tensor,
         slots_bar: Sequence[Tensor],
@@ -112,7 +104,7 @@ class Algorithm1(Adjoint, Memory):
             gradient=(1 - adam.beta1) * dm,
             theta=theta_bar,
             slots=[adam.beta1 * dm, torch.zeros_like(square)],
-            hypers=[torch.zeros_like(value) for value in hypers.values()],
+            hypers=[torch.zeros_like(value) for _, value in optimizer.hypers()],
         )
 
 
@@ -126,16 +118,16 @@ class _Backwards(Tape):
 
     def put(self, index: int, step: Step) -> None:
         if index == self.steps - 1:
-            self.last = self.place.keep_step(step)
+            self.last = step.map(self.place.keep)
 
     def pop(self, index: int) -> Step:
         if self.last is not None:
-            step, self.last = self.place.fetch_step(self.last), None
+            step, self.last = self.last.map(self.place.fetch), None
         else:
             assert self.after is not None
             theta, state = self.after
-            step = self._recovered(index, self.place.fetch(theta), self.place.fetch_state(state))
-        self.after = (self.place.keep(step.theta), self.place.keep_state(step.state)) if index > 0 else None
+            step = self._recovered(index, self.place.fetch(theta), state.map(self.place.fetch))
+        self.after = (self.place.keep(step.theta), step.state.map(self.place.keep)) if index > 0 else None
         return step
 
     def _recovered(self, index: int, theta: Tensor, state: State) -> Step:

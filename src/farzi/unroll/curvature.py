@@ -7,17 +7,14 @@ one pass:
 - forward over reverse: the tangent of ∇(θ,X) L in the direction (u, 0), by the symmetry of mixed partial
   derivatives (Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6, 1994).
 
-In theory the second is cheaper: it holds no graph of the backward pass. In PyTorch's eager mode the first is.
-There, forward mode records every tangent for a further derivative that is never taken, and runs twice the
-kernels. For SASRec on 50 x 20 soft events of 1,683 items a reverse step takes as long as 3.9 to 4.7 plain
-gradients and 52 MiB with the second; 3.2 to 3.7 and 36 MiB with the first. `benchmarks/engine_step.py`
-measures both, eagerly and as graphs.
+In theory the second is cheaper: it holds no graph of the backward pass. In PyTorch's eager mode the first is:
+forward mode records every tangent for a further derivative that is never taken, and runs twice the kernels.
+`benchmarks/engine_step.py` measures both, eagerly and as graphs.
 """
 
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -37,16 +34,11 @@ class Products(NamedTuple):
 
     slope: Tensor  # ∇θ L, (P,), a by-product
     theta: Tensor  # (∂²L/∂θ²) u, (P,)
-    data: list[Tensor | None]  # (∂²L/∂X∂θ) u for each leaf of the data, None for a leaf that is not wanted
+    data: list[Tensor]  # (∂²L/∂X∂θ) u for each leaf of the data that is wanted
 
 
 def gradient(loss: Loss, theta: Tensor, data: Sequence[Tensor]) -> Tensor:
-    """∇θ L, (P,), detached.
-
-    Raises:
-        TypeError: the loss returns something other than a tensor.
-        ValueError: it returns a tensor that is not a scalar.
-    """
+    """∇θ L, (P,), detached; errors as for `Execution.gradient`."""
     with torch.enable_grad():
         theta = theta.detach().requires_grad_()
         value = loss(theta, [leaf.detach() for leaf in data])
@@ -66,14 +58,7 @@ class Curvature(Protocol):
     def product(
         self, loss: Loss, theta: Tensor, data: Sequence[Tensor], wanted: Sequence[bool], direction: Tensor
     ) -> Products:
-        """∇θ L, (∂²L/∂θ²) u and (∂²L/∂X∂θ) u, detached.
-
-        Args:
-            loss: the loss of one step.
-            theta: parameters, (P,).
-            data: leaves of the data.
-            wanted: for each leaf of the data, whether its product is needed.
-            direction: u, (P,).
+        """All detached; `wanted` says for which leaves of the data, `direction` is u, (P,).
 
         Raises:
             NotImplementedError: an operation of the loss lacks a derivative that this strategy needs.
@@ -93,15 +78,16 @@ class ReverseOverReverse:
     def product(
         self, loss: Loss, theta: Tensor, data: Sequence[Tensor], wanted: Sequence[bool], direction: Tensor
     ) -> Products:
-        with torch.enable_grad(), _differentiable_attention():
+        # attention by plain products: its fused kernels have no second derivative
+        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             primal, leaves, inputs = _inputs(theta, data, wanted)
             value = loss(primal, leaves)
             if not value.requires_grad:  # a loss that ignores theta
-                return _products(None, [None] * len(inputs), inputs, wanted)
+                return _products(None, [None] * len(inputs), inputs)
             _refuse_once_differentiable(value)
             (slope,) = torch.autograd.grad(value, primal, create_graph=True, materialize_grads=True)
             if not slope.requires_grad:  # a loss linear in theta
-                return _products(slope, [None] * len(inputs), inputs, wanted)
+                return _products(slope, [None] * len(inputs), inputs)
             try:
                 parts = torch.autograd.grad(slope, inputs, direction, allow_unused=True)
             except RuntimeError as error:
@@ -111,7 +97,7 @@ class ReverseOverReverse:
                     "an operation of the loss has no second derivative, which training needs to be "
                     f"differentiated: {_first_line(error)}"
                 ) from error
-        return _products(slope, parts, inputs, wanted)
+        return _products(slope, parts, inputs)
 
 
 @dataclass(frozen=True)
@@ -127,12 +113,12 @@ class ForwardOverReverse:
         self, loss: Loss, theta: Tensor, data: Sequence[Tensor], wanted: Sequence[bool], direction: Tensor
     ) -> Products:
         _load_forward_mode()
-        with torch.enable_grad(), forward_ad.dual_level(), _differentiable_attention():
+        with torch.enable_grad(), forward_ad.dual_level(), sdpa_kernel(SDPBackend.MATH):
             primal, leaves, inputs = _inputs(theta, data, wanted)
             try:
                 value = loss(forward_ad.make_dual(primal, direction), leaves)
                 if not value.requires_grad:  # a loss that ignores theta
-                    return _products(None, [None] * len(inputs), inputs, wanted)
+                    return _products(None, [None] * len(inputs), inputs)
                 _refuse_once_differentiable(value)
                 grads = torch.autograd.grad(value, inputs, allow_unused=True)
             except NotImplementedError as error:
@@ -143,7 +129,7 @@ class ForwardOverReverse:
             duals = [None if grad is None else forward_ad.unpack_dual(grad) for grad in grads]
         slope = None if duals[0] is None else duals[0].primal
         parts = [None if dual is None else dual.tangent for dual in duals]
-        return _products(slope, parts, inputs, wanted)
+        return _products(slope, parts, inputs)
 
 
 def _inputs(
@@ -155,21 +141,13 @@ def _inputs(
     return primal, leaves, [primal, *(leaf for leaf, want in zip(leaves, wanted, strict=True) if want)]
 
 
-def _products(
-    slope: Tensor | None, parts: Sequence[Tensor | None], inputs: Sequence[Tensor], wanted: Sequence[bool]
-) -> Products:
-    """All results in their places, zero where ∇θ L does not depend on an input."""
-    slope, theta, *rest = [
+def _products(slope: Tensor | None, parts: Sequence[Tensor | None], inputs: Sequence[Tensor]) -> Products:
+    """The results, zero where ∇θ L does not depend on an input."""
+    slope, theta, *data = [
         torch.zeros_like(leaf) if part is None else part.detach()
         for part, leaf in zip([slope, *parts], [inputs[0], *inputs], strict=True)
     ]
-    rest = iter(rest)
-    return Products(slope, theta, [next(rest) if want else None for want in wanted])
-
-
-def _differentiable_attention() -> AbstractContextManager[object]:
-    """Attention by plain products: its fused kernels have no second derivative."""
-    return sdpa_kernel(SDPBackend.MATH)
+    return Products(slope, theta, data)
 
 
 @functools.cache
@@ -182,10 +160,7 @@ def _load_forward_mode() -> None:
 
 
 def _refuse_once_differentiable(value: Tensor) -> None:
-    """Refuse a custom Function whose backward pass is marked `once_differentiable`.
-
-    `torch.autograd.grad` would silently treat the gradient that it gives as a constant.
-    """
+    """Refuse a custom Function of which autograd would silently treat the gradient as a constant."""
     seen, todo = set(), [value.grad_fn]
     while todo:
         node = todo.pop()

@@ -1,21 +1,20 @@
 """How a step is carried out, forward and back: strategies as values.
 
 `Eager` runs autograd at each step. It needs no preparation and takes everything that PyTorch can
-differentiate twice. `farzi.unroll.compile.Compiled` traces each part of a step once and runs the graphs.
+differentiate twice. `farzi.unroll.compile.compiled.Compiled` traces each part of a step once and runs the
+graphs.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
-from farzi.unroll.optimizers import Hypers, Optimizer, State
-from farzi.unroll.trees import Layout, Tree, TreeLoss, with_leaves
-from farzi.unroll.update import PulledBack, Step, pull_back_update
+from farzi.unroll.optimizers import Optimizer, PulledBack, State, Step, pull_back_update
+from farzi.unroll.trees import StepLoss
 
 INNER = 512
 """Columns of factors collected before they are multiplied: wide products run at full speed."""
@@ -71,20 +70,6 @@ class Gathering(Sum):
             self._left, self._right = [], []
 
 
-@dataclass(frozen=True, eq=False)
-class StepLoss:
-    """The loss of one step, as a function of flat parameters and of the data's leaves."""
-
-    loss: TreeLoss
-    layout: Layout  # of theta
-    data: Tree  # only its structure is used
-    batch: Any
-
-    def __call__(self, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
-        """The loss at parameters (P,) and leaves of the data."""
-        return self.loss(self.layout.unflatten(theta), with_leaves(self.data, list(leaves)), self.batch)
-
-
 Intermediates = tuple[Tensor, ...]
 """Tensors that a step's gradient computes, and that the reverse step would otherwise recompute."""
 
@@ -93,7 +78,7 @@ class Execution(ABC):
     """A strategy: how the loss's derivatives and the optimizer's update are carried out."""
 
     @abstractmethod
-    def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
+    def gradient(self, loss: StepLoss, theta: Tensor) -> Tensor:
         """∇θ L, (P,), detached.
 
         Raises:
@@ -106,7 +91,6 @@ class Execution(ABC):
         self,
         loss: StepLoss,
         theta: Tensor,
-        leaves: Sequence[Tensor],
         direction: Tensor,
         data_bars: Sequence[Sum | None],
         intermediates: Intermediates = (),
@@ -116,31 +100,19 @@ class Execution(ABC):
         Args:
             loss: the loss of one step.
             theta: parameters, (P,).
-            leaves: leaves of the data.
             direction: u, (P,).
             data_bars: where each leaf's product is added; None for a leaf without a gradient.
-            intermediates: the result of `forward` at the same loss, parameters and data; recomputed if empty.
+            intermediates: the result of `forward` at the same loss and parameters; recomputed if empty.
 
         Raises:
             NotImplementedError: an operation of the loss has no second derivative.
         """
 
-    def forward(
-        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
-    ) -> tuple[Tensor, Intermediates]:
-        """∇θ L, (P,), detached, and what is worth storing for the reverse step of the same loss.
+    def forward(self, loss: StepLoss, theta: Tensor) -> tuple[Tensor, Intermediates]:
+        """∇θ L, (P,), detached, and what is worth storing for the reverse step of the same loss."""
+        return self.gradient(loss, theta), ()
 
-        Args:
-            loss: the loss of one step.
-            theta: parameters, (P,).
-            leaves: leaves of the data.
-            wanted: for each leaf, whether the reverse step needs its product.
-        """
-        return self.gradient(loss, theta, leaves), ()
-
-    def intermediates(
-        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
-    ) -> int:
+    def intermediates(self, loss: StepLoss, theta: Tensor) -> int:
         """Bytes of the intermediates that `forward` with these arguments returns."""
         return 0
 
@@ -151,10 +123,10 @@ class Execution(ABC):
         return optimizer.update(gradient, state, theta)
 
     def pull_back(
-        self, optimizer: Optimizer, hypers: Hypers, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
+        self, optimizer: Optimizer, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
     ) -> PulledBack:
         """The update's vector-Jacobian product; arguments as for `pull_back_update`."""
-        return pull_back_update(optimizer, hypers, step, theta_bar, slots_bar)
+        return pull_back_update(optimizer, step, theta_bar, slots_bar)
 
 
 @dataclass(frozen=True)
@@ -167,21 +139,19 @@ class Eager(Execution):
 
     curvature: Curvature = field(default_factory=ReverseOverReverse)
 
-    def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
-        return gradient(loss, theta, leaves)
+    def gradient(self, loss: StepLoss, theta: Tensor) -> Tensor:
+        return gradient(loss, theta, loss.leaves)
 
     def product(
         self,
         loss: StepLoss,
         theta: Tensor,
-        leaves: Sequence[Tensor],
         direction: Tensor,
         data_bars: Sequence[Sum | None],
         intermediates: Intermediates = (),
     ) -> Tensor:
         wanted = [bar is not None for bar in data_bars]
-        products = self.curvature.product(loss, theta, leaves, wanted, direction)
-        for bar, part in zip(data_bars, products.data, strict=True):
-            if bar is not None and part is not None:
-                bar.add(part)
-        return products.theta
+        _, theta_part, parts = self.curvature.product(loss, theta, loss.leaves, wanted, direction)
+        for bar, part in zip(filter(None, data_bars), parts, strict=True):
+            bar.add(part)
+        return theta_part

@@ -7,13 +7,13 @@ gradient and slots are flat vectors (P,).
 
 A hyper-parameter is a number, a tensor of shape (), or a tensor of shape (T,) with one value per step. Steps
 are counted by the state's `step`, so a run that continues from a state also continues in the schedule.
-Tensors that require a gradient get one.
+Tensors that require a gradient get one. `pull_back_update` is the vector-Jacobian product of an update.
 
 An optimizer of your own is a frozen dataclass that derives from `Optimizer` and defines `slots` and `update`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple, Self
 
@@ -32,6 +32,33 @@ class State(NamedTuple):
 
     step: int  # number of steps already taken
     slots: tuple[Tensor, ...]  # the optimizer's running averages, each (P,)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "State":
+        """The state with `function` applied to each slot."""
+        return State(self.step, tuple(map(function, self.slots)))
+
+
+class Step(NamedTuple):
+    """The inputs of an update, which is all that the reverse step needs of the forward one."""
+
+    theta: Tensor  # parameters before the step, (P,)
+    state: State  # optimizer state before the step
+    gradient: Tensor  # the loss's gradient at `theta`, (P,)
+    intermediates: tuple[Tensor, ...] = ()  # tensors of the gradient's computation, if they were stored
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Step":
+        """The step with `function` applied to each tensor."""
+        kept = tuple(map(function, self.intermediates))
+        return Step(function(self.theta), self.state.map(function), function(self.gradient), kept)
+
+
+class PulledBack(NamedTuple):
+    """Cotangents of the inputs of an update."""
+
+    gradient: Tensor  # ḡ, (P,)
+    theta: Tensor  # θ̄, (P,)
+    slots: list[Tensor]  # s̄, each (P,)
+    hypers: list[Tensor]  # η̄, one for each hyper-parameter that is a tensor, of its shape
 
 
 @dataclass(frozen=True)
@@ -78,9 +105,38 @@ class Optimizer(ABC):
         """The same optimizer with other values for the hyper-parameters in `values`."""
         return replace(self, **values)
 
-    def to(self, device: torch.device) -> Self:
-        """The same optimizer with its tensors on that device, differentiably."""
-        return self.with_hypers({name: value.to(device) for name, value in self.hypers()})
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """The same optimizer with `function` applied to its hyper-parameters that are tensors."""
+        return self.with_hypers({name: function(value) for name, value in self.hypers()})
+
+
+def pull_back_update(
+    optimizer: Optimizer, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
+) -> PulledBack:
+    """Pull cotangents back through one update, exactly.
+
+    Args:
+        optimizer: the optimizer.
+        step: the inputs of the update.
+        theta_bar: θ̄', the cotangent of the parameters after it, (P,).
+        slots_bar: s̄', those of the slots after it, each (P,).
+    """
+    with torch.enable_grad():
+        g = step.gradient.detach().requires_grad_()
+        theta = step.theta.detach().requires_grad_()
+        state = step.state.map(lambda slot: slot.detach().requires_grad_())
+        optimizer = optimizer.map(lambda value: value.detach().requires_grad_())
+        theta_next, state_next = optimizer.update(g, state, theta)
+        outputs = zip([theta_next, *state_next.slots], [theta_bar, *slots_bar], strict=True)
+        moving = [(output, bar) for output, bar in outputs if output.requires_grad]  # a slot may be constant
+        bars = torch.autograd.grad(
+            [output for output, _ in moving],
+            [g, theta, *state.slots, *(value for _, value in optimizer.hypers())],
+            [bar for _, bar in moving],
+            materialize_grads=True,
+        )
+    count = 2 + len(state.slots)
+    return PulledBack(bars[0], bars[1], list(bars[2:count]), list(bars[count:]))
 
 
 def _at(hyper: Hyper, step: Count) -> Hyper:
@@ -96,11 +152,10 @@ def _power(base: Hyper, exponent: Count) -> Hyper:
 
 
 def _sqrt(square: Tensor) -> Tensor:
-    """√x with derivative 0 at x = 0.
+    """√x with derivative 0 at x = 0, where every gradient so far was 0.
 
-    A running mean of squares is 0 only where every gradient so far was 0. With N a linear combination of
-    those gradients, N / (√x + ε) is differentiable there, with derivative dN / ε: the root itself has none,
-    but it is multiplied by N = 0. Plain √ would give 0 · ∞.
+    N / (√x + ε), with N a linear combination of those gradients, has the derivative dN / ε there: that of the
+    root is multiplied by N = 0. Plain √ would give 0 · ∞.
     """
     positive = square > 0
     return torch.where(positive, torch.where(positive, square, 1.0).sqrt(), 0.0)

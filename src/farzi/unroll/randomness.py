@@ -27,12 +27,6 @@ class RandomState:
         same_cuda = self.cuda is None or (other.cuda is not None and torch.equal(self.cuda, other.cuda))
         return same_cuda and torch.equal(self.cpu, other.cpu)
 
-    def restore(self) -> None:
-        """Set the generators to this state."""
-        torch.set_rng_state(self.cpu)
-        if self.cuda is not None:
-            torch.cuda.set_rng_state(self.cuda, self.device)
-
 
 @contextmanager
 def replayed(state: RandomState | None) -> Iterator[None]:
@@ -43,9 +37,8 @@ def replayed(state: RandomState | None) -> Iterator[None]:
     if state is None:
         yield
         return
-    before = RandomState.now(state.device)
-    state.restore()
-    try:
+    with torch.random.fork_rng([] if state.cuda is None else [state.device]):
+        torch.set_rng_state(state.cpu)
+        if state.cuda is not None:
+            torch.cuda.set_rng_state(state.cuda, state.device)
         yield
-    finally:
-        before.restore()

@@ -1,14 +1,6 @@
-"""`unroll`: training as a differentiable function.
+"""`unroll`: training as a differentiable function, one node of the autograd graph."""
 
-    theta = unroll(loss, theta0, data, Adam(0.01, epsilon=1e-5), batches)
-    outer(theta).backward()
-
-`loss(theta, data, batch)` is any scalar; theta0 and data are tensors or dicts of tensors; `batches` has one
-entry per step, which is passed to the loss. The backward pass fills `.grad` of data, of theta0 and of the
-optimizer's hyper-parameters, exact to rounding.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,13 +8,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from farzi.unroll.adjoint import Adjoint, AdjointLike, Cotangents, chosen, one_of, reverse_step
-from farzi.unroll.execution import Eager, Execution, Gathering, Intermediates, StepLoss
-from farzi.unroll.memory import Budget, Memory, Replay, Tape
-from farzi.unroll.optimizers import Optimizer, State
+from farzi.unroll.adjoint import Adjoint, AdjointLike, Cotangents, chosen, one_of
+from farzi.unroll.execution import Eager, Execution, Gathering, Intermediates
+from farzi.unroll.memory import Budget, Memory, Replay
+from farzi.unroll.optimizers import Optimizer, State, Step
 from farzi.unroll.randomness import RandomState, replayed
-from farzi.unroll.trees import Layout, Tree, TreeLoss, check_tree, tree_leaves
-from farzi.unroll.update import Step
+from farzi.unroll.trees import Layout, StepLoss, Tree, TreeLoss, check_tree, tree_leaves, with_leaves
 
 Batches = Sequence[Any] | Tensor
 """One entry per step: a list, a range, or a tensor whose rows are the entries."""
@@ -98,39 +89,29 @@ def unroll_with_state(
 ) -> Trained:
     """`unroll`, which also returns the optimizer's last state. Same arguments."""
     layout, theta, state, optimizer = _start(theta0, data, optimizer, batches, state)
-    hypers = dict(optimizer.hypers())
-    execution = Eager() if execution is None else execution
+    execution = execution or Eager()
     adjoint, strategy = chosen(one_of(memory, adjoint))
     if isinstance(strategy, Budget):
-        stored = 0
+        stored, size = 0, theta.element_size()
         if len(batches) > 0:
-            leaves = tree_leaves(data)
-            first = StepLoss(loss, layout, data, batches[0])
-            stored = execution.intermediates(first, theta, leaves, [leaf.requires_grad for leaf in leaves])
-        size = theta.element_size()
+            stored = execution.intermediates(StepLoss(loss, layout, data, batches[0]), theta)
         strategy = strategy.choose(len(batches), theta.numel(), optimizer.slots, size, -(-stored // size))
     precision = adjoint.precision(layout.dtype)
     problem = _Problem(
         loss=loss,
         layout=layout,
-        data=data,
+        data=with_leaves(data, tree_leaves(data)),  # the caller may change the dict
         optimizer=optimizer,
-        names=tuple(hypers),
         batches=batches,
         adjoint=adjoint,
         memory=strategy,
-        state=_in_precision(state, layout.dtype, precision),
+        state=state.map(lambda slot: slot.to(precision)),
         execution=execution,
     )
     end: list[State] = []
-    vector = _Unroll.apply(problem, end, theta.to(precision), *tree_leaves(data), *hypers.values())
+    vector = _Unroll.apply(problem, end, theta.to(precision), *problem.leaves)
     assert isinstance(vector, Tensor)
-    return Trained(layout.unflatten(vector), _in_precision(end[0], precision, layout.dtype))
-
-
-def _in_precision(state: State, now: torch.dtype, then: torch.dtype) -> State:
-    """The state converted from one dtype to another."""
-    return state if now == then else State(state.step, tuple(slot.to(then) for slot in state.slots))
+    return Trained(layout.unflatten(vector), end[0].map(lambda slot: slot.to(layout.dtype)))
 
 
 def train(
@@ -149,11 +130,10 @@ def train(
     """
     layout, theta, state, optimizer = _start(theta0, data, optimizer, batches, state)
     theta = theta.detach()
-    leaves = [leaf.detach() for leaf in tree_leaves(data)]
-    execution = Eager() if execution is None else execution
+    execution = execution or Eager()
     with torch.no_grad():
         for batch in batches:
-            g = execution.gradient(StepLoss(loss, layout, data, batch), theta, leaves)
+            g = execution.gradient(StepLoss(loss, layout, data, batch), theta)
             theta, state = execution.update(optimizer, g, state, theta)
     return Trained(layout.unflatten(theta), state)
 
@@ -178,38 +158,36 @@ def _start(
             f"{type(optimizer).__name__} on this theta0 wants {[tuple(slot.shape) for slot in first.slots]}"
         )
     optimizer.check_hypers(state.step + len(batches))
-    return layout, theta, state, optimizer.to(theta.device)
+    return layout, theta, state, optimizer.map(lambda value: value.to(theta.device))
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """Everything about a run that is not a differentiated tensor."""
+    """Everything about a run but its first parameters."""
 
     loss: TreeLoss
     layout: Layout
     data: Tree
     optimizer: Optimizer
-    names: tuple[str, ...]
     batches: Batches
     adjoint: Adjoint
     memory: Memory
     state: State
     execution: Execution
 
+    @property
+    def leaves(self) -> list[Tensor]:
+        """The tensors that may get a gradient: the data's leaves, then the hyper-parameters."""
+        return [*tree_leaves(self.data), *(value for _, value in self.optimizer.hypers())]
+
     def step_loss(self, index: int) -> StepLoss:
         return StepLoss(self.loss, self.layout, self.data, self.batches[index])
 
-    def split(self, leaves: Sequence[Tensor]) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """The leaves of the data, and the hyper-parameters by name."""
-        count = len(leaves) - len(self.names)
-        return list(leaves[:count]), dict(zip(self.names, leaves[count:], strict=True))
-
-
-class _Record(NamedTuple):
-    """What the forward run leaves for the reverse one."""
-
-    tape: Tape
-    draws: dict[int, RandomState]  # before each step whose loss drew random numbers
+    def forward(self, index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
+        """The gradient of a step's loss, and its intermediates if the memory stores them."""
+        if self.memory.keeps_intermediates():
+            return self.execution.forward(self.step_loss(index), theta)
+        return self.execution.gradient(self.step_loss(index), theta), ()
 
 
 class _Unroll(torch.autograd.Function):
@@ -217,24 +195,20 @@ class _Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, problem: _Problem, end: list[State], theta: Tensor, *leaves: Tensor) -> Tensor:
-        data, hypers = problem.split(leaves)
-        optimizer = problem.optimizer.with_hypers({name: value.detach() for name, value in hypers.items()})
-        state = problem.state
-        steps = len(problem.batches)
-        draws: dict[int, RandomState] = {}
-        forward = _forward_step(problem, data, ctx.needs_input_grad[3 : 3 + len(data)])
-        update = partial(problem.execution.update, optimizer)
+        update = partial(problem.execution.update, problem.optimizer.map(Tensor.detach))
+        state, steps = problem.state, len(problem.batches)
+        draws: dict[int, RandomState] = {}  # before each step whose loss drew random numbers
 
         def forward_again(index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
             with replayed(draws.get(index)):
-                return forward(index, theta)
+                return problem.forward(index, theta)
 
         replay = Replay(problem.optimizer, forward_again, update, theta.device)
         tape = problem.memory.tape(steps, replay)
         ctx.save_for_backward(theta, *leaves)
         before = RandomState.now(theta.device)
         for index in range(steps):
-            g, intermediates = forward(index, theta)
+            g, intermediates = problem.forward(index, theta)
             after = RandomState.now(theta.device)
             if not after.same(before):
                 draws[index] = before
@@ -243,67 +217,38 @@ class _Unroll(torch.autograd.Function):
             del intermediates  # else they would still be held while the next step is computed
             theta, state = update(g, state, theta)
         end.append(state)
-        ctx.problem, ctx.record = problem, _Record(tape, draws)
+        ctx.problem, ctx.record = problem, (tape, draws)
         return theta
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        problem, record = ctx.problem, ctx.record
-        if record is None:
+        problem: _Problem = ctx.problem
+        if ctx.record is None:
             raise RuntimeError("unroll's states were let go in the first backward pass; run unroll again")
-        ctx.record = None
-        data, hypers = problem.split(ctx.saved_tensors[1:])
-        wanted = ctx.needs_input_grad[3 : 3 + len(data)]
+        (tape, draws), ctx.record = ctx.record, None
+        saved = ctx.saved_tensors  # raises if one of them has changed
+        data = tree_leaves(problem.data)
         with torch.no_grad():
             bars = Cotangents(
                 theta=grad_outputs[0],
                 slots=[torch.zeros_like(slot) for slot in problem.state.slots],
-                hypers=[torch.zeros_like(value) for value in hypers.values()],
-                data=[Gathering(leaf) if want else None for leaf, want in zip(data, wanted, strict=True)],
+                hypers=[torch.zeros_like(value) for value in saved[1 + len(data) :]],
+                data=[
+                    Gathering(leaf) if want else None for leaf, want in zip(data, ctx.needs_input_grad[3:])
+                ],
             )
-            bars = _reverse(problem, record, data, hypers, bars)
-        theta_bar = bars.theta if record.tape.first == 0 else None
-        data_bars = [None if bar is None else bar.total() for bar in bars.data]
-        results = [theta_bar, *data_bars, *bars.hypers]
+            for index in reversed(range(tape.first, len(problem.batches))):
+                step = [tape.pop(index)]  # no reference stays here, so that the next pop can free it
+                loss = problem.step_loss(index)
+                with replayed(draws.get(index)):
+                    bars = problem.adjoint.reverse(
+                        problem.execution, problem.optimizer, loss, step.pop(), bars
+                    )
+        theta_bar = bars.theta if tape.first == 0 else None
+        results = [theta_bar, *(bar and bar.total() for bar in bars.data), *bars.hypers]
         if torch.is_grad_enabled():  # create_graph=True
-            results = _Once.apply(results, grad_outputs[0], *ctx.saved_tensors)
+            results = _Once.apply(results, grad_outputs[0], *saved)
         return None, None, *results
-
-
-def _forward_step(
-    problem: _Problem, data: list[Tensor], wanted: Sequence[bool]
-) -> Callable[[int, Tensor], tuple[Tensor, Intermediates]]:
-    """(index, theta) -> the gradient of that step's loss, and its intermediates if the memory stores them."""
-    keeps = problem.memory.keeps_intermediates()
-
-    def forward(index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
-        loss = problem.step_loss(index)
-        if not keeps:
-            return problem.execution.gradient(loss, theta, data), ()
-        return problem.execution.forward(loss, theta, data, wanted)
-
-    return forward
-
-
-def _reverse(
-    problem: _Problem, record: _Record, data: list[Tensor], hypers: dict[str, Tensor], bars: Cotangents
-) -> Cotangents:
-    """All steps from the last down to the first that is differentiated."""
-    tape, draws = record
-    for index in reversed(range(tape.first, len(problem.batches))):
-        step = [tape.pop(index)]  # passed on without a reference here, so that the next pop can free it
-        with replayed(draws.get(index)):
-            bars = reverse_step(
-                problem.step_loss(index),
-                problem.optimizer,
-                hypers,
-                data,
-                step.pop(),
-                bars,
-                problem.execution,
-                problem.adjoint,
-            )
-    return bars
 
 
 class _Once(torch.autograd.Function):

@@ -3,10 +3,9 @@
 The engine stores parameters, gradients and the optimizer's slots as flat vectors (P,). One optimizer step is
 then a few elementwise kernels, whatever the number of parameter tensors.
 
-Stacking runs several trainings as one. The gradient of a sum of losses, each with its own parameters, is the
-gradients side by side, and every optimizer here is elementwise. So R runs are one run with R times the
-parameters, and everything that holds for one run (exactness, memory strategies, compilation) holds for them.
-A model too small to fill the machine costs little more in sixteen copies than in one.
+Stacking runs several trainings as one: the gradient of a sum of losses, each with its own parameters, is the
+gradients side by side, and every optimizer here is elementwise. A model too small to fill the machine costs
+little more in sixteen copies than in one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -63,6 +62,30 @@ class Layout:
         return leaves[0] if self.names is None else dict(zip(self.names, leaves, strict=True))
 
 
+@dataclass(frozen=True, eq=False)
+class StepLoss:
+    """The loss of one step, as a function of flat parameters and of the data's leaves."""
+
+    loss: TreeLoss
+    layout: Layout  # of theta
+    data: Tree
+    batch: Any
+
+    def __call__(self, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
+        """The loss at parameters (P,) and other leaves of the data."""
+        return self.loss(self.layout.unflatten(theta), with_leaves(self.data, list(leaves)), self.batch)
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        """The data's leaves, detached."""
+        return [leaf.detach() for leaf in tree_leaves(self.data)]
+
+    @property
+    def wanted(self) -> list[bool]:
+        """For each leaf of the data, whether it gets a gradient."""
+        return [leaf.requires_grad for leaf in tree_leaves(self.data)]
+
+
 def check_tree(name: str, tree: object) -> None:
     """Raise a TypeError that names the argument unless `tree` is a tensor or a dict of tensors."""
     if isinstance(tree, Tensor):
@@ -91,6 +114,11 @@ def with_leaves(tree: Tree, leaves: list[Tensor]) -> Tree: ...
 def with_leaves(tree: Tree, leaves: list[Tensor]) -> Tree:
     """A tree with the same keys and other leaves."""
     return leaves[0] if isinstance(tree, Tensor) else dict(zip(tree, leaves, strict=True))
+
+
+def map_tree(function: Callable[[Tensor], Tensor], tree: Tree) -> Tree:
+    """A tree with `function` applied to each leaf."""
+    return with_leaves(tree, list(map(function, tree_leaves(tree))))
 
 
 def bytes_of(tensors: Iterable[Tensor]) -> int:

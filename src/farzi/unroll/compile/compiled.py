@@ -1,16 +1,14 @@
 """Derivatives as compiled graphs: traced once, rewritten, compiled, and run at every step.
 
 PyTorch refuses a double backward pass through a compiled function. Here nothing is differentiated after
-compilation: the gradient, and the second-order product with all the derivatives in it, are first traced as
-plain functions of tensors (`farzi.unroll.compile.graph`). What changes from step to step (parameters, data,
-direction, the batch's tensors) is an input of the graph, so one graph serves any number of steps, any window
-and any seed.
+compilation: the gradient, and the product with second derivatives, are first traced as plain functions of
+tensors. What changes from step to step (parameters, data, direction, the batch's tensors) is an input.
 """
 
 import warnings
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,26 +26,23 @@ from farzi.unroll.compile.graph import (
 )
 from farzi.unroll.compile.partition import heavy_work, partition
 from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
-from farzi.unroll.execution import Eager, Execution, Intermediates, StepLoss, Sum
-from farzi.unroll.optimizers import Hypers, Optimizer, State
+from farzi.unroll.execution import Eager, Execution, Intermediates, Sum
+from farzi.unroll.optimizers import Optimizer, PulledBack, State, Step, pull_back_update
 from farzi.unroll.torch_private import tree_flatten, tree_unflatten
-from farzi.unroll.trees import bytes_of, tree_names
-from farzi.unroll.update import PulledBack, Step, pull_back_update
+from farzi.unroll.trees import StepLoss, bytes_of, tree_names
 
 DIRECTION = 1
 """The direction's place among the inputs of a product."""
 
 
-@dataclass(frozen=True)
-class _Graph:
+class _Graph(NamedTuple):
     """A compiled graph, and how to read its outputs."""
 
     call: TensorFunction
-    pairs: list[int]  # of factors, for each output that may come in factors; 0 if it comes whole
+    pairs: Sequence[int] = ()  # of factors, for each output that may come in factors; 0 if it comes whole
 
 
-@dataclass(frozen=True)
-class _Split:
+class _Split(NamedTuple):
     """A gradient that also returns the intermediates of the second-order product, and that product."""
 
     forward: TensorFunction  # to the gradient, then the intermediates
@@ -62,7 +57,7 @@ class Compiled(Execution):
     A graph belongs to a loss (the function object: create it once), the shapes of theta, data and batch, and
     the parts of the batch that are not tensors. Equal values share their graphs. At every call, what the loss
     reads besides its arguments is compared with what it was when traced, and the loss traced again if it has
-    changed; `farzi.unroll.compile.reached` lists what this can't see. A loss that cannot be traced (random
+    changed; `farzi.unroll.compile.cache` lists what this can't see. A loss that cannot be traced (random
     draws, control flow that depends on values) runs eagerly, with one `ExecutionWarning`.
 
     Intermediates of a gradient that the reverse step needs again are stored where that is worth it
@@ -83,50 +78,44 @@ class Compiled(Execution):
     def _eager(self) -> Eager:
         return Eager(self.curvature)
 
-    def gradient(self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
-        call = _Derivatives(loss, (theta,), leaves)
+    def gradient(self, loss: StepLoss, theta: Tensor) -> Tensor:
+        call = _Derivatives(loss, (theta,))
         graph = self._graph("gradient", call.loss.loss, call.subject, call.inputs, call.gradient)
         if graph is None:
-            return self._eager.gradient(loss, theta, leaves)
+            return self._eager.gradient(loss, theta)
         return _run(graph.call, call.inputs)[0]
 
-    def forward(
-        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
-    ) -> tuple[Tensor, Intermediates]:
-        call = _Derivatives(loss, (theta, theta), leaves)
-        split = self._split(call, wanted)
+    def forward(self, loss: StepLoss, theta: Tensor) -> tuple[Tensor, Intermediates]:
+        call = _Derivatives(loss, (theta, theta))
+        split = self._split(call, loss.wanted)
         if split is None:
-            return self.gradient(loss, theta, leaves), ()
+            return self.gradient(loss, theta), ()
         gradient, *kept = _run(split.forward, _without_direction(call.inputs))
         return gradient, tuple(kept)
 
-    def intermediates(
-        self, loss: StepLoss, theta: Tensor, leaves: Sequence[Tensor], wanted: Sequence[bool]
-    ) -> int:
-        split = self._split(_Derivatives(loss, (theta, theta), leaves), wanted)
+    def intermediates(self, loss: StepLoss, theta: Tensor) -> int:
+        split = self._split(_Derivatives(loss, (theta, theta)), loss.wanted)
         return 0 if split is None else split.kept
 
     def product(
         self,
         loss: StepLoss,
         theta: Tensor,
-        leaves: Sequence[Tensor],
         direction: Tensor,
         data_bars: Sequence[Sum | None],
         intermediates: Intermediates = (),
     ) -> Tensor:
         wanted = [bar is not None for bar in data_bars]
-        call = _Derivatives(loss, (theta, direction), leaves)
+        call = _Derivatives(loss, (theta, direction))
         split = self._split(call, wanted) if intermediates else None
         if split is not None:
             graph, inputs = split.reverse, [*call.inputs, *intermediates]
         else:
             graph, inputs = self._product(call, wanted), call.inputs
         if graph is None:
-            return self._eager.product(loss, theta, leaves, direction, data_bars)
+            return self._eager.product(loss, theta, direction, data_bars)
         theta_part, *parts = _run(graph.call, inputs)
-        bars = [bar for bar in data_bars if bar is not None]
-        for bar, pairs in zip(bars, graph.pairs, strict=True):
+        for bar, pairs in zip(filter(None, data_bars), graph.pairs, strict=True):
             if pairs == 0:
                 bar.add(parts.pop(0))
             for _ in range(pairs):
@@ -152,21 +141,22 @@ class Compiled(Execution):
         return theta, State(state.step + 1, tuple(rest))
 
     def pull_back(
-        self, optimizer: Optimizer, hypers: Hypers, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
+        self, optimizer: Optimizer, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
     ) -> PulledBack:
-        slots = len(step.state.slots)
+        hypers, slots = dict(optimizer.hypers()), len(step.state.slots)
 
         def function(gradient: Tensor, theta: Tensor, count: Any, *rest: Tensor) -> list[Tensor]:
             state, theta_bar, bars = State(count, rest[:slots]), rest[slots], rest[slots + 1 : 2 * slots + 1]
             values = dict(zip(hypers, rest[2 * slots + 1 :], strict=True))
-            pulled = pull_back_update(optimizer, values, Step(theta, state, gradient), theta_bar, bars)
+            step = Step(theta, state, gradient)
+            pulled = pull_back_update(optimizer.with_hypers(values), step, theta_bar, bars)
             return [pulled.gradient, pulled.theta, *pulled.slots, *pulled.hypers]
 
         inputs = [step.gradient, step.theta, _count(step.state.step, step.theta), *step.state.slots]
         inputs = [leaf.detach() for leaf in (*inputs, theta_bar, *slots_bar, *hypers.values())]
         graph = self._graph("pull back", None, _numbers(optimizer), inputs, function)
         if graph is None:
-            return self._eager.pull_back(optimizer, hypers, step, theta_bar, slots_bar)
+            return self._eager.pull_back(optimizer, step, theta_bar, slots_bar)
         gradient, theta, *rest = _run(graph.call, inputs)
         return PulledBack(gradient, theta, rest[:slots], rest[slots:])
 
@@ -222,11 +212,7 @@ class Compiled(Execution):
         return GRAPHS.get(self, what, loss, subject, inputs, make)
 
     def _compiled(self, module: GraphModule, inputs: Sequence[Tensor]) -> TensorFunction:
-        """The compiled graph, run once.
-
-        Raises:
-            UntraceableError: the compiler refuses, or there is none.
-        """
+        """The compiled graph, run once; an `UntraceableError` if there is no compiler, or it refuses."""
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 # PyTorch deprecates parts of itself, which shows when they are loaded
@@ -242,8 +228,9 @@ class Compiled(Execution):
 class _Derivatives:
     """A loss's derivatives as functions of tensors alone, from which a graph can be traced."""
 
-    def __init__(self, loss: StepLoss, tensors: Sequence[Tensor], leaves: Sequence[Tensor]) -> None:
-        self.loss, self._count = loss, len(leaves)
+    def __init__(self, loss: StepLoss, tensors: Sequence[Tensor]) -> None:
+        self.loss, leaves = loss, loss.leaves
+        self._count = len(leaves)
         parts, self._spec = tree_flatten(loss.batch)
         self._constants = tuple(None if isinstance(part, Tensor) else (type(part), part) for part in parts)
         batch = [part for part in parts if isinstance(part, Tensor)]
@@ -262,15 +249,13 @@ class _Derivatives:
         theta, direction, *rest = inputs
         step, _, leaves = self._given(theta, rest)
         slope, product, parts = curvature.product(step, theta, leaves, wanted, direction)
-        return [slope, product, *(part for part in parts if part is not None)]
+        return [slope, product, *parts]
 
     def _given(self, theta: Tensor, rest: Sequence[Tensor]) -> tuple[StepLoss, Tensor, list[Tensor]]:
         """The loss, θ and the leaves of the data, from the inputs after the first ones."""
         leaves, batch = rest[: self._count], iter(rest[self._count :])
         parts = [next(batch) if constant is None else constant[1] for constant in self._constants]
-        loss = self.loss
-        step = StepLoss(loss.loss, loss.layout, loss.data, tree_unflatten(parts, self._spec))
-        return step, theta, list(leaves)
+        return replace(self.loss, batch=tree_unflatten(parts, self._spec)), theta, list(leaves)
 
 
 def _without_direction(inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -293,5 +278,4 @@ def _numbers(optimizer: Optimizer) -> Hashable:
 
 
 def _count(step: int, theta: Tensor) -> Tensor:
-    """The number of a step as an input of a graph."""
     return torch.full((), step, dtype=torch.int64, device=theta.device)

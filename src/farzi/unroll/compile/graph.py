@@ -67,6 +67,8 @@ class UntraceableError(Exception):
 class Fusion:
     """Two operations that are cheaper as one: `both(*a, *b)` does what `first(*a)` and `second(*a, *b)` do.
 
+    A rewrite of graphs: `add_rewrite(Fusion(...))`.
+
     Attributes:
         first: an operation with several outputs.
         second: one with several outputs, whose first arguments are those of `first`.
@@ -79,13 +81,29 @@ class Fusion:
     both: Any
     kept: tuple[int, ...]
 
+    def __call__(self, module: GraphModule) -> None:
+        """Replace every pair in a graph, in place."""
+        graph = module.graph
+        for second in graph.find_nodes(op="call_function", target=self.second):
+            for first in graph.find_nodes(op="call_function", target=self.first):
+                same = second.args[: len(first.args)] == first.args
+                used = {user.args[1] for user in first.users}
+                # if the second needs the first's result, they can't be one
+                if same and used <= set(self.kept) and not reaches(first, second):
+                    self._replace(graph, first, second)
+                    break
+        stable_topological_sort(module)
+        module.graph.eliminate_dead_code()
 
-_FUSIONS: list[Fusion] = []
-
-
-def add_fusion(fusion: Fusion) -> None:
-    """Fuse a pair of operations in all graphs traced from now on."""
-    _FUSIONS.append(fusion)
+    def _replace(self, graph: Graph, first: Node, second: Node) -> None:
+        places = {first: self.kept.index, second: lambda output: len(self.kept) + output}
+        with graph.inserting_before(second):
+            both = graph.call_function(self.both, second.args)
+        for node, place in places.items():
+            for user in list(node.users):
+                with graph.inserting_before(second):
+                    output = graph.call_function(operator.getitem, (both, place(user.args[1])))
+                user.replace_all_uses_with(output)
 
 
 Rewrite = Callable[[GraphModule], None]
@@ -94,7 +112,7 @@ _REWRITES: list[Rewrite] = []
 
 
 def add_rewrite(rewrite: Rewrite) -> None:
-    """Rewrite all graphs traced from now on, before pairs of operations are fused."""
+    """Rewrite all graphs traced from now on; fusions come after other rewrites."""
     _REWRITES.append(rewrite)
 
 
@@ -117,10 +135,8 @@ def trace(function: TensorFunction, examples: Sequence[Tensor]) -> GraphModule:
     _forward_inputs_of_identities(module.graph)
     _make_constants(module.graph)
     module.graph.eliminate_dead_code()
-    for rewrite in _REWRITES:
+    for rewrite in sorted(_REWRITES, key=lambda one: isinstance(one, Fusion)):  # pairs last
         rewrite(module)
-    for fusion in _FUSIONS:
-        _fuse(module, fusion)
     module.recompile()
     return module
 
@@ -141,10 +157,7 @@ def _forward_inputs_of_identities(graph: Graph) -> None:
 
 
 def _make_constants(graph: Graph) -> None:
-    """Replace operations that read only the shape of their input by constants.
-
-    The ones with which autograd begins would otherwise keep the loss's value, which no derivative needs.
-    """
+    """Replace by constants the operations with which autograd begins: they would keep the loss's value."""
     for node in graph.nodes:
         if node.target in (aten.ones_like.default, aten.zeros_like.default):
             like = node.meta["val"]
@@ -155,34 +168,6 @@ def _make_constants(graph: Graph) -> None:
                 )
             constant.meta = node.meta
             node.replace_all_uses_with(constant)
-
-
-def _fuse(module: GraphModule, fusion: Fusion) -> None:
-    graph = module.graph
-    for second in graph.find_nodes(op="call_function", target=fusion.second):
-        for first in graph.find_nodes(op="call_function", target=fusion.first):
-            used = [user.args[1] for user in first.users]
-            if second.args[: len(first.args)] != first.args or not set(used) <= set(fusion.kept):
-                continue
-            if reaches(first, second):  # the second needs the first's result: they can't be one
-                continue
-            with graph.inserting_before(second):
-                both = graph.call_function(fusion.both, second.args)
-                outputs = {
-                    index: graph.call_function(operator.getitem, (both, place))
-                    for place, index in enumerate(fusion.kept)
-                }
-                rest = {
-                    user: graph.call_function(operator.getitem, (both, len(fusion.kept) + user.args[1]))
-                    for user in second.users
-                }
-            for user in list(first.users):
-                user.replace_all_uses_with(outputs[user.args[1]])
-            for user, output in rest.items():
-                user.replace_all_uses_with(output)
-            break
-    stable_topological_sort(module)
-    module.graph.eliminate_dead_code()
 
 
 def downstream(source: Node) -> set[Node]:
@@ -207,25 +192,18 @@ def outputs_of(module: GraphModule) -> list[Any]:
     return list(outputs)
 
 
-def set_outputs(module: GraphModule, outputs: Sequence[Node]) -> None:
-    """Make a graph return other nodes, as a list."""
-    module.graph.output_node().args = (list(outputs),)
-    module.graph.eliminate_dead_code()
-    module.recompile()
-
-
 def held_tensors(module: GraphModule) -> list[Tensor]:
     """The tensors that a traced graph holds: those that its function read besides its arguments."""
     return [getattr(module, str(node.target)) for node in module.graph.nodes if node.op == "get_attr"]
 
 
 def factored_outputs(module: GraphModule, places: Sequence[int]) -> list[int]:
-    """Replace outputs that are sums of matrix products by the factors of those products.
+    """Replace outputs that are sums of matrix products by the factors of those products, in place.
 
     Args:
-        module: a traced graph, changed in place. Each output named in `places` is replaced by pairs A, B,
-            each (m, k) and (k, n), whose products add up to the output, row for row.
-        places: outputs to look at, all behind the other ones.
+        module: a traced graph.
+        places: outputs to look at, all behind the other ones. Each is replaced by pairs A, B, (m, k) and
+            (k, n), whose products add up to the output, row for row.
 
     Returns:
         For each of them the number of pairs; 0 for an output that is no such sum and stays as it was.
@@ -247,15 +225,15 @@ def factored_outputs(module: GraphModule, places: Sequence[int]) -> list[int]:
                     )
                 results += [left, right]
         counts.append(len(pairs))
-    set_outputs(module, results)
+    module.graph.output_node().args = (results,)
+    module.graph.eliminate_dead_code()
+    module.recompile()
     return counts
 
 
 def _factors(node: Any, transposed: bool) -> list[tuple[Node, Node, bool]] | None:
     """The products that add up to a node, each with whether to transpose it; None if there are none."""
-    if not isinstance(node, Node):
-        return None
-    if not isinstance(node.meta.get("val"), Tensor):
+    if not isinstance(node, Node) or not isinstance(node.meta.get("val"), Tensor):
         return None
     match node.target:
         case aten.add.Tensor if len(node.args) == 2 and not node.kwargs:

@@ -79,17 +79,13 @@ def _frontier(sinks: Sequence[Any], stops: Callable[[Node], bool]) -> list[Node]
 
 def _is_worth_keeping(node: Node) -> bool:
     value = node.meta.get("val")
-    maker = node.args[0] if node.target is operator.getitem else node
-    if not isinstance(value, Tensor) or not isinstance(maker, Node) or flop_formula(maker.target) is None:
+    maker: Any = node.args[0] if node.target is operator.getitem else node
+    formula = flop_formula(maker.target)
+    if not isinstance(value, Tensor) or formula is None:
         return False
-    return _flops(maker) >= WORTH * value.numel() * value.element_size()
-
-
-def _flops(node: Node) -> int:
-    formula = flop_formula(node.target)
-    assert formula is not None
-    args, kwargs = map_arg((node.args, node.kwargs), lambda argument: argument.meta["val"])
-    return formula(*args, **kwargs, out_val=node.meta["val"])
+    args, kwargs = map_arg((maker.args, maker.kwargs), lambda argument: argument.meta["val"])
+    flops = formula(*args, **kwargs, out_val=maker.meta["val"])
+    return flops >= WORTH * value.numel() * value.element_size()
 
 
 def _part(module: GraphModule, inputs: Sequence[Node], outputs: Sequence[Any]) -> GraphModule:
@@ -99,18 +95,14 @@ def _part(module: GraphModule, inputs: Sequence[Node], outputs: Sequence[Any]) -
     for node in inputs:
         copies[node] = graph.placeholder(node.name)
         copies[node].meta = node.meta
-    for node in _upstream(outputs, set(inputs), module.graph):
-        copies[node] = graph.node_copy(node, lambda argument: copies[argument])
-    graph.output([copies[node] for node in outputs])
-    return GraphModule(module, graph)
-
-
-def _upstream(sinks: Sequence[Node], stops: set[Node], graph: Graph) -> list[Node]:
-    """The nodes that `sinks` depend on, up to but without `stops`, in the graph's order."""
-    nodes, todo = set[Node](), [sink for sink in sinks if sink not in stops]
+    needed, todo = set[Node](), list(outputs)
     while todo:
         node = todo.pop()
-        if node not in nodes:
-            nodes.add(node)
-            todo += [source for source in node.all_input_nodes if source not in stops]
-    return [node for node in graph.nodes if node in nodes]
+        if node not in needed and node not in copies:
+            needed.add(node)
+            todo += node.all_input_nodes
+    for node in module.graph.nodes:
+        if node in needed:
+            copies[node] = graph.node_copy(node, lambda argument: copies[argument])
+    graph.output([copies[node] for node in outputs])
+    return GraphModule(module, graph)

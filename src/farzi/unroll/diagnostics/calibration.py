@@ -11,11 +11,9 @@ import torch
 from torch import Tensor
 
 from farzi.unroll.diagnostics.footprint import added_bytes, flops
-from farzi.unroll.diagnostics.rehearsal import Bytes, Parts, Recorded
-from farzi.unroll.execution import Eager, Execution, Gathering, StepLoss
-from farzi.unroll.optimizers import Optimizer, State
-from farzi.unroll.trees import Tree, bytes_of, tree_leaves
-from farzi.unroll.update import Step
+from farzi.unroll.execution import Eager, Execution, Gathering, Sum
+from farzi.unroll.optimizers import Optimizer, State, Step
+from farzi.unroll.trees import StepLoss, bytes_of
 
 LEAST_SECONDS = 1.0
 MOST_ROUNDS = 25
@@ -35,7 +33,7 @@ class Calibration:
     seconds_first: float  # of the first call of each part: tracing and compiling, if the execution does so
     flops_gradient: int  # of ∇θ L; products of matrices, convolutions and attention are counted, by autograd
     flops_product: int  # of the product with second derivatives, by autograd; a compiled graph may need fewer
-    held: Bytes  # most bytes that each part holds while it runs
+    held: dict[str, int]  # most bytes that each part holds while it runs
     intermediates: int  # bytes of a step's intermediates
     # resident bytes of a short run on the CPU beyond its tensors: scratch memory of the kernels, and
     # fragmentation of the C library's allocator. None if it can't be measured
@@ -43,95 +41,114 @@ class Calibration:
     rounds: int  # how often each part was timed
 
 
+class Recorded(Sum):
+    """Records the terms of a sum: tensors (A,) of the leaf's shape, or factors (A, B)."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[Tensor, ...]] = []
+
+    def add(self, part: Tensor) -> None:
+        self.parts.append((part,))
+
+    def add_product(self, left: Tensor, right: Tensor) -> None:
+        self.parts.append((left, right))
+
+    def replay(self, bar: Sum, convert: Callable[[Tensor], Tensor] = lambda part: part) -> None:
+        """Add the same terms, converted, to `bar`."""
+        for part in self.parts:
+            if len(part) == 1:
+                bar.add(convert(part[0]))
+            else:
+                bar.add_product(convert(part[0]), convert(part[1]))
+
+
 class Bench:
-    """Runs the parts of a step one after the other on the real problem."""
+    """Runs the parts of a step one after the other on the real problem.
+
+    Attributes:
+        held: most bytes that each part holds while it runs, its results included.
+        added: what a reverse step adds to each leaf of the data; None for a leaf without a gradient.
+        intermediates: of the last step.
+    """
 
     def __init__(
-        self, losses: list[StepLoss], theta: Tensor, data: Tree, optimizer: Optimizer, execution: Execution
+        self, losses: list[StepLoss], theta: Tensor, optimizer: Optimizer, execution: Execution
     ) -> None:
-        self.losses, self.execution, self.given = losses, execution, optimizer
-        self.hypers = {name: value.detach() for name, value in optimizer.hypers()}
-        self.optimizer = optimizer.with_hypers(self.hypers)
-        self.leaves = tree_leaves(data)
+        self.losses, self.execution = losses, execution
+        self.optimizer = optimizer.map(Tensor.detach)
         self.theta, self.state = theta, self.optimizer.init(theta)
         self.turn = 0
+        self.held: dict[str, int] = {}
         self.added: list[Recorded | None] = []
         self.intermediates: tuple[Tensor, ...] = ()
 
-    def measure(self, rounds: int, steps: int) -> tuple[Calibration, Parts]:
-        """The measurements, and the parts of a step for a rehearsal."""
+    def measure(self, rounds: int, steps: int) -> Calibration:
+        """Measure each part, at least `rounds` times, for a run of T = `steps` steps."""
         begin = time.perf_counter()
         self._round(timed)
         first = time.perf_counter() - begin
-        held = Bytes(*self._round(added_bytes))
-        times: list[list[float]] = []
-        while len(times) < rounds or (len(times) < MOST_ROUNDS and sum(map(sum, times)) < LEAST_SECONDS):
+        self.held = self._round(added_bytes)
+        times: list[dict[str, float]] = []
+        while len(times) < rounds or (
+            len(times) < MOST_ROUNDS and sum(sum(one.values()) for one in times) < LEAST_SECONDS
+        ):
             times.append(self._round(timed))
-        gradient, forward, update, pull_back, product, bare = map(statistics.median, zip(*times, strict=True))
-        gathering = timed(lambda: self._gather(min(steps, MOST_ROUNDS)), self.theta.device)
-        flops_gradient, flops_product = self._flops()
-        calibration = Calibration(
-            seconds_gradient=(gradient + forward) / 2,  # the same work
-            seconds_update=update,
-            seconds_reverse=pull_back + product + gathering / min(steps, MOST_ROUNDS),
-            seconds_bare=pull_back + bare + gathering / min(steps, MOST_ROUNDS),
+        seconds = {name: statistics.median(one[name] for one in times) for name in times[0]}
+        count = min(steps, MOST_ROUNDS)
+        gathering = timed(lambda: self._gather(count), self.theta.device) / count
+        eager, loss = Eager(), self.losses[0]
+        bars = [Recorded() if want else None for want in loss.wanted]
+        return Calibration(
+            seconds_gradient=(seconds["gradient"] + seconds["forward"]) / 2,  # the same work
+            seconds_update=seconds["update"],
+            seconds_reverse=seconds["pull_back"] + seconds["product"] + gathering,
+            seconds_bare=seconds["pull_back"] + seconds["bare"] + gathering,
             seconds_first=first,
-            flops_gradient=flops_gradient,
-            flops_product=flops_product,
-            held=held,
+            flops_gradient=flops(lambda: eager.gradient(loss, self.theta)),
+            flops_product=flops(lambda: eager.product(loss, self.theta, torch.ones_like(self.theta), bars)),
+            held=self.held,
             intermediates=bytes_of(self.intermediates),
             overhead=None,
             rounds=len(times),
         )
-        return calibration, Parts(held, self.added, self.intermediates)
 
-    def _round(self, meter: "Callable[[Callable[[], Any], torch.device], Any]") -> list[Any]:
+    def _round(self, meter: Callable[[Callable[[], Any], torch.device], Any]) -> dict[str, Any]:
         """Measure each part once; the run then stands one step later."""
-        run, device = self.execution, self.theta.device
+        run, theta, figures = self.execution, self.theta, dict[str, Any]()
         loss = self.losses[self.turn % len(self.losses)]
         self.turn += 1
-        figures: list[Any] = []
 
-        def metered(operation: Callable[[], Any]) -> Any:
+        def metered(name: str, operation: Callable[[], Any]) -> Any:
             results: list[Any] = []
-            figures.append(meter(lambda: results.append(operation()), device))
+            figures[name] = meter(lambda: results.append(operation()), theta.device)
             return results[0]
 
-        wanted = [leaf.requires_grad for leaf in self.leaves]
-        g = metered(lambda: run.gradient(loss, self.theta, self.leaves))
-        if run.intermediates(loss, self.theta, self.leaves, wanted):
-            g, self.intermediates = metered(lambda: run.forward(loss, self.theta, self.leaves, wanted))
-        else:
-            figures.append(figures[-1])
-        theta, state = metered(lambda: run.update(self.optimizer, g, self.state, self.theta))
-        step = Step(self.theta, self.state, g)
+        g = metered("gradient", lambda: run.gradient(loss, theta))
+        figures["forward"] = figures["gradient"]
+        if run.intermediates(loss, theta):
+            g, self.intermediates = metered("forward", lambda: run.forward(loss, theta))
+        after, state = metered("update", lambda: run.update(self.optimizer, g, self.state, theta))
         bars = [torch.ones_like(slot) for slot in self.state.slots]
-        pulled = metered(lambda: run.pull_back(self.given, self.hypers, step, g, bars))
-        for kept in (self.intermediates, ()) if self.intermediates else ((),):
-            self.added = [Recorded() if want else None for want in wanted]
-            metered(partial(run.product, loss, self.theta, self.leaves, pulled.gradient, self.added, kept))
-        figures += figures[-1:] * (6 - len(figures))
+        step = Step(theta, self.state, g)
+        pulled = metered("pull_back", lambda: run.pull_back(self.optimizer, step, g, bars))
+        for name, kept in {"product": self.intermediates, "bare": ()}.items():
+            if name == "bare" and not self.intermediates:
+                figures["bare"] = figures["product"]
+                break
+            self.added = [Recorded() if want else None for want in loss.wanted]
+            metered(name, partial(run.product, loss, theta, pulled.gradient, self.added, kept))
         last = len(self.losses) - 1  # not beyond it: schedules of hyper-parameters may end there
-        self.theta, self.state = theta, State(min(state.step, last), state.slots)
+        self.theta, self.state = after, State(min(state.step, last), state.slots)
         return figures
 
     def _gather(self, count: int) -> None:
         """Add up the terms of the last reverse step, `count` times."""
-        for leaf, added in zip(self.leaves, self.added, strict=True):
+        for leaf, added in zip(self.losses[0].leaves, self.added, strict=True):
             if added is not None:
                 bar = Gathering(leaf)
                 for _ in range(count):
                     added.replay(bar)
                 bar.total()
-
-    def _flops(self) -> tuple[int, int]:
-        """Of a gradient and a product, run eagerly."""
-        eager, loss = Eager(), self.losses[0]
-        bars = [Recorded() if leaf.requires_grad else None for leaf in self.leaves]
-        return (
-            flops(lambda: eager.gradient(loss, self.theta, self.leaves)),
-            flops(lambda: eager.product(loss, self.theta, self.leaves, torch.ones_like(self.theta), bars)),
-        )
 
 
 def timed(operation: Callable[[], Any], device: torch.device) -> float:

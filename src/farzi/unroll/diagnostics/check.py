@@ -19,17 +19,17 @@ r"""Is a metagradient right, is its precision sufficient, and is it useful? Thre
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from farzi.unroll.adjoint import Adjoint, AdjointLike, one_of
-from farzi.unroll.diagnostics.rerun import Outer, Rerun, View
+from farzi.unroll.adjoint import Adjoint, AdjointLike, Exact, one_of
+from farzi.unroll.diagnostics.rerun import Rerun
 from farzi.unroll.diagnostics.verdict import Check, Difference, Precision, Remedy
 from farzi.unroll.execution import Execution
+from farzi.unroll.memory import OnHost, Window
 from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.run import Batches
 from farzi.unroll.trees import Tree, TreeLoss, tree_leaves
@@ -37,19 +37,15 @@ from farzi.unroll.trees import Tree, TreeLoss, tree_leaves
 LIKELY = 0.01
 """The default outer step, as a fraction of each leaf's root mean square."""
 
-FIRST = 1e-3
-"""The largest step of a central difference, in the caller's units."""
-FACTOR = 4.0
-"""The ratio of a step to the next smaller one."""
-TRIES = 12
-"""The most steps tried; the smallest is 2.4e-10."""
+FIRST, FACTOR, TRIES = 1e-3, 4.0, 12
+"""The largest step of a central difference, its ratio to the next smaller one, and the most steps tried."""
 TOLERANCE = 1e-4
 """The spread at which no smaller step is tried, as a fraction of the derivative's expected size."""
 
 
 def check(
     loss: TreeLoss,
-    outer: Outer,
+    outer: Callable[[Any], Tensor],
     theta0: Tree,
     data: Tree,
     optimizer: Optimizer,
@@ -58,7 +54,7 @@ def check(
     *,
     adjoint: Adjoint | None = None,
     state: State | None = None,
-    view: View | None = None,
+    view: Callable[[Any], Any] | None = None,
     execution: Execution | None = None,
     outer_step: float | None = None,
     directions: int = 3,
@@ -97,22 +93,18 @@ def check(
     """
     if directions < 1:
         raise ValueError(f"directions={directions}: at least one is needed")
-    given = one_of(memory, adjoint)
-    whole = Rerun.of(loss, outer, theta0, data, optimizer, batches, state, view)
-    working = whole.differentiated(given, execution)
-    exact = working.to(torch.float64)
-    precision, value, bars = _compared(working, exact, given, execution)
+    run = Rerun(loss, outer, theta0, data, optimizer, batches, state, view)
+    exact, precision, value, bars = _compared(run, one_of(memory, adjoint), execution)
     generator = torch.Generator().manual_seed(seed)
-    with _plain(exact):
+    with torch.autocast(exact.device.type, enabled=False):
         differences = tuple(_difference(exact, bars, generator) for _ in range(directions))
         signs = [_signs(exact, outer_step, generator) for _ in range(directions)]
         result = Check(
             loss=value,
-            norm=_norm(bars),
+            norm=float(_flat(bars).norm()),
             precision=precision,
             differences=differences,
             metasmoothness=_metasmoothness(exact, signs),
-            optimizer=optimizer,
             steps=len(exact.batches),
             before=0 if exact.state is None else exact.state.step,
         )
@@ -121,7 +113,7 @@ def check(
 
 def compare_precision(
     loss: TreeLoss,
-    outer: Outer,
+    outer: Callable[[Any], Tensor],
     theta0: Tree,
     data: Tree,
     optimizer: Optimizer,
@@ -130,32 +122,27 @@ def compare_precision(
     *,
     adjoint: Adjoint | None = None,
     state: State | None = None,
-    view: View | None = None,
+    view: Callable[[Any], Any] | None = None,
     execution: Execution | None = None,
 ) -> Precision:
     """The short form of `check`: only the working precision against float64, two metagradients.
 
-    Same arguments.
-
-    Raises:
-        ValueError: the data has no floating leaf, or both `memory` and `adjoint` are given.
+    Arguments and errors as there.
     """
-    given = one_of(memory, adjoint)
-    whole = Rerun.of(loss, outer, theta0, data, optimizer, batches, state, view)
-    working = whole.differentiated(given, execution)
-    return _compared(working, working.to(torch.float64), given, execution)[0]
+    run = Rerun(loss, outer, theta0, data, optimizer, batches, state, view)
+    return _compared(run, one_of(memory, adjoint), execution)[1]
 
 
 def _compared(
-    working: Rerun, exact: Rerun, adjoint: AdjointLike | None, execution: Execution | None
-) -> tuple[Precision, float, list[Tensor]]:
-    """The precision; the outer loss and the metagradient in float64."""
-    _, working_bars = working.metagradient(adjoint, execution)
-    with _plain(exact):
+    run: Rerun, adjoint: AdjointLike | None, execution: Execution | None
+) -> tuple[Rerun, Precision, float, list[Tensor]]:
+    """The differentiated steps in float64, the precision, and in float64 outer loss and metagradient."""
+    working = run.later(_constant_steps(adjoint, len(run.batches)), execution)
+    exact, device = working.to(torch.float64), run.device.type
+    _, bars = working.metagradient(adjoint, execution)
+    with torch.autocast(device, enabled=False):
         value, exact_bars = exact.metagradient()
-    first, second = (
-        torch.cat([bar.double().reshape(-1) for bar in bars]) for bars in (working_bars, exact_bars)
-    )
+    first, second = _flat(bars), _flat(exact_bars)
     first_norm, norm = float(first.norm()), float(second.norm())
     if first_norm == norm == 0.0:
         cosine, ratio = 1.0, 1.0
@@ -164,14 +151,20 @@ def _compared(
         ratio = first_norm / norm if norm else math.inf
     else:
         cosine = ratio = math.nan
-    precision = Precision(
-        dtype=tree_leaves(working.theta0)[0].dtype,
-        device=working.draws.device.type,
-        cosine=cosine,
-        ratio=ratio,
-        modes=_modes(working.draws.device.type),
-    )
-    return precision, value, exact_bars
+    dtype = tree_leaves(run.theta0)[0].dtype
+    return exact, Precision(dtype, device, cosine, ratio, _modes(device)), value, exact_bars
+
+
+def _constant_steps(adjoint: object, steps: int) -> int:
+    """How many of a run's first steps are not differentiated."""
+    match adjoint:
+        case Window(last=last, memory=inner):
+            begin = max(0, steps - last)
+            return begin + _constant_steps(inner, steps - begin)
+        case OnHost(memory=inner) | Exact(memory=inner):
+            return _constant_steps(inner, steps)
+        case _:
+            return 0
 
 
 def _modes(device: str) -> tuple[str, ...]:
@@ -185,19 +178,8 @@ def _modes(device: str) -> tuple[str, ...]:
     return tuple(modes)
 
 
-@contextmanager
-def _plain(run: Rerun) -> Iterator[None]:
-    """With autocast off."""
-    with torch.autocast(run.draws.device.type, enabled=False):
-        yield
-
-
-def _norm(parts: list[Tensor]) -> float:
-    return float(torch.stack([part.norm() for part in parts]).norm())
-
-
-def _dot(left: list[Tensor], right: list[Tensor]) -> float:
-    return float(sum((a * b).sum() for a, b in zip(left, right, strict=True)))
+def _flat(parts: list[Tensor]) -> Tensor:
+    return torch.cat([part.double().reshape(-1) for part in parts])
 
 
 def _sizes(run: Rerun) -> list[float]:
@@ -212,14 +194,15 @@ def _difference(run: Rerun, bars: list[Tensor], generator: torch.Generator) -> D
         size * torch.randn(leaf.shape, generator=generator, dtype=torch.float64).to(leaf.device)
         for leaf, size in zip(run.floating, sizes, strict=True)
     ]
-    expected = _norm([size * bar for bar, size in zip(bars, sizes, strict=True)])
+    component = float(_flat(bars) @ _flat(direction))
+    expected = float(_flat([size * bar for bar, size in zip(bars, sizes, strict=True)]).norm())
 
+    @torch.no_grad()
     def along(h: float) -> float:
-        return run.value(run.moved([h * part for part in direction]))
+        return float(run.outer(run.end(run.moved([h * part for part in direction]))))
 
     for tolerance in (TOLERANCE, 0.0):  # a plateau of large steps may average over ripples
-        seen = slope(along, expected, tolerance)
-        difference = Difference(_dot(bars, direction), seen.value, seen.spread, seen.step, expected)
+        difference = Difference(component, *slope(along, expected, tolerance), expected)
         if difference.agrees:
             break
     return difference
@@ -234,16 +217,17 @@ def _signs(run: Rerun, outer_step: float | None, generator: torch.Generator) -> 
     ]
 
 
-def _metasmoothness(run: Rerun, directions: list[list[Tensor]]) -> float:
-    """The mean over directions of S, as defined at the top."""
+def _metasmoothness(run: Rerun, directions: list[list[Tensor]], factor: float = 1.0) -> float:
+    """The mean over directions, each `factor` times as long, of S as defined at the top."""
 
-    def end(shift: list[Tensor]) -> Tensor:
-        return torch.cat([leaf.reshape(-1) for leaf in tree_leaves(run.end(run.moved(shift)))])
+    def end(direction: list[Tensor], steps: int) -> Tensor:
+        shift = [steps * (factor * part) for part in direction]
+        return _flat(tree_leaves(run.end(run.moved(shift))))
 
-    here, scores = end([torch.zeros_like(part) for part in directions[0]]), []
+    here, scores = end(directions[0], 0), []
     for direction in directions:
-        there = end(direction)
-        first, second = there - here, end([2 * part for part in direction]) - there
+        there = end(direction, 1)
+        first, second = there - here, end(direction, 2) - there
         total = first.abs().sum()
         agreement = (first.abs() * first.sign() * second.sign()).sum()
         scores.append(float(agreement / total) if total > 0 else 1.0)
@@ -252,20 +236,26 @@ def _metasmoothness(run: Rerun, directions: list[list[Tensor]]) -> float:
 
 def _remedies(run: Rerun, directions: list[list[Tensor]]) -> Iterator[Remedy]:
     """Changes that may make a rough run smooth, each with its effect."""
-    optimizer = run.optimizer
-    for name, factor in (("epsilon", 1000.0), ("learning_rate", 0.25)):
-        if (value := getattr(optimizer, name, None)) is not None:
-            other = replace(optimizer, **{name: factor * value})
-            score = _metasmoothness(replace(run, optimizer=other), directions)
-            yield Remedy(name, factor, score)
+    for name, factor, advice in (
+        ("epsilon", 1000.0, "raise epsilon"),
+        ("learning_rate", 0.25, "lower the learning rate"),
+    ):
+        value = getattr(run.optimizer, name, None)
+        if value is not None:
+            words = f"{factor:g} times"
+            if not isinstance(value, Tensor):
+                words = f"from {value:g} to {factor * value:g}"
+            other = replace(run, optimizer=replace(run.optimizer, **{name: factor * value}))
+            yield Remedy(name, factor, _metasmoothness(other, directions), f"{advice} {words}")
     if (steps := len(run.batches)) > 1:
-        late = run.later(steps - steps // 2)
-        yield Remedy("window", 0.5, _metasmoothness(late, directions))
-    yield Remedy("outer_step", 0.1, _metasmoothness(run, [[0.1 * p for p in d] for d in directions]))
+        score = _metasmoothness(run.later(steps - steps // 2), directions)
+        advice = f"shorten the window from {steps} to the last {steps // 2} steps"
+        yield Remedy("window", 0.5, score, advice)
+    score = _metasmoothness(run, directions, 0.1)
+    yield Remedy("outer_step", 0.1, score, "take outer steps a tenth as long")
 
 
-@dataclass(frozen=True)
-class Slope:
+class Slope(NamedTuple):
     """A derivative from central differences."""
 
     value: float  # the derivative

@@ -36,31 +36,22 @@ def added_bytes(operation: Callable[[], Any], device: torch.device) -> int:
     Its result counts. Call it once before: what is created only once, such as a compiled graph, should not
     count.
     """
-    match device.type:
-        case "cuda":
-            return _on_cuda(operation, device)
-        case "cpu":
-            return _on_cpu(operation)
-        case _:
-            with Live(device) as live:
-                result = operation()  # noqa: F841 (held until the end)
-            return live.most
-
-
-def _on_cuda(operation: Callable[[], Any], device: torch.device) -> int:
-    torch.cuda.synchronize(device)
-    torch.cuda.reset_peak_memory_stats(device)
-    before = torch.cuda.memory_allocated(device)
-    result = operation()  # noqa: F841
-    torch.cuda.synchronize(device)
-    return torch.cuda.max_memory_allocated(device) - before
-
-
-def _on_cpu(operation: Callable[[], Any]) -> int:
-    record = profile(use_kineto=False, profile_memory=True)
-    with _quiet(), record:
+    # each result is held until the end
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        result = operation()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    if device.type == "cpu":
+        record = profile(use_kineto=False, profile_memory=True)
+        with _quiet(), record:
+            result = operation()
+        return max(accumulate(allocations(record), initial=0))
+    with Live(device) as live:
         result = operation()  # noqa: F841
-    return max(accumulate(allocations(record), initial=0))
+    return live.most
 
 
 def resident_bytes(operation: Callable[[], Any]) -> int | None:
@@ -81,8 +72,7 @@ def resident_bytes(operation: Callable[[], Any]) -> int | None:
 
 def _status(name: str) -> int:
     """An entry of /proc/self/status, in bytes."""
-    lines = (line.partition(":") for line in Path("/proc/self/status").read_text().splitlines())
-    sizes = {key: rest for key, _, rest in lines}
+    sizes = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(sizes[name].split()[0]) * 1024
 
 
@@ -101,15 +91,9 @@ def _quiet() -> Iterator[None]:
 
 
 class Live(TorchDispatchMode):
-    """Counts the bytes of tensors created inside, on one device, until they are freed.
+    """Counts the bytes of tensors created inside, on one device, until they are freed: `now` and `most`.
 
-    Args:
-        device: the device that counts.
-        known: older tensors, which do not count, nor do their views.
-
-    Attributes:
-        now: current bytes.
-        most: peak bytes.
+    Older tensors in `known` do not count, nor do their views.
     """
 
     def __init__(self, device: torch.device, known: list[Tensor] | None = None) -> None:

@@ -6,30 +6,22 @@ vector-Jacobian product, and the product with second derivatives. Their bytes ar
 meanwhile, follows from a rehearsal of the whole run (`rehearsal`), which is exact and takes milliseconds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 import torch
 
-from farzi.unroll.adjoint import Adjoint, AdjointLike, Exact, chosen
+from farzi.unroll.adjoint import AdjointLike, Exact, chosen
 from farzi.unroll.diagnostics.calibration import Bench, Calibration
 from farzi.unroll.diagnostics.footprint import resident_bytes
-from farzi.unroll.diagnostics.rehearsal import Rehearsal, rehearse
-from farzi.unroll.execution import Eager, Execution, StepLoss
-from farzi.unroll.memory import (
-    Budget,
-    Checkpoints,
-    Cost,
-    Memory,
-    SquareRoot,
-    Store,
-    StoreGradients,
-)
+from farzi.unroll.diagnostics.rehearsal import rehearse
+from farzi.unroll.execution import Eager, Execution
+from farzi.unroll.memory import Budget, Checkpoints, Cost, Memory, SquareRoot, Store, StoreGradients
 from farzi.unroll.optimizers import Optimizer
 from farzi.unroll.randomness import RandomState, replayed
 from farzi.unroll.run import Batches, unroll
-from farzi.unroll.trees import Layout, Tree, TreeLoss, bytes_of, check_tree, tree_leaves
+from farzi.unroll.trees import Layout, StepLoss, Tree, TreeLoss, bytes_of, check_tree, tree_leaves
 
 MEMORIES: tuple[Memory, ...] = (Store(), StoreGradients(), SquareRoot(), Checkpoints(slots=4))
 """The default strategies of a plan."""
@@ -123,9 +115,7 @@ def plan(
     theta, steps = layout.flatten(theta0).detach(), len(batches)
     losses = [StepLoss(loss, layout, data, batches[index]) for index in range(min(steps, 1 + calibrate))]
     execution = execution or Eager()
-
-    def rehearsed(adjoint: Adjoint, memory: Memory, steps: int) -> Rehearsal:
-        return rehearse(adjoint, memory, theta0, data, optimizer, steps, parts)
+    bench = Bench(losses, theta, optimizer, execution)
 
     def short_run() -> Any:
         wanted = [tensor for tensor in differentiated if tensor.requires_grad]
@@ -134,60 +124,43 @@ def plan(
             bars = [torch.ones_like(leaf) for leaf in ends]
             return torch.autograd.grad(ends, wanted, bars, allow_unused=True)
 
+    def row(given: AdjointLike) -> PlanRow:
+        adjoint, memory = chosen(given)
+        budget, size, kept = None, theta.element_size(), calibration.intermediates
+        if isinstance(memory, Budget):
+            budget = memory.size
+            memory = memory.choose(steps, theta.numel(), optimizer.slots, size, -(-kept // size))
+        size = adjoint.precision(layout.dtype).itemsize
+        cost = memory.cost(steps, theta.numel(), optimizer.slots, -(-kept // size))
+        run = rehearse(adjoint, memory, theta0, data, optimizer, steps, bench)
+        peak, overhead = run.live.most, calibration.overhead
+        return PlanRow(
+            memory=memory,
+            budget=budget,
+            cost=cost,
+            tape_bytes=cost.device * size,
+            host_bytes=cost.host * size,
+            peak_bytes=peak,
+            resident_bytes=None if overhead is None else peak + overhead,
+            gradients=run.gradients,
+            products=run.products,
+            updates=run.updates,
+            flops=run.gradients * calibration.flops_gradient + run.products * calibration.flops_product,
+            seconds=run.gradients * calibration.seconds_gradient
+            + run.updates * calibration.seconds_update
+            + (run.products - run.bare) * calibration.seconds_reverse
+            + run.bare * calibration.seconds_bare,
+        )
+
     with replayed(RandomState.now(theta.device)), torch.no_grad():
-        calibration, parts = Bench(losses, theta, data, optimizer, execution).measure(calibrate, steps)
+        calibration = bench.measure(calibrate, steps)
         resident = resident_bytes(short_run) if theta.device.type == "cpu" else None
         if resident is not None:
-            tensors = rehearsed(Exact(), Store(), min(steps, SHORT)).peak
-            calibration = replace(calibration, overhead=max(0, resident - tensors))
-        rows = [
-            _row(given, layout, optimizer.slots, steps, calibration, rehearsed)
-            for given in (MEMORIES if memories is None else memories)
-        ]
-    return Plan(
-        steps=steps,
-        parameters=theta.numel(),
-        slots=optimizer.slots,
-        bytes_per_float=theta.element_size(),
-        data_bytes=bytes_of(leaf for leaf in tree_leaves(data) if leaf.requires_grad),
-        calibration=calibration,
-        rows=tuple(rows),
-    )
-
-
-def _row(
-    given: AdjointLike,
-    layout: Layout,
-    slots: int,
-    steps: int,
-    calibration: Calibration,
-    rehearsed: Callable[[Adjoint, Memory, int], Rehearsal],
-) -> PlanRow:
-    adjoint, strategy = chosen(given)
-    parameters = sum(shape.numel() for shape in layout.shapes)
-    memory, size = strategy, layout.dtype.itemsize
-    if isinstance(memory, Budget):
-        memory = memory.choose(steps, parameters, slots, size, -(-calibration.intermediates // size))
-    size = adjoint.precision(layout.dtype).itemsize
-    cost = memory.cost(steps, parameters, slots, -(-calibration.intermediates // size))
-    run = rehearsed(adjoint, memory, steps)
-    return PlanRow(
-        memory=memory,
-        budget=strategy.size if isinstance(strategy, Budget) else None,
-        cost=cost,
-        tape_bytes=cost.device * size,
-        host_bytes=cost.host * size,
-        peak_bytes=run.peak,
-        resident_bytes=None if calibration.overhead is None else run.peak + calibration.overhead,
-        gradients=run.gradients,
-        products=run.products,
-        updates=run.updates,
-        flops=run.gradients * calibration.flops_gradient + run.products * calibration.flops_product,
-        seconds=run.gradients * calibration.seconds_gradient
-        + run.updates * calibration.seconds_update
-        + (run.products - run.bare) * calibration.seconds_reverse
-        + run.bare * calibration.seconds_bare,
-    )
+            short = rehearse(Exact(), Store(), theta0, data, optimizer, min(steps, SHORT), bench)
+            calibration = replace(calibration, overhead=max(0, resident - short.live.most))
+        rows = tuple(map(row, MEMORIES if memories is None else memories))
+    data_bytes = bytes_of(leaf for leaf in tree_leaves(data) if leaf.requires_grad)
+    return Plan(steps, theta.numel(), optimizer.slots, theta.element_size(), data_bytes, calibration, rows)
 
 
 def _written(value: Any) -> str:

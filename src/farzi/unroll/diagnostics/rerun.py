@@ -7,60 +7,47 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from farzi.unroll.adjoint import AdjointLike, Exact
+from farzi.unroll.adjoint import AdjointLike
 from farzi.unroll.execution import Eager, Execution
-from farzi.unroll.memory import OnHost, SquareRoot, Window
+from farzi.unroll.memory import SquareRoot
 from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.randomness import RandomState, replayed
-from farzi.unroll.run import Batches, train, unroll
+from farzi.unroll.run import Batches, Trained, train, unroll
 from farzi.unroll.torch_private import tree_map
-from farzi.unroll.trees import Tree, TreeLoss, check_tree, tree_leaves, with_leaves
-
-Outer = Callable[[Any], Tensor]
-"""outer(θT) -> scalar."""
-View = Callable[[Any], Any]
-"""The loss's view of the data, computed once per run."""
+from farzi.unroll.trees import Tree, TreeLoss, check_tree, map_tree, tree_leaves
 
 
 @dataclass(frozen=True, eq=False)
 class Rerun:
-    """A run as a function of its data; arguments as for `check`."""
+    """A run as a function of its data; arguments as for `check`.
+
+    Raises:
+        TypeError: theta0 or data is neither a tensor nor a dict of tensors.
+        ValueError: the data has no floating leaf.
+    """
 
     loss: TreeLoss
-    outer: Outer
+    outer: Callable[[Any], Tensor]
     theta0: Tree
     data: Tree
     optimizer: Optimizer
     batches: Batches
-    state: State | None
-    view: View
-    draws: RandomState  # at the start of every run
+    state: State | None = None
+    view: Callable[[Any], Any] | None = None
+    draws: RandomState | None = None  # at the start of every run; those of now if left out
 
-    @staticmethod
-    def of(
-        loss: TreeLoss,
-        outer: Outer,
-        theta0: Tree,
-        data: Tree,
-        optimizer: Optimizer,
-        batches: Batches,
-        state: State | None,
-        view: View | None,
-    ) -> "Rerun":
-        """The run whose random draws continue from now.
-
-        Raises:
-            TypeError: theta0 or data is neither a tensor nor a dict of tensors.
-            ValueError: the data has no floating leaf.
-        """
-        check_tree("theta0", theta0)
-        check_tree("data", data)
-        draws = RandomState.now(tree_leaves(theta0)[0].device)
-        view = view or (lambda data: data)
-        run = Rerun(loss, outer, theta0, data, optimizer, batches, state, view, draws)
-        if not run.floating:
+    def __post_init__(self) -> None:
+        check_tree("theta0", self.theta0)
+        check_tree("data", self.data)
+        if not self.floating:
             raise ValueError("data has no floating leaf, so there is no metagradient to check")
-        return run
+        if self.draws is None:
+            object.__setattr__(self, "draws", RandomState.now(self.device))
+
+    @property
+    def device(self) -> torch.device:
+        """The run's device."""
+        return tree_leaves(self.theta0)[0].device
 
     @property
     def floating(self) -> list[Tensor]:
@@ -74,59 +61,35 @@ class Rerun:
             floating = isinstance(value, Tensor) and value.is_floating_point()
             return value.detach().to(dtype) if floating else value
 
-        def cast_tree(tree: Tree) -> Tree:
-            return with_leaves(tree, [cast(leaf) for leaf in tree_leaves(tree)])
-
-        state = self.state and State(self.state.step, tuple(cast(slot) for slot in self.state.slots))
-        optimizer = self.optimizer.with_hypers({name: cast(value) for name, value in self.optimizer.hypers()})
-        batches: Batches = tree_map(
-            cast, self.batches if isinstance(self.batches, Tensor) else [*self.batches]
+        return replace(
+            self,
+            theta0=map_tree(cast, self.theta0),
+            data=map_tree(cast, self.data),
+            optimizer=self.optimizer.map(cast),
+            batches=tree_map(cast, self.batches if isinstance(self.batches, Tensor) else [*self.batches]),
+            state=self.state and self.state.map(cast),
         )
-        theta0, data = cast_tree(self.theta0), cast_tree(self.data)
-        return replace(self, theta0=theta0, data=data, optimizer=optimizer, batches=batches, state=state)
 
     def later(self, steps: int, execution: Execution | None = None) -> Self:
         """The run from its step `steps` on; the steps before count as constant."""
         if steps == 0:
             return self
-        with replayed(self.draws), torch.no_grad():
-            end = train(
-                self.loss,
-                self.theta0,
-                self.view(self.data),
-                self.optimizer,
-                self.batches[:steps],
-                state=self.state,
-                execution=execution,
-            )
-            draws = RandomState.now(self.draws.device)
+        with replayed(self.draws):
+            end = self._train(self.data, self.batches[:steps], execution)
+            draws = RandomState.now(self.device)
         return replace(self, theta0=end.theta, state=end.state, batches=self.batches[steps:], draws=draws)
-
-    def differentiated(self, adjoint: AdjointLike | None, execution: Execution | None) -> Self:
-        """The run of the differentiated steps, from the state at which they begin."""
-        return self.later(_constant_steps(adjoint, len(self.batches)), execution)
 
     def moved(self, shift: Sequence[Tensor]) -> Tree:
         """The data with its floating leaves moved."""
         parts = iter(shift)
-        leaves = [
-            leaf.detach() + next(parts) if leaf.is_floating_point() else leaf
-            for leaf in tree_leaves(self.data)
-        ]
-        return with_leaves(self.data, leaves)
+        return map_tree(
+            lambda leaf: leaf.detach() + next(parts) if leaf.is_floating_point() else leaf, self.data
+        )
 
     def end(self, data: Tree) -> Any:
         """θT of the run on `data`, nothing differentiated."""
-        with replayed(self.draws), torch.no_grad():
-            return train(
-                self.loss, self.theta0, self.view(data), self.optimizer, self.batches, state=self.state
-            ).theta
-
-    def value(self, data: Tree) -> float:
-        """The outer loss after the run on `data`."""
-        theta = self.end(data)
-        with torch.no_grad():
-            return float(self.outer(theta))
+        with replayed(self.draws):
+            return self._train(data, self.batches).theta
 
     def metagradient(
         self, adjoint: AdjointLike | None = None, execution: Execution | None = None
@@ -137,31 +100,29 @@ class Rerun:
             adjoint: `Exact(SquareRoot())` if left out: small enough in any precision.
             execution: `Eager()` if left out.
         """
-        leaves = [leaf.detach().requires_grad_(leaf.is_floating_point()) for leaf in tree_leaves(self.data)]
+        data = map_tree(lambda leaf: leaf.detach().requires_grad_(leaf.is_floating_point()), self.data)
         with replayed(self.draws), torch.enable_grad():
             end = unroll(
                 self.loss,
                 self.theta0,
-                self.view(with_leaves(self.data, leaves)),
+                self._seen(data),
                 self.optimizer,
                 self.batches,
                 SquareRoot() if adjoint is None else adjoint,
                 state=self.state,
-                execution=Eager() if execution is None else execution,
+                execution=execution or Eager(),
             )
             value = self.outer(end)
-            wanted = [leaf for leaf in leaves if leaf.requires_grad]
+            wanted = [leaf for leaf in tree_leaves(data) if leaf.requires_grad]
             bars = torch.autograd.grad(value, wanted, allow_unused=True, materialize_grads=True)
         return float(value.detach()), list(bars)
 
+    @torch.no_grad()
+    def _train(self, data: Tree, batches: Batches, execution: Execution | None = None) -> Trained:
+        data = self._seen(data)
+        return train(
+            self.loss, self.theta0, data, self.optimizer, batches, state=self.state, execution=execution
+        )
 
-def _constant_steps(adjoint: object, steps: int) -> int:
-    """How many of a run's first steps are not differentiated."""
-    match adjoint:
-        case Window(last=last, memory=inner):
-            begin = max(0, steps - last)
-            return begin + _constant_steps(inner, steps - begin)
-        case OnHost(memory=inner) | Exact(memory=inner):
-            return _constant_steps(inner, steps)
-        case _:
-            return 0
+    def _seen(self, data: Tree) -> Any:
+        return data if self.view is None else self.view(data)

@@ -4,9 +4,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-
-from farzi.unroll.optimizers import Optimizer
 
 AGREEMENT = 1e-3
 """The largest difference from the metagradient that passes, as a fraction of its expected component."""
@@ -14,6 +11,16 @@ COSINE = 0.99
 """The least cosine with float64 that passes."""
 SMOOTHNESS = 0.8
 """The least metasmoothness that passes: a tenth of the movement may reverse from one step to the next."""
+
+_SMOOTHER = (
+    "make the run smoother (a larger epsilon, a lower learning rate, a shorter window), keep states by an "
+    "exact memory strategy"
+)
+_ADVICE = {
+    "modes": "switch that off (torch.autocast, and torch.set_float32_matmul_precision('highest') for TF32)",
+    "float64": _SMOOTHER,
+    "float32": f"{_SMOOTHER}, or use float64",
+}
 
 
 @dataclass(frozen=True)
@@ -40,23 +47,12 @@ class Precision:
     def verdict(self) -> str:
         """One line."""
         where = " with ".join([self.name, *self.modes])
-        result = (
-            "it is not finite" if math.isnan(self.cosine) else f"its cosine with float64 is {self.cosine:.6g}"
-        )
+        result = f"its cosine with float64 is {self.cosine:.6g}"
+        if math.isnan(self.cosine):
+            result = "it is not finite"
         if self.sound:
             return f"precise: in {where} {result}, its length {self.ratio:.4g} times that in float64"
-        if self.modes:
-            advice = (
-                "switch that off (torch.autocast, and torch.set_float32_matmul_precision('highest') for TF32)"
-            )
-        elif self.dtype in (torch.float32, torch.float64):
-            advice = (
-                "make the run smoother (a larger epsilon, a lower learning rate, a shorter window), keep "
-                "states by an exact memory strategy"
-                + ("" if self.dtype == torch.float64 else ", or use float64")
-            )
-        else:
-            advice = "use float32"
+        advice = _ADVICE.get("modes" if self.modes else self.name, "use float32")
         return f"not precise: in {where} {result}, less than {COSINE}; {advice}"
 
 
@@ -73,22 +69,23 @@ class Difference:
     @property
     def error(self) -> float:
         """|difference − metagradient|, as a fraction of the expected size."""
-        return self._part(abs(self.difference - self.metagradient))
+        return _part(abs(self.difference - self.metagradient), self.expected)
 
     @property
     def seen(self) -> bool:
         """Whether differences see a slope at all."""
-        return self._part(self.spread) <= AGREEMENT / 2
+        return _part(self.spread, self.expected) <= AGREEMENT / 2
 
     @property
     def agrees(self) -> bool:
         """Whether that slope is the metagradient's."""
         return self.error <= AGREEMENT
 
-    def _part(self, value: float) -> float:
-        if value == 0:
-            return 0.0
-        return value / self.expected if self.expected > 0 else math.inf
+
+def _part(value: float, whole: float) -> float:
+    if value == 0:
+        return 0.0
+    return value / whole if whole > 0 else math.inf
 
 
 @dataclass(frozen=True)
@@ -98,6 +95,7 @@ class Remedy:
     setting: str  # "epsilon", "learning_rate", "window" or "outer_step"
     factor: float  # by which the setting was multiplied
     metasmoothness: float  # with the changed setting
+    advice: str  # the change in words
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,6 @@ class Check:
     precision: Precision  # of the working metagradient
     differences: tuple[Difference, ...]  # one for each direction
     metasmoothness: float  # mean over the directions, in [−1, 1]
-    optimizer: Optimizer  # of the run
     steps: int  # number of differentiated steps
     before: int  # number of steps that the state had taken before these
     remedies: tuple[Remedy, ...] = ()  # for a rough run, the changes that were tried
@@ -157,25 +154,7 @@ class Check:
             return f"smooth: {score}"
         tried = sorted(self.remedies, key=lambda one: -one.metasmoothness)
         helped = [one for one in tried if one.metasmoothness > self.metasmoothness] or tried[:1]
-        advice = [self._advice(one) for one in helped]
+        advice = [f"{one.advice} ({one.metasmoothness:.2f})" for one in helped]
         if self.before == 0:
             advice.append("leave the first steps out of what is differentiated")
         return f"rough: {score}, less than {SMOOTHNESS}; {'; '.join(advice)}"
-
-    def _advice(self, remedy: Remedy) -> str:
-        match remedy.setting:
-            case "epsilon":
-                what = f"raise epsilon{self._from_to(remedy)}"
-            case "learning_rate":
-                what = f"lower the learning rate{self._from_to(remedy)}"
-            case "window":
-                what = f"shorten the window from {self.steps} to the last {self.steps // 2} steps"
-            case _:
-                what = "take outer steps a tenth as long"
-        return f"{what} ({remedy.metasmoothness:.2f})"
-
-    def _from_to(self, remedy: Remedy) -> str:
-        value = getattr(self.optimizer, remedy.setting)
-        if isinstance(value, Tensor):
-            return f" {remedy.factor:g} times"
-        return f" from {value:g} to {remedy.factor * value:g}"

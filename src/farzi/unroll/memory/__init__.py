@@ -24,16 +24,14 @@ strategy                              stored at most                   recompute
 `Budget("2GiB")` chooses the fastest that fits.
 """
 
-from farzi.unroll.memory.around import OnHost as OnHost
-from farzi.unroll.memory.around import Window as Window
-from farzi.unroll.memory.budget import Budget as Budget
-from farzi.unroll.memory.checkpoints import Checkpoints as Checkpoints
-from farzi.unroll.memory.checkpoints import SquareRoot as SquareRoot
-from farzi.unroll.memory.gradients import StoreGradients as StoreGradients
-from farzi.unroll.memory.tape import HERE as HERE
-from farzi.unroll.memory.tape import Cost as Cost
-from farzi.unroll.memory.tape import Memory as Memory
-from farzi.unroll.memory.tape import Place as Place
-from farzi.unroll.memory.tape import Replay as Replay
-from farzi.unroll.memory.tape import Store as Store
-from farzi.unroll.memory.tape import Tape as Tape
+from farzi.unroll.memory.around import OnHost, Window
+from farzi.unroll.memory.budget import Budget
+from farzi.unroll.memory.checkpoints import Checkpoints, SquareRoot, StoreGradients
+from farzi.unroll.memory.tape import HERE, Cost, Memory, Place, Replay, Store, Tape
+
+# fmt: off
+__all__ = [
+    "HERE", "Budget", "Checkpoints", "Cost", "Memory", "OnHost", "Place", "Replay", "SquareRoot", "Store",
+    "StoreGradients", "Tape", "Window",
+]
+# fmt: on

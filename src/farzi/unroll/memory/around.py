@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from farzi.unroll.memory.tape import HERE, Cost, Memory, Place, Replay, Store, Tape
-from farzi.unroll.update import Step
+from farzi.unroll.optimizers import Step
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,24 @@ class OnHost(Memory):
 
 @dataclass(frozen=True)
 class Host(Place):
-    """Host memory, for a run on `device`."""
+    """Host memory, for a run on `device`. Tensors without memory, of a plan, get none of the device's."""
 
     device: torch.device
 
     def keep(self, tensor: Tensor) -> Tensor:
-        pinned = tensor.device.type == "cuda"  # other devices copy synchronously
-        if tensor.device.type == "cpu":
+        if self.device.type == "cpu":
             return tensor
+        if tensor.is_meta:
+            return tensor.new_empty(1).expand(tensor.shape)
+        pinned = tensor.device.type == "cuda"  # other devices copy synchronously
         kept = torch.empty_like(tensor, device="cpu", pin_memory=pinned)
         return kept.copy_(tensor, non_blocking=pinned)
 
     def fetch(self, kept: Tensor) -> Tensor:
+        if self.device.type == "cpu":
+            return kept
+        if kept.is_meta:
+            return torch.empty(kept.shape, dtype=kept.dtype, device="meta")
         return kept.to(self.device, non_blocking=self.device.type == "cuda")
 
 
@@ -84,8 +90,7 @@ class Window(Memory):
 
 class _Last(Tape):
     def __init__(self, begin: int, inner: Tape) -> None:
-        self.begin, self.inner = begin, inner
-        self.first = begin + inner.first
+        self.begin, self.inner, self.first = begin, inner, begin + inner.first
 
     def put(self, index: int, step: Step) -> None:
         if index >= self.begin:

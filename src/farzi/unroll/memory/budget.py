@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from farzi.unroll.memory.checkpoints import Checkpoints
-from farzi.unroll.memory.gradients import StoreGradients
+from farzi.unroll.memory.checkpoints import Checkpoints, StoreGradients
 from farzi.unroll.memory.tape import Memory, Store
 
 UNITS = {
@@ -42,10 +41,8 @@ class Budget:
         """The size as a whole number of bytes."""
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", self.size)
         if match is None or match[2] not in UNITS:
-            units = ", ".join(UNITS)
-            raise ValueError(
-                f'memory={self.size!r}: write a number and a unit, as in "2GiB"; units are {units}'
-            )
+            words = f'write a number and a unit, as in "2GiB"; units are {", ".join(UNITS)}'
+            raise ValueError(f"memory={self.size!r}: {words}")
         return int(Decimal(match[1]) * UNITS[match[2]])
 
     def choose(
@@ -69,10 +66,8 @@ class Budget:
         fitting = list(_fitting(steps, parameters, slots, intermediates, most))
         if not fitting:
             store = _stores(intermediates)[-1]
-            least = min(
-                (store, Checkpoints(slots=1, within=store)),
-                key=lambda memory: memory.cost(steps, 1, slots).device,
-            )
+            candidates = store, Checkpoints(slots=1, within=store)
+            least = min(candidates, key=lambda memory: memory.cost(steps, 1, slots).device)
             needed = least.cost(steps, parameters, slots, intermediates).device * bytes_per_float
             raise ValueError(
                 f"memory={self.size!r} is too little: {steps} steps of {parameters:,} parameters and {slots} "
@@ -94,9 +89,8 @@ def _fitting(steps: int, parameters: int, slots: int, intermediates: int, most: 
     for length in range(steps, 0, -1):
         earlier = math.ceil(steps / length) - 1  # pieces that need a checkpoint
         for within in (*_stores(intermediates), StoreGradients(slots=1)):
-            states = (
-                most - within.cost(length, parameters, slots, intermediates).device
-            ) // state  # that fit besides
+            held = within.cost(length, parameters, slots, intermediates).device
+            states = (most - held) // state  # that fit besides
             checkpoints = min(states, earlier)
             if checkpoints < min(1, earlier):
                 continue

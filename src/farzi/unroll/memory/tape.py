@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from farzi.unroll.optimizers import Optimizer, State
-from farzi.unroll.update import Step
+from farzi.unroll.optimizers import Optimizer, State, Step
 
 
 @dataclass(frozen=True)
@@ -59,32 +58,6 @@ class Place(ABC):
     @abstractmethod
     def fetch(self, kept: Tensor) -> Tensor:
         """A stored tensor on the run's device."""
-
-    def keep_state(self, state: State) -> State:
-        """The stored form of an optimizer's state."""
-        return State(state.step, tuple(self.keep(slot) for slot in state.slots))
-
-    def fetch_state(self, kept: State) -> State:
-        """A stored state on the run's device."""
-        return State(kept.step, tuple(self.fetch(slot) for slot in kept.slots))
-
-    def keep_step(self, step: Step) -> Step:
-        """The stored form of a whole step."""
-        return Step(
-            self.keep(step.theta),
-            self.keep_state(step.state),
-            self.keep(step.gradient),
-            tuple(self.keep(part) for part in step.intermediates),
-        )
-
-    def fetch_step(self, kept: Step) -> Step:
-        """A stored step on the run's device."""
-        return Step(
-            self.fetch(kept.theta),
-            self.fetch_state(kept.state),
-            self.fetch(kept.gradient),
-            tuple(self.fetch(part) for part in kept.intermediates),
-        )
 
 
 class _Here(Place):
@@ -177,7 +150,7 @@ class _Steps(Tape):
     steps: list[Step] = field(default_factory=list)
 
     def put(self, index: int, step: Step) -> None:
-        self.steps.append(self.place.keep_step(step))
+        self.steps.append(step.map(self.place.keep))
 
     def pop(self, index: int) -> Step:
-        return self.place.fetch_step(self.steps.pop())
+        return self.steps.pop().map(self.place.fetch)
