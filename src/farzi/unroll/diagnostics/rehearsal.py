@@ -128,6 +128,3 @@ class _On(Adjoint, Memory):
 
     def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
         return self.memory.cost(steps, parameters, slots, intermediates)
-
-    def keeps_intermediates(self) -> bool:
-        return self.memory.keeps_intermediates()
