@@ -1,8 +1,7 @@
 """How a step is carried out, forward and back: strategies as values.
 
-`Eager` runs autograd at each step. It needs no preparation and takes everything that PyTorch can
-differentiate twice. `farzi.unroll.compile.compiled.Compiled` traces each part of a step once and runs the
-graphs.
+`Eager` runs autograd at each step. `farzi.unroll.compile.compiled.Compiled` traces each part of a step once
+and runs the graphs.
 """
 
 from abc import ABC, abstractmethod

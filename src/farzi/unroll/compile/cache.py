@@ -1,8 +1,7 @@
 """Graphs, made once and used again while nothing that they depend on has changed.
 
-The cache belongs to this module, not to a run and not to the `Compiled` value: an outer loop makes thousands
-of short runs with the same loss, and equal values share their graphs. It holds losses by weak references. The
-graphs of a loss that is gone are dropped when the next graph is made.
+The cache belongs to the process, not to a run: an outer loop makes thousands of short runs with the same
+loss. It holds losses by weak references, and drops the graphs of one that is gone.
 
 A traced graph holds as constants what the loss reads besides its arguments: closures, defaults, globals,
 attributes, a module's buffers. Before a graph is used again these places are compared with what they held

@@ -1,9 +1,7 @@
 r"""Functions of tensors as graphs: traced once, cleaned, rewritten where that saves work, and compiled.
 
-A derivative computed by autograd in eager mode includes work that is not needed: the gradient's own weight
-gradients inside a second derivative, and the bookkeeping of every operation. Traced below autograd (on fake
-tensors: nothing is computed), it becomes a plain list of tensor operations. Dead code is dropped, and two
-things become visible that autograd cannot see:
+Traced below autograd (on fake tensors: nothing is computed), a derivative becomes a plain list of tensor
+operations. Dead code is dropped, and two things become visible that autograd cannot see:
 
 - a pair of operations that share most of their work (`Fusion`);
 - a cotangent of the data that is a sum of products A B (`factored_outputs`). Each step's product need not be

@@ -1,9 +1,9 @@
 """A reverse step's graph, cut in two: what the forward step computes anyway, and the rest.
 
 A product with second derivatives starts by computing the gradient again. Whatever in it does not depend on
-the direction can be stored by the forward step. That brings a metagradient from three and a half trainings
-towards three. Worth storing are the results of large products: in a next-event loss the embedded events X E
-and the loss's gradient with respect to the hidden states, which cost V operations per number.
+the direction can be stored by the forward step. Worth storing are the results of large products: in a
+next-event loss the embedded events X E and the loss's gradient with respect to the hidden states, which cost
+V operations per number. A metagradient then takes three trainings instead of three and a half.
 """
 
 import operator

@@ -1,9 +1,8 @@
 """What a run will take before it runs: bytes, model calls, FLOPs and seconds for each memory strategy.
 
-Each part of a step runs a few times on the real problem: the gradient, the optimizer's update, its
-vector-Jacobian product, and the product with second derivatives. Their bytes are measured
-(`footprint`), their time is taken, their FLOPs are counted. How often each is called, and what is held
-meanwhile, follows from a rehearsal of the whole run (`rehearsal`), which is exact and takes milliseconds.
+Each part of a step runs a few times on the real problem and is measured (`calibration`). How often each is
+called, and what is held meanwhile, follows from a rehearsal of the whole run, which is exact and takes
+milliseconds.
 """
 
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from farzi.unroll.diagnostics.calibration import Bench, Calibration
 from farzi.unroll.diagnostics.footprint import resident_bytes
 from farzi.unroll.diagnostics.rehearsal import rehearse
 from farzi.unroll.execution import Eager, Execution
-from farzi.unroll.memory import Budget, Checkpoints, Cost, Memory, SquareRoot, Store, StoreGradients
+from farzi.unroll.memory import Budget, Checkpoints, Memory, SquareRoot, Store, StoreGradients
 from farzi.unroll.optimizers import Optimizer
 from farzi.unroll.randomness import RandomState, replayed
 from farzi.unroll.run import Batches, unroll
@@ -36,7 +35,6 @@ class PlanRow:
 
     memory: Memory  # the strategy
     budget: str | None  # the bytes for which it was chosen, as given; None if it was given itself
-    cost: Cost  # the strategy's own figures, in floats
     tape_bytes: int  # most bytes of its tape on the run's device
     host_bytes: int  # most bytes of its tape in host memory
     # most bytes of tensors on the run's device, the tape included; theta0, data, hyper-parameters and the
@@ -63,8 +61,6 @@ class Plan:
 
     steps: int  # T
     parameters: int  # P
-    slots: int  # vectors (P,) of the optimizer's state
-    bytes_per_float: int  # of the parameters
     data_bytes: int  # of the data's cotangents
     calibration: Calibration  # the measurements
     rows: tuple[PlanRow, ...]  # one per strategy, in the order given
@@ -137,7 +133,6 @@ def plan(
         return PlanRow(
             memory=memory,
             budget=budget,
-            cost=cost,
             tape_bytes=cost.device * size,
             host_bytes=cost.host * size,
             peak_bytes=peak,
@@ -160,7 +155,7 @@ def plan(
             calibration = replace(calibration, overhead=max(0, resident - short.live.most))
         rows = tuple(map(row, MEMORIES if memories is None else memories))
     data_bytes = bytes_of(leaf for leaf in tree_leaves(data) if leaf.requires_grad)
-    return Plan(steps, theta.numel(), optimizer.slots, theta.element_size(), data_bytes, calibration, rows)
+    return Plan(steps, theta.numel(), data_bytes, calibration, rows)
 
 
 def _written(value: Any) -> str:

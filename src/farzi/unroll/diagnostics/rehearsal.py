@@ -62,7 +62,7 @@ class Rehearsal(Execution):
     ) -> tuple[Tensor, State]:
         self.live.note(self.bench.held["update"])
         self.updates += 1
-        return _empty(theta), state.map(_empty)._replace(step=state.step + 1)
+        return _empty(theta), State(state.step + 1, state.map(_empty).slots)
 
     def pull_back(
         self, optimizer: Optimizer, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
@@ -128,6 +128,3 @@ class _On(Adjoint, Memory):
 
     def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
         return self.memory.cost(steps, parameters, slots, intermediates)
-
-    def keeps_intermediates(self) -> bool:
-        return self.memory.keeps_intermediates()

@@ -30,9 +30,6 @@ class OnHost(Memory):
         inner = self.memory.cost(steps, parameters, slots, intermediates)
         return replace(inner, device=0, host=inner.device + inner.host)
 
-    def keeps_intermediates(self) -> bool:
-        return self.memory.keeps_intermediates()
-
 
 @dataclass(frozen=True)
 class Host(Place):
@@ -83,9 +80,6 @@ class Window(Memory):
 
     def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
         return self.memory.cost(min(steps, self.last), parameters, slots, intermediates)
-
-    def keeps_intermediates(self) -> bool:
-        return self.memory.keeps_intermediates()
 
 
 class _Last(Tape):

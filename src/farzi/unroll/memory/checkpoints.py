@@ -194,9 +194,6 @@ class Checkpoints(Memory):
             bare=earlier * inner.bare + inner_first.bare,
         )
 
-    def keeps_intermediates(self) -> bool:
-        return self.within.keeps_intermediates()
-
     def pieces(self, steps: int) -> int:
         """How many pieces a run of `steps` steps has."""
         return -(-steps // self.every)
@@ -219,9 +216,6 @@ class SquareRoot(Memory):
 
     def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
         return self.checkpoints(steps).cost(steps, parameters, slots, intermediates)
-
-    def keeps_intermediates(self) -> bool:
-        return self.within.keeps_intermediates()
 
     def checkpoints(self, steps: int) -> Checkpoints:
         """The same strategy for a run of `steps` steps."""

@@ -115,8 +115,8 @@ class Memory(ABC):
         """
 
     def keeps_intermediates(self) -> bool:
-        """Whether the steps put on its tapes should hold their intermediates."""
-        return False
+        """Whether steps put on its tapes should hold their intermediates; as a strategy inside it says."""
+        return any(part.keeps_intermediates() for part in vars(self).values() if isinstance(part, Memory))
 
 
 @dataclass(frozen=True)
