@@ -62,8 +62,8 @@ def metagradient(run: dict[str, Any], adjoint: Adjoint, dtype: torch.dtype) -> T
     """
     theta = {name: value.detach().to(dtype) for name, value in run["theta0"].items()}
     data = {name: value.detach().to(dtype).requires_grad_() for name, value in run["data"].items()}
-    before: State = run["state"]
-    state = State(before.step, tuple(slot.to(dtype) for slot in before.slots))
+    before: State | None = run["state"]  # None for a run that starts here
+    state = before and State(before.step, tuple(slot.to(dtype) for slot in before.slots))
     end = unroll_with_state(
         run["loss"], theta, run["view"](data), run["optimizer"], run["batches"], adjoint, state=state
     )
