@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import farzi
+from farzi.distillation import Progress
 from farzi.recipe import Recipe, parse_recipe, presets
 from tests.variants.averager import Averager
 from tests.variants.every_step import EveryStep
@@ -95,3 +96,16 @@ def test_ones_own_variants_distil_train_compare_and_report(cyclic_log, tmp_path)
     comparison = farzi.compare(summary, cyclic_log)
     assert [row.trained_on for row in comparison.results] == ["full", "summary", "random", "FirstWindows"]
     assert "FirstWindows" in str(comparison)
+
+
+def test_a_class_that_cannot_be_used_is_refused_before_anything_is_trained(cyclic_log, tmp_path):
+    for student, reason in (("nowhere:Model", "cannot be imported"), ("builtins:dict", "student")):
+        recipe = presets.LOG.changed({"student": {"type": student}, "init": "random", **SMALL})
+        with pytest.raises(farzi.FarziError, match=reason):
+            farzi.distill(cyclic_log, recipe, out=tmp_path / "out", progress=NothingTrained())
+    assert not (tmp_path / "out").exists()
+
+
+class NothingTrained(Progress):
+    def message(self, text: str) -> None:
+        raise AssertionError(text)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from farzi.data import Data, Log, Text, load_data, load_dataset, read_frame
-from farzi.distillation import Cache, Progress
+from farzi.distillation import Cache, PrintedProgress, Progress
 from farzi.distillation import distill as _distill
 from farzi.evaluation import task_of
 from farzi.models import Model
@@ -76,7 +76,8 @@ def distill(
         out: the summary's folder. A run there is resumed, a finished summary returned. If left out, nothing
             is stored: `Summary.save` does that.
         restart: start from the beginning even if `out` holds a run or a summary, which is then lost.
-        progress: receives reports; None shows nothing.
+        progress: receives reports; if left out, one line for each stage is printed to stderr. `Progress()`
+            shows nothing.
         cache: of full-data trainings, to share them between runs.
         device: where everything is computed.
 
@@ -84,14 +85,16 @@ def distill(
         FarziError: parts of the recipe do not fit each other, or the data is too small.
         KeyboardInterrupt: interrupted; with `out` the same call resumes.
     """
-    recipe = (recipe or _preset(data)).changed({"data": data.settings})
+    recipe = recipe or _preset(data)
+    if data.settings is not None:  # a log of a user's own reader has none
+        recipe = recipe.changed({"data": data.settings})
     with tempfile.TemporaryDirectory() as folder:
         return _distill(
             recipe,
             Path(folder) / "summary" if out is None else out,
             dataset=data,
             restart=restart,
-            progress=progress,
+            progress=progress or PrintedProgress(),
             cache=cache,
             device=device,
         )

@@ -6,6 +6,7 @@ polars are imported when a command runs, not here.
 
 import ctypes
 import errno
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -108,6 +109,7 @@ for _command in (data, recipe, plan, check, distill, train, evaluate, recommend,
 
 
 def main() -> None:
-    """The entry point of the script `farzi`."""
+    """The entry point of the script `farzi`; a user's classes are imported from the current folder, too."""
     prepare_process()
+    sys.path.append(os.getcwd())
     app.main(prog_name="farzi")

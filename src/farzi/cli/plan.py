@@ -68,7 +68,8 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], device: str, 
 
 def _values(planned: "RunPlan") -> dict[str, Any]:
     """The plan as JSON; sizes in bytes, times in seconds."""
-    stages = ("teach_steps", "teach_step", "outer_steps", "outer_step", "validations", "validation")
+    teach, select = ("teach_steps", "teach_step"), ("validations", "validation")
+    stages = (*teach, "initialise", "outer_steps", "outer_step", *select)
     whole = ("seconds", "bytes", *stages, "execution", "soft_inputs")
     measured = ("tape_bytes", "host_bytes", "peak_bytes", "resident_bytes", "gradients", "products", "flops")
     strategies = [

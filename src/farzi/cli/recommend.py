@@ -1,6 +1,7 @@
 """`farzi recommend`: the items that a model ranks highest after the histories in a file."""
 
 import io
+import re
 from pathlib import Path
 
 import click
@@ -41,7 +42,10 @@ def recommend(
     from farzi.models import Model
 
     model = Model.load(file)
-    events = read_events(histories, user=user, item=item, time=time).frame
+    try:
+        events = read_events(histories, user=user, item=item, time=time).frame
+    except FarziError as error:
+        raise FarziError(re.sub(r"\bdata\.(user|item|time)\b", r"--\1", str(error))) from None
     best = model.recommend(events, k, exclude_seen=not include_seen)
     if out is None:
         click.echo(best.write_csv(), nl=False)

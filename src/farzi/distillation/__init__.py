@@ -8,6 +8,7 @@ from farzi.distillation.inner import Theta as Theta
 from farzi.distillation.inner import Weights as Weights
 from farzi.distillation.plan import RunPlan as RunPlan
 from farzi.distillation.plan import plan_run as plan_run
+from farzi.distillation.progress import PrintedProgress as PrintedProgress
 from farzi.distillation.progress import Progress as Progress
 from farzi.distillation.refine import Episode as Episode
 from farzi.distillation.refine import Objective as Objective

@@ -15,6 +15,7 @@ from farzi.errors import FarziError
 from farzi.files import finite_values
 from farzi.recipe import Recipe
 from farzi.summary import Parametrization
+from farzi.training import make_model
 from farzi.unroll import Check, Precision, State, check, compare_precision
 from farzi.unroll.diagnostics.verdict import COSINE
 
@@ -58,6 +59,9 @@ def check_parts(recipe: Recipe) -> None:
         if student in students[:k]:
             named = "the student already" if student == recipe.student else "there twice"
             raise FarziError(f"outer.students: {student.type} is {named}; name each of the others once")
+        make_model(student, 3, recipe.summary.length, recipe.seed)  # a user's class: can it be called?
+    for axis in (recipe.init, recipe.outer.weights, *recipe.compare.controls):
+        axis.build()
 
 
 def check_recipe(

@@ -1,5 +1,6 @@
 """What a distillation will take, from its recipe and its data, before it begins."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -31,6 +32,7 @@ class RunPlan:
 
     teach_step: float  # seconds of a step on the full data, its share of the validations included
     teach_steps: int  # at most; a training ends when the validation gets no better
+    initialise: float  # seconds of the initial summary
     inner_step: float  # seconds of an inner step that is not differentiated
     outer_step: float  # seconds of an outer step
     outer_steps: int
@@ -55,7 +57,7 @@ class RunPlan:
     def seconds(self) -> float:
         """Of the whole run, with as many steps on the full data as there can be."""
         refine, select = self.outer_steps * self.outer_step, self.validations * self.validation
-        return self.teach_steps * self.teach_step + refine + select
+        return self.teach_steps * self.teach_step + self.initialise + refine + select
 
     def outer_step_with(self, row: PlanRow) -> float:
         """Seconds of an outer step with another memory strategy."""
@@ -65,6 +67,7 @@ class RunPlan:
         """The parts and their total, a line each."""
         parts = [
             ("teach: at most", self.teach_steps, "steps on the full data", self.teach_step),
+            ("initialise:", 1, "initial summary", self.initialise),
             ("refine:", self.outer_steps, "outer steps", self.outer_step),
             ("select:", self.validations, "validations", self.validation),
         ]
@@ -94,7 +97,9 @@ def plan_run(
     """
     check_parts(recipe)
     device = torch.device(device)
+    begun = time.perf_counter()
     initial = initialise(recipe, dataset).to(device)
+    seconds = time.perf_counter() - begun
     task, teach = task_of(dataset, recipe.select.seen), recipe.teach.model_copy(update={"max_steps": ROUNDS})
     size = (len(dataset.vocabulary), recipe.summary.length, recipe.seed)
     trained = train_on_events(dataset.train, recipe.student, *size, teach, lambda model: 0.0, device)
@@ -125,6 +130,7 @@ def plan_run(
     return RunPlan(
         teach_step=trained.seconds / trained.steps + evaluation / teach.validate_every,
         teach_steps=len(full_trainings(recipe)) * recipe.teach.max_steps,
+        initialise=seconds,
         inner_step=inner_step,
         outer_step=outer_step,
         outer_steps=recipe.outer.steps,

@@ -1,5 +1,7 @@
 """What a run reports while it is in progress."""
 
+import sys
+
 from farzi.distillation.refine import StepReport
 from farzi.distillation.select import Validation
 
@@ -24,3 +26,16 @@ class Progress:
 
     def validation(self, number: int, result: Validation, best: bool) -> None:
         """A validation after outer step `number`; whether it is the best so far."""
+
+
+class PrintedProgress(Progress):
+    """Prints the lines that stay to stderr: messages, warnings, and one line for each stage."""
+
+    def message(self, text: str) -> None:
+        print(text, file=sys.stderr)
+
+    def warning(self, text: str) -> None:
+        print(f"warning: {text}", file=sys.stderr)
+
+    def stage(self, name: str, text: str, seconds: float) -> None:
+        print(f"{name}: {text}, {seconds:.0f} s", file=sys.stderr)
