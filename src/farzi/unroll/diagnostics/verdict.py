@@ -145,7 +145,7 @@ class Check:
             )
         return (
             "not to be told: differences of the whole run see no slope at any step; it is too rough for "
-            "them, or not the same when it is made again (randomness that is not PyTorch's)"
+            "them, or differs when it is recomputed (randomness that is not PyTorch's)"
         )
 
     def _smoothness(self) -> str:
