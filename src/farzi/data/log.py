@@ -8,7 +8,7 @@ import polars as pl
 
 from farzi.data.events import Events
 from farzi.data.sequences import Holdout, Sequences
-from farzi.data.sorting import SortedEvents, filter_rare, sort
+from farzi.data.sorting import SortedEvents, coded, codes_of, filter_rare, sort
 from farzi.data.splits import TEST, TRAIN, VALID, LeaveOneOut, Split
 from farzi.data.tables import place_of, setting
 from farzi.data.times import time_range
@@ -82,7 +82,8 @@ def make_log(
     split = LeaveOneOut() if split is None else split
     frame = _filtered(events, min_user_events, min_item_events)
     vocabulary = Vocabulary.from_events(frame, events.names)
-    log = sort(frame, vocabulary.encode(frame["item"]), ties)
+    codes, items = codes_of(frame["item"])
+    log = sort(frame, vocabulary.encode(items)[codes], ties)
     facts = {
         "name": events.source,
         **_log_facts(log, events.dated),
@@ -109,7 +110,7 @@ def make_log(
         "train": {"users": len(train), "events": len(train.items)},
         "valid": _holdout_facts(valid, parts == VALID),
         "test": _holdout_facts(test, parts == TEST),
-        "users_never_held_out": len(log.users) - len(np.unique(log.user[parts != TRAIN])),
+        "users_never_held_out": len(log.users) - int(np.count_nonzero(log.counts(parts != TRAIN))),
     }
     facts["unseen"] = unseen_facts
     return Log(events.source, vocabulary, train, valid, test, facts)
@@ -119,7 +120,8 @@ def _filtered(events: Events, min_user_events: int, min_item_events: int) -> pl.
     users = events.frame["user"].n_unique()
     if users < 2:
         raise FarziError(f"{events.source}: has events of one user only; at least 2 users are needed")
-    frame = filter_rare(events.frame, min_user_events, min_item_events)
+    frame = events.frame.with_columns(coded(events.frame[role]) for role in ("user", "item"))
+    frame = filter_rare(frame, min_user_events, min_item_events)
     if frame["user"].n_unique() < 2:
         raise FarziError(
             f"{events.source}: fewer than 2 of its {users:,} users remain if each user needs at least "
@@ -131,7 +133,7 @@ def _filtered(events: Events, min_user_events: int, min_item_events: int) -> pl.
 
 def _holdout(log: SortedEvents, history: np.ndarray, held_out: np.ndarray) -> Holdout:
     """The users with both a history and targets."""
-    users = np.intersect1d(log.user[history], log.user[held_out])
+    users = np.flatnonzero(log.counts(history) * log.counts(held_out))
     return Holdout(log.sequences(history, users), log.sequences(held_out, users))
 
 
@@ -139,7 +141,9 @@ def _treat_unseen(
     log: SortedEvents, parts: np.ndarray, rule: str, vocabulary: Vocabulary, events: Events
 ) -> tuple[SortedEvents, np.ndarray, dict[str, Any]]:
     """Apply the rule for held-out events of items that no training event has."""
-    unseen = ~np.isin(log.item, log.item[parts == TRAIN])
+    trained = np.zeros(len(vocabulary), bool)
+    trained[log.item[parts == TRAIN]] = True
+    unseen = ~trained[log.item]
     facts = {
         "rule": rule,
         "items": len(np.unique(log.item[unseen])),
@@ -169,8 +173,10 @@ def _holdout_facts(part: Holdout, held_out: np.ndarray) -> dict[str, int]:
 def _log_facts(log: SortedEvents, dated: bool) -> dict[str, Any]:
     """Users, items, events, lengths, time range, density and repeats of a log."""
     lengths = log.lengths
-    users, items = len(lengths), len(np.unique(log.item))
-    pairs = len(np.unique(log.user * (int(log.item.max()) + 1) + log.item))
+    users, items = len(lengths), int(np.count_nonzero(np.bincount(log.item)))
+    pair = log.user * np.int64(log.item.max() + 1) + log.item
+    pair.sort()
+    pairs = 1 + int(np.count_nonzero(np.diff(pair)))
     return {
         "users": users,
         "items": items,
@@ -206,7 +212,7 @@ def _order_facts(log: SortedEvents, vocabulary: Vocabulary, ties: str, because: 
         "rule": ties,
         "because": because,
         "tied_events": round(float(tied.mean()), 4),
-        "users_with_ties": len(np.unique(log.user[tied])),
+        "users_with_ties": int(np.count_nonzero(log.counts(tied))),
         "rising_by_id": None if rising is None else round(rising, 4),
     }
     return {"order": words, "ties": facts}

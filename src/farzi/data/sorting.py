@@ -15,10 +15,10 @@ class SortedEvents:
 
     Attributes:
         users: ids of the users, sorted.
-        user: int64, positions in `users`, rising.
-        item: int64, indices in the vocabulary.
+        user: uint32, positions in `users`, rising.
+        item: uint32, indices in the vocabulary.
         time: int64 or float64, or None if the log has no times.
-        row: int64, the line or row of each event in its source.
+        row: uint32, the line or row of each event in its source.
     """
 
     users: tuple[str, ...]
@@ -35,6 +35,10 @@ class SortedEvents:
         """Events of each user, int64, (users,)."""
         return np.bincount(self.user, minlength=len(self.users))
 
+    def counts(self, mask: np.ndarray) -> np.ndarray:
+        """The events of each user where `mask` (n,) holds: int64, (users,)."""
+        return np.bincount(self.user[mask], minlength=len(self.users))
+
     @property
     def from_end(self) -> np.ndarray:
         """The number of later events of the same user: int64, (n,); 0 for the last one."""
@@ -46,41 +50,64 @@ class SortedEvents:
         return SortedEvents(self.users, self.user[mask], self.item[mask], time, self.row[mask])
 
     def sequences(self, mask: np.ndarray, users: np.ndarray | None = None) -> Sequences:
-        """The events where `mask` (n,) holds, one sequence for each of `users` (default: all with any)."""
-        counts = np.bincount(self.user[mask], minlength=len(self.users))
-        sequences = Sequences(self.item[mask], offsets_of(counts), self.users)
-        return sequences.select(np.flatnonzero(counts) if users is None else users)
+        """The events where `mask` (n,) holds, one sequence for each of `users`, which rise (default: all with
+        any).
+        """
+        counts = self.counts(mask)
+        users = np.flatnonzero(counts) if users is None else users
+        if len(users) < np.count_nonzero(counts):
+            wanted = np.zeros(len(counts), bool)
+            wanted[users] = True
+            mask = mask & wanted[self.user]
+        ids = self.users if len(users) == len(counts) else tuple(self.users[user] for user in users)
+        return Sequences(self.item[mask].astype(np.int64), offsets_of(counts[users]), ids)
 
 
 def filter_rare(frame: pl.DataFrame, min_user_events: int, min_item_events: int) -> pl.DataFrame:
     """The events that remain when users and items with too few events are removed until there are none."""
-    user, item = _codes(frame["user"])[0], _codes(frame["item"])[0]
-    keep = np.ones(len(frame), bool)
+    least = {"user": min_user_events, "item": min_item_events}
+    columns = {name: codes_of(frame[name])[0] for name in least}
+    keep: np.ndarray | None = None
     while True:
-        enough = np.bincount(user[keep], minlength=len(frame))[user] >= min_user_events
-        enough &= np.bincount(item[keep], minlength=len(frame))[item] >= min_item_events
-        if not (keep & ~enough).any():
+        kept = len(frame) if keep is None else np.count_nonzero(keep)
+        for name, code in columns.items():
+            counts = np.bincount(code if keep is None else code[keep], minlength=code.max() + 1)
+            if (counts[counts > 0] < least[name]).any():
+                enough = (counts >= least[name])[code]
+                keep = enough if keep is None else keep & enough
+        if keep is None:
+            return frame
+        if np.count_nonzero(keep) == kept:
             return frame.filter(keep)
-        keep &= enough
 
 
 def sort(frame: pl.DataFrame, items: np.ndarray, ties: str) -> SortedEvents:
     """Sort by user, time, tie and line.
 
     Args:
-        frame: columns `user`, `item`, `row` and perhaps `time`; without it the order of the file holds.
-        items: int64, the vocabulary index of each row.
+        frame: columns `user`, `item`, `row` and perhaps `time`; without it the order of the file holds. Rows
+            are in the order of the file.
+        items: the vocabulary index of each row.
         ties: order of a user's events at the same time: "file" (as there) or "random" (by `tie_keys`).
     """
-    user, users = _codes(frame["user"])
-    row = frame["row"].to_numpy().astype(np.int64)
-    time = frame["time"].to_numpy() if "time" in frame.columns else None
-    keys = [row]  # for lexsort: the last key is the first criterion
-    if time is not None:
-        keys += [tie_keys(frame["user"], frame["item"]), time] if ties == "random" else [time]
-    order = np.lexsort([*keys, user])
-    time = None if time is None else time[order]
-    return SortedEvents(tuple(users), user[order], items[order], time, row[order])
+    user, users = codes_of(frame["user"])
+    names = tuple(users.to_list())
+    row, items = frame["row"].to_numpy(), items.astype(np.uint32)
+    timed = "time" in frame.columns
+    time = frame["time"].to_numpy() if timed else np.zeros(len(frame), np.int64)
+    low = time.min()
+    span = int(time.max()) - int(low) + 1 if time.dtype == np.int64 else 0
+    shuffled = timed and ties == "random"
+    if shuffled or not 0 < span * len(names) < 2**63:
+        keys = [tie_keys(frame["user"], frame["item"])] if shuffled else []
+        order = np.lexsort([*keys, time, user])  # stable; the last key is the first criterion
+        user, items, time, row = user[order], items[order], time[order], row[order]
+    else:  # user and time as one number, which polars sorts on all cores
+        key = user * np.int64(span) + (time - low)
+        table = pl.DataFrame({"key": key, "item": items, "row": row}).sort("key", maintain_order=True)
+        key, items, row = (column.to_numpy() for column in table)
+        user, time = (key // span).astype(np.uint32), key % span + low
+    return SortedEvents(names, user, items, time if timed else None, row)
 
 
 def tie_keys(users: pl.Series, items: pl.Series) -> np.ndarray:
@@ -92,16 +119,26 @@ def tie_keys(users: pl.Series, items: pl.Series) -> np.ndarray:
     return _splitmix(_hashes(users) + _splitmix(_hashes(items)))
 
 
-def _codes(ids: pl.Series) -> tuple[np.ndarray, list[str]]:
-    """The position of each id among the sorted distinct ids, int64 (n,), and these."""
-    unique = ids.unique().sort()
-    return ids.cast(pl.Enum(unique)).to_physical().to_numpy().astype(np.int64), unique.to_list()
+def codes_of(ids: pl.Series) -> tuple[np.ndarray, pl.Series]:
+    """The position of each id among the sorted distinct ids, uint32 (n,), and these, String.
+
+    For ids that were `coded` it takes no search.
+    """
+    coded_ids = coded(ids)
+    codes = coded_ids.to_physical().to_numpy()
+    counts = np.bincount(codes, minlength=len(coded_ids.dtype.categories))
+    return (np.cumsum(counts > 0, dtype=np.uint32) - 1)[codes], coded_ids.dtype.categories.filter(counts > 0)
+
+
+def coded(ids: pl.Series) -> pl.Series:
+    """Ids as an Enum of their sorted distinct values."""
+    return ids if ids.dtype == pl.Enum else ids.cast(pl.Enum(ids.unique().sort()))
 
 
 def _hashes(ids: pl.Series) -> np.ndarray:
-    positions, unique = _codes(ids)
-    digests = b"".join(hashlib.blake2b(id.encode(), digest_size=8).digest() for id in unique)
-    return np.frombuffer(digests, "<u8").astype(np.uint64)[positions]
+    codes, distinct = codes_of(ids)
+    digests = b"".join(hashlib.blake2b(id.encode(), digest_size=8).digest() for id in distinct)
+    return np.frombuffer(digests, "<u8").astype(np.uint64)[codes]
 
 
 def _splitmix(x: np.ndarray) -> np.ndarray:
