@@ -1,4 +1,4 @@
-"""The training of an architecture that a summary was not distilled with: what is tried, and what is chosen."""
+"""The training of an architecture that a summary was not distilled with: what is tried and chosen."""
 
 import numpy as np
 import pytest

@@ -26,7 +26,7 @@ def run(execution: Execution) -> list[Tensor]:
     return [*torch.autograd.grad(outer, inputs), *end.values()]
 
 
-@pytest.mark.parametrize("compiled", [Compiled(), Compiled(compiler=cuda_graphs)], ids=["compiled", "cuda graphs"])
+@pytest.mark.parametrize("compiled", [Compiled(), Compiled(compiler=cuda_graphs)], ids=["plain", "graphs"])
 def test_compiled_runs_follow_the_eager_one(compiled: Execution) -> None:
     right = run(Eager())
     for _ in range(3):  # CUDA graphs are recorded in the second
