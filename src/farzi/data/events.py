@@ -10,6 +10,7 @@ import polars as pl
 
 from farzi.data.columns import bare, choose_event_columns, choose_name_columns
 from farzi.data.content import Content, read_content
+from farzi.data.sorting import coded
 from farzi.data.tables import BadRow, Table, Unit, place_of, quoted, read_table, setting, typed_table
 from farzi.data.times import parse_times
 from farzi.errors import FarziError
@@ -22,7 +23,7 @@ class Events:
     """A log in the order of its file.
 
     Attributes:
-        frame: columns `user` (String), `item` (String), `time` (Int64 or Float64; absent if the log has no
+        frame: columns `user` and `item` (Enum of the sorted distinct ids), `time` (Int64 or Float64; absent if the log has no
             times) and `row` (UInt32, the number of the line or row). No nulls, no empty ids.
         source: the file, the frame or the named data set, as messages name it.
         skipped: rows left out because they cannot be read, in the order of the file.
@@ -160,6 +161,7 @@ def _check_events(table: Table, source: str, skip_bad: bool) -> Events:
         raise FarziError(_refusal(source, bad, hint))
     if len(frame) == 0:
         raise FarziError(f"{source}: none of its {len(bad):,} rows can be read; the first: {bad[0]}")
+    frame = frame.with_columns(coded(frame[role]) for role in ("user", "item"))
     order = [role for role in ("user", "item", "time", "row") if role in frame.columns]
     return Events(frame.select(order), source, tuple(bad), dated, unit=table.unit)
 

@@ -33,8 +33,8 @@ class Vocabulary:
     @classmethod
     def from_events(cls, frame: pl.DataFrame, names: pl.DataFrame | None = None) -> "Vocabulary":
         """All items of a log (column `item`), with the names of a table with the columns `id` and `name`."""
-        items = frame.group_by(pl.col("item").cast(pl.String).alias("id")).agg(pl.len().alias("count"))
-        items = items.sort(["count", "id"], descending=[True, False])
+        items = frame.group_by(pl.col("item").alias("id")).agg(pl.len().alias("count"))
+        items = items.cast({"id": pl.String}).sort(["count", "id"], descending=[True, False])
         if names is None:
             names = pl.DataFrame(schema={"id": pl.String, "name": pl.String})
         items = items.join(names.unique("id", keep="first"), on="id", how="left", maintain_order="left")
