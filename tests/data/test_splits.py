@@ -59,7 +59,6 @@ def test_events_are_sorted_by_user_time_and_line(log):
     ]
     assert found == [(user, *event) for user, events in by_user(log).items() for event in events]
     assert ready.lengths.tolist() == [len(events) for events in by_user(log).values()]
-    assert ready.from_end.tolist() == [n for e in by_user(log).values() for n in reversed(range(len(e)))]
 
 
 @given(logs)

@@ -8,7 +8,7 @@ import polars as pl
 
 from farzi.data.events import Events
 from farzi.data.sequences import Holdout, Sequences
-from farzi.data.sorting import SortedEvents, coded, codes_of, filter_rare, sort
+from farzi.data.sorting import SortedEvents, codes_of, filter_rare, sort
 from farzi.data.splits import TEST, TRAIN, VALID, LeaveOneOut, Split
 from farzi.data.tables import place_of, setting
 from farzi.data.times import time_range
@@ -91,8 +91,8 @@ def make_log(
         "filters": {
             "rule": f"users with at least {min_user_events} events and items with at least "
             f"{min_item_events}, applied until both hold",
-            "users_removed": events.frame["user"].n_unique() - len(log.users),
-            "items_removed": events.frame["item"].n_unique() - (len(vocabulary) - 1),
+            "users_removed": len(codes_of(events.frame["user"])[1]) - len(log.users),
+            "items_removed": len(codes_of(events.frame["item"])[1]) - (len(vocabulary) - 1),
             "events_removed": len(events) - len(log),
         },
         "skipped": {"rows": len(events.skipped), "first": [str(row) for row in events.skipped[:SHOWN]]},
@@ -117,12 +117,11 @@ def make_log(
 
 
 def _filtered(events: Events, min_user_events: int, min_item_events: int) -> pl.DataFrame:
-    users = events.frame["user"].n_unique()
+    users = len(codes_of(events.frame["user"])[1])
     if users < 2:
         raise FarziError(f"{events.source}: has events of one user only; at least 2 users are needed")
-    frame = events.frame.with_columns(coded(events.frame[role]) for role in ("user", "item"))
-    frame = filter_rare(frame, min_user_events, min_item_events)
-    if frame["user"].n_unique() < 2:
+    frame = filter_rare(events.frame, min_user_events, min_item_events)
+    if len(codes_of(frame["user"])[1]) < 2:
         raise FarziError(
             f"{events.source}: fewer than 2 of its {users:,} users remain if each user needs at least "
             f"{min_user_events} events and each item {min_item_events}; "
@@ -176,7 +175,7 @@ def _log_facts(log: SortedEvents, dated: bool) -> dict[str, Any]:
     users, items = len(lengths), int(np.count_nonzero(np.bincount(log.item)))
     pair = log.user * np.int64(log.item.max() + 1) + log.item
     pair.sort()
-    pairs = 1 + int(np.count_nonzero(np.diff(pair)))
+    pairs = 1 + int(np.count_nonzero(pair[1:] != pair[:-1]))
     return {
         "users": users,
         "items": items,

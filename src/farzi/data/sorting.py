@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -30,19 +31,15 @@ class SortedEvents:
     def __len__(self) -> int:
         return len(self.user)
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
         """Events of each user, int64, (users,)."""
         return np.bincount(self.user, minlength=len(self.users))
 
     def counts(self, mask: np.ndarray) -> np.ndarray:
         """The events of each user where `mask` (n,) holds: int64, (users,)."""
-        return np.bincount(self.user[mask], minlength=len(self.users))
-
-    @property
-    def from_end(self) -> np.ndarray:
-        """The number of later events of the same user: int64, (n,); 0 for the last one."""
-        return np.cumsum(self.lengths)[self.user] - 1 - np.arange(len(self))
+        starts = np.minimum(np.cumsum(self.lengths) - self.lengths, len(self) - 1)
+        return np.add.reduceat(mask, starts, dtype=np.int64) * (self.lengths > 0)
 
     def filter(self, mask: np.ndarray) -> "SortedEvents":
         """The events where `mask` holds; `users` stays as it is."""
@@ -66,19 +63,17 @@ class SortedEvents:
 def filter_rare(frame: pl.DataFrame, min_user_events: int, min_item_events: int) -> pl.DataFrame:
     """The events that remain when users and items with too few events are removed until there are none."""
     least = {"user": min_user_events, "item": min_item_events}
-    columns = {name: codes_of(frame[name])[0] for name in least}
+    codes = {role: codes_of(frame[role])[0] for role in least if least[role] > 1}
     keep: np.ndarray | None = None
     while True:
-        kept = len(frame) if keep is None else np.count_nonzero(keep)
-        for name, code in columns.items():
+        before = keep
+        for role, code in codes.items():
             counts = np.bincount(code if keep is None else code[keep], minlength=code.max() + 1)
-            if (counts[counts > 0] < least[name]).any():
-                enough = (counts >= least[name])[code]
+            if ((counts > 0) & (counts < least[role])).any():
+                enough = (counts >= least[role])[code]
                 keep = enough if keep is None else keep & enough
-        if keep is None:
-            return frame
-        if np.count_nonzero(keep) == kept:
-            return frame.filter(keep)
+        if keep is before:
+            return frame if keep is None else frame.filter(keep)
 
 
 def sort(frame: pl.DataFrame, items: np.ndarray, ties: str) -> SortedEvents:
@@ -91,22 +86,21 @@ def sort(frame: pl.DataFrame, items: np.ndarray, ties: str) -> SortedEvents:
         ties: order of a user's events at the same time: "file" (as there) or "random" (by `tie_keys`).
     """
     user, users = codes_of(frame["user"])
-    names = tuple(users.to_list())
-    row, items = frame["row"].to_numpy(), items.astype(np.uint32)
+    names, row, items = tuple(users.to_list()), frame["row"].to_numpy(), items.astype(np.uint32)
     timed = "time" in frame.columns
     time = frame["time"].to_numpy() if timed else np.zeros(len(frame), np.int64)
     low = time.min()
-    span = int(time.max()) - int(low) + 1 if time.dtype == np.int64 else 0
+    bits = (int(time.max()) - int(low)).bit_length() if time.dtype == np.int64 else 63
     shuffled = timed and ties == "random"
-    if shuffled or not 0 < span * len(names) < 2**63:
+    if shuffled or bits + len(names).bit_length() > 63:
         keys = [tie_keys(frame["user"], frame["item"])] if shuffled else []
         order = np.lexsort([*keys, time, user])  # stable; the last key is the first criterion
         user, items, time, row = user[order], items[order], time[order], row[order]
     else:  # user and time as one number, which polars sorts on all cores
-        key = user * np.int64(span) + (time - low)
+        key = (user.astype(np.int64) << bits) + (time - low)
         table = pl.DataFrame({"key": key, "item": items, "row": row}).sort("key", maintain_order=True)
         key, items, row = (column.to_numpy() for column in table)
-        user, time = (key // span).astype(np.uint32), key % span + low
+        user, time = (key >> bits).astype(np.uint32), (key & ((1 << bits) - 1)) + low
     return SortedEvents(names, user, items, time if timed else None, row)
 
 
@@ -124,10 +118,12 @@ def codes_of(ids: pl.Series) -> tuple[np.ndarray, pl.Series]:
 
     For ids that were `coded` it takes no search.
     """
-    coded_ids = coded(ids)
-    codes = coded_ids.to_physical().to_numpy()
-    counts = np.bincount(codes, minlength=len(coded_ids.dtype.categories))
-    return (np.cumsum(counts > 0, dtype=np.uint32) - 1)[codes], coded_ids.dtype.categories.filter(counts > 0)
+    ids = coded(ids)
+    codes, distinct = ids.to_physical().to_numpy(), ids.dtype.categories
+    present = np.bincount(codes, minlength=len(distinct)) > 0
+    if not present.all():  # some were filtered out
+        codes, distinct = (np.cumsum(present, dtype=np.uint32) - 1)[codes], distinct.filter(present)
+    return codes, distinct
 
 
 def coded(ids: pl.Series) -> pl.Series:

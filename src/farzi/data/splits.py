@@ -102,8 +102,7 @@ class GlobalTime(_Shares):
 
 def _from_end(log: SortedEvents, valid: np.ndarray, test: np.ndarray) -> np.ndarray:
     """The last `test` events of each user, and the `valid` before them; (users,) each."""
-    long = (log.lengths >= 3)[log.user]
-    parts = np.full(len(log), TRAIN, np.int8)
-    parts[long & (log.from_end < (test + valid)[log.user])] = VALID
-    parts[long & (log.from_end < test[log.user])] = TEST
-    return parts
+    long = log.lengths >= 3
+    valid, test = valid * long, test * long
+    counts = np.stack([log.lengths - valid - test, valid, test], axis=1)
+    return np.repeat(np.tile(np.array([TRAIN, VALID, TEST], np.int8), len(counts)), counts.ravel())

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from farzi.data.sorting import codes_of
 from farzi.data.tables import read_parquet
 from farzi.errors import FarziError
 from farzi.files import write_bytes_atomic
@@ -33,8 +34,9 @@ class Vocabulary:
     @classmethod
     def from_events(cls, frame: pl.DataFrame, names: pl.DataFrame | None = None) -> "Vocabulary":
         """All items of a log (column `item`), with the names of a table with the columns `id` and `name`."""
-        items = frame.group_by(pl.col("item").alias("id")).agg(pl.len().alias("count"))
-        items = items.cast({"id": pl.String}).sort(["count", "id"], descending=[True, False])
+        codes, ids = codes_of(frame["item"])
+        items = pl.DataFrame({"id": ids, "count": np.bincount(codes)})
+        items = items.sort(["count", "id"], descending=[True, False])
         if names is None:
             names = pl.DataFrame(schema={"id": pl.String, "name": pl.String})
         items = items.join(names.unique("id", keep="first"), on="id", how="left", maintain_order="left")
