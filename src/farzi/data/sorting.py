@@ -39,7 +39,7 @@ class SortedEvents:
     def counts(self, mask: np.ndarray) -> np.ndarray:
         """The events of each user where `mask` (n,) holds: int64, (users,)."""
         starts = np.minimum(np.cumsum(self.lengths) - self.lengths, len(self) - 1)
-        return np.add.reduceat(mask, starts, dtype=np.int64) * (self.lengths > 0)
+        return np.add.reduceat(mask.view(np.int8), starts, dtype=np.int64) * (self.lengths > 0)
 
     def filter(self, mask: np.ndarray) -> "SortedEvents":
         """The events where `mask` holds; `users` stays as it is."""
