@@ -1,0 +1,5 @@
+"""`python -m farzi`: the command line."""
+
+from farzi.cli import main
+
+main()
