@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from farzi.data import Data, Log, Text, load_data, load_dataset, read_frame
+from farzi.data import Data, Log, Text, frame_events, load_data, load_dataset
 from farzi.distillation import Cache, PrintedProgress, Progress
 from farzi.distillation import distill as _distill
 from farzi.evaluation import task_of
@@ -26,17 +26,18 @@ def load_log(source: Any = "movielens-small", **settings: Any) -> Log:
         source: a path, the name of a known log (`farzi data list`), or a frame of pandas, polars or Arrow
             with the columns `user_id`, `item_id` and `timestamp`; other columns are named by the settings
             `user`, `item` and `time`.
-        settings: of `farzi.recipe.variants.LogData`, by name: `user`, `item`, `time`, `names`, `split`,
-            `min_user_events`, `min_item_events`, `ties`, `unseen`, `skip_bad`, `file`.
+        settings: of `farzi.recipe.variants.LogData`, by name: `user`, `item`, `time`, `time_format`,
+            `rating`, `min_rating`, `missing`, `names`, `split`, `min_user_events`, `min_item_events`, `ties`,
+            `duplicates`, `unseen`, `skip_bad`; for files also `file`, `separator`, `columns`, `format` and
+            `quotes`.
 
     Raises:
         FarziError: the log cannot be read or used; the line says what is wrong, where, and what to do.
     """
     if isinstance(source, str | Path):
         return load_dataset(_data(type="log", source=str(source), **settings))
-    # an item that is held out but never trained on is a miss, not an error, where nobody can mend a file
-    chosen = _data(type="log", source=FRAME, **{"unseen": "keep", **settings})
-    return load_dataset(chosen, read_frame(source, chosen.user, chosen.item, chosen.time, chosen.skip_bad))
+    chosen = _data(type="log", source=FRAME, **settings)
+    return load_dataset(chosen, frame_events(source, chosen))
 
 
 def load_text(source: str | Path = "sotu", **settings: Any) -> Text:

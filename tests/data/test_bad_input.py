@@ -37,7 +37,10 @@ def refusal(path, **options):
 
 RECODE = "save the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
 HINT = "data.skip_bad)"
-TIME = " is not a time (a number, or a date such as 2016-10-16 17:57:24)"
+TIME = " is not a time (a number, or a date such as 2016-10-16 17:57:24; others: data.time_format)"
+AS_TEXT = "; data.quotes=false reads quotes as text"
+AFTER = f"quotes that do not match (text follows the quote that ends a field){AS_TEXT}"
+OPEN = f"quotes that do not match (a quote that begins a field has no end){AS_TEXT}"
 
 
 @pytest.mark.parametrize(
@@ -85,13 +88,13 @@ TIME = " is not a time (a number, or a date such as 2016-10-16 17:57:24)"
         ),
         (
             'a,x,1\n"b"c,y,2\nc,z,3\n',
-            "log.csv:3: quotes that do not match (',' expected after '\"') (1 bad row in all",
-            [BadRow(3, None, None, "quotes that do not match (',' expected after '\"')")],
+            "log.csv:3: quotes that do not match (text follows the quote that ends a field)" + AS_TEXT,
+            [BadRow(3, None, None, AFTER)],
         ),
         (
             'a,x,1\n"b,y,2\nc,z,3\n',
-            "log.csv:3: quotes that do not match (unexpected end of data) (1 bad row in all",
-            [BadRow(3, None, None, "quotes that do not match (unexpected end of data)")],
+            "log.csv:3: quotes that do not match (a quote that begins a field has no end); data.quotes=false",
+            [BadRow(3, None, None, OPEN)],
         ),
         (
             "a,x,1\nb,é,2\n".encode("latin-1"),
@@ -160,9 +163,9 @@ def test_no_row_left(write):
         (HEADER, "log.csv: has a header but no rows"),
         (HEADER + "\n\n", "log.csv: has a header but no rows"),
         (
-            "196\t242\t3\t881250949\n186\t302\t3\t891717742\n",
-            "log.csv: no user column recognised by its name; give its name as data.user "
-            "(the columns are 196, 242, 3, 881250949)",
+            "196\t242\t3\t8812\t5\n186\t302\t3\t8917\t6\n",
+            "log.csv:1: has no header, and 5 fields separated by tab; name the columns in their order: "
+            "data.columns=user,item,rating,time,_",
         ),
         (
             "user,what,time\na,b,1\n",
@@ -173,10 +176,14 @@ def test_no_row_left(write):
             "user,item,user\na,b,1\n",
             "log.csv: the column 'user' is there twice; the columns are user, item, user",
         ),
-        ('"user,item\na,b\n', "log.csv:1: not a header: '\"user,item'"),
+        (
+            '"user,item\na,b\n',
+            "log.csv: no user column recognised by its name; give its name as data.user "
+            '(the columns are "user, item)',
+        ),
         (
             "usér,item\na,b\n".encode("latin-1"),
-            f"log.csv:1: the header is not UTF-8 text; {RECODE}",
+            f"log.csv:1: is not UTF-8 text; {RECODE}",
         ),
         (
             "user,item\na,b\n".encode("utf-16"),
@@ -184,7 +191,8 @@ def test_no_row_left(write):
         ),
         (
             bytes(range(256)),
-            "log.csv: is not text; CSV, TSV, JSON lines, Parquet and RecBole .inter files can be read",
+            "log.csv:1: is not text: it has the control character U+0000; "
+            "remove it, or save the file as text",
         ),
         (
             gzip.compress(b"user,item\na,b\n")[:-9],
@@ -247,8 +255,13 @@ def test_ids_of_parquet_are_whole_where_they_can_be(write):
     users = [7.0, None, 1.5, float("nan"), 1e20]
     pl.DataFrame({"user": users, "item": range(5)}).write_parquet("log.parquet")
     events = read_events("log.parquet", skip_bad=True)
-    assert events.frame["user"].to_list() == ["7", "1.5", "1e+20"]
-    assert [(row.line, row.reason) for row in events.skipped] == [(2, "no value"), (4, "no value")]
+    assert events.frame["user"].to_list() == ["7", "1.5"]
+    rounded = "1e+20 is rounded: save ids as text or whole numbers"
+    assert [(row.line, row.reason) for row in events.skipped] == [
+        (2, "no value"),
+        (4, "no value"),
+        (5, rounded),
+    ]
 
 
 def test_nothing_is_written(write, tmp_path):

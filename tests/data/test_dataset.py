@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from farzi.data import load_dataset, read_events
 from farzi.data.fingerprint import fingerprint
-from farzi.data.times import time_range
+from farzi.data.times import time_facts
 from farzi.errors import FarziError
 from farzi.recipe.variants import LeaveOneOut, LogData, RatioSplit, TimeSplit
 
@@ -67,6 +67,19 @@ def test_facts_say_what_was_done(load):
     facts = load(unseen="keep").facts
     assert facts == {
         "name": "log.csv",
+        "reading": {
+            "columns": {"user": "user", "item": "item", "time": "time"},
+            "not_read": [],
+            "form": "fields separated by comma",
+            "notes": [],
+            "hints": [],
+            "first_user": {
+                "user": "anna",
+                "of": 4,
+                "items": ["bread", "milk", "tea", "salt"],
+                "times": [1, 2, 3, 4],
+            },
+        },
         "users": 2,
         "items": 4,
         "events": 7,
@@ -83,12 +96,14 @@ def test_facts_say_what_was_done(load):
             "users_with_ties": 0,
             "rising_by_id": None,
         },
+        "duplicates": {"rule": "keep", "events": 0},
         "filters": {
             "rule": "users with at least 3 events and items with at least 1, applied until both hold",
             "users_removed": 1,
             "items_removed": 1,
             "events_removed": 2,
         },
+        "names": None,
         "skipped": {"rows": 0, "first": []},
         "split": {
             "rule": "leave one out: each user's last event is the test, the one before it the validation",
@@ -98,6 +113,7 @@ def test_facts_say_what_was_done(load):
             "users_never_held_out": 0,
         },
         "unseen": {"rule": "keep", "items": 1, "valid_events": 0, "test_events": 1},
+        "warnings": [],
     }
     assert json.loads(json.dumps(facts)) == facts
 
@@ -115,7 +131,7 @@ def test_facts_say_what_was_done(load):
 def test_time_range(tmp_path, times, expected):
     (tmp_path / "log.csv").write_text(f"user,item,time\na,x,{times[0]}\nb,y,{times[1]}\n")
     events = read_events(tmp_path / "log.csv")
-    assert tuple(time_range(events.frame["time"].to_numpy(), events.dated).values()) == expected
+    assert tuple(time_facts(events.frame["time"].to_numpy(), events.dated).values()) == expected
 
 
 def test_a_log_without_times_says_so(load):
@@ -132,18 +148,20 @@ def test_a_log_without_times_says_so(load):
 def test_an_order_of_ties_that_reveals_items_is_reported(load):
     rows = [f"u{u},{item},7" for u in range(4) for item in range(2, 21, 3)]
     facts = load("user,item,time\n" + "\n".join(rows), unseen="keep").facts
-    assert "their item ids rise in 100% of cases" in facts["order"]
+    assert "the item ids rise in 100% of cases" in facts["warnings"][0]
     assert facts["ties"]["rising_by_id"] == 1.0
     assert (facts["ties"]["tied_events"], facts["ties"]["users_with_ties"]) == (1.0, 4)
     facts = load("user,item,time\n" + "\n".join(reversed(rows)), unseen="keep").facts
-    assert "their item ids fall in 100% of cases" in facts["order"]
+    assert "the item ids fall in 100% of cases" in facts["warnings"][0]
     facts = load("user,item,time\n" + "\n".join(rows), unseen="keep", ties="random").facts
     assert facts["order"] == "by time; a user's events at the same time by a fixed hash of user and item"
+    assert facts["warnings"] == []
 
 
-def test_unseen_items_are_refused_in_a_file(load):
+def test_unseen_items_are_kept_unless_they_are_refused(load):
+    assert load().facts["unseen"] == {"rule": "keep", "items": 1, "valid_events": 0, "test_events": 1}
     with pytest.raises(FarziError) as caught:
-        load()
+        load(unseen="error")
     assert "data.unseen=keep" in str(caught.value)
     assert str(caught.value).startswith(
         "log.csv:5: item 'salt' is held out but never trained on, like 1 of the 4 held-out events; "
@@ -192,7 +210,8 @@ def test_skipped_rows_are_counted(load):
     assert dataset.facts["skipped"] == {
         "rows": 1,
         "first": [
-            "line 11: column 'time': 'soon' is not a time (a number, or a date such as 2016-10-16 17:57:24)"
+            "line 11: column 'time': 'soon' is not a time (a number, or a date such as 2016-10-16 17:57:24; "
+            "others: data.time_format)"
         ],
     }
     with pytest.raises(FarziError, match=r"^log\.csv:11: column 'time': 'soon' is not a time"):

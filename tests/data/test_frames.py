@@ -143,7 +143,7 @@ def test_an_item_that_is_never_trained_on_is_named_by_its_row(make: Any):
     items = ["a", "b", "c", "a", "b", "new"]
     frame = make({"user": list("uuuvvv"), "item": items, "time": [1, 2, 3, 1, 2, 3]})
     with pytest.raises(FarziError, match=r"^frame, row 1 \(counted from 0\): item 'b' is held out"):
-        make_log(read_frame(frame))
+        make_log(read_frame(frame), unseen="error")
 
 
 def test_a_frame_is_split_by_the_settings_of_a_recipe(tmp_path: Any):

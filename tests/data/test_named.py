@@ -293,4 +293,4 @@ def test_the_order_of_the_file_would_reveal_the_next_film():
     facts = load_dataset(LogData(ties="file")).facts
     assert facts["ties"]["rising_by_id"] == 1.0
     assert facts["ties"]["because"] is None
-    assert "consider ties=random" in facts["order"]
+    assert "data.ties=random" in facts["warnings"][0]

@@ -6,24 +6,20 @@ import gzip
 import io
 import json
 import lzma
-import re
 import zipfile
 from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from farzi.data.events import read_events, read_names
-from farzi.data.tables import _split_plain, _split_quoted
 from farzi.errors import FarziError
 
 ROWS = [
     ("007", "a,b", 20),
     ('x"y', "b;c\td|e", 10),
-    ("ü ber", " ' ", 30),
-    ("007", "NA", 10),
+    ("ü ber", "'", 30),
+    ("007", "na", 10),
 ]
 
 
@@ -81,7 +77,8 @@ def test_parquet(tmp_path):
     frame.with_columns(pl.col("time").cast(pl.Datetime("ms", "Europe/Berlin"))).write_parquet(
         tmp_path / "a.parquet"
     )
-    assert read_events(tmp_path / "a.parquet").frame["time"].to_list() == [0.02, 0.01, 0.03, 0.01]
+    events = read_events(tmp_path / "a.parquet")
+    assert (events.frame["time"].to_list(), events.ticks) == ([20, 10, 30, 10], 1000)
     frame = pl.DataFrame({"user": [1, 2], "item": [3, 4], "date": [date(1970, 1, 2), date(1969, 12, 31)]})
     frame.write_parquet(tmp_path / "a.parquet")
     assert triples(read_events(tmp_path / "a.parquet")) == [("1", "3", 86_400), ("2", "4", -86_400)]
@@ -125,19 +122,14 @@ def test_compressed(tmp_path, suffix, compress):
     assert triples(read(tmp_path, "a.json" + suffix, compress(lines.encode()))) == ROWS
 
 
-@pytest.mark.parametrize(
-    ("data", "line"),
-    [
-        (zstd(delimited(","))[:-9], "the compressed file is damaged (incomplete frame)"),
-        (
-            zstd("user,item\na,café\n".encode("latin-1")),
-            "is not UTF-8 text (invalid utf8); unpack it first (zstd -d)",
-        ),
-    ],
-)
-def test_zstd_that_gives_no_text_is_refused(tmp_path, data, line):
-    with pytest.raises(FarziError, match=re.escape(f"a.csv.zst: {line}")):
-        read(tmp_path, "a.csv.zst", data)
+def test_zstd_that_cannot_be_read_is_refused(tmp_path):
+    cut = zstd(delimited(","))[:-9]
+    with pytest.raises(FarziError, match=r"a\.csv\.zst: the compressed file is damaged"):
+        read(tmp_path, "a.csv.zst", cut)
+    latin = zstd("user,item\na,caf\xe9\nb,tea\n".encode("latin-1"))
+    with pytest.raises(FarziError, match=r"a\.csv\.zst:2: column 'item': not UTF-8 text"):
+        read(tmp_path, "a.csv.zst", latin)
+    assert len(read(tmp_path, "a.csv.zst", latin, skip_bad=True)) == 1
 
 
 @pytest.mark.parametrize(
@@ -188,21 +180,6 @@ def test_lines_are_counted_across_quoted_line_ends(tmp_path):
     assert events.frame.rows() == [("a\nb\nc", "x", 2), ("d", "y\nz", 6), ("e", '5" pipe', 8)]
 
 
-fields = st.text(st.characters(codec="utf-8", exclude_characters='",\n\r\0'), max_size=4)
-
-
-@given(st.lists(st.lists(fields, min_size=1, max_size=4), max_size=8), st.booleans())
-def test_both_readers_of_text_agree(rows, ends):
-    data = ("\n".join(",".join(row) for row in rows) + "\n" * ends).encode()
-    if not data:
-        return
-    indices = {"user": 2, "item": 0}
-    plain, bad = _split_plain(data, ",", 3, indices)
-    quoted, also_bad = _split_quoted(data, ",", ["a", "b", "c"], indices, csv.QUOTE_MINIMAL)
-    assert bad == also_bad
-    assert plain.fill_null("").rows() == quoted.fill_null("").rows()
-
-
 @pytest.mark.parametrize(
     ("written", "seconds"),
     [
@@ -227,7 +204,7 @@ def test_times(tmp_path, written, seconds):
         "a.jsonl": json.dumps({"user": "a", "item": "b", "time": written}),
     }.items():
         events = read(tmp_path, name, data)
-        assert events.frame["time"].to_list() == [seconds]
+        assert events.frame["time"].to_list() == [seconds * events.ticks]
         assert events.dated == ("-" in written[1:])
 
 

@@ -7,8 +7,10 @@ import click
 
 from farzi.cli.options import (
     DATA,
+    FORM,
     Given,
     SettingsCommand,
+    in_option_names,
     json_option,
     recipe_option,
     settings,
@@ -41,7 +43,7 @@ def list_(as_json: bool) -> None:
     rows = ((entry.name, f"{entry.rows:,}", entry.what) for entry in CATALOG.values())
     print_table(("name", "events", "what it is"), rows, numbers=["events"])
     click.echo(
-        "Files of events (CSV, TSV, Parquet, JSON lines, .inter) work as well: farzi data describe FILE\n"
+        "Files of events (delimited text, Parquet, JSON lines) work as well: farzi data describe FILE\n"
         "and so do texts: farzi data describe FILE --tokens words"
     )
 
@@ -71,18 +73,29 @@ def get(name: str, file: str | None, as_json: bool) -> None:
 @source_argument
 @recipe_option
 @json_option
-@settings(*DATA)
+@settings(*DATA, *FORM)
 def describe(source: str | None, given: Given, as_json: bool) -> None:
-    """Print users, items, events, lengths, times and the split of DATA: a name (farzi data list) or a file.
+    """Print how DATA is read, its users, items, events, lengths and times, and its split.
 
-    Of a text (a name, a folder, or a file with --tokens) print documents, tokens and the vocabulary.
+    DATA is a name (farzi data list) or a file. Of a text (a name, a folder, or a file with --tokens) print
+    documents, tokens and the vocabulary.
     """
     given.only("the description of data", "data")
 
     from farzi.data import load_data
+    from farzi.data.account import reading_words
 
     facts = load_data(given.recipe(source=source).data).facts
-    (print_json if as_json else print_facts)(facts)
+    if as_json:
+        print_json(facts)
+        return
+    words = {"name": facts["name"], **reading_words(facts)} if "reading" in facts else {}
+    for label in ("notes", "warnings"):
+        sentences = words.get(label, []) + facts.get(label, [])
+        words[label] = [in_option_names(text, describe) for text in sentences]
+    print_facts(
+        {**words, **{name: value for name, value in facts.items() if name not in (*words, "reading")}}
+    )
 
 
 def _entry(name: str) -> dict[str, object]:

@@ -31,6 +31,10 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
     "--user": ("data.user", "NAME", "column of users [guessed]"),
     "--item": ("data.item", "NAME", "column of items [guessed]"),
     "--time": ("data.time", "NAME", "column of times [guessed]"),
+    "--separator": ("data.separator", "TEXT", r"between the fields of a text, such as :: or \t [guessed]"),
+    "--columns": ("data.columns", "A,B,...", "columns of a text without a header: user,item,rating,time"),
+    "--time-format": ("data.time_format", "FORM", "of dates that are not ISO, such as %d.%m.%Y"),
+    "--min-rating": ("data.min_rating", float, "leave out events with a lower rating"),
     "--split": ("data.split.type", SPLITS, "which events of a log are held out [leave_one_out]"),
     "--min-item-events": ("data.min_item_events", int, "leave out items with fewer events [1 for a file]"),
     "--tokens": ("data.tokens", TOKENS, "DATA is a text, cut into these [words]"),
@@ -67,7 +71,9 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
     ),
 }
 
-DATA = tuple(flag for flag, (path, _, _) in SETTINGS.items() if path.startswith("data."))
+FORM = ("--separator", "--columns", "--time-format", "--min-rating")
+"""Settings that have options in `farzi data describe` alone; `farzi distill` has enough options."""
+DATA = tuple(flag for flag, (path, *_) in SETTINGS.items() if path.startswith("data.") and flag not in FORM)
 RUN = ("--seed", "--student", "--sequences", "--length", "--teachers", "--steps", "--minutes")
 
 ARGUMENTS = {"restart=True": "--restart", "unchecked=True": "--unchecked"}

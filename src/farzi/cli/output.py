@@ -53,7 +53,9 @@ def _lines(facts: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
             if text := "; ".join(filter(None, [*words, figures])):
                 yield label, text
             yield from _lines(groups, f"{label} ")
-        elif value is not None and value != []:
+        elif isinstance(value, list) and any(" " in str(one) for one in value):  # sentences
+            yield from zip([label, *[""] * len(value)], map(str, value), strict=False)
+        elif value not in (None, [], ""):
             yield label, _text(value)
 
 

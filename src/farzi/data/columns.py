@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import PurePath
 
 from farzi.errors import FarziError
 
@@ -27,17 +26,26 @@ NAME = (
     "product_name", "product_title", "track_name", "track_title", "song_title", "song_name", "artist_name",
     "book_title", "game_title", "video_title", "description",
 )  # fmt: skip
+RATING = ("rating", "score", "stars", "overall", "review_score", "rate", "grade")
+PARTS = {
+    "year": ("year", "yr", "yyyy"), "month": ("month", "mon", "mm"), "day": ("day", "dd", "day_of_month"),
+    "hour": ("hour", "hh"), "minute": ("minute", "min"), "second": ("second", "sec"),
+}  # fmt: skip
+"""Columns that hold a time in parts, largest first; the first three are needed."""
 
 
 def choose_event_columns(
     columns: Sequence[str],
     source: str,
-    user: str | None,
-    item: str | None,
-    time: str | None,
+    user: str | None = None,
+    item: str | None = None,
+    time: str | None = None,
+    rating: str | bool | None = None,
     prefix: str = "data.",
 ) -> dict[str, str]:
     """The columns of a log by role: "user", "item" and, if there is one, "time"; guessed where None.
+
+    Without a time column, columns for year, month and day (and hour, minute, second) have these roles.
 
     Args:
         columns: all names, without RecBole types (see `bare`).
@@ -45,17 +53,35 @@ def choose_event_columns(
         user: the name of the user column.
         item: the name of the item column.
         time: the name of the time column.
-        prefix: of the settings `user`, `item` and `time` in messages.
+        rating: the name of the rating column; True to guess it; if None or False it has no role.
+        prefix: of the settings `user`, `item`, `time` and `rating` in messages.
 
     Raises:
-        FarziError: a given column is missing or there twice, or there is no user or item column.
+        FarziError: a given column is missing or there twice, or there is no column for a role that is needed.
     """
     chosen: dict[str, str] = {}
-    for role, guesses, given in (("user", USER, user), ("item", ITEM, item), ("time", TIME, time)):
+    roles = [("user", USER, user), ("item", ITEM, item), ("time", TIME, time)]
+    if rating:
+        roles.append(("rating", RATING, None if rating is True else rating))
+    for role, guesses, given in roles:
         column = _guess(guesses, columns) if given is None else bare(given)
         if column is not None or role != "time":
             chosen[role] = _checked(column, role, columns, source, f"give its name as {prefix}{role}")
+    if "time" not in chosen:
+        parts = {part: _guess(names, columns) for part, names in PARTS.items()}
+        if parts["year"] and parts["month"] and parts["day"]:
+            chosen |= {part: column for part, column in parts.items() if column is not None}
     return chosen
+
+
+def is_rating(column: str) -> bool:
+    """Whether a column holds ratings, by its name."""
+    return _guess(RATING, [column]) is not None
+
+
+def may_be_items(column: str) -> bool:
+    """Whether a column may hold the items of events, by its name."""
+    return _guess(ITEM, [column]) is not None or (_folded(column).endswith("id") and len(column) > 3)
 
 
 def choose_name_columns(columns: Sequence[str], source: str) -> dict[str, str]:
@@ -78,29 +104,26 @@ def _guess(names: Sequence[str], columns: Sequence[str]) -> str | None:
 
 def _checked(column: str | None, role: str, columns: Sequence[str], source: str, hint: str) -> str:
     if column is None:
-        text = "; a text is read with data.type=text" if ".txt" in PurePath(source).suffixes else ""
         raise FarziError(
-            f"{source}: no {role} column recognised by its name; {hint} "
-            f"(the columns are {_listed(columns)}){text}"
+            f"{source}: no {role} column recognised by its name; {hint} (the columns are {listed(columns)})"
         )
     if column not in columns:
-        raise FarziError(f"{source}: no column {column!r}; the columns are {_listed(columns)}")
+        raise FarziError(f"{source}: no column {column!r}; the columns are {listed(columns)}")
     if list(columns).count(column) > 1:
-        raise FarziError(
-            f"{source}: the column {column!r} is there twice; the columns are {_listed(columns)}"
-        )
+        raise FarziError(f"{source}: the column {column!r} is there twice; the columns are {listed(columns)}")
     return column
 
 
 def bare(column: str) -> str:
-    """A column's name without a RecBole type: `user_id:token` is `user_id`."""
-    return re.sub(r":(token|float|token_seq|float_seq)$", "", column.strip())
+    """A column's name in one line and without a RecBole type: `user_id:token` is `user_id`."""
+    return re.sub(r":(token|float|token_seq|float_seq)$", "", " ".join(column.split()))
 
 
 def _folded(column: str) -> str:
     return re.sub(r"[\s_.-]", "", column).lower()
 
 
-def _listed(columns: Sequence[str]) -> str:
+def listed(columns: Sequence[str]) -> str:
+    """The names of columns in a message, cut where they are long or many."""
     listed = ", ".join(column if len(column) <= 30 else column[:29] + "…" for column in columns[:12])
     return listed + (f" and {len(columns) - 12} more" if len(columns) > 12 else "")

@@ -1,41 +1,39 @@
-"""The content of a file, decompressed, and its format; both are recognised by content before name."""
+"""The content of a file, unpacked, and its format; both are recognised by content before name."""
 
-import bz2
 import difflib
-import gzip
 import io
-import lzma
-import zipfile
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import polars as pl
-
+from farzi.data.archives import PIECE, unpack
 from farzi.errors import FarziError
 
 COMPRESSION_SUFFIXES = (".gz", ".xz", ".zst", ".bz2", ".zip")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
-DECOMPRESS = {b"\x1f\x8b": gzip.decompress, b"\xfd7zXZ\x00": lzma.decompress, b"BZh": bz2.decompress}
-NOT_IN_TEXT = bytes(code for code in range(32) if chr(code) not in "\t\n\r\f")
+CONTROL = bytes(code for code in range(32) if chr(code) not in "\t\n\r\f\x1a")
+DOS_END = b"\x1a"  # Ctrl-Z, which ended files of DOS; refused elsewhere
 
 
 @dataclass(frozen=True)
 class Content:
-    """The decompressed bytes of a file, its name in messages, and its format."""
+    """The unpacked bytes of a file, its name in messages, and its format."""
 
     data: bytes
     source: str
     kind: Literal["text", "json", "parquet"]
 
 
-def read_content(path: str | Path) -> Content:
+def read_content(path: str | Path, allowed: str = "") -> Content:
     """Read a whole file, plain or compressed (gz, xz, zst, bz2, zip with one member).
 
+    Args:
+        path: the file.
+        allowed: control characters that the text may have, such as one that separates fields.
+
     Raises:
-        FarziError: the file is missing, a folder, empty, cannot be decompressed, or is not text.
+        FarziError: the file is missing, a folder, empty, cannot be unpacked, or is not text.
     """
     path = Path(path)
     if path.is_dir():
@@ -46,20 +44,21 @@ def read_content(path: str | Path) -> Content:
         raise missing(path) from None
     except OSError as error:
         raise FarziError(f"{path}: cannot be read ({error.strerror})") from None
-    return content_of(data, str(path), path.name)
+    return content_of(data, str(path), path.name, allowed)
 
 
-def content_of(data: bytes, source: str, name: str = "") -> Content:
+def content_of(data: bytes, source: str, name: str = "", allowed: str = "") -> Content:
     """`read_content` for bytes that were read already; the suffix of `name` may tell their format."""
-    data, member = _decompress(data, source)
+    pieces, member = unpack(data, source)
     name = (member or name).lower()
-    if not data.strip():
-        raise FarziError(f"{source}: the file is empty")
     for suffix in COMPRESSION_SUFFIXES:
         name = name.removesuffix(suffix)
+    data = _joined(pieces, source, bytes(set(CONTROL) - set(allowed.encode())))
     if data.startswith(b"PAR1"):
         return Content(data, source, "parquet")
-    data = _normalized_text(data, source)
+    data = _normalized_text(data, source, allowed)
+    if not data.strip():
+        raise FarziError(f"{source}: the file is empty")
     json = name.endswith(JSON_SUFFIXES) or data.lstrip()[:1] == b"{"
     if json and data.lstrip()[:1] == b"[":
         raise FarziError(f"{source}: is one JSON array; write one object per line (jq -c '.[]')")
@@ -81,53 +80,42 @@ def missing(path: Path, alternatives: Iterable[str] = ()) -> FarziError:
     return FarziError(f"{path}: no such file{hint}")
 
 
-def _decompress(data: bytes, source: str) -> tuple[bytes, str | None]:
-    """The content, and the name of the member if it is a zip."""
-    try:
-        if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-            return _unzip(data, source)
-        for start, decompress in DECOMPRESS.items():
-            if data.startswith(start):
-                return decompress(data), None
-        if data.startswith(b"\x28\xb5\x2f\xfd"):
-            return _unzstd(data, source), None
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
-        raise FarziError(f"{source}: the compressed file is damaged ({error})") from None
-    return data, None
+def _joined(pieces: Iterator[bytes], source: str, control: bytes) -> bytes:
+    """All pieces; text is checked as it comes, so that a gigabyte of zeros is not unpacked to its end."""
+    whole = io.BytesIO()
+    parquet = None
+    for piece in pieces:
+        if parquet is None:
+            parquet = piece.startswith(b"PAR1")
+            if piece.startswith((b"\xff\xfe", b"\xfe\xff")):
+                raise FarziError(f"{source}: is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
+        for start in range(0, 0 if parquet else len(piece), PIECE):
+            part = piece[start : start + PIECE]
+            if len(part.translate(None, control)) < len(part):
+                whole.write(piece[: start + PIECE])
+                raise _not_text(whole.getvalue(), source, control)
+        if len(piece) > PIECE and whole.tell() == 0:
+            return piece  # the only one
+        whole.write(piece)
+    return whole.getvalue()
 
 
-def _unzip(data: bytes, source: str) -> tuple[bytes, str]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = [member for member in archive.infolist() if not member.is_dir()]
-        if len(members) != 1:
-            names = ", ".join(member.filename for member in members[:5])
-            message = f"a zip of {len(members)} files ({names}); unpack it and give the file of events"
-            raise FarziError(f"{source}: {message}")
-        try:
-            return archive.read(members[0]), members[0].filename
-        except (RuntimeError, NotImplementedError) as error:  # a password; an unknown method
-            raise FarziError(f"{source}: cannot be unpacked ({error})") from None
-
-
-def _unzstd(data: bytes, source: str) -> bytes:
-    """Text only: polars reads zstd on any Python, line by line."""
-    try:
-        return "\n".join(pl.read_lines(data)["line"]).encode() + b"\n"
-    except pl.exceptions.PolarsError as error:
-        raise FarziError(f"{source}: is not UTF-8 text ({error}); unpack it first (zstd -d)") from None
-
-
-def _normalized_text(data: bytes, source: str) -> bytes:
+def _normalized_text(data: bytes, source: str, allowed: str) -> bytes:
     r"""Text without byte order mark, lines ending in `\n`; UTF-8 is checked later, line by line."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise FarziError(f"{source}: is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    if data[: 1 << 16].translate(None, NOT_IN_TEXT) != data[: 1 << 16]:
-        raise FarziError(
-            f"{source}: is not text; CSV, TSV, JSON lines, Parquet and RecBole .inter files can be read"
-        )
+    data = data.removeprefix(b"\xef\xbb\xbf").rstrip(DOS_END)
+    if DOS_END in data and DOS_END.decode() not in allowed:
+        raise _not_text(data, source, DOS_END)
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
         if b"\n" not in data:
             data = data.replace(b"\r", b"\n")
     return data
+
+
+def _not_text(data: bytes, source: str, control: bytes) -> FarziError:
+    at = min(place for place in map(data.find, (bytes([code]) for code in control)) if place >= 0)
+    ends = b"\n" if b"\n" in data else b"\r"
+    return FarziError(
+        f"{source}:{data.count(ends, 0, at) + 1}: is not text: it has the control character "
+        f"U+{data[at]:04X}; remove it, or save the file as text"
+    )

@@ -1,21 +1,41 @@
 """Event logs as they are read, from files and frames: user, item, time, and the line of each event; names."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from farzi.data.columns import bare, choose_event_columns, choose_name_columns
+from farzi.data.columns import (
+    PARTS,
+    bare,
+    choose_event_columns,
+    choose_name_columns,
+    is_rating,
+    may_be_items,
+)
 from farzi.data.content import Content, read_content
-from farzi.data.sorting import coded
-from farzi.data.tables import BadRow, Table, Unit, place_of, quoted, read_table, setting, typed_table
-from farzi.data.times import parse_times
+from farzi.data.delimited import delimited_table
+from farzi.data.forms import Layout, plain_separator
+from farzi.data.ids import MISSING, coded_ids, read_ids
+from farzi.data.json_lines import json_table
+from farzi.data.tables import (
+    BadRow,
+    Choose,
+    Table,
+    Unit,
+    parquet_table,
+    place_of,
+    quoted,
+    setting,
+    typed_table,
+    unread,
+    value_text,
+)
+from farzi.data.times import FORMS, Times, parse_times
 from farzi.errors import FarziError
-
-TIME_FORMS = "a number, or a date such as 2016-10-16 17:57:24"
 
 
 @dataclass(frozen=True)
@@ -23,24 +43,44 @@ class Events:
     """A log in the order of its file.
 
     Attributes:
-        frame: columns `user` and `item` (Enum of the sorted distinct ids), `time` (Int64 or Float64; absent if the log has no
-            times) and `row` (UInt32, the number of the line or row). No nulls, no empty ids.
+        frame: columns `user` and `item` (Enum of the sorted distinct ids), `time` (Int64 or Float64; absent
+            if the log has no times) and `row` (UInt32, the number of the line or row). No nulls, no empty
+            ids.
         source: the file, the frame or the named data set, as messages name it.
         skipped: rows left out because they cannot be read, in the order of the file.
-        dated: whether the times were written as dates; `time` is then in seconds since 1970.
+        dated: whether the times were written as dates; `time` then counts from 1970.
+        ticks: what `time` counts in: so many in a second if `dated`, else in 1 of the log's numbers.
         names: columns `id`, `name` if the log itself brings readable names, else None.
         unit: how `row` counts.
+        reading: how the log was read, as JSON values: columns, unread columns, form, notes, hints.
     """
 
     frame: pl.DataFrame
     source: str
     skipped: tuple[BadRow, ...] = ()
     dated: bool = False
+    ticks: int = 1
     names: pl.DataFrame | None = None
     unit: Unit = "line"
+    reading: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is read of a row, and what becomes of bad rows; see the settings of the same names."""
+
+    time_format: str | None = None
+    min_rating: float | None = None
+    skip_bad: bool = False
+    missing: Sequence[str] = MISSING
+
+
+def _rules(time_format: str | None, min_rating: float | None, skip_bad: bool, missing: str | None) -> Rules:
+    words = MISSING if missing is None else tuple(missing.replace(" ", "").split(",")) * (missing != "none")
+    return Rules(time_format, min_rating, skip_bad, words)
 
 
 def read_events(
@@ -49,8 +89,17 @@ def read_events(
     item: str | None = None,
     time: str | None = None,
     skip_bad: bool = False,
+    *,
+    rating: str | None = None,
+    min_rating: float | None = None,
+    time_format: str | None = None,
+    separator: str | None = None,
+    columns: str | None = None,
+    format: str | None = None,
+    quotes: bool = True,
+    missing: str | None = None,
 ) -> Events:
-    """Read an event log: CSV/TSV, Parquet, JSON lines or RecBole `.inter`, plain or compressed.
+    """Read an event log: delimited text, Parquet, JSON lines or RecBole `.inter`, plain or compressed.
 
     Args:
         source: the file, or what was read from it.
@@ -58,13 +107,33 @@ def read_events(
         item: the item column, guessed likewise.
         time: the time column, guessed likewise. Without one, events are in the order of the file.
         skip_bad: leave out rows that cannot be read (they are listed in `Events.skipped`) instead of raising.
+        rating: the rating column, guessed likewise; read if there is a `min_rating`.
+        min_rating: events with a lower rating are left out.
+        time_format: of dates that are not ISO, such as "%d.%m.%Y".
+        separator: between the fields of a text, guessed if None; " " for any number of blanks.
+        columns: names of the columns of a text without a header, separated by commas.
+        format: "events" (one in each row) or "sequences" (a user and items in each line); guessed if None.
+        quotes: whether fields of a text may stand in double quotes.
+        missing: words that stand for a missing id, separated by commas; `ids.MISSING` if None.
 
     Raises:
         FarziError: the file, a column or a row cannot be read; names the line, the column and the value.
     """
-    content = source if isinstance(source, Content) else read_content(source)
-    choose = partial(choose_event_columns, source=content.source, user=user, item=item, time=time)
-    return _check_events(read_table(content, choose), content.source, skip_bad)
+    separator = plain_separator(separator)
+    content = source if isinstance(source, Content) else read_content(source, separator or "")
+    layout = Layout(separator, columns, None if format is None else format == "sequences", quotes)
+    if content.kind != "text" and layout != Layout():
+        names = ("separator", "columns", "format", "quotes")
+        given = next(name for name in names if locals()[name] not in (None, True))
+        raise FarziError(
+            f"{content.source}: data.{given} applies to delimited text, and this is {content.kind}"
+        )
+    given = rating or min_rating is not None
+    choose = partial(
+        choose_event_columns, source=content.source, user=user, item=item, time=time, rating=given
+    )
+    table = _read_table(content, choose, layout)
+    return _check_events(table, content.source, _rules(time_format, min_rating, skip_bad, missing))
 
 
 def is_frame(value: object) -> bool:
@@ -81,6 +150,11 @@ def read_frame(
     time: str | None = None,
     skip_bad: bool = False,
     source: str = "frame",
+    *,
+    rating: str | None = None,
+    min_rating: float | None = None,
+    time_format: str | None = None,
+    missing: str | None = None,
 ) -> Events:
     """Read an event log from a frame, with the arguments and checks of `read_events`.
 
@@ -95,6 +169,10 @@ def read_frame(
         time: the time column; likewise timestamp.
         skip_bad: leave out rows that cannot be read.
         source: name of the frame in messages.
+        rating: the rating column; guessed.
+        min_rating: events with a lower rating are left out.
+        time_format: of dates that are text but not ISO.
+        missing: words that stand for a missing id, separated by commas; `ids.MISSING` if None.
 
     Raises:
         FarziError: not a frame; or a column or a row cannot be read; names the row, the column and the value.
@@ -110,15 +188,19 @@ def read_frame(
         )
     table: Any = frame if _is_pandas(frame) else _from_arrow(frame, source)
     names = [bare(str(name)) for name in table.columns]
-    columns = choose_event_columns(names, source, user, item, time, prefix="")
-    places = [names.index(name) for name in columns.values()]
+    given = rating or min_rating is not None
+    columns = choose_event_columns(names, source, user, item, time, given, prefix="")
+    places, bad = [names.index(name) for name in columns.values()], list[BadRow]()
     if _is_pandas(table):
-        series = [_from_pandas(table.iloc[:, place]) for place in places]
+        named = zip(columns.items(), places, strict=True)
+        series = [_from_pandas(table.iloc[:, place], role, name, bad) for (role, name), place in named]
     else:
         series = [table.to_series(place) for place in places]
     if len(table) == 0:
         raise FarziError(f"{source}: has columns but no rows")
-    return _check_events(typed_table(series, columns, source, "index"), source, skip_bad)
+    read = typed_table(series, columns, "index", unread=unread(names, columns), form="frame")
+    read = replace(read, frame=read.frame.filter(~pl.col("row").is_in([row.line for row in bad])), bad=bad)
+    return _check_events(read, source, _rules(time_format, min_rating, skip_bad, missing))
 
 
 def read_names(path: str | Path) -> pl.DataFrame:
@@ -131,39 +213,116 @@ def read_names(path: str | Path) -> pl.DataFrame:
         FarziError: the file cannot be read, or has no such columns.
     """
     content = read_content(path)
-    table = read_table(content, partial(choose_name_columns, source=content.source))
+    table = _read_table(content, partial(choose_name_columns, source=content.source), None)
     if table.bad:
         raise FarziError(_refusal(content.source, table.bad, "correct them"))
-    frame = table.frame.select(pl.col("id"), pl.col("name").str.strip_chars())
-    frame = frame.filter((pl.col("id") != "") & (pl.col("name") != ""))
+    ids = read_ids(table.frame["id"], "item", table.columns["id"], content.source)[0]
+    frame = pl.DataFrame([ids.alias("id"), table.frame["name"].cast(pl.String).str.strip_chars()])
+    frame = frame.filter(pl.col("id").is_not_null() & (pl.col("name") != ""))
     return frame.unique("id", keep="first", maintain_order=True)
 
 
-def _check_events(table: Table, source: str, skip_bad: bool) -> Events:
+def _read_table(content: Content, choose: Choose, layout: Layout | None) -> Table:
+    """The columns that `choose` picks; raises FarziError if there is no row."""
+    if content.kind == "text":
+        table = delimited_table(content, choose, layout)
+    else:
+        table = (json_table if content.kind == "json" else parquet_table)(content, choose)
+    if len(table.frame) == 0 and not table.bad:
+        raise FarziError(f"{content.source}: has a header but no rows")
+    return table
+
+
+def _check_events(table: Table, source: str, rules: Rules) -> Events:
     """The rows of a table that have a user, an item and, if it has times, a time."""
-    frame, bad, dated = table.frame, list(table.bad), False
+    frame, bad, notes = table.frame, list(table.bad), list(table.notes)
     for role in ("user", "item"):
-        missing = frame[role].is_null() | (frame[role] == "")
-        column = table.columns[role]
-        bad += [BadRow(row, column, None, "no value", table.unit) for row in frame["row"].filter(missing)]
-        frame = frame.filter(~missing)
-    if "time" in table.columns:
-        times, dated = parse_times(frame["time"])
-        failed = times.is_null()
-        for row, value in frame.filter(failed).select("row", "time").iter_rows():
+        ids, reasons, floats = coded_ids(frame[role], role, table.columns[role], source, rules.missing)
+        if floats:
+            notes.append(f"{table.columns[role]}: ids such as 300.0 were read as 300")
+        valid = ids.is_not_null()
+        for row, reason in zip(frame["row"].filter(~valid), reasons, strict=True):
+            reason += f"; if it is an id: {setting('missing', table.unit)}=none" * ("stands for" in reason)
+            bad.append(BadRow(row, table.columns[role], None, reason, table.unit))
+        frame = frame.with_columns(ids.alias(role)).filter(valid)
+    columns, times = dict(table.columns), Times(pl.Series([]))
+    if written := _written_times(frame, columns):
+        name, values = written
+        times = parse_times(values, source, name, rules.time_format)
+        failed = times.values.is_null()
+        hint = _time_hint(table.unit, rules.time_format)
+        for row, value in zip(frame["row"].filter(failed), values.filter(failed), strict=True):
             empty = value is None or value == ""
-            reason = "no value" if empty else f"{quoted(value)} is not a time ({TIME_FORMS})"
-            bad.append(BadRow(row, table.columns["time"], None if empty else str(value), reason, table.unit))
-        frame = frame.with_columns(times.alias("time")).filter(~failed)
+            reason = "no value" if empty else f"{quoted(value)} is not a time ({hint})"
+            bad.append(BadRow(row, name, None if empty else str(value), reason, table.unit))
+        frame = frame.with_columns(times.values.alias("time")).filter(~failed)
+        columns = {role: columns[role] for role in ("user", "item")} | {"time": name}
+    elif rules.time_format is not None:
+        raise FarziError(f"{source}: data.time_format has no effect: the log has no time column")
+    low = 0
+    if rules.min_rating is not None:
+        values = (
+            frame["rating"].cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False).fill_nan(None)
+        )
+        failed = values.is_null()
+        for row, value in zip(frame["row"].filter(failed), frame["rating"].filter(failed), strict=True):
+            reason = "no value" if value is None else f"{quoted(value)} is not a number"
+            bad.append(BadRow(row, table.columns["rating"], None, reason, table.unit))
+        low = int((values < rules.min_rating).sum())
+        frame = frame.filter((values >= rules.min_rating).fill_null(False))
+        notes.append(f"events rated below {rules.min_rating:g} were left out: {low:,}")
     bad.sort(key=lambda row: row.line)
-    if bad and not skip_bad:
+    if bad and not rules.skip_bad:
         hint = f"correct them, or leave them out with {setting('skip_bad', table.unit)}"
         raise FarziError(_refusal(source, bad, hint))
-    if len(frame) == 0:
+    if len(frame) == 0 and not low:
         raise FarziError(f"{source}: none of its {len(bad):,} rows can be read; the first: {bad[0]}")
-    frame = frame.with_columns(coded(frame[role]) for role in ("user", "item"))
+    if len(frame) == 0:
+        raise FarziError(f"{source}: no event is rated {rules.min_rating:g} or more")
+    reading = {"columns": columns, "not_read": list(table.unread), "form": table.form}
+    reading |= {"notes": notes, "hints": _hints(table)}
     order = [role for role in ("user", "item", "time", "row") if role in frame.columns]
-    return Events(frame.select(order), source, tuple(bad), dated, unit=table.unit)
+    return Events(
+        *(frame.select(order), source, tuple(bad), times.dated, times.ticks),
+        unit=table.unit,
+        reading=reading,
+    )
+
+
+def _written_times(frame: pl.DataFrame, columns: dict[str, str]) -> tuple[str, pl.Series] | None:
+    """The column of times and its name; that of a date in several columns is put together."""
+    if "time" in columns:
+        return columns["time"], frame["time"]
+    parts = [part for part in PARTS if part in columns]
+    if not parts:
+        return None
+    width, between = {"year": 4}, {"month": "-", "day": "-", "hour": " ", "minute": ":", "second": ":"}
+    digits = [pl.col(part).cast(pl.String).str.strip_chars().str.replace(r"\.0*$", "") for part in parts]
+    padded = [one.str.zfill(width.get(part, 2)) for one, part in zip(digits, parts, strict=True)]
+    joined = pl.concat_str(
+        [pl.lit(between.get(part, "")) + one for one, part in zip(padded, parts, strict=True)]
+    )
+    if parts[-1] == "hour":
+        joined += ":00"
+    return " + ".join(columns[part] for part in parts), frame.select(joined).to_series()
+
+
+def _time_hint(unit: Unit, form: str | None) -> str:
+    name = setting("time_format", unit)
+    return f"{FORMS}; others: {name}" if form is None else f"{name}={form}"
+
+
+def _hints(table: Table) -> list[str]:
+    """What a user may miss in the columns that were not read."""
+    user, item, time, rule = (setting(name, table.unit) for name in ("user", "item", "time", "min_rating"))
+    hints = [f"{user}, {item} and {time} name other columns"] if table.unread else []
+    if items := [name for name in table.unread if may_be_items(name)]:
+        hints[0] += f"; {', '.join(items)} may be items, too"
+    if ratings := [name for name in table.unread if is_rating(name)]:
+        hints.append(f"{ratings[0]} is not read; {rule}=X keeps only the events rated at least X")
+    if not {"time", "year"}.intersection(table.columns):
+        hints.append("there is no time column: events are in the order of the file")
+    return hints
 
 
 def _refusal(source: str, bad: Sequence[BadRow], hint: str) -> str:
@@ -181,8 +340,8 @@ def _from_arrow(frame: Any, source: str) -> pl.DataFrame:
         raise FarziError(f"{source}: cannot be read through the Arrow stream interface ({line})") from None
 
 
-def _from_pandas(column: Any) -> pl.Series:
-    """One column of pandas, without pyarrow; values of several types become text."""
+def _from_pandas(column: Any, role: str, name: str, bad: list[BadRow]) -> pl.Series:
+    """One column of pandas, without pyarrow; values of several types become text, or bad rows."""
     if column.dtype.kind in "iuf" and not hasattr(column.dtype, "na_value"):  # numpy's own numbers
         return pl.Series(values=column.to_numpy())
     if column.dtype.kind == "M":
@@ -194,14 +353,12 @@ def _from_pandas(column: Any) -> pl.Series:
     try:
         return pl.Series(values=values, strict=True)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        texts = [None if value is None else _text(value) for value in values]  # values of several types
-        return pl.Series(values=texts, dtype=pl.String)
+        texts = [value_text(value, role) for value in values]  # values of several types
+        reasons = ((row, reason) for row, (_, reason) in enumerate(texts) if reason is not None)
+        bad += [BadRow(row, name, None, reason, "index") for row, reason in reasons]
+        return pl.Series(values=[text for text, _ in texts], dtype=pl.String)
 
 
 def _is_pandas(value: object) -> bool:
     """Whether a value is of pandas, which need not be installed."""
     return type(value).__module__.partition(".")[0] == "pandas"
-
-
-def _text(value: object) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

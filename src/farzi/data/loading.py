@@ -4,17 +4,20 @@ A text has no users. The held-out events of a log are ranked for each user, thos
 token by token; everything between reading and evaluation takes both alike.
 """
 
+import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from farzi.data.catalog import CATALOG, LOGS, TEXTS
 from farzi.data.content import missing
-from farzi.data.events import Events, read_events, read_names
+from farzi.data.events import Events, read_events, read_frame, read_names
 from farzi.data.log import Log, make_log
 from farzi.data.text.documents import documents_of, read_texts, split_documents
 from farzi.data.text.text import Text, make_text
 from farzi.data.text.tokenizer import fit_tokenizer
-from farzi.errors import FarziError
+from farzi.errors import FarziError, FarziWarning
 from farzi.recipe.variants import DataVariant, LogData, TextData
 
 Data = Log | Text
@@ -42,8 +45,8 @@ def load_data(settings: DataVariant) -> Data:
 def load_dataset(settings: LogData, events: Events | None = None) -> Log:
     """Read a named log or a file, then filter, sort and split it.
 
-    If `ties`, `unseen` or `min_item_events` is None, a named log has its own rule for ties and rare items and
-    keeps unseen items; a file keeps its order and its rare items, and unseen items are an error.
+    If `ties` or `min_item_events` is None, a named log has its own rule for ties and rare items; a file keeps
+    its order and its rare items. If `unseen` is None, unseen items are kept.
 
     Args:
         settings: of the log.
@@ -62,21 +65,50 @@ def load_dataset(settings: LogData, events: Events | None = None) -> Log:
         split,
         ties=settings.ties or ("file" if entry is None else entry.ties),
         ties_because=None if entry is None or settings.ties else entry.ties_because,
-        unseen=settings.unseen or ("error" if entry is None else "keep"),
+        unseen=settings.unseen or "keep",
+        duplicates=settings.duplicates,
         min_user_events=settings.min_user_events,
         min_item_events=settings.min_item_events or (1 if entry is None else entry.min_item_events),
     )
+    names = log.facts["names"]
+    if settings.names is not None and 10 * names["items_with_a_name"] < names["items"]:
+        warnings.warn(
+            f"{settings.names}: only {names['items_with_a_name']:,} of the {names['items']:,} items of "
+            f"{log.name} have a name there; compare its ids with those of the log",
+            FarziWarning,
+            stacklevel=2,
+        )
     return replace(log, settings=settings)
 
 
+COLUMNS = ("user", "item", "time", "rating")
+FORM = ("separator", "columns", "format", "quotes")
+ROWS = ("time_format", "min_rating", "missing", "skip_bad")
+"""Settings of `LogData` that say how a file is read; those of `FORM` apply to delimited text alone."""
+
+
+def frame_events(frame: Any, settings: LogData) -> Events:
+    """The events in a frame. Raises FarziError as `read_frame`, and if a setting does not apply to frames."""
+    _refuse(settings, FORM, "applies to files, and this log is a frame")
+    return read_frame(frame, **{name: getattr(settings, name) for name in (*COLUMNS, *ROWS)})
+
+
 def _events(settings: LogData) -> Events:
-    columns = {"user": settings.user, "item": settings.item, "time": settings.time}
     if settings.source not in LOGS:
-        return read_events(_path(settings), **columns, skip_bad=settings.skip_bad)
-    for role, column in columns.items():
-        if column is not None:
-            raise FarziError(f"data.{role} applies to files: the columns of {settings.source} are known")
+        given = {name: getattr(settings, name) for name in (*COLUMNS, *FORM, *ROWS)}
+        return read_events(_path(settings), **given)
+    _refuse(
+        settings,
+        (*COLUMNS, *FORM, *ROWS[:-1]),
+        f"applies to files: the columns of {settings.source} are known",
+    )
     return LOGS[settings.source].source.events(settings.file)
+
+
+def _refuse(settings: LogData, names: Iterable[str], why: str) -> None:
+    for name in names:
+        if getattr(settings, name) != LogData.model_fields[name].default:
+            raise FarziError(f"data.{name} {why}")
 
 
 def load_text(settings: TextData) -> Text:

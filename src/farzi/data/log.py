@@ -1,6 +1,6 @@
 """A log ready for training and evaluation: its events filtered, sorted, split and described."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,12 @@ from farzi.data.sequences import Holdout, Sequences
 from farzi.data.sorting import SortedEvents, codes_of, filter_rare, sort
 from farzi.data.splits import TEST, TRAIN, VALID, LeaveOneOut, Split
 from farzi.data.tables import place_of, setting
-from farzi.data.times import time_range
+from farzi.data.times import seconds_scale, time_facts, time_values
 from farzi.data.vocabulary import Vocabulary
 from farzi.errors import FarziError
 from farzi.recipe.variants import LogData
 
-SHOWN = 5  # skipped rows that are listed
+SHOWN = 5  # skipped rows, and events of one user, that are listed
 SORTED = 0.9  # share of tied neighbours with rising (or falling) ids from which ties count as sorted by id
 
 
@@ -60,7 +60,8 @@ def make_log(
     *,
     ties: str = "file",
     ties_because: str | None = None,
-    unseen: str = "error",
+    unseen: str = "keep",
+    duplicates: str = "keep",
     min_user_events: int = 3,
     min_item_events: int = 1,
 ) -> Log:
@@ -73,6 +74,7 @@ def make_log(
         ties_because: the reason for it, for the facts.
         unseen: held-out events of items that are never trained on: "error", "keep" (they count as misses) or
             "drop".
+        duplicates: events that repeat another's user, item and time: "keep" or "drop".
         min_user_events: users with fewer events are left out.
         min_item_events: items with fewer events are left out.
 
@@ -80,14 +82,17 @@ def make_log(
         FarziError: too little of the log remains, or it has unseen items and `unseen` is "error".
     """
     split = LeaveOneOut() if split is None else split
+    events, repeated = _without_duplicates(events, duplicates)
     frame = _filtered(events, min_user_events, min_item_events)
     vocabulary = Vocabulary.from_events(frame, events.names)
     codes, items = codes_of(frame["item"])
     log = sort(frame, vocabulary.encode(items)[codes], ties)
     facts = {
         "name": events.source,
-        **_log_facts(log, events.dated),
+        "reading": {**events.reading, "first_user": _first_user(log, vocabulary, events)},
+        **_log_facts(log, events),
         **_order_facts(log, vocabulary, ties, ties_because),
+        "duplicates": repeated,
         "filters": {
             "rule": f"users with at least {min_user_events} events and items with at least "
             f"{min_item_events}, applied until both hold",
@@ -95,6 +100,7 @@ def make_log(
             "items_removed": len(codes_of(events.frame["item"])[1]) - (len(vocabulary) - 1),
             "events_removed": len(events) - len(log),
         },
+        "names": _names_facts(vocabulary, events),
         "skipped": {"rows": len(events.skipped), "first": [str(row) for row in events.skipped[:SHOWN]]},
     }
     parts = split.parts(log)
@@ -113,7 +119,36 @@ def make_log(
         "users_never_held_out": len(log.users) - int(np.count_nonzero(log.counts(parts != TRAIN))),
     }
     facts["unseen"] = unseen_facts
+    facts["warnings"] = _warnings(facts)
     return Log(events.source, vocabulary, train, valid, test, facts)
+
+
+def _without_duplicates(events: Events, rule: str) -> tuple[Events, dict[str, Any] | None]:
+    """Count, and perhaps drop, events that repeat another's user, item and time; None without times."""
+    if "time" not in events.frame.columns:
+        return events, None
+    frame = events.frame.unique(["user", "item", "time"], keep="first", maintain_order=True)
+    facts = {"rule": rule, "events": len(events) - len(frame)}
+    return (replace(events, frame=frame) if rule == "drop" else events), facts
+
+
+def _first_user(log: SortedEvents, vocabulary: Vocabulary, events: Events) -> dict[str, Any]:
+    """The first events of the user whose event stands first in the file."""
+    user = log.user[np.argmin(log.row)]
+    places = np.flatnonzero(log.user == user)[:SHOWN]
+    facts: dict[str, Any] = {"user": log.users[user], "of": int(log.lengths[user])}
+    facts["items"] = [vocabulary.label(index) for index in log.item[places]]
+    if log.time is not None:
+        scale = seconds_scale(log.time, events.dated, events.ticks)
+        facts["times"] = time_values(log.time[places], scale, events.ticks)
+    return facts
+
+
+def _names_facts(vocabulary: Vocabulary, events: Events) -> dict[str, int] | None:
+    if events.names is None:
+        return None
+    items, names = len(vocabulary) - 1, vocabulary.frame["name"]
+    return {"given": len(events.names), "items_with_a_name": items + 1 - names.null_count(), "items": items}
 
 
 def _filtered(events: Events, min_user_events: int, min_item_events: int) -> pl.DataFrame:
@@ -169,7 +204,7 @@ def _holdout_facts(part: Holdout, held_out: np.ndarray) -> dict[str, int]:
     return {"users": len(part), "events": used, "events_without_history": int(held_out.sum()) - used}
 
 
-def _log_facts(log: SortedEvents, dated: bool) -> dict[str, Any]:
+def _log_facts(log: SortedEvents, events: Events) -> dict[str, Any]:
     """Users, items, events, lengths, time range, density and repeats of a log."""
     lengths = log.lengths
     users, items = len(lengths), int(np.count_nonzero(np.bincount(log.item)))
@@ -186,7 +221,7 @@ def _log_facts(log: SortedEvents, dated: bool) -> dict[str, Any]:
             "mean": round(float(lengths.mean()), 3),
             "max": int(lengths.max()),
         },
-        "time": None if log.time is None else time_range(log.time, dated),
+        "time": None if log.time is None else time_facts(log.time, events.dated, events.ticks),
         "density": round(pairs / (users * items), 6),
         "sparsity": round(1 - pairs / (users * items), 6),
         "repeated_events": len(log) - pairs,
@@ -202,11 +237,6 @@ def _order_facts(log: SortedEvents, vocabulary: Vocabulary, ties: str, because: 
     words = "by time; a user's events at the same time "
     words += "in the order of the file" if ties == "file" else "by a fixed hash of user and item"
     rising = _rising(log, same, vocabulary.frame["id"].to_list()) if ties == "file" else None
-    if rising is not None and not 1 - SORTED < rising < SORTED:
-        words += (
-            f"; their item ids {'rise' if rising > 0.5 else 'fall'} in {max(rising, 1 - rising):.0%} of "
-            "cases, which reveals the next item: consider ties=random"
-        )
     facts = {
         "rule": ties,
         "because": because,
@@ -215,6 +245,21 @@ def _order_facts(log: SortedEvents, vocabulary: Vocabulary, ties: str, because: 
         "rising_by_id": None if rising is None else round(rising, 4),
     }
     return {"order": words, "ties": facts}
+
+
+def _warnings(facts: dict[str, Any]) -> list[str]:
+    """What a user should act on, a sentence each."""
+    warnings = []
+    rising = facts["ties"] and facts["ties"]["rising_by_id"]
+    if rising is not None and not 1 - SORTED < rising < SORTED:
+        warnings.append(
+            f"of a user's events at the same time the item ids {'rise' if rising > 0.5 else 'fall'} in "
+            f"{max(rising, 1 - rising):.0%} of cases ({facts['ties']['tied_events']:.0%} of the events are "
+            "concerned): their order in the file reveals the next item; data.ties=random avoids that"
+        )
+    if facts["time"] and "note" in facts["time"]:
+        warnings.append(f"times: {facts['time']['note']}")
+    return warnings
 
 
 def _rising(log: SortedEvents, same: np.ndarray, ids: list[str]) -> float | None:

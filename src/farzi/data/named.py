@@ -175,7 +175,7 @@ class BundledText(_Bundled):
 
     def texts(self, file: str | None = None) -> dict[str, list[str]]:
         """The text, in no parts. Raises FarziError as `get`."""
-        return {"train": [read_text(self.get(file))]}
+        return {"train": [read_text(self.get(file), allowed="\x02")]}  # which sotu has once
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from farzi.data import Data, load_data
+from farzi.data.account import reading_lines
 from farzi.distillation.checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
 from farzi.distillation.progress import Progress
 from farzi.distillation.run import Run, refuse_another
@@ -77,6 +78,11 @@ def distill(
         progress.message(f"{out} holds this summary already; restart=True distils it again")
         return finished
     else:
+        if "reading" in dataset.facts:
+            for line in reading_lines(dataset.facts):
+                progress.message(line)
+            for line in dataset.facts["warnings"]:
+                progress.warning(line)
         run = _begin(out, recipe, dataset, cache or Cache(out / CACHE), progress, unchecked, device)
     remove_leftovers(out)
     with _stop_event() as stop:

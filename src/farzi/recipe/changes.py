@@ -89,8 +89,12 @@ def student_of_type(student: Any, type: str) -> dict[str, Any]:
     return {"type": type, **{name: value for name, value in student.own.items() if name in names}}
 
 
+RESERVED = ("|", ">", "%", "@", "`", ",")
+"""Characters with which a value of one line cannot begin in YAML."""
+
+
 def parse_change(text: str) -> tuple[str, Any]:
-    """A change as `inner.steps=200` gives it; the value is read as YAML.
+    """A change as `inner.steps=200` gives it; the value is read as YAML, or as text after `RESERVED`.
 
     Raises:
         FarziError: there is no `=`, or the value is not YAML.
@@ -98,6 +102,8 @@ def parse_change(text: str) -> tuple[str, Any]:
     path, equals, value = text.partition("=")
     if not equals or not path:
         raise FarziError(f"{shown(text)}: a setting is given as path=value, as in inner.steps=200")
+    if value[:1] in RESERVED:  # as in data.time_format=%d.%m.%Y
+        return path.strip(), value
     try:
         parsed = yaml.load(value, Loader)
     except (yaml.YAMLError, ValueError, RecursionError):

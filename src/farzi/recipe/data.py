@@ -50,6 +50,29 @@ class LogData(Variant):
     user: str | None = Field(default=None, description="column of users; guessed from its name if left out")
     item: str | None = Field(default=None, description="column of items; guessed from its name if left out")
     time: str | None = Field(default=None, description="column of times; guessed from its name if left out")
+    rating: str | None = Field(
+        default=None, description="column of ratings, for min_rating; guessed likewise"
+    )
+    min_rating: float | None = Field(default=None, description="events with a lower rating are left out")
+    time_format: str | None = Field(
+        default=None, description="of dates that are not ISO, such as %d.%m.%Y for 31.12.2024"
+    )
+    separator: str | None = Field(
+        default=None, description=r"between the fields of a text, such as :: or \t; guessed if left out"
+    )
+    columns: str | None = Field(
+        default=None,
+        description="names of the columns of a text without a header, such as user,item,rating,time",
+    )
+    format: Literal["events", "sequences"] | None = Field(
+        default=None,
+        description="of a text: one event in each row, or a user and items in each line; guessed if left out",
+    )
+    quotes: bool = Field(default=True, description="whether fields of a text may stand in double quotes")
+    missing: str | None = Field(
+        default=None,
+        description="words for a missing id, such as NA,null, or none; those of common programs if left out",
+    )
     names: str | None = Field(default=None, description="a file with a readable name for each item")
     split: Split = Field(default=LeaveOneOut(), description="which events are held out")
     min_user_events: int = Field(default=3, ge=1, description="users with fewer events are left out")
@@ -63,10 +86,13 @@ class LogData(Variant):
         description="order of a user's events at the same time: as in the file, or by a fixed hash; a named "
         "log has its own rule, a file its order",
     )
+    duplicates: Literal["keep", "drop"] = Field(
+        default="keep", description="events that repeat another's user, item and time"
+    )
     unseen: Literal["error", "keep", "drop"] | None = Field(
         default=None,
         description="held-out events of items without training events: refuse, keep as certain misses, or "
-        "drop; kept in named logs, refused in files",
+        "drop; kept if left out",
     )
     skip_bad: bool = Field(
         default=False, description="leave out and count rows that cannot be read, instead of stopping"

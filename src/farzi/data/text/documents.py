@@ -56,9 +56,9 @@ def read_texts(
     return {part: [read_text(one) for one in paths] for part, paths in files.items()}
 
 
-def read_text(path: str | Path) -> str:
-    """The text in one file. Raises FarziError as `read_texts`."""
-    content = read_content(path)
+def read_text(path: str | Path, allowed: str = "") -> str:
+    """The text in one file; `allowed` are control characters in it. Raises FarziError as `read_texts`."""
+    content = read_content(path, allowed)
     if content.kind == "parquet":
         raise FarziError(f"{path}: a Parquet file, not a text")
     try:

@@ -1,0 +1,289 @@
+r"""Delimited text cut into columns.
+
+Lines without double quotes are checked on their bytes and cut by polars. Lines with quotes, or with bytes
+that are not UTF-8, are cut one by one. No line is lost silently: a quote that would swallow rows is text,
+or its lines are bad rows.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from farzi.data.content import Content
+from farzi.data.forms import NOT_UTF8, Form, Layout, OpenQuote, TextAfterQuote, cut, find_form
+from farzi.data.tables import RECODE, BadRow, Choose, Table, quoted, text_frame
+
+INNER = "\x1f"  # stands for separators of more than one byte; no text has it, see `content`
+AS_TEXT = "data.quotes=false reads quotes as text"
+BLOCK = 1 << 24
+LONGEST = 1000  # lines with quotes that a field in quotes is followed through
+
+
+def delimited_table(content: Content, choose: Choose, layout: Layout | None) -> Table:
+    """The columns that `choose` picks of a delimited text. Raises FarziError as `find_form`."""
+    form = find_form(content, choose, layout)
+    data, separator = _from_line(content.data, form.line), form.separator
+    if separator == " ":
+        data, separator = re.sub(rb"(?m)^[ \t]+|[ \t]+$", b"", data), INNER
+        data = re.sub(rb"[ \t]+", INNER.encode(), data)
+    elif len(separator.encode()) > 1:
+        data, separator = data.replace(separator.encode(), INNER.encode()), INNER
+    lines = _Lines(data, separator, form.line)
+    if form.sequences:
+        frame, bad = _sequences(lines)
+    else:
+        places = {role: form.names.index(name) for role, name in form.columns.items()}
+        frame, bad = cut_lines(lines, form, places)
+    notes = list(form.notes)
+    if lines.comments:
+        notes.append(f"lines that are comments (#) were left out: {lines.comments:,}")
+    if lines.texts:
+        notes.append(
+            f"a quote without its counterpart was read as text in {len(lines.texts):,} "
+            f"line{'s' * (len(lines.texts) != 1)}, the first of which is line {lines.texts[0]}"
+        )
+    return Table(frame, form.columns, bad, unread=form.unread, form=form.words, notes=notes)
+
+
+def _from_line(data: bytes, number: int) -> bytes:
+    start = 0
+    for _ in range(number - 1):
+        start = data.find(b"\n", start) + 1 or len(data)
+    return data[start:]
+
+
+class _Lines:
+    """The lines of a text from the first row on.
+
+    Attributes:
+        first: the number of the first line in the file.
+        starts: int64, (lines,), where each begins.
+        ends: int64, (lines,), where its line break is.
+        comments: the number of lines that turned out to be comments.
+        texts: numbers of lines in which a quote without counterpart is text.
+    """
+
+    def __init__(self, data: bytes, separator: str, first: int) -> None:
+        self.data, self.separator, self.first = data, separator, first
+        self.buffer = np.frombuffer(data, np.uint8)
+        ends = np.flatnonzero(self.buffer == ord("\n"))
+        if not data.endswith(b"\n"):
+            ends = np.append(ends, len(data))
+        self.starts, self.ends = np.concatenate([[0], ends[:-1] + 1]), ends
+        self.comments, self.texts = 0, list[int]()
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def number(self, index: int) -> int:
+        """The number of a line in the file, from 1."""
+        return int(index) + self.first
+
+    def text(self, index: int, end: int | None = None) -> str:
+        """The text of a line, or of the lines up to `end`, which is left out; see `NOT_UTF8`."""
+        last = index if end is None else end - 1
+        return self.data[self.starts[index] : self.ends[last]].decode("utf-8", "surrogateescape")
+
+    def fields(self) -> np.ndarray:
+        """The number of fields of each line, without regard to quotes: int64, (lines,)."""
+        separators = np.flatnonzero(self.buffer == ord(self.separator))
+        return np.searchsorted(separators, self.ends) - np.searchsorted(separators, self.starts) + 1
+
+    def with_byte(self, byte: bytes) -> np.ndarray:
+        """The indices of the lines that contain a byte: int64."""
+        return np.unique(np.searchsorted(self.ends, np.flatnonzero(self.buffer == ord(byte))))
+
+    def not_utf8(self) -> list[int]:
+        """The indices of the lines that are not UTF-8."""
+        if self.data.isascii():
+            return []
+        found, begin = [], 0
+        while begin < len(self):
+            end = max(begin + 1, int(np.searchsorted(self.ends, self.starts[begin] + BLOCK)))
+            if NOT_UTF8.search(self.text(begin, end)):
+                found += [index for index in range(begin, end) if NOT_UTF8.search(self.text(index))]
+            begin = end
+        return found
+
+    def select(self, mask: np.ndarray) -> bytes:
+        """The lines where `mask` holds."""
+        if mask.all():
+            return self.data
+        ends = np.minimum(self.ends + 1, len(self.buffer))
+        return self.buffer[np.repeat(mask, ends - self.starts)].tobytes()
+
+
+def cut_lines(lines: _Lines, form: Form, places: dict[str, int]) -> tuple[pl.DataFrame, list[BadRow]]:
+    """The columns at `places`, by role, and the lines that are no rows."""
+    width, bad = len(form.names), list[BadRow]()
+    fields = lines.fields()
+    plain = fields == width
+    quotes = lines.with_byte(b'"') if form.quotes else np.empty(0, np.int64)
+    careful = np.union1d(quotes, lines.not_utf8()).astype(np.int64)
+    misfits, comments = ~plain, np.zeros(len(lines), bool)
+    if b"#" in lines.data:
+        for index in lines.with_byte(b"#"):
+            if misfits[index] or form.comments:
+                comments[index] = lines.text(int(index)).lstrip().startswith("#")
+        careful = careful[~comments[careful]]
+    reader = _Careful(lines, form, places, fields, [int(one) for one in quotes], bad)
+    plain[careful] = misfits[careful] = False
+    rows = reader.rows(careful)
+    plain[list(reader.plain)] = True
+    for mask in (plain, misfits, comments):
+        mask[list(reader.used)] = False
+    lines.comments = int(comments.sum())
+    plain &= ~comments
+    for index in np.flatnonzero(misfits & ~comments):
+        if lines.text(int(index)).strip():
+            bad.append(BadRow(lines.number(int(index)), None, None, misfit(int(fields[index]), width)))
+    frame = _cut_plain(lines, plain, places)
+    if rows:
+        frame = pl.concat([frame, text_frame(rows, places)]).sort("row")
+    return frame, sorted(bad, key=lambda row: row.line)
+
+
+def _cut_plain(lines: _Lines, chosen: np.ndarray, places: dict[str, int]) -> pl.DataFrame:
+    """The chosen lines, which have no quotes of importance, cut by polars."""
+    if not chosen.any():
+        return text_frame([], places)
+    columns = sorted(set(places.values()))
+    frame = pl.read_csv(
+        lines.select(chosen),
+        has_header=False,
+        separator=lines.separator,
+        quote_char=None,
+        infer_schema=False,
+        columns=columns,
+    )
+    series = [frame.to_series(columns.index(place)).alias(role) for role, place in places.items()]
+    rows = pl.Series("row", np.flatnonzero(chosen) + lines.first, dtype=pl.UInt32)
+    return pl.DataFrame([*series, rows])
+
+
+@dataclass
+class _Careful:
+    """Lines with quotes or with bytes that are not UTF-8, cut one by one.
+
+    Attributes:
+        quotes: the indices of all lines with quotes, rising.
+        plain: indices of lines in which quotes are text, which polars may cut.
+        used: indices of lines that belong to the field in quotes of an earlier line.
+    """
+
+    lines: _Lines
+    form: Form
+    places: dict[str, int]
+    fields: np.ndarray
+    quotes: list[int]
+    bad: list[BadRow]
+    plain: set[int] = field(default_factory=set)
+    used: set[int] = field(default_factory=set)
+
+    def rows(self, indices: Iterable[int]) -> list[list[str | int]]:
+        return list(self._rows(indices))
+
+    def _rows(self, indices: Iterable[int]) -> Iterator[list[str | int]]:
+        separator, width = self.lines.separator, len(self.form.names)
+        following = {index: place for place, index in enumerate(self.quotes)}
+        for index in map(int, indices):
+            if index in self.used:
+                continue
+            text, end = self.lines.text(index), index + 1
+            try:
+                record = cut(text, separator, self.form.quotes)
+            except TextAfterQuote:
+                self._stray(index, "text follows the quote that ends a field")
+                continue
+            except OpenQuote:
+                record, end = self._over_lines(index, following[index])
+                if record is None:
+                    self._stray(index, "a quote that begins a field has no end")
+                    continue
+                inner = range(index + 1, end)
+                whole = self.fields[index] == width
+                rows = [one for one in inner if self.fields[one] == width and (whole or one < end - 1)]
+                if whole and len(rows) == len(inner):
+                    self._stray(index, "a quote that begins a field ends lines later")
+                    continue
+                self.used |= set(inner)
+                if rows:
+                    self._refuse(
+                        index,
+                        f"the quotes around a field hold lines {self.lines.number(index + 1)} to "
+                        f"{self.lines.number(end - 1)}, some of which look like rows; {AS_TEXT}",
+                    )
+                    for one in inner:
+                        self._refuse(one, f"stands in the quotes of line {self.lines.number(index)}")
+                    continue
+            if NOT_UTF8.search("".join(record)):
+                self.bad.append(self._not_utf8(index, record))
+            elif len(record) != width:
+                if record != [""] and "".join(record).strip():
+                    self._refuse(index, misfit(len(record), width))
+            else:
+                chosen = [record[place] for place in self.places.values()]
+                if separator == INNER:
+                    chosen = [value.replace(INNER, self.form.separator) for value in chosen]
+                yield [*chosen, self.lines.number(index)]
+
+    def _over_lines(self, index: int, place: int) -> tuple[list[str] | None, int]:
+        """The record that begins in a line and ends in a later one, and the line after it."""
+        for last in self.quotes[place + 1 : place + 1 + LONGEST]:
+            try:
+                return cut(self.lines.text(index, last + 1), self.lines.separator), last + 1
+            except OpenQuote:
+                continue
+            except TextAfterQuote:
+                break
+        return None, index + 1
+
+    def _stray(self, index: int, reason: str) -> None:
+        """A line whose quotes do not match: text, unless a field that is wanted begins with one."""
+        values = self.lines.text(index).split(self.lines.separator)
+        wanted = [values[place] for place in self.places.values() if place < len(values)]
+        if len(values) == len(self.form.names) and not any(
+            value.lstrip().startswith('"') for value in wanted
+        ):
+            if any(NOT_UTF8.search(value) for value in values):
+                self.bad.append(self._not_utf8(index, values))
+            else:
+                self.plain.add(index)
+                self.lines.texts.append(self.lines.number(index))
+        else:
+            self._refuse(index, f"quotes that do not match ({reason}); {AS_TEXT}")
+
+    def _refuse(self, index: int, reason: str) -> None:
+        self.bad.append(BadRow(self.lines.number(index), None, None, reason))
+
+    def _not_utf8(self, index: int, record: list[str]) -> BadRow:
+        at = next(place for place, value in enumerate(record) if NOT_UTF8.search(value))
+        value = record[at].encode("utf-8", "surrogateescape").decode("latin-1")
+        column = self.form.names[at] if at < len(self.form.names) else None
+        reason = f"not UTF-8 text ({quoted(value)} if it is Latin-1); {RECODE}"
+        return BadRow(self.lines.number(index), column, value, reason)
+
+
+def misfit(fields: int, width: int) -> str:
+    """Why a line with another number of fields is no row."""
+    return f"{fields} field{'s' * (fields != 1)} where the header has {width}"
+
+
+def _sequences(lines: _Lines) -> tuple[pl.DataFrame, list[BadRow]]:
+    """Users and items of lines that each hold a user and any number of items."""
+    bad = [BadRow(lines.number(index), None, None, f"not UTF-8 text; {RECODE}") for index in lines.not_utf8()]
+    text = pl.Series("line", lines.data.decode("utf-8", "replace").split("\n")).to_frame()
+    text = text.with_row_index("row", lines.first).filter(~pl.col("row").is_in([row.line for row in bad]))
+    text = text.filter(pl.col("line").str.strip_chars() != "")
+    comment = pl.col("line").str.starts_with("#")
+    lines.comments = int(text.select(comment.sum()).item())
+    cells = text.filter(~comment).with_columns(pl.col("line").str.split(lines.separator))
+    few = cells.filter(pl.col("line").list.len() < 2)
+    bad += [BadRow(row, None, None, "a user without items") for row in few["row"]]
+    cells = cells.filter(pl.col("line").list.len() > 1)
+    line, row = pl.col("line"), pl.col("row").cast(pl.UInt32)
+    frame = cells.select(user=line.list.first(), item=line.list.slice(1), row=row).explode("item")
+    return frame, sorted(bad, key=lambda one: one.line)

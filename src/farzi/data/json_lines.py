@@ -1,0 +1,64 @@
+"""Logs as JSON lines: one object for each event."""
+
+import itertools
+import json
+from collections.abc import Iterator
+
+from farzi.data.columns import bare
+from farzi.data.content import Content
+from farzi.data.tables import RECODE, BadRow, Choose, Table, text_frame, unread, value_text
+from farzi.errors import FarziError
+
+HEAD = 1000  # there is no header: the keys of this many first lines are the columns
+
+
+def json_table(content: Content, choose: Choose) -> Table:
+    """The values of the keys that `choose` picks.
+
+    Raises:
+        FarziError: no line holds an object; or what `choose` raises.
+    """
+    bad: list[BadRow] = []
+    records = _objects(content.data, bad)
+    head = list(itertools.islice(records, HEAD))
+    if not head:
+        raise FarziError(f"{content.source}:{bad[0].line}: {bad[0].reason}")
+    keys = dict.fromkeys(key for _, record in head for key in record)
+    full = {bare(key).encode("utf-8", "backslashreplace").decode(): key for key in keys}
+    columns = choose(list(full))
+    wanted = [(role, name, full[name]) for role, name in columns.items()]
+    rows = []
+    for line, record in itertools.chain(head, records):
+        values = []
+        for role, name, key in wanted:
+            text, problem = value_text(record.get(key), role)
+            if problem is not None:
+                bad.append(BadRow(line, name, None, problem))
+                break
+            values.append(text)
+        else:
+            rows.append([*values, line])
+    return Table(text_frame(rows, columns), columns, bad, unread=unread(full, columns), form="JSON lines")
+
+
+def _objects(data: bytes, bad: list[BadRow]) -> Iterator[tuple[int, dict]]:
+    """Line and object, numbers as they are written; lines that hold no object are appended to `bad`."""
+    decode = json.JSONDecoder(parse_int=str, parse_float=str).decode
+    start, line = 0, 0
+    while start < len(data):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        raw, start, line = data[start:end], end + 1, line + 1
+        if not raw.strip():
+            continue
+        try:
+            record = decode(raw.decode("utf-8"))
+        except UnicodeDecodeError:
+            bad.append(BadRow(line, None, None, f"not UTF-8 text; {RECODE}"))
+            continue
+        except (ValueError, RecursionError):
+            record = None
+        if isinstance(record, dict):
+            yield line, record
+        else:
+            bad.append(BadRow(line, None, None, "not a JSON object; write one object per line"))
