@@ -57,7 +57,7 @@ def content_of(data: bytes, source: str, name: str = "", allowed: str = "") -> C
     if data.startswith(b"PAR1"):
         return Content(data, source, "parquet")
     data = _normalized_text(data, source, allowed)
-    if not data.strip():
+    if not data or data.isspace():
         raise FarziError(f"{source}: the file is empty")
     json = name.endswith(JSON_SUFFIXES) or data.lstrip()[:1] == b"{"
     if json and data.lstrip()[:1] == b"[":

@@ -132,8 +132,9 @@ def read_events(
     choose = partial(
         choose_event_columns, source=content.source, user=user, item=item, time=time, rating=given
     )
-    table = _read_table(content, choose, layout)
-    return _check_events(table, content.source, _rules(time_format, min_rating, skip_bad, missing))
+    table, name = _read_table(content, choose, layout, time_format is None), content.source
+    del content  # its bytes are no longer needed
+    return _check_events(table, name, _rules(time_format, min_rating, skip_bad, missing))
 
 
 def is_frame(value: object) -> bool:
@@ -222,10 +223,10 @@ def read_names(path: str | Path) -> pl.DataFrame:
     return frame.unique("id", keep="first", maintain_order=True)
 
 
-def _read_table(content: Content, choose: Choose, layout: Layout | None) -> Table:
+def _read_table(content: Content, choose: Choose, layout: Layout | None, numbers: bool = False) -> Table:
     """The columns that `choose` picks; raises FarziError if there is no row."""
     if content.kind == "text":
-        table = delimited_table(content, choose, layout)
+        table = delimited_table(content, choose, layout, numbers)
     else:
         table = (json_table if content.kind == "json" else parquet_table)(content, choose)
     if len(table.frame) == 0 and not table.bad:

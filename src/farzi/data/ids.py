@@ -72,7 +72,11 @@ def coded_ids(
     places, distinct = _distinct(values)
     ids, reasons, floats = read_ids(distinct, role, column, source, missing)
     coded = ids.cast(pl.Enum(ids.drop_nulls().unique().sort())).gather(places)
-    return coded, reasons.gather(places.filter(coded.is_null())) if coded.null_count() else reasons[:0], floats
+    return (
+        coded,
+        reasons.gather(places.filter(coded.is_null())) if coded.null_count() else reasons[:0],
+        floats,
+    )
 
 
 def _distinct(values: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -84,7 +88,7 @@ def _distinct(values: pl.Series) -> tuple[pl.Series, pl.Series]:
             present = np.bincount(number) > 0
             places = np.cumsum(present, dtype=np.uint32) - 1
             return pl.Series(places[number]), pl.Series(np.flatnonzero(present)) + low
-    if values.dtype != pl.String:
+    if values.dtype not in (pl.String, pl.Categorical):
         return pl.Series(np.arange(len(values), dtype=np.uint32)), values
     category = values.cast(pl.Categorical)
     distinct = category.unique()  # missing values are one of them

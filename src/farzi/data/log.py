@@ -82,17 +82,18 @@ def make_log(
         FarziError: too little of the log remains, or it has unseen items and `unseen` is "error".
     """
     split = LeaveOneOut() if split is None else split
-    events, repeated = _without_duplicates(events, duplicates)
+    given = len(events)
+    events = _without_duplicates(events) if duplicates == "drop" else events
     frame = _filtered(events, min_user_events, min_item_events)
     vocabulary = Vocabulary.from_events(frame, events.names)
     codes, items = codes_of(frame["item"])
-    log = sort(frame, vocabulary.encode(items)[codes], ties)
+    log = sort(frame, vocabulary.encode(items).astype(np.uint32)[codes], ties)
     facts = {
         "name": events.source,
         "reading": {**events.reading, "first_user": _first_user(log, vocabulary, events)},
         **_log_facts(log, events),
         **_order_facts(log, vocabulary, ties, ties_because),
-        "duplicates": repeated,
+        "duplicates": _duplicate_facts(log, duplicates, given - len(events)),
         "filters": {
             "rule": f"users with at least {min_user_events} events and items with at least "
             f"{min_item_events}, applied until both hold",
@@ -123,13 +124,26 @@ def make_log(
     return Log(events.source, vocabulary, train, valid, test, facts)
 
 
-def _without_duplicates(events: Events, rule: str) -> tuple[Events, dict[str, Any] | None]:
-    """Count, and perhaps drop, events that repeat another's user, item and time; None without times."""
+def _without_duplicates(events: Events) -> Events:
+    """Drop events that repeat another's user, item and time; all are kept without times."""
     if "time" not in events.frame.columns:
-        return events, None
-    frame = events.frame.unique(["user", "item", "time"], keep="first", maintain_order=True)
-    facts = {"rule": rule, "events": len(events) - len(frame)}
-    return (replace(events, frame=frame) if rule == "drop" else events), facts
+        return events
+    return replace(
+        events, frame=events.frame.unique(["user", "item", "time"], keep="first", maintain_order=True)
+    )
+
+
+def _duplicate_facts(log: SortedEvents, rule: str, dropped: int) -> dict[str, Any] | None:
+    """How many events repeat, or repeated, another's user, item and time; None without times."""
+    if log.time is None:
+        return None
+    if rule == "drop":
+        return {"rule": rule, "events": dropped}
+    same = log.same_time
+    places = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    group = np.cumsum(~np.append(False, same)[places])
+    distinct = len(np.unique(group * (int(log.item.max()) + 1) + log.item[places]))
+    return {"rule": rule, "events": len(places) - distinct}
 
 
 def _first_user(log: SortedEvents, vocabulary: Vocabulary, events: Events) -> dict[str, Any]:
@@ -232,7 +246,7 @@ def _order_facts(log: SortedEvents, vocabulary: Vocabulary, ties: str, because: 
     """How events were sorted, how many share their time, and whether their order reveals the next item."""
     if log.time is None:
         return {"order": "the log has no times: events are in the order of the file", "ties": None}
-    same = (log.user[1:] == log.user[:-1]) & (log.time[1:] == log.time[:-1])
+    same = log.same_time
     tied = np.append(same, False) | np.append(False, same)
     words = "by time; a user's events at the same time "
     words += "in the order of the file" if ties == "file" else "by a fixed hash of user and item"

@@ -36,6 +36,12 @@ class SortedEvents:
         """Events of each user, int64, (users,)."""
         return np.bincount(self.user, minlength=len(self.users))
 
+    @property
+    def same_time(self) -> np.ndarray:
+        """Whether each event but the last has the user and the time of the next one: bool, (n - 1,)."""
+        same = self.user[1:] == self.user[:-1]
+        return same if self.time is None else same & (self.time[1:] == self.time[:-1])
+
     def counts(self, mask: np.ndarray) -> np.ndarray:
         """The events of each user where `mask` (n,) holds: int64, (users,)."""
         starts = np.minimum(np.cumsum(self.lengths) - self.lengths, len(self) - 1)
@@ -86,7 +92,7 @@ def sort(frame: pl.DataFrame, items: np.ndarray, ties: str) -> SortedEvents:
         ties: order of a user's events at the same time: "file" (as there) or "random" (by `tie_keys`).
     """
     user, users = codes_of(frame["user"])
-    names, row, items = tuple(users.to_list()), frame["row"].to_numpy(), items.astype(np.uint32)
+    names, row, items = tuple(users.to_list()), frame["row"].to_numpy(), items.astype(np.uint32, copy=False)
     timed = "time" in frame.columns
     time = frame["time"].to_numpy() if timed else np.zeros(len(frame), np.int64)
     low = time.min()
@@ -97,9 +103,14 @@ def sort(frame: pl.DataFrame, items: np.ndarray, ties: str) -> SortedEvents:
         order = np.lexsort([*keys, time, user])  # stable; the last key is the first criterion
         user, items, time, row = user[order], items[order], time[order], row[order]
     else:  # user and time as one number, which polars sorts on all cores
-        key = (user.astype(np.int64) << bits) + (time - low)
-        table = pl.DataFrame({"key": key, "item": items, "row": row}).sort("key", maintain_order=True)
-        key, items, row = (column.to_numpy() for column in table)
+        key = user.astype(np.int64)
+        key <<= bits
+        key += time - low
+        table = pl.DataFrame({"key": key, "item": items, "row": row})
+        del user, time, key, items, row
+        table = table.sort("key", maintain_order=True)
+        items, row = table["item"].to_numpy(), table["row"].to_numpy()
+        key = table["key"].to_numpy()
         user, time = (key >> bits).astype(np.uint32), (key & ((1 << bits) - 1)) + low
     return SortedEvents(names, user, items, time if timed else None, row)
 

@@ -48,7 +48,8 @@ class Table:
     """What was read.
 
     Attributes:
-        frame: `row` (UInt32) and a column for each role: String; in Parquet and frames of any type.
+        frame: `row` (UInt32) and a column for each role: String or Categorical; in Parquet and frames of any
+            type.
         columns: role -> name of the column in the file.
         bad: rows that are not in the frame because they cannot be cut into fields.
         unit: how `row` counts.

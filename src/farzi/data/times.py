@@ -136,13 +136,20 @@ def _digits(times: np.ndarray, ticks: int) -> str | None:
     form = DIGITS.get(len(str(times.max())))
     if form is None or ticks > 1 or times.dtype.kind != "i" or len(str(times.min())) != len(str(times.max())):
         return None
-    text = pl.Series(np.unique(times)).cast(pl.String)
+    ends = np.array([times.min(), times.max()])
+    return (
+        form if _are_dates(ends) and len(distinct := np.unique(times)) > 2 and _are_dates(distinct) else None
+    )
+
+
+def _are_dates(numbers: np.ndarray) -> bool:
+    """Whether all digits are years, months, days, hours, minutes and seconds."""
+    text = pl.Series(numbers).cast(pl.String)
     year, rest = text.str.slice(0, 4).cast(pl.Int64), [text.str.slice(at, 2) for at in range(4, 14, 2)]
     fits = bool(year.is_between(1900, 2100).all())
     for values, (low, high) in zip(rest, ((1, 12), (1, 31), (0, 23), (0, 59), (0, 60)), strict=True):
-        numbers = values.filter(values != "").cast(pl.Int64)
-        fits &= bool(numbers.is_between(low, high).all())
-    return form if fits and len(text) > 2 else None
+        fits &= bool(values.filter(values != "").cast(pl.Int64).is_between(low, high).all())
+    return fits
 
 
 def _formatted(text: pl.Series, form: str, source: str) -> Times:
