@@ -179,7 +179,7 @@ def test_no_row_left(write):
         (
             '"user,item\na,b\n',
             "log.csv: no user column recognised by its name; give its name as data.user "
-            '(the columns are "user, item)',
+            '(the columns are "user, item); a text is read with data.type=text',
         ),
         (
             "usér,item\na,b\n".encode("latin-1"),

@@ -45,7 +45,8 @@ def choose_event_columns(
 ) -> dict[str, str]:
     """The columns of a log by role: "user", "item" and, if there is one, "time"; guessed where None.
 
-    Without a time column, columns for year, month and day (and hour, minute, second) have these roles.
+    Without a time column, columns for year, month and day (and hour, minute, second) have these roles. A
+    column "date" beside one called time has its own role.
 
     Args:
         columns: all names, without RecBole types (see `bare`).
@@ -67,6 +68,8 @@ def choose_event_columns(
         column = _guess(guesses, columns) if given is None else bare(given)
         if column is not None or role != "time":
             chosen[role] = _checked(column, role, columns, source, f"give its name as {prefix}{role}")
+    if time is None and chosen.get("time") in ("time", "Time", "TIME") and (day := _guess(["date"], columns)):
+        chosen["date"] = day  # if it turns out to be a time of the day
     if "time" not in chosen:
         parts = {part: _guess(names, columns) for part, names in PARTS.items()}
         if parts["year"] and parts["month"] and parts["day"]:

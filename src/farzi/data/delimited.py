@@ -53,6 +53,13 @@ def delimited_table(content: Content, choose: Choose, layout: Layout | None, num
     else:
         places = {role: form.names.index(name) for role, name in form.columns.items()}
         frame, bad = cut_lines(lines, form, places)
+        if form.header:  # of a file that was appended to another
+            again = pl.all_horizontal(
+                pl.col(role).str.strip_chars() == one for role, one in form.columns.items()
+            )
+            repeated = frame.filter(again)["row"]
+            bad += [BadRow(row, None, None, "repeats the header") for row in repeated]
+            frame = frame.filter(~again.fill_null(False)) if len(repeated) else frame
     notes = list(form.notes)
     if lines.comments:
         notes.append(f"lines that are comments (#) were left out: {lines.comments:,}")
@@ -206,9 +213,12 @@ def _cut_plain(lines: _Lines, chosen: np.ndarray, places: dict[str, int]) -> pl.
     if not chosen.any():
         return text_frame([], places)
     columns = sorted(set(places.values()))
+    data = lines.select(chosen)
+    zlib = data[:2] in (b"x\x01", b"x^")  # text that polars takes for compressed if it begins so
     frame = pl.read_csv(
-        lines.select(chosen),
+        b"\n" + data if zlib else data,
         has_header=False,
+        skip_lines=int(zlib),
         separator=lines.separator,
         quote_char=None,
         infer_schema=False,
@@ -259,10 +269,13 @@ class _Careful:
                     self._stray(index, "a quote that begins a field has no end")
                     continue
                 inner = range(index + 1, end)
-                whole = self.fields[index] == width
-                rows = [one for one in inner if self.fields[one] == width and (whole or one < end - 1)]
-                if whole and len(rows) == len(inner):
+                first = self.fields[index] == 1  # then the last line has all fields if all is well
+                rows = [one for one in inner[: len(inner) - first] if self.fields[one] == width]
+                if self.fields[index] == width and len(rows) == len(inner):
                     self._stray(index, "a quote that begins a field ends lines later")
+                    continue
+                if len(record) != width and any(self.fields[one] == width for one in inner):
+                    self._refuse(index, misfit(len(record), width))
                     continue
                 self.used |= set(inner)
                 if rows:

@@ -123,10 +123,15 @@ def read_events(
     content = source if isinstance(source, Content) else read_content(source, separator or "")
     layout = Layout(separator, columns, None if format is None else format == "sequences", quotes)
     if content.kind != "text" and layout != Layout():
-        names = ("separator", "columns", "format", "quotes")
-        given = next(name for name in names if locals()[name] not in (None, True))
+        form = {
+            "separator": separator,
+            "columns": columns,
+            "format": format,
+            "quotes": None if quotes else quotes,
+        }
+        name = next(name for name, value in form.items() if value is not None)
         raise FarziError(
-            f"{content.source}: data.{given} applies to delimited text, and this is {content.kind}"
+            f"{content.source}: data.{name} applies to delimited text, and this is {content.kind}"
         )
     given = rating or min_rating is not None
     choose = partial(
@@ -251,7 +256,7 @@ def _check_events(table: Table, source: str, rules: Rules) -> Events:
         name, values = written
         times = parse_times(values, source, name, rules.time_format)
         failed = times.values.is_null()
-        hint = _time_hint(table.unit, rules.time_format)
+        hint = _time_hint(table.unit, rules.time_format) + times.limits
         for row, value in zip(frame["row"].filter(failed), values.filter(failed), strict=True):
             empty = value is None or value == ""
             reason = "no value" if empty else f"{quoted(value)} is not a time ({hint})"
@@ -292,6 +297,11 @@ def _check_events(table: Table, source: str, rules: Rules) -> Events:
 
 def _written_times(frame: pl.DataFrame, columns: dict[str, str]) -> tuple[str, pl.Series] | None:
     """The column of times and its name; that of a date in several columns is put together."""
+    texts = {frame[one].dtype for one in ("date", "time") if one in columns} == {pl.String}
+    if "date" in columns and texts and bool(frame["time"].str.contains(r"^\s*\d{1,2}:\d{2}").all()):
+        day = pl.col("date").str.strip_chars()
+        joined = pl.concat_str([day, pl.lit(" "), pl.col("time").str.strip_chars()])
+        return f"{columns['date']} + {columns['time']}", frame.select(joined).to_series()
     if "time" in columns:
         return columns["time"], frame["time"]
     parts = [part for part in PARTS if part in columns]

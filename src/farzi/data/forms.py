@@ -44,6 +44,7 @@ class Form:
         columns: role -> name.
         line: number of the first line with a row, from 1.
         quotes: whether fields may stand in double quotes.
+        header: whether the text itself names its columns.
         sequences: whether a line holds a user and any number of items, in place of one event.
         comments: whether lines that start with # are comments whatever they hold.
         notes: what was guessed, a sentence each.
@@ -54,6 +55,7 @@ class Form:
     columns: dict[str, str]
     line: int
     quotes: bool
+    header: bool = False
     sequences: bool = False
     comments: bool = False
     notes: tuple[str, ...] = ()
@@ -247,18 +249,26 @@ def _is_comment(line: str) -> bool:
 
 
 def _with_header(head: _Head, best: _Candidate) -> Form:
-    rows = head.rows(head.at + best.lines, best.separator)
-    by_place = {name: best.names.index(name) for name in best.columns.values()}
-    numbered = best.names[-2:] == [str(len(best.names) - 2), str(len(best.names) - 1)]
-    for name, place in by_place.items():
-        again = any(len(row) > place and row[place].strip() == name for row in rows)
-        if not numbered and (NUMBER.fullmatch(name) or DATE.fullmatch(name) or again):
+    line = head.at + best.lines + 1
+    form = Form(best.separator, best.names, best.columns, line, head.quotes, True, comments=head.comments)
+    if _is_header(best.names) or best.names == [str(number) for number in range(len(best.names))]:
+        return form
+    rows = head.rows(line - 1, best.separator)
+    for name in best.columns.values():  # which the user gave: is this the first event?
+        place = best.names.index(name)
+        values = [row[place].strip() for row in rows if len(row) > place]
+        alike = any(map(str.isdigit, name)) and all(_shape(name) == _shape(value) for value in values)
+        if NUMBER.fullmatch(name) or DATE.fullmatch(name) or name in values or alike:
             raise FarziError(
                 f"{head.source}:{head.at + 1}: looks like an event, not like the names of columns; "
                 f"name the columns in their order: data.columns={_advice(len(best.names))}"
             )
-    line = head.at + best.lines + 1
-    return Form(best.separator, best.names, best.columns, line, head.quotes, comments=head.comments)
+    return form
+
+
+def _shape(value: str) -> str:
+    """A value with `9` for digits and `a` for letters: `u17` is `a9`."""
+    return re.sub(r"[^\W\d]+", "a", re.sub(r"\d+", "9", value))
 
 
 def _with_columns(head: _Head, choose: Choose, separators: Sequence[str], columns: str) -> Form:
@@ -292,7 +302,10 @@ def _is_header(fields: Sequence[str]) -> bool:
 def _sequences(head: _Head, separator: str, notes: tuple[str, ...] = ()) -> Form:
     columns = {"user": "user", "item": "item"}
     return Form(
-        separator, list(columns), columns, head.at + 1, False, True, comments=head.comments, notes=notes
+        *(separator, list(columns), columns, head.at + 1, False),
+        sequences=True,
+        comments=head.comments,
+        notes=notes,
     )
 
 
@@ -313,7 +326,8 @@ def _guessed(head: _Head, best: _Candidate, choose: Choose, may_be_sequences: bo
             f"a log has one row for each event, with a user, an item and perhaps a time{prose}"
         )
     if best.alike < 0.8 or not any(NUMBER.fullmatch(one) or DATE.fullmatch(one) for one in best.names):
-        raise FarziError(f"{error}{prose}") from None
+        event = f"; if line {head.at + 1} is an event: data.columns={_advice(len(best.names))}"
+        raise FarziError(f"{error}{event * (best.alike >= 0.8)}{prose}") from None
     columns = _positions(rows)
     if columns is None:
         raise FarziError(

@@ -1,6 +1,6 @@
 """Times in logs: counters, seconds or milliseconds since 1970, dates and datetimes; their order is exact."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,11 +31,13 @@ class Times:
         values: Int64 or Float64; null where there is no time.
         dated: whether they were written as dates; values are then ticks since 1970 (UTC).
         ticks: in a second if `dated`; else in what the numbers of the log count.
+        limits: of the dates that can be read, in words, if there are some.
     """
 
     values: pl.Series
     dated: bool = False
     ticks: int = 1
+    limits: str = ""
 
 
 def parse_times(values: pl.Series, source: str, column: str, form: str | None = None) -> Times:
@@ -75,7 +77,7 @@ def parse_times(values: pl.Series, source: str, column: str, form: str | None = 
     if (
         seconds.null_count() < number.null_count()
     ):  # a log holds numbers or dates; the rarer kind is the error
-        return _with_parts(seconds, part, source, column)
+        return _with_parts(seconds, part)
     written = text.filter(number.is_not_null()).str.replace(r"(\.\d*?)0+$", "$1").str.strip_chars_end(".")
     exact = number.drop_nulls().n_unique() == written.n_unique()
     return Times(_whole_if_possible(number)) if exact else _decimals(text, number, source, column)
@@ -181,22 +183,17 @@ def _iso(text: pl.Series) -> tuple[pl.Series, pl.Series]:
     return chosen["seconds"], chosen["part"]
 
 
-def _with_parts(seconds: pl.Series, part: pl.Series, source: str, column: str) -> Times:
+def _with_parts(seconds: pl.Series, part: pl.Series) -> Times:
     """Seconds and the digits after the point in the largest unit that holds both."""
     digits = part.str.len_chars().max()
     if digits is None:
         return Times(seconds, True)
     ticks = 10 ** (3 * -(-int(digits) // 3))  # type: ignore[call-overload]
-    limit = 2**63 // ticks - 1
-    if bool((seconds.abs() > limit).any()):
-        row = int((seconds.abs() > limit).arg_true()[0])
-        raise FarziError(
-            f"{source}: column {column!r} has {_date(seconds[row])}, which is too far from 1970 "
-            "beside times in parts of microseconds"
-        )
+    seconds = seconds.to_frame("x").select(pl.when(pl.col("x").abs() < 2**63 // ticks).then(pl.col("x")))["x"]
     zeros = "0" * (len(str(ticks)) - 1)
     parts = (part.fill_null("") + zeros).str.slice(0, len(zeros)).cast(pl.Int64)
-    return _shortest(seconds * ticks + parts, ticks)
+    times = _shortest(seconds * ticks + parts, ticks)
+    return replace(times, limits="; beside nanoseconds, from 1678 to 2261" if ticks == 10**9 else "")
 
 
 def _shortest(values: pl.Series, ticks: int) -> Times:
