@@ -6,7 +6,7 @@ tensors. What changes from step to step (parameters, data, direction, the batch'
 """
 
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ from farzi.unroll.compile.graph import (
 from farzi.unroll.compile.partition import heavy_work, partition
 from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
 from farzi.unroll.execution import Eager, Execution, Intermediates, Sum
-from farzi.unroll.optimizers import Optimizer, PulledBack, State, Step, pull_back_update
+from farzi.unroll.optimizers import After, Optimizer, PulledBack, State, Step, pull_back_update
 from farzi.unroll.torch_private import tree_flatten, tree_unflatten
 from farzi.unroll.trees import StepLoss, bytes_of, tree_names
 
@@ -97,68 +97,65 @@ class Compiled(Execution):
         split = self._split(_Derivatives(loss, (theta, theta)), loss.wanted)
         return 0 if split is None else split.kept
 
-    def product(
-        self,
-        loss: StepLoss,
-        theta: Tensor,
-        direction: Tensor,
-        data_bars: Sequence[Sum | None],
-        intermediates: Intermediates = (),
-    ) -> Tensor:
-        wanted = [bar is not None for bar in data_bars]
-        call = _Derivatives(loss, (theta, direction))
-        split = self._split(call, wanted) if intermediates else None
+    def product(self, loss: StepLoss, step: Step, direction: Tensor, bars: Sequence[Sum | None]) -> Tensor:
+        wanted = [bar is not None for bar in bars]
+        call = _Derivatives(loss, (step.theta, direction))
+        split = self._split(call, wanted) if step.intermediates else None
         if split is not None:
-            graph, inputs = split.reverse, [*call.inputs, *intermediates]
+            graph, inputs = split.reverse, [*call.inputs, *step.intermediates]
         else:
             graph, inputs = self._product(call, wanted), call.inputs
         if graph is None:
-            return self._eager.product(loss, theta, direction, data_bars)
+            return self._eager.product(loss, step, direction, bars)
         theta_part, *parts = _run(graph.call, inputs)
-        for bar, pairs in zip(filter(None, data_bars), graph.pairs, strict=True):
+        for bar, pairs in zip(filter(None, bars), graph.pairs, strict=True):
             if pairs == 0:
                 bar.add(parts.pop(0))
             for _ in range(pairs):
                 bar.add_product(parts.pop(0), parts.pop(0))
         return theta_part
 
-    def update(
-        self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor
-    ) -> tuple[Tensor, State]:
-        hypers, slots = dict(optimizer.hypers()), len(state.slots)
-
-        def function(gradient: Tensor, theta: Tensor, step: Any, *rest: Tensor) -> list[Tensor]:
-            values = dict(zip(hypers, rest[slots:], strict=True))
-            theta, after = optimizer.with_hypers(values).update(gradient, State(step, rest[:slots]), theta)
+    def update(self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor) -> After:
+        def function(optimizer: Optimizer, step: Any, gradient: Tensor, theta: Tensor, *slots: Tensor) -> Any:
+            theta, after = optimizer.update(gradient, State(step, slots), theta)
             return [theta, *after.slots]
 
-        inputs = [gradient, theta, _count(state.step, theta), *state.slots, *hypers.values()]
-        inputs = [leaf.detach() for leaf in inputs]
-        graph = self._graph("update", None, _numbers(optimizer), inputs, function)
-        if graph is None:
+        results = self._of_update("update", optimizer, function, state.step, [gradient, theta, *state.slots])
+        if results is None:
             return self._eager.update(optimizer, gradient, state, theta)
-        theta, *rest = _run(graph.call, inputs)
-        return theta, State(state.step + 1, tuple(rest))
+        return results[0], State(state.step + 1, tuple(results[1:]))
 
-    def pull_back(
-        self, optimizer: Optimizer, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
-    ) -> PulledBack:
-        hypers, slots = dict(optimizer.hypers()), len(step.state.slots)
+    def pull_back(self, optimizer: Optimizer, step: Step, after: Sequence[Tensor]) -> PulledBack:
+        count = len(step.state.slots)
 
-        def function(gradient: Tensor, theta: Tensor, count: Any, *rest: Tensor) -> list[Tensor]:
-            state, theta_bar, bars = State(count, rest[:slots]), rest[slots], rest[slots + 1 : 2 * slots + 1]
-            values = dict(zip(hypers, rest[2 * slots + 1 :], strict=True))
-            step = Step(theta, state, gradient)
-            pulled = pull_back_update(optimizer.with_hypers(values), step, theta_bar, bars)
+        def function(optimizer: Optimizer, index: Any, gradient: Tensor, theta: Tensor, *rest: Tensor) -> Any:
+            step = Step(theta, State(index, rest[:count]), gradient)
+            pulled = pull_back_update(optimizer, step, rest[count:])
             return [pulled.gradient, pulled.theta, *pulled.slots, *pulled.hypers]
 
-        inputs = [step.gradient, step.theta, _count(step.state.step, step.theta), *step.state.slots]
-        inputs = [leaf.detach() for leaf in (*inputs, theta_bar, *slots_bar, *hypers.values())]
-        graph = self._graph("pull back", None, _numbers(optimizer), inputs, function)
-        if graph is None:
-            return self._eager.pull_back(optimizer, step, theta_bar, slots_bar)
-        gradient, theta, *rest = _run(graph.call, inputs)
-        return PulledBack(gradient, theta, rest[:slots], rest[slots:])
+        tensors = [step.gradient, step.theta, *step.state.slots, *after]
+        results = self._of_update("pull back", optimizer, function, step.state.step, tensors)
+        if results is None:
+            return self._eager.pull_back(optimizer, step, after)
+        gradient, theta, *rest = results
+        return PulledBack(gradient, theta, rest[:count], rest[count:])
+
+    def _of_update(
+        self, what: str, optimizer: Optimizer, function: Callable[..., Any], step: int, tensors: list[Tensor]
+    ) -> list[Tensor] | None:
+        """function(optimizer, step, *tensors) as a graph; tensors among the hyper-parameters are inputs."""
+        hypers = dict(optimizer.hypers())
+        numbers = [(part.name, getattr(optimizer, part.name)) for part in fields(optimizer)]
+        subject = type(optimizer), tuple(number for number in numbers if number[0] not in hypers)
+        count = torch.full((), step, dtype=torch.int64, device=tensors[0].device)
+        inputs = [count, *(leaf.detach() for leaf in (*tensors, *hypers.values()))]
+
+        def traced(count: Tensor, *rest: Tensor) -> list[Tensor]:
+            values = dict(zip(hypers, rest[len(tensors) :], strict=True))
+            return function(optimizer.with_hypers(values), count, *rest[: len(tensors)])
+
+        graph = self._graph(what, None, subject, inputs, traced)
+        return None if graph is None else _run(graph.call, inputs)
 
     def _product(self, call: "_Derivatives", wanted: Sequence[bool]) -> _Graph | None:
         """The product with second derivatives, the data's parts in factors where that is possible."""
@@ -266,16 +263,3 @@ def _without_direction(inputs: Sequence[Tensor]) -> list[Tensor]:
 def _run(call: TensorFunction, inputs: Sequence[Tensor]) -> list[Tensor]:
     with torch.no_grad():
         return call(*inputs)
-
-
-def _numbers(optimizer: Optimizer) -> Hashable:
-    """What an update depends on besides tensors."""
-    tensors = dict(optimizer.hypers())
-    return type(optimizer), tuple(
-        (part.name, None if part.name in tensors else getattr(optimizer, part.name))
-        for part in fields(optimizer)
-    )
-
-
-def _count(step: int, theta: Tensor) -> Tensor:
-    return torch.full((), step, dtype=torch.int64, device=theta.device)

@@ -98,6 +98,7 @@ class Bench:
         gathering = timed(lambda: self._gather(count), self.theta.device) / count
         eager, loss = Eager(), self.losses[0]
         bars = [Recorded() if want else None for want in loss.wanted]
+        step = Step(self.theta, self.state, self.theta)
         return Calibration(
             seconds_gradient=(seconds["gradient"] + seconds["forward"]) / 2,  # the same work
             seconds_update=seconds["update"],
@@ -105,7 +106,7 @@ class Bench:
             seconds_bare=seconds["pull_back"] + seconds["bare"] + gathering,
             seconds_first=first,
             flops_gradient=flops(lambda: eager.gradient(loss, self.theta)),
-            flops_product=flops(lambda: eager.product(loss, self.theta, torch.ones_like(self.theta), bars)),
+            flops_product=flops(lambda: eager.product(loss, step, torch.ones_like(self.theta), bars)),
             held=self.held,
             intermediates=bytes_of(self.intermediates),
             overhead=None,
@@ -128,15 +129,15 @@ class Bench:
         if run.intermediates(loss, theta):
             g, self.intermediates = metered("forward", lambda: run.forward(loss, theta))
         after, state = metered("update", lambda: run.update(self.optimizer, g, self.state, theta))
-        bars = [torch.ones_like(slot) for slot in self.state.slots]
-        step = Step(theta, self.state, g)
-        pulled = metered("pull_back", lambda: run.pull_back(self.optimizer, step, g, bars))
-        for name, kept in {"product": self.intermediates, "bare": ()}.items():
+        bars = [g, *(torch.ones_like(slot) for slot in self.state.slots)]
+        step = Step(theta, self.state, g, self.intermediates)
+        pulled = metered("pull_back", lambda: run.pull_back(self.optimizer, step, bars))
+        for name, given in {"product": step, "bare": Step(theta, self.state, g)}.items():
             if name == "bare" and not self.intermediates:
                 figures["bare"] = figures["product"]
                 break
             self.added = [Recorded() if want else None for want in loss.wanted]
-            metered(name, partial(run.product, loss, theta, pulled.gradient, self.added, kept))
+            metered(name, partial(run.product, loss, given, pulled.gradient, self.added))
         last = len(self.losses) - 1  # not beyond it: schedules of hyper-parameters may end there
         self.theta, self.state = after, State(min(state.step, last), state.slots)
         return figures

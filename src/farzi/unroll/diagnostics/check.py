@@ -70,23 +70,14 @@ def check(
     Random draws of the loss are the same in every run of one precision. In another precision they may differ:
     with dropout the cosine compares two different runs.
 
-    Args:
-        loss: as for `unroll`; it must accept float64 as well, and so must `outer`. Floating tensors in the
-            batches are converted to float64.
-        outer: the outer loss, outer(θT) -> scalar.
-        theta0: the first parameters; their dtype is the working precision.
-        data: a tensor or a dict of tensors; all floating leaves are checked.
-        optimizer: as for `unroll`.
-        batches: as for `unroll`.
-        memory: as for `unroll`; an inexact adjoint shows in the cosine.
-        adjoint: as for `unroll`.
-        state: as for `unroll`.
-        view: the loss's view of the data, computed once per run: soft events of their factors, say.
-        execution: as for `unroll`, in the working precision; float64 always runs eagerly.
-        outer_step: how far one outer step moves each number of the data; if left out, a hundredth of the
-            leaf's root mean square.
-        directions: number of random directions.
-        seed: of these.
+    Arguments as for `unroll`; theta0's dtype is the working precision, and all floating leaves of the data
+    are checked. The loss must accept float64 as well, in which it always runs eagerly. Also:
+
+    - outer: the outer loss, outer(θT) -> scalar; it must accept float64 as well.
+    - view: the loss's view of the data, computed once per run: soft events of their factors, say.
+    - outer_step: how far one outer step moves each number of the data; if left out, a hundredth of the
+      leaf's root mean square.
+    - directions, seed: number of random directions, and their seed.
 
     Raises:
         ValueError: directions < 1; the data has no floating leaf; both `memory` and `adjoint` are given.

@@ -79,18 +79,11 @@ def plan(
 ) -> Plan:
     """What `unroll` and its backward pass will take; arguments as there.
 
-    Args:
-        loss: loss(theta, data, batch) -> scalar tensor; called about `4 + calibrate` times for its gradient,
-            and as often for second derivatives.
-        theta0: the first parameters.
-        data: what the loss is trained on. Leaves of data and theta0 and hyper-parameters get a gradient in
-            the plan if they require one.
-        optimizer: an optimizer value.
-        batches: one entry per step; the first ones serve for the calibration.
-        memories: strategies, bytes such as "2GiB", or adjoints; `MEMORIES` if left out.
-        execution: how steps are carried out; `Eager()` if left out. A run with an equal value uses the graphs
-            compiled here.
-        calibrate: the least number of times that each part of a step is timed.
+    The loss is called about `4 + calibrate` times for its gradient, and as often for second derivatives, on
+    the first batches. A run with an equal `execution` uses the graphs compiled here.
+
+    - memories: strategies, bytes such as "2GiB", or adjoints; `MEMORIES` if left out.
+    - calibrate: the least number of times that each part of a step is timed.
 
     Raises:
         TypeError: as `unroll`.

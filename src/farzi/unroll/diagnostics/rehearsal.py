@@ -18,7 +18,7 @@ from farzi.unroll.diagnostics.calibration import Bench
 from farzi.unroll.diagnostics.footprint import Live
 from farzi.unroll.execution import Execution, Intermediates, Sum
 from farzi.unroll.memory import HERE, Cost, Memory, Place, Replay, Tape
-from farzi.unroll.optimizers import Optimizer, PulledBack, State, Step
+from farzi.unroll.optimizers import After, Optimizer, PulledBack, State, Step
 from farzi.unroll.run import unroll
 from farzi.unroll.trees import StepLoss, Tree, map_tree, tree_leaves
 
@@ -40,33 +40,22 @@ class Rehearsal(Execution):
         self.gradients += 1
         return _empty(theta), tuple(map(_empty, self.bench.intermediates))
 
-    def product(
-        self,
-        loss: StepLoss,
-        theta: Tensor,
-        direction: Tensor,
-        data_bars: Sequence[Sum | None],
-        intermediates: Intermediates = (),
-    ) -> Tensor:
-        bare = len(intermediates) < len(self.bench.intermediates)
+    def product(self, loss: StepLoss, step: Step, direction: Tensor, bars: Sequence[Sum | None]) -> Tensor:
+        bare = len(step.intermediates) < len(self.bench.intermediates)
         self.live.note(self.bench.held["bare" if bare else "product"])
         self.products += 1
         self.bare += bare
-        for bar, added in zip(data_bars, self.bench.added, strict=True):
+        for bar, added in zip(bars, self.bench.added, strict=True):
             if bar is not None and added is not None:
                 added.replay(bar, _empty)
-        return _empty(theta)
+        return _empty(direction)
 
-    def update(
-        self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor
-    ) -> tuple[Tensor, State]:
+    def update(self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor) -> After:
         self.live.note(self.bench.held["update"])
         self.updates += 1
         return _empty(theta), State(state.step + 1, state.map(_empty).slots)
 
-    def pull_back(
-        self, optimizer: Optimizer, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
-    ) -> PulledBack:
+    def pull_back(self, optimizer: Optimizer, step: Step, after: Sequence[Tensor]) -> PulledBack:
         self.live.note(self.bench.held["pull_back"])
         empty = step.map(_empty)
         hypers = [_empty(value) for _, value in optimizer.hypers()]
