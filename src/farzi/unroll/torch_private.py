@@ -12,22 +12,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.fx.node import map_arg
-from torch.fx.passes.tools_common import stable_topological_sort
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
-from torch.utils._pytree import tree_leaves as pytree_leaves
+from torch.fx.node import map_arg as map_arg
+from torch.fx.passes.tools_common import stable_topological_sort as stable_topological_sort
+from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
+from torch.utils._pytree import tree_flatten as tree_flatten
+from torch.utils._pytree import tree_leaves as tree_leaves
+from torch.utils._pytree import tree_map as tree_map
+from torch.utils._pytree import tree_unflatten as tree_unflatten
 from torch.utils.flop_counter import flop_registry
-
-__all__ = [
-    "TorchDispatchMode",
-    "map_arg",
-    "pytree_leaves",
-    "stable_topological_sort",
-    "tree_flatten",
-    "tree_map",
-    "tree_unflatten",
-]
 
 KNOWN = ("2.11", "2.12", "2.13")
 """Releases of PyTorch with which all of this is known to work."""

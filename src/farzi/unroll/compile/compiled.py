@@ -31,9 +31,6 @@ from farzi.unroll.optimizers import After, Optimizer, PulledBack, State, Step, p
 from farzi.unroll.torch_private import tree_flatten, tree_unflatten
 from farzi.unroll.trees import StepLoss, bytes_of, tree_names
 
-DIRECTION = 1
-"""The direction's place among the inputs of a product."""
-
 
 class _Graph(NamedTuple):
     """A compiled graph, and how to read its outputs."""
@@ -79,32 +76,37 @@ class Compiled(Execution):
         return Eager(self.curvature)
 
     def gradient(self, loss: StepLoss, theta: Tensor) -> Tensor:
-        call = _Derivatives(loss, (theta,))
-        graph = self._graph("gradient", call.loss.loss, call.subject, call.inputs, call.gradient)
+        call = _Derivatives(loss, theta)
+        graph = self._graph("gradient", call, call.gradient)
         if graph is None:
             return self._eager.gradient(loss, theta)
         return _run(graph.call, call.inputs)[0]
 
     def forward(self, loss: StepLoss, theta: Tensor) -> tuple[Tensor, Intermediates]:
-        call = _Derivatives(loss, (theta, theta))
+        call = _Derivatives(loss, theta, theta)
         split = self._split(call, loss.wanted)
         if split is None:
             return self.gradient(loss, theta), ()
-        gradient, *kept = _run(split.forward, _without_direction(call.inputs))
+        gradient, *kept = _run(split.forward, call.inputs[:-1])
         return gradient, tuple(kept)
 
     def intermediates(self, loss: StepLoss, theta: Tensor) -> int:
-        split = self._split(_Derivatives(loss, (theta, theta)), loss.wanted)
+        split = self._split(_Derivatives(loss, theta, theta), loss.wanted)
         return 0 if split is None else split.kept
 
     def product(self, loss: StepLoss, step: Step, direction: Tensor, bars: Sequence[Sum | None]) -> Tensor:
         wanted = [bar is not None for bar in bars]
-        call = _Derivatives(loss, (step.theta, direction))
+        call = _Derivatives(loss, step.theta, direction)
         split = self._split(call, wanted) if step.intermediates else None
         if split is not None:
             graph, inputs = split.reverse, [*call.inputs, *step.intermediates]
         else:
-            graph, inputs = self._product(call, wanted), call.inputs
+
+            def function(*inputs: Tensor) -> list[Tensor]:
+                return call.products(self.curvature, wanted, inputs)[1:]
+
+            graph = self._graph(("product", *wanted), call, function, range(1, 1 + sum(wanted)))
+            inputs = call.inputs
         if graph is None:
             return self._eager.product(loss, step, direction, bars)
         theta_part, *parts = _run(graph.call, inputs)
@@ -154,20 +156,11 @@ class Compiled(Execution):
             values = dict(zip(hypers, rest[len(tensors) :], strict=True))
             return function(optimizer.with_hypers(values), count, *rest[: len(tensors)])
 
-        graph = self._graph(what, None, subject, inputs, traced)
+        graph = self._graph(what, _Call(None, subject, inputs), traced)
         return None if graph is None else _run(graph.call, inputs)
 
-    def _product(self, call: "_Derivatives", wanted: Sequence[bool]) -> _Graph | None:
-        """The product with second derivatives, the data's parts in factors where that is possible."""
-
-        def function(*inputs: Tensor) -> list[Tensor]:
-            return call.products(self.curvature, wanted, inputs)[1:]
-
-        what, factored = ("product", *wanted), range(1, 1 + sum(wanted))
-        return self._graph(what, call.loss.loss, call.subject, call.inputs, function, factored)
-
     def _split(self, call: "_Derivatives", wanted: Sequence[bool]) -> _Split | None:
-        """The same cut in two; None if there is nothing worth storing."""
+        """The graph of a product cut in two; None if there is nothing worth storing."""
         if torch.are_deterministic_algorithms_enabled():
             return None
 
@@ -175,10 +168,10 @@ class Compiled(Execution):
             module = trace(lambda *inputs: call.products(self.curvature, wanted, inputs), call.inputs)
             held = held_tensors(module)
             pairs = factored_outputs(module, range(2, 2 + sum(wanted)))
-            parts = partition(module, DIRECTION)
+            parts = partition(module, direction=len(call.inputs) - 1)
             if parts is None:
                 return None, held
-            first = _without_direction(call.inputs)
+            first = call.inputs[:-1]
             # The product may differ from the gradient, as attention does: it would then take longer.
             if heavy_work(parts.forward) != heavy_work(trace(call.gradient, first)):
                 return None, held
@@ -187,26 +180,20 @@ class Compiled(Execution):
             reverse = _Graph(self._compiled(parts.reverse, [*call.inputs, *kept]), pairs)
             return _Split(forward, reverse, bytes_of(kept)), held
 
-        return GRAPHS.get(self, ("split", *wanted), call.loss.loss, call.subject, call.inputs, make)
+        return GRAPHS.get(self, ("split", *wanted), call.loss, call.subject, call.inputs, make)
 
     def _graph(
-        self,
-        what: Hashable,
-        loss: Any,
-        subject: Hashable,
-        inputs: Sequence[Tensor],
-        function: TensorFunction,
-        factored: Sequence[int] = (),
+        self, what: Hashable, call: "_Call", function: TensorFunction, factored: Sequence[int] = ()
     ) -> _Graph | None:
         """The graph of a function; those of its outputs named in `factored` may come in factors."""
 
         def make() -> tuple[_Graph, Sequence[Tensor]]:
-            module = trace(function, inputs)
+            module = trace(function, call.inputs)
             held = held_tensors(module)
             pairs = factored_outputs(module, factored)
-            return _Graph(self._compiled(module, inputs), pairs), held
+            return _Graph(self._compiled(module, call.inputs), pairs), held
 
-        return GRAPHS.get(self, what, loss, subject, inputs, make)
+        return GRAPHS.get(self, what, call.loss, call.subject, call.inputs, make)
 
     def _compiled(self, module: GraphModule, inputs: Sequence[Tensor]) -> TensorFunction:
         """The compiled graph, run once; an `UntraceableError` if there is no compiler, or it refuses."""
@@ -222,18 +209,27 @@ class Compiled(Execution):
         return compiled
 
 
-class _Derivatives:
+@dataclass
+class _Call:
+    """What a graph depends on, and its inputs."""
+
+    loss: Any  # the loss function; None for an update
+    subject: Hashable  # what else the graph depends on
+    inputs: Sequence[Tensor]
+
+
+class _Derivatives(_Call):
     """A loss's derivatives as functions of tensors alone, from which a graph can be traced."""
 
-    def __init__(self, loss: StepLoss, tensors: Sequence[Tensor]) -> None:
-        self.loss, leaves = loss, loss.leaves
+    def __init__(self, loss: StepLoss, theta: Tensor, *direction: Tensor) -> None:
+        self._step, leaves = loss, loss.leaves
         self._count = len(leaves)
         parts, self._spec = tree_flatten(loss.batch)
         self._constants = tuple(None if isinstance(part, Tensor) else (type(part), part) for part in parts)
         batch = [part for part in parts if isinstance(part, Tensor)]
-        self.inputs = [tensor.detach() for tensor in (*tensors, *leaves, *batch)]
-        # what the graph depends on besides its inputs and the loss function
-        self.subject = (loss.layout, tree_names(loss.data), self._spec, self._constants)
+        subject = (loss.layout, tree_names(loss.data), self._spec, self._constants)
+        tensors = [tensor.detach() for tensor in (theta, *leaves, *batch, *direction)]
+        super().__init__(loss.loss, subject, tensors)
 
     def gradient(self, theta: Tensor, *rest: Tensor) -> list[Tensor]:
         """∇θ L, as a function of the inputs."""
@@ -243,21 +239,16 @@ class _Derivatives:
         self, curvature: Curvature, wanted: Sequence[bool], inputs: Sequence[Tensor]
     ) -> list[Tensor]:
         """∇θ L, (∂²L/∂θ²) u, and (∂²L/∂X∂θ) u where it is wanted, as a function of the inputs."""
-        theta, direction, *rest = inputs
+        theta, *rest, direction = inputs
         step, _, leaves = self._given(theta, rest)
         slope, product, parts = curvature.product(step, theta, leaves, wanted, direction)
         return [slope, product, *parts]
 
     def _given(self, theta: Tensor, rest: Sequence[Tensor]) -> tuple[StepLoss, Tensor, list[Tensor]]:
-        """The loss, θ and the leaves of the data, from the inputs after the first ones."""
+        """The loss, θ and the leaves of the data, from the inputs."""
         leaves, batch = rest[: self._count], iter(rest[self._count :])
         parts = [next(batch) if constant is None else constant[1] for constant in self._constants]
-        return replace(self.loss, batch=tree_unflatten(parts, self._spec)), theta, list(leaves)
-
-
-def _without_direction(inputs: Sequence[Tensor]) -> list[Tensor]:
-    """The inputs of a product that a gradient has as well."""
-    return [*inputs[:DIRECTION], *inputs[DIRECTION + 1 :]]
+        return replace(self._step, batch=tree_unflatten(parts, self._spec)), theta, list(leaves)
 
 
 def _run(call: TensorFunction, inputs: Sequence[Tensor]) -> list[Tensor]:

@@ -25,11 +25,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from farzi.unroll.adjoint import Adjoint, AdjointLike, Exact, one_of
+from farzi.unroll.adjoint import Adjoint, AdjointLike, chosen, one_of
 from farzi.unroll.diagnostics.rerun import Rerun
 from farzi.unroll.diagnostics.verdict import Check, Difference, Precision, Remedy
 from farzi.unroll.execution import Execution
-from farzi.unroll.memory import OnHost, Window
+from farzi.unroll.memory import Budget, Replay
 from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.run import Batches
 from farzi.unroll.trees import Tree, TreeLoss, tree_leaves
@@ -128,7 +128,7 @@ def _compared(
     run: Rerun, adjoint: AdjointLike | None, execution: Execution | None
 ) -> tuple[Rerun, Precision, float, list[Tensor]]:
     """The differentiated steps in float64, the precision, and in float64 outer loss and metagradient."""
-    working = run.later(_constant_steps(adjoint, len(run.batches)), execution)
+    working = run.later(_constant_steps(run, adjoint), execution)
     exact, device = working.to(torch.float64), run.device.type
     _, bars = working.metagradient(adjoint, execution)
     with torch.autocast(device, enabled=False):
@@ -146,16 +146,13 @@ def _compared(
     return exact, Precision(dtype, device, cosine, ratio, _modes(device)), value, exact_bars
 
 
-def _constant_steps(adjoint: object, steps: int) -> int:
+def _constant_steps(run: Rerun, adjoint: AdjointLike | None) -> int:
     """How many of a run's first steps are not differentiated."""
-    match adjoint:
-        case Window(last=last, memory=inner):
-            begin = max(0, steps - last)
-            return begin + _constant_steps(inner, steps - begin)
-        case OnHost(memory=inner) | Exact(memory=inner):
-            return _constant_steps(inner, steps)
-        case _:
-            return 0
+    _, memory = chosen(adjoint)
+    if isinstance(memory, Budget):
+        return 0
+    unused: Any = None
+    return memory.tape(len(run.batches), Replay(run.optimizer, unused, unused, torch.device("meta"))).first
 
 
 def _modes(device: str) -> tuple[str, ...]:

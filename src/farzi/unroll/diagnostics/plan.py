@@ -12,9 +12,8 @@ from typing import Any
 import torch
 
 from farzi.unroll.adjoint import AdjointLike, Exact, chosen
-from farzi.unroll.diagnostics.calibration import Bench, Calibration
+from farzi.unroll.diagnostics.calibration import Bench, Calibration, rehearse
 from farzi.unroll.diagnostics.footprint import resident_bytes
-from farzi.unroll.diagnostics.rehearsal import rehearse
 from farzi.unroll.execution import Eager, Execution
 from farzi.unroll.memory import Budget, Checkpoints, Memory, SquareRoot, Store, StoreGradients
 from farzi.unroll.optimizers import Optimizer
