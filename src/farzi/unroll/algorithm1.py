@@ -70,6 +70,9 @@ class Algorithm1(Adjoint, Memory):
                     f"Algorithm1() gives no gradient of hyper-parameters, but {name} requires one"
                 )
 
+    def exact(self) -> bool:
+        return False
+
     def precision(self, dtype: torch.dtype) -> torch.dtype:
         return dtype if self.dtype is None else self.dtype
 

@@ -5,6 +5,7 @@ missing; what works again is added to `KNOWN`.
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.node import map_arg as map_arg
 from torch.fx.passes.tools_common import stable_topological_sort as stable_topological_sort
 from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_flatten as tree_flatten
 from torch.utils._pytree import tree_leaves as tree_leaves
 from torch.utils._pytree import tree_map as tree_map
@@ -30,9 +32,20 @@ RESHAPES = tuple(getattr(torch.ops.aten, name).default for name in ("view", "_un
 """Operations that give the same elements another shape."""
 
 
+def outside_modes() -> AbstractContextManager[Any]:
+    """A context in which operations are carried out even while a graph is traced."""
+    return _disable_current_modes()
+
+
 def trace_below_autograd(function: Any, examples: Any) -> GraphModule:
     """The graph of a function of tensors, on fake tensors; real ones that it reaches become attributes."""
     return make_fx(function, tracing_mode="fake", _allow_non_fake_inputs=True)(*examples)
+
+
+def written_arguments(target: Any) -> list[str]:
+    """The names of the arguments that an operation of the dispatcher changes in place."""
+    arguments = target._schema.arguments if hasattr(target, "_schema") else ()
+    return [part.name for part in arguments if part.alias_info is not None and part.alias_info.is_write]
 
 
 def argument_values(target: Any, args: Any, kwargs: Any) -> dict[str, Any]:

@@ -70,10 +70,14 @@ class StepLoss:
     layout: Layout  # of theta
     data: Tree
     batch: Any
+    seen: Callable[[Tensor], Any] | None = None  # told each value, detached
 
     def __call__(self, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
         """The loss at parameters (P,) and other leaves of the data."""
-        return self.loss(self.layout.unflatten(theta), with_leaves(self.data, list(leaves)), self.batch)
+        value = self.loss(self.layout.unflatten(theta), with_leaves(self.data, list(leaves)), self.batch)
+        if self.seen is not None and isinstance(value, Tensor):
+            self.seen(value.detach())
+        return value
 
     @property
     def leaves(self) -> list[Tensor]:

@@ -80,14 +80,17 @@ class Compiled(Execution):
         graph = self._graph("gradient", call, call.gradient)
         if graph is None:
             return self._eager.gradient(loss, theta)
-        return _run(graph.call, call.inputs)[0]
+        gradient, value = _run(graph.call, call.inputs)
+        call.tell(value)
+        return gradient
 
     def forward(self, loss: StepLoss, theta: Tensor) -> tuple[Tensor, Intermediates]:
         call = _Derivatives(loss, theta, theta)
         split = self._split(call, loss.wanted)
         if split is None:
             return self.gradient(loss, theta), ()
-        gradient, *kept = _run(split.forward, call.inputs[:-1])
+        gradient, value, *kept = _run(split.forward, call.inputs[:-1])
+        call.tell(value)
         return gradient, tuple(kept)
 
     def intermediates(self, loss: StepLoss, theta: Tensor) -> int:
@@ -105,11 +108,14 @@ class Compiled(Execution):
             def function(*inputs: Tensor) -> list[Tensor]:
                 return call.products(self.curvature, wanted, inputs)[1:]
 
-            graph = self._graph(("product", *wanted), call, function, range(1, 1 + sum(wanted)))
+            graph = self._graph(("product", *wanted), call, function, range(2, 2 + sum(wanted)))
             inputs = call.inputs
         if graph is None:
             return self._eager.product(loss, step, direction, bars)
-        theta_part, *parts = _run(graph.call, inputs)
+        parts = _run(graph.call, inputs)
+        if split is None:
+            call.tell(parts.pop(0))
+        theta_part = parts.pop(0)
         for bar, pairs in zip(filter(None, bars), graph.pairs, strict=True):
             if pairs == 0:
                 bar.add(parts.pop(0))
@@ -167,8 +173,8 @@ class Compiled(Execution):
         def make() -> tuple[_Split | None, Sequence[Tensor]]:
             module = trace(lambda *inputs: call.products(self.curvature, wanted, inputs), call.inputs)
             held = held_tensors(module)
-            pairs = factored_outputs(module, range(2, 2 + sum(wanted)))
-            parts = partition(module, direction=len(call.inputs) - 1)
+            pairs = factored_outputs(module, range(3, 3 + sum(wanted)))
+            parts = partition(module, direction=len(call.inputs) - 1, first=2)
             if parts is None:
                 return None, held
             first = call.inputs[:-1]
@@ -176,7 +182,8 @@ class Compiled(Execution):
             if heavy_work(parts.forward) != heavy_work(trace(call.gradient, first)):
                 return None, held
             forward = self._compiled(parts.forward, first)
-            kept = _run(forward, first)[1:]
+            _, value, *kept = _run(forward, first)
+            call.compare(value)
             reverse = _Graph(self._compiled(parts.reverse, [*call.inputs, *kept]), pairs)
             return _Split(forward, reverse, bytes_of(kept)), held
 
@@ -191,7 +198,10 @@ class Compiled(Execution):
             module = trace(function, call.inputs)
             held = held_tensors(module)
             pairs = factored_outputs(module, factored)
-            return _Graph(self._compiled(module, call.inputs), pairs), held
+            compiled = self._compiled(module, call.inputs)
+            if isinstance(call, _Derivatives):
+                call.compare(_run(compiled, call.inputs)[1 if what == "gradient" else 0])
+            return _Graph(compiled, pairs), held
 
         return GRAPHS.get(self, what, call.loss, call.subject, call.inputs, make)
 
@@ -231,24 +241,40 @@ class _Derivatives(_Call):
         tensors = [tensor.detach() for tensor in (theta, *leaves, *batch, *direction)]
         super().__init__(loss.loss, subject, tensors)
 
+    def tell(self, value: Tensor) -> None:
+        """Tell the run what the loss was."""
+        if self._step.seen is not None:
+            self._step.seen(value)
+
+    def compare(self, value: Tensor) -> None:
+        """Refuse a graph that gives another value than the loss itself: it keeps what should have changed."""
+        theta, leaves = self.inputs[0], self._step.leaves
+        with torch.enable_grad():
+            right = replace(self._step, seen=None)(theta, leaves).detach()
+        if not torch.allclose(value, right, rtol=torch.finfo(value.dtype).eps ** 0.5, equal_nan=True):
+            raise UntraceableError("the loss gives another value when it is called again")
+
     def gradient(self, theta: Tensor, *rest: Tensor) -> list[Tensor]:
-        """∇θ L, as a function of the inputs."""
-        return [gradient(*self._given(theta, rest))]
+        """∇θ L and the loss, as a function of the inputs."""
+        step, leaves, values = self._given(rest)
+        return [gradient(step, theta, leaves), *values]
 
     def products(
         self, curvature: Curvature, wanted: Sequence[bool], inputs: Sequence[Tensor]
     ) -> list[Tensor]:
-        """∇θ L, (∂²L/∂θ²) u, and (∂²L/∂X∂θ) u where it is wanted, as a function of the inputs."""
+        """∇θ L, L, (∂²L/∂θ²) u, and (∂²L/∂X∂θ) u where it is wanted, as a function of the inputs."""
         theta, *rest, direction = inputs
-        step, _, leaves = self._given(theta, rest)
+        step, leaves, values = self._given(rest)
         slope, product, parts = curvature.product(step, theta, leaves, wanted, direction)
-        return [slope, product, *parts]
+        return [slope, *values, product, *parts]
 
-    def _given(self, theta: Tensor, rest: Sequence[Tensor]) -> tuple[StepLoss, Tensor, list[Tensor]]:
-        """The loss, θ and the leaves of the data, from the inputs."""
+    def _given(self, rest: Sequence[Tensor]) -> tuple[StepLoss, list[Tensor], list[Tensor]]:
+        """The loss, the leaves of the data, and where the loss's value will be."""
         leaves, batch = rest[: self._count], iter(rest[self._count :])
         parts = [next(batch) if constant is None else constant[1] for constant in self._constants]
-        return replace(self._step, batch=tree_unflatten(parts, self._spec)), theta, list(leaves)
+        values: list[Tensor] = []
+        step = replace(self._step, batch=tree_unflatten(parts, self._spec), seen=values.append)
+        return step, list(leaves), values
 
 
 def _run(call: TensorFunction, inputs: Sequence[Tensor]) -> list[Tensor]:

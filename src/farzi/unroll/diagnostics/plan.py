@@ -17,7 +17,7 @@ from farzi.unroll.diagnostics.footprint import resident_bytes
 from farzi.unroll.execution import Eager, Execution
 from farzi.unroll.memory import Budget, Checkpoints, Memory, SquareRoot, Store, StoreGradients
 from farzi.unroll.optimizers import Optimizer
-from farzi.unroll.randomness import RandomState, replayed
+from farzi.unroll.repeats import RandomState, replayed
 from farzi.unroll.run import Batches, unroll
 from farzi.unroll.trees import Layout, StepLoss, Tree, TreeLoss, bytes_of, check_tree, tree_leaves
 
