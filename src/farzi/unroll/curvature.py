@@ -63,8 +63,8 @@ def _dense(grad: Callable[..., Sequence[Tensor]], *args: Any, **kwargs: Any) -> 
         if "sparse" not in str(error).lower():
             raise
         raise TypeError(
-            "the loss gives sparse gradients, such as those of nn.Embedding(sparse=True); training here needs "
-            f"dense ones: {_first_line(error)}"
+            "the loss gives sparse gradients, such as those of nn.Embedding(sparse=True); give dense "
+            f"ones: {_first_line(error)}"
         ) from error
 
 

@@ -123,7 +123,8 @@ class Repeats:
         self._buffers: dict[int, list[Buffer]] = {}  # before each step, those that training changes
         self._changing: list[Buffer] = []
         self._modules: dict[nn.Module, list[Buffer]] = {}
-        self._values: dict[int, Tensor] = {}  # the loss of each step, ()
+        self._values: dict[int, Tensor] = {}  # the loss of each step in the run, ()
+        self._anew: dict[int, Tensor | None] = {}  # the same at other parameters than the run's
         self._pairs: list[tuple[int, Tensor, Tensor]] = []  # a step, its value, and the one given again
         self._before = RandomState.now(device)
 
@@ -131,14 +132,16 @@ class Repeats:
         """Take note of a value of step `index`'s loss: the first, or one to compare with it."""
         if value.ndim == 0 and not value.is_meta:
             value = value.clone()  # alone: it may be a view of something large
-            if index in self._values:
-                self._pairs.append((index, self._values[index], value))
+            values = self._anew if index in self._anew else self._values
+            first = values.get(index)
+            if first is None:
+                values[index] = value
             else:
-                self._values[index] = value
+                self._pairs.append((index, first, value))
 
     def forget(self, index: int) -> None:
         """The next value of a step is the one to compare with: its parameters are not those of the run."""
-        self._values.pop(index, None)
+        self._anew[index] = None
 
     @contextmanager
     def first(self, index: int) -> Iterator[None]:
@@ -185,16 +188,17 @@ class Repeats:
             return
         indices, firsts, seconds = zip(*self._pairs, strict=True)
         first, second = torch.stack(firsts).double(), torch.stack(seconds).double()
-        gap = (first - second).abs()
-        same = (first == second) | (gap <= self._tolerance(firsts[0].dtype) * first.abs().max())
+        # a loss near 0 has the rounding errors of larger terms
+        size = torch.stack(list(self._values.values())).double().abs().max().clamp(min=first.abs())
+        same = (first == second) | ((first - second).abs() <= self._tolerance(firsts[0].dtype) * size)
         wrong = (~(same | ~(first.isfinite() | second.isfinite()))).nonzero().flatten().tolist()
         if wrong:
             place = min(wrong, key=lambda k: indices[k])
             raise RepeatError(
                 f"the loss of step {indices[place]} was {first[place].item():.9g} when first computed and "
                 f"{second[place].item():.9g} when the reverse pass computed it again, so its gradient would "
-                "be wrong: draw random numbers by PyTorch's default generators, and pass whatever else changes "
-                "between two calls (numbers, masks, choices of rows, a module's mode) in data or batches"
+                "be wrong: draw random numbers by PyTorch's default generators, and pass whatever else "
+                "changes between two calls (numbers, masks, choices of rows) in data or batches"
             )
 
     def _tolerance(self, dtype: torch.dtype) -> float:

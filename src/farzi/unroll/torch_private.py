@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd.function import once_differentiable
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -70,6 +71,11 @@ def once_differentiable_name(node: Any) -> str | None:
 def storage_key(storage: torch.UntypedStorage) -> int:
     """A number that no other live storage has."""
     return storage._cdata
+
+
+def is_fake(value: Any) -> bool:
+    """Whether a value is a tensor of a trace, without contents."""
+    return isinstance(value, FakeTensor)
 
 
 def version(tensor: Tensor) -> int | None:

@@ -15,6 +15,7 @@ met. It does not see what is read through PyTorch's, NumPy's or the standard lib
 long arrays, or names put together at run time.
 """
 
+import contextlib
 import functools
 import operator
 import sys
@@ -31,7 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from farzi.unroll.compile.graph import UntraceableError
-from farzi.unroll.torch_private import version
+from farzi.unroll.torch_private import is_fake, version
 
 KEPT = 64
 """Graphs in the cache; the least recently used one is dropped first."""
@@ -72,6 +73,17 @@ class Read(NamedTuple):
         if now is self.value:
             return self.version is None or version(now) == self.version
         return type(now) is type(self.value) and _is_plain(now) and now == self.value
+
+    def put_back(self) -> bool:
+        """Put back the value if a tensor without contents, left by tracing, has taken its place."""
+        with contextlib.suppress(LookupError, AttributeError, ValueError):
+            if is_fake(self.get(self.holder, self.key)):
+                if isinstance(self.holder, dict | list):
+                    self.holder[self.key] = self.value
+                else:
+                    setattr(self.holder, self.key, self.value)
+                return True
+        return False
 
 
 def reads_of(loss: Any) -> list[Read]:
@@ -275,7 +287,13 @@ class Graphs:
                     f"{changed}, which the loss reads, has changed {REMADE} times; pass it in data or batches"
                 )
             reads = [] if loss is None else reads_of(loss)
-            entry.graph, held = make()
+            try:
+                entry.graph, held = make()
+            finally:
+                stored = [read.name for read in reads if read.put_back()]
+            if stored:
+                entry.graph = None
+                raise UntraceableError(f"the loss stores tensors in {stored[0]}")
             entry.reads = relevant(reads, held)
         except UntraceableError as error:
             if kinds <= KINDS:
