@@ -194,7 +194,11 @@ def test_buffers_stay_as_training_left_them(kind: str, execution: str, how: str)
         return gradient(data), left, list(net.buffers())
 
     memory = {**HOW, "budget": "3 kB"}[how]
-    found = run(lambda *args: unroll(*args[:3], SGD(0.1), args[3], memory, execution=EXECUTIONS[execution]))
+    found = run(
+        lambda *args: unroll(
+            args[0], args[1], args[2], SGD(0.1), args[3], memory, execution=EXECUTIONS[execution]
+        )
+    )
     right = run(by_autograd)
     assert relative_error(found[0], right[0]) < 1e-10
     for left, now, expected in zip(found[1], found[2], right[1], strict=True):

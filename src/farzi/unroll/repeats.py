@@ -6,8 +6,9 @@ buffers are as they were. Whatever else may change between two calls of a loss s
 of every step are compared, which costs nothing, since both passes compute them anyway.
 """
 
+import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,9 @@ from farzi.unroll.torch_private import outside_modes
 
 ROUNDING = 128
 """Units in the last place by which a recomputed loss may differ: other kernels add in another order."""
+
+
+Value = Tensor | float
 
 
 class RepeatError(RuntimeError):
@@ -123,21 +127,24 @@ class Repeats:
         self._buffers: dict[int, list[Buffer]] = {}  # before each step, those that training changes
         self._changing: list[Buffer] = []
         self._modules: dict[nn.Module, list[Buffer]] = {}
-        self._values: dict[int, Tensor] = {}  # the loss of each step in the run, ()
-        self._anew: dict[int, Tensor | None] = {}  # the same at other parameters than the run's
-        self._pairs: list[tuple[int, Tensor, Tensor]] = []  # a step, its value, and the one given again
+        self._dtype = torch.float32  # of the loss
+        self._values: dict[int, Value] = {}  # the loss of each step in the run, ()
+        self._anew: dict[int, Value | None] = {}  # the same at other parameters than the run's
+        self._pairs: list[tuple[int, Value, Value]] = []  # a step, its value, and the one given again
         self._before = RandomState.now(device)
 
     def seen(self, index: int, value: Tensor) -> None:
         """Take note of a value of step `index`'s loss: the first, or one to compare with it."""
         if value.ndim == 0 and not value.is_meta:
-            value = value.clone()  # alone: it may be a view of something large
+            self._dtype = value.dtype
+            # a copy: it may be a view of something large. A GPU isn't waited for
+            kept: Value = value.item() if value.device.type == "cpu" else value.clone()
             values = self._anew if index in self._anew else self._values
             first = values.get(index)
             if first is None:
-                values[index] = value
+                values[index] = kept
             else:
-                self._pairs.append((index, first, value))
+                self._pairs.append((index, first, kept))
 
     def forget(self, index: int) -> None:
         """The next value of a step is the one to compare with: its parameters are not those of the run."""
@@ -184,26 +191,24 @@ class Repeats:
         Raises:
             RepeatError: the loss did not repeat itself; the message names the step and what to do.
         """
-        if not self._pairs:
-            return
-        indices, firsts, seconds = zip(*self._pairs, strict=True)
-        first, second = torch.stack(firsts).double(), torch.stack(seconds).double()
-        # a loss near 0 has the rounding errors of larger terms
-        size = torch.stack(list(self._values.values())).double().abs().max().clamp(min=first.abs())
-        same = (first == second) | ((first - second).abs() <= self._tolerance(firsts[0].dtype) * size)
-        wrong = (~(same | ~(first.isfinite() | second.isfinite()))).nonzero().flatten().tolist()
-        if wrong:
-            place = min(wrong, key=lambda k: indices[k])
+        largest = max(map(abs, _numbers(self._values.values())), default=0.0)
+        firsts, seconds = (_numbers([pair[k] for pair in self._pairs]) for k in (1, 2))
+        indices = [pair[0] for pair in self._pairs]
+        for index, first, second in sorted(zip(indices, firsts, seconds, strict=True)):
+            # a loss near 0 has the rounding errors of larger terms
+            gap, size = abs(first - second), max(largest, abs(first))
+            if gap <= self._tolerance() * size or not (math.isfinite(first) or math.isfinite(second)):
+                continue
             raise RepeatError(
-                f"the loss of step {indices[place]} was {first[place].item():.9g} when first computed and "
-                f"{second[place].item():.9g} when the reverse pass computed it again, so its gradient would "
-                "be wrong: draw random numbers by PyTorch's default generators, and pass whatever else "
-                "changes between two calls (numbers, masks, choices of rows) in data or batches"
+                f"the loss of step {index} was {first:.9g} when first computed and {second:.9g} when the "
+                "reverse pass computed it again, so its gradient would be wrong: draw random numbers by "
+                "PyTorch's default generators, and pass whatever else changes between two calls (numbers, "
+                "masks, choices of rows) in data or batches"
             )
 
-    def _tolerance(self, dtype: torch.dtype) -> float:
+    def _tolerance(self) -> float:
         """The largest difference of a loss and its recomputation, as a fraction of the run's largest loss."""
-        eps = torch.finfo(dtype).eps
+        eps = torch.finfo(self._dtype).eps
         if self._autocast_dtype is not None:
             eps = max(eps, torch.finfo(self._autocast_dtype).eps)
         if torch.get_float32_matmul_precision() != "highest":
@@ -211,3 +216,9 @@ class Repeats:
         # kernels of a GPU may add in another order at each call, which training amplifies
         ordered = self._device.type == "cpu" or torch.are_deterministic_algorithms_enabled()
         return min(ROUNDING * eps, eps**0.5) if ordered else eps**0.5
+
+
+def _numbers(values: Iterable[Value]) -> list[float]:
+    """The values as numbers, fetched from a GPU at once."""
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    return torch.stack(tensors).tolist() if tensors else [float(value) for value in values]
