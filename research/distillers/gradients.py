@@ -27,10 +27,7 @@ rounding, as that of the bias of attention keys, and then has no direction."""
 class Gradient(Optimizer):
     """θ ← g: leaves the gradient in the place of the parameters."""
 
-    @property
-    def slots(self) -> int:
-        """See `Optimizer`."""
-        return 0
+    slots = 0
 
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
         """See `Optimizer`."""

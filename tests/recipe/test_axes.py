@@ -98,9 +98,7 @@ class Halved(Optimizer):
     learning_rate: float = 0.1
     powers: tuple[int, ...] = (1, 2)
 
-    @property
-    def slots(self) -> int:
-        return 0
+    slots = 0
 
     def update(self, gradient: Any, state: Any, theta: Any) -> Any:
         return theta - self.learning_rate * gradient / 2, state._replace(step=state.step + 1)

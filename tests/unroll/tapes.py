@@ -64,7 +64,7 @@ class Toy(Optimizer):
     count: int
 
     @property
-    def slots(self) -> int:
+    def slots(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.count
 
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:

@@ -148,9 +148,7 @@ class SignDescent(Optimizer):
 
     rate: float = 0.1
 
-    @property
-    def slots(self) -> int:
-        return 0
+    slots = 0
 
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
         return theta - self.rate * gradient.tanh(), State(state.step + 1, ())

@@ -62,9 +62,7 @@ class Clipped(Optimizer):
     rates: Tensor
     norm: float = 0.5
 
-    @property
-    def slots(self) -> int:
-        return 1
+    slots = 1
 
     def check_hypers(self, steps: int) -> None:
         """`rates` is no schedule."""

@@ -14,9 +14,7 @@ class Nesterov(Optimizer):
     learning_rate: float | Tensor = 0.1
     momentum: float = 0.9
 
-    @property
-    def slots(self) -> int:
-        return 1
+    slots = 1
 
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
         rate = self.learning_rate

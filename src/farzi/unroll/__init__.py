@@ -34,13 +34,14 @@ from farzi.unroll.memory import (
     Window,
 )
 from farzi.unroll.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Optimizer, RMSprop, State, Step
+from farzi.unroll.repeats import RepeatError
 from farzi.unroll.run import Trained, train, unroll, unroll_with_state
 from farzi.unroll.trees import stack, stacked_loss, unstack
 
 # fmt: off
 __all__ = [  # noqa: RUF022 (by part)
     # the core: runs, adjoints, optimizers
-    "Trained", "train", "unroll", "unroll_with_state",
+    "RepeatError", "Trained", "train", "unroll", "unroll_with_state",
     "Adjoint", "Algorithm1", "Exact",
     "Adagrad", "Adam", "AdamW", "Momentum", "Optimizer", "RMSprop", "SGD", "State",
     "Curvature", "Eager", "Execution", "ForwardOverReverse", "ReverseOverReverse",

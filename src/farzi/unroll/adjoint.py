@@ -50,22 +50,17 @@ class Adjoint(ABC):
         return dtype
 
     def pull_back(
-        self,
-        execution: Execution,
-        optimizer: Optimizer,
-        step: Step,
-        theta_bar: Tensor,
-        slots_bar: Sequence[Tensor],
+        self, execution: Execution, optimizer: Optimizer, step: Step, after: Sequence[Tensor]
     ) -> PulledBack:
         """Step 1: cotangents of an update's inputs; arguments as for `pull_back_update`."""
-        return execution.pull_back(optimizer, step, theta_bar, slots_bar)
+        return execution.pull_back(optimizer, step, after)
 
     def reverse(
         self, execution: Execution, optimizer: Optimizer, loss: StepLoss, step: Step, after: Cotangents
     ) -> Cotangents:
         """Cotangents before a step from those after it; the data's are summed in place."""
-        pulled = self.pull_back(execution, optimizer, step, after.theta, after.slots)
-        theta_part = execution.product(loss, step.theta, pulled.gradient, after.data, step.intermediates)
+        pulled = self.pull_back(execution, optimizer, step, [after.theta, *after.slots])
+        theta_part = execution.product(loss, step, pulled.gradient, after.data)
         return Cotangents(
             theta=pulled.theta + theta_part,
             slots=pulled.slots,

@@ -70,6 +70,9 @@ class Algorithm1(Adjoint, Memory):
                     f"Algorithm1() gives no gradient of hyper-parameters, but {name} requires one"
                 )
 
+    def exact(self) -> bool:
+        return False
+
     def precision(self, dtype: torch.dtype) -> torch.dtype:
         return dtype if self.dtype is None else self.dtype
 
@@ -84,14 +87,10 @@ class Algorithm1(Adjoint, Memory):
         return Cost(device=(2 + slots) * parameters, gradients=steps - 1, updates=steps - 1, bare=bare)
 
     def pull_back(
-        self,
-        execution: Execution,
-        optimizer: Optimizer,
-        step: Step,
-        theta_bar: Tensor,
-        slots_bar: Sequence[Tensor],
+        self, execution: Execution, optimizer: Optimizer, step: Step, after: Sequence[Tensor]
     ) -> PulledBack:
         """Lines 2 and 4, with dθ as θ̄ and dm as m̄; line 3 multiplies ḡ."""
+        theta_bar, mean_bar, _ = after
         adam = _values(optimizer, step.state.step)
         _, (t, (mean, square)) = adam.update(step.gradient, step.state, step.theta)
         root, scale = square.sqrt(), (1 - adam.beta2**t) ** 0.5
@@ -99,7 +98,7 @@ class Algorithm1(Adjoint, Memory):
         beta = (1 - adam.beta2) / (1 - adam.beta1)
         # the root is 0 where every gradient so far was 0, and there m g is 0 as well
         through_v = torch.where(root > 0, beta * mean * step.gradient / (root * (root + epsilon) ** 2), 0.0)
-        dm = slots_bar[0] + rate * (through_v - 1 / (root + epsilon)) * theta_bar
+        dm = mean_bar + rate * (through_v - 1 / (root + epsilon)) * theta_bar
         return PulledBack(
             gradient=(1 - adam.beta1) * dm,
             theta=theta_bar,

@@ -16,7 +16,7 @@ import functools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -47,9 +47,25 @@ def gradient(loss: Loss, theta: Tensor, data: Sequence[Tensor]) -> Tensor:
         if value.ndim != 0:
             raise ValueError(f"loss(theta, data, batch) must be a scalar, got shape {tuple(value.shape)}")
         if not value.requires_grad:
-            return torch.zeros_like(theta)  # a loss that ignores theta
-        (result,) = torch.autograd.grad(value, theta, materialize_grads=True)
+            raise RuntimeError(
+                "the loss does not depend on theta by differentiable operations: it ignores theta, or is "
+                "detached, made of .item() or NumPy, or computed under torch.no_grad()"
+            )
+        (result,) = _dense(torch.autograd.grad, value, theta, materialize_grads=True)
     return result
+
+
+def _dense(grad: Callable[..., Sequence[Tensor]], *args: Any, **kwargs: Any) -> Sequence[Tensor]:
+    """Gradients; an error that says what is wanted where they are sparse."""
+    try:
+        return grad(*args, **kwargs)
+    except RuntimeError as error:
+        if "sparse" not in str(error).lower():
+            raise
+        raise TypeError(
+            "the loss gives sparse gradients, such as those of nn.Embedding(sparse=True); give dense "
+            f"ones: {_first_line(error)}"
+        ) from error
 
 
 class Curvature(Protocol):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
-from farzi.unroll.optimizers import Optimizer, PulledBack, State, Step, pull_back_update
+from farzi.unroll.optimizers import After, Optimizer, PulledBack, State, Step, pull_back_update
 from farzi.unroll.trees import StepLoss
 
 INNER = 512
@@ -86,22 +86,14 @@ class Execution(ABC):
         """
 
     @abstractmethod
-    def product(
-        self,
-        loss: StepLoss,
-        theta: Tensor,
-        direction: Tensor,
-        data_bars: Sequence[Sum | None],
-        intermediates: Intermediates = (),
-    ) -> Tensor:
-        """(∂²L/∂θ²) u, (P,); (∂²L/∂X∂θ) u is added to `data_bars`.
+    def product(self, loss: StepLoss, step: Step, direction: Tensor, bars: Sequence[Sum | None]) -> Tensor:
+        """(∂²L/∂θ²) u, (P,); (∂²L/∂X∂θ) u is added to `bars`.
 
         Args:
             loss: the loss of one step.
-            theta: parameters, (P,).
+            step: that step; intermediates that it lacks are recomputed.
             direction: u, (P,).
-            data_bars: where each leaf's product is added; None for a leaf without a gradient.
-            intermediates: the result of `forward` at the same loss and parameters; recomputed if empty.
+            bars: where each leaf's product is added; None for a leaf without a gradient.
 
         Raises:
             NotImplementedError: an operation of the loss has no second derivative.
@@ -115,17 +107,13 @@ class Execution(ABC):
         """Bytes of the intermediates that `forward` with these arguments returns."""
         return 0
 
-    def update(
-        self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor
-    ) -> tuple[Tensor, State]:
+    def update(self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor) -> After:
         """`optimizer.update`, detached."""
         return optimizer.update(gradient, state, theta)
 
-    def pull_back(
-        self, optimizer: Optimizer, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
-    ) -> PulledBack:
+    def pull_back(self, optimizer: Optimizer, step: Step, after: Sequence[Tensor]) -> PulledBack:
         """The update's vector-Jacobian product; arguments as for `pull_back_update`."""
-        return pull_back_update(optimizer, step, theta_bar, slots_bar)
+        return pull_back_update(optimizer, step, after)
 
 
 @dataclass(frozen=True)
@@ -141,16 +129,9 @@ class Eager(Execution):
     def gradient(self, loss: StepLoss, theta: Tensor) -> Tensor:
         return gradient(loss, theta, loss.leaves)
 
-    def product(
-        self,
-        loss: StepLoss,
-        theta: Tensor,
-        direction: Tensor,
-        data_bars: Sequence[Sum | None],
-        intermediates: Intermediates = (),
-    ) -> Tensor:
-        wanted = [bar is not None for bar in data_bars]
-        _, theta_part, parts = self.curvature.product(loss, theta, loss.leaves, wanted, direction)
-        for bar, part in zip(filter(None, data_bars), parts, strict=True):
+    def product(self, loss: StepLoss, step: Step, direction: Tensor, bars: Sequence[Sum | None]) -> Tensor:
+        wanted = [bar is not None for bar in bars]
+        _, theta_part, parts = self.curvature.product(loss, step.theta, loss.leaves, wanted, direction)
+        for bar, part in zip(filter(None, bars), parts, strict=True):
             bar.add(part)
         return theta_part

@@ -15,7 +15,7 @@ An optimizer of your own is a frozen dataclass that derives from `Optimizer` and
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -52,6 +52,10 @@ class Step(NamedTuple):
         return Step(function(self.theta), self.state.map(function), function(self.gradient), kept)
 
 
+After = tuple[Tensor, State]
+"""The parameters (P,) and the state after a step."""
+
+
 class PulledBack(NamedTuple):
     """Cotangents of the inputs of an update."""
 
@@ -65,18 +69,16 @@ class PulledBack(NamedTuple):
 class Optimizer(ABC):
     """Base of all optimizers: a value whose fields are its hyper-parameters."""
 
+    slots: ClassVar[int]
+    """Number of vectors (P,) that the state holds."""
+
     def init(self, theta: Tensor) -> State:
         """The state before the first step for parameters (P,): all slots zero."""
         return State(0, tuple(torch.zeros_like(theta) for _ in range(self.slots)))
 
-    @property
     @abstractmethod
-    def slots(self) -> int:
-        """Number of vectors (P,) that the state holds."""
-
-    @abstractmethod
-    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
-        """One step: the parameters (P,) and the state after it, out of place."""
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
+        """One step, out of place."""
 
     def hypers(self) -> Iterator[tuple[str, Tensor]]:
         """The hyper-parameters that are tensors, by name."""
@@ -110,16 +112,13 @@ class Optimizer(ABC):
         return self.with_hypers({name: function(value) for name, value in self.hypers()})
 
 
-def pull_back_update(
-    optimizer: Optimizer, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
-) -> PulledBack:
+def pull_back_update(optimizer: Optimizer, step: Step, after: Sequence[Tensor]) -> PulledBack:
     """Pull cotangents back through one update, exactly.
 
     Args:
         optimizer: the optimizer.
         step: the inputs of the update.
-        theta_bar: θ̄', the cotangent of the parameters after it, (P,).
-        slots_bar: s̄', those of the slots after it, each (P,).
+        after: θ̄' and s̄', the cotangents of the parameters and of the slots after it, each (P,).
     """
     with torch.enable_grad():
         g = step.gradient.detach().requires_grad_()
@@ -127,7 +126,7 @@ def pull_back_update(
         state = step.state.map(lambda slot: slot.detach().requires_grad_())
         optimizer = optimizer.map(lambda value: value.detach().requires_grad_())
         theta_next, state_next = optimizer.update(g, state, theta)
-        outputs = zip([theta_next, *state_next.slots], [theta_bar, *slots_bar], strict=True)
+        outputs = zip([theta_next, *state_next.slots], after, strict=True)
         moving = [(output, bar) for output, bar in outputs if output.requires_grad]  # a slot may be constant
         bars = torch.autograd.grad(
             [output for output, _ in moving],
@@ -168,11 +167,9 @@ class SGD(Optimizer):
     learning_rate: Hyper = 0.1
     weight_decay: Hyper = 0.0
 
-    @property
-    def slots(self) -> int:
-        return 0
+    slots: ClassVar[int] = 0
 
-    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         t = state.step
         gradient = gradient + _at(self.weight_decay, t) * theta
         return theta - _at(self.learning_rate, t) * gradient, State(t + 1, ())
@@ -186,11 +183,9 @@ class Momentum(Optimizer):
     momentum: Hyper = 0.9
     weight_decay: Hyper = 0.0
 
-    @property
-    def slots(self) -> int:
-        return 1
+    slots: ClassVar[int] = 1
 
-    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         t, (buffer,) = state
         gradient = gradient + _at(self.weight_decay, t) * theta
         buffer = _at(self.momentum, t) * buffer + gradient
@@ -198,60 +193,55 @@ class Momentum(Optimizer):
 
 
 @dataclass(frozen=True)
-class Adam(Optimizer):
+class _Adaptive(Optimizer):
+    """What Adam and AdamW have in common."""
+
+    learning_rate: Hyper = 1e-3
+    beta1: Hyper = 0.9
+    beta2: Hyper = 0.999
+    epsilon: Hyper = 1e-8
+
+    slots: ClassVar[int] = 2
+
+    def _step(self, gradient: Tensor, state: State, theta: Tensor) -> After:
+        """The step without weight decay."""
+        t, (mean, square) = state
+        beta1, beta2 = _at(self.beta1, t), _at(self.beta2, t)
+        mean = beta1 * mean + (1 - beta1) * gradient
+        square = beta2 * square + (1 - beta2) * gradient * gradient
+        root = _sqrt(square) / (1 - _power(beta2, t + 1)) ** 0.5
+        size = _at(self.learning_rate, t) / (1 - _power(beta1, t + 1))
+        theta = theta - size * mean / (root + _at(self.epsilon, t))
+        return theta, State(t + 1, (mean, square))
+
+
+@dataclass(frozen=True)
+class Adam(_Adaptive):
     r"""Adam: m ← β1 m + (1−β1) g;  v ← β2 v + (1−β2) g²;  θ ← θ − α m̂ / (√v̂ + ε).
 
     m̂ = m / (1−β1^t), v̂ = v / (1−β2^t). Weight decay is the L2 kind: g + λ θ replaces g
     (Kingma and Ba, arXiv 1412.6980; the same numbers as `torch.optim.Adam`).
     """
 
-    learning_rate: Hyper = 1e-3
-    beta1: Hyper = 0.9
-    beta2: Hyper = 0.999
-    epsilon: Hyper = 1e-8
     weight_decay: Hyper = 0.0
 
-    @property
-    def slots(self) -> int:
-        return 2
-
-    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         gradient = gradient + _at(self.weight_decay, state.step) * theta
-        return _adam_step(self, gradient, state, theta)
+        return self._step(gradient, state, theta)
 
 
 @dataclass(frozen=True)
-class AdamW(Optimizer):
+class AdamW(_Adaptive):
     """Adam with decoupled weight decay: θ ← (1 − α λ) θ before the step.
 
     Loshchilov and Hutter, arXiv 1711.05101; the same numbers as `torch.optim.AdamW`.
     """
 
-    learning_rate: Hyper = 1e-3
-    beta1: Hyper = 0.9
-    beta2: Hyper = 0.999
-    epsilon: Hyper = 1e-8
     weight_decay: Hyper = 0.01
 
-    @property
-    def slots(self) -> int:
-        return 2
-
-    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         shrink = 1 - _at(self.learning_rate, state.step) * _at(self.weight_decay, state.step)
-        return _adam_step(self, gradient, state, shrink * theta)
-
-
-def _adam_step(adam: Adam | AdamW, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
-    """Adam's step without weight decay."""
-    t, (mean, square) = state
-    beta1, beta2 = _at(adam.beta1, t), _at(adam.beta2, t)
-    mean = beta1 * mean + (1 - beta1) * gradient
-    square = beta2 * square + (1 - beta2) * gradient * gradient
-    root = _sqrt(square) / (1 - _power(beta2, t + 1)) ** 0.5
-    size = _at(adam.learning_rate, t) / (1 - _power(beta1, t + 1))
-    theta = theta - size * mean / (root + _at(adam.epsilon, t))
-    return theta, State(t + 1, (mean, square))
+        return self._step(gradient, state, shrink * theta)
 
 
 @dataclass(frozen=True)
@@ -262,11 +252,9 @@ class Adagrad(Optimizer):
     epsilon: Hyper = 1e-10
     weight_decay: Hyper = 0.0
 
-    @property
-    def slots(self) -> int:
-        return 1
+    slots: ClassVar[int] = 1
 
-    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         t, (total,) = state
         gradient = gradient + _at(self.weight_decay, t) * theta
         total = total + gradient * gradient
@@ -286,11 +274,9 @@ class RMSprop(Optimizer):
     epsilon: Hyper = 1e-8
     weight_decay: Hyper = 0.0
 
-    @property
-    def slots(self) -> int:
-        return 1
+    slots: ClassVar[int] = 1
 
-    def update(self, gradient: Tensor, state: State, theta: Tensor) -> tuple[Tensor, State]:
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         t, (square,) = state
         gradient = gradient + _at(self.weight_decay, t) * theta
         decay = _at(self.decay, t)

@@ -1,6 +1,6 @@
 """`unroll`: training as a differentiable function, one node of the autograd graph."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from farzi.unroll.adjoint import Adjoint, AdjointLike, Cotangents, chosen, one_o
 from farzi.unroll.execution import Eager, Execution, Gathering, Intermediates
 from farzi.unroll.memory import Budget, Memory, Replay
 from farzi.unroll.optimizers import Optimizer, State, Step
-from farzi.unroll.randomness import RandomState, replayed
+from farzi.unroll.repeats import Repeats
 from farzi.unroll.trees import Layout, StepLoss, Tree, TreeLoss, check_tree, tree_leaves, with_leaves
 
 Batches = Sequence[Any] | Tensor
@@ -88,9 +88,9 @@ def unroll_with_state(
     execution: Execution | None = None,
 ) -> Trained:
     """`unroll`, which also returns the optimizer's last state. Same arguments."""
-    layout, theta, state, optimizer = _start(theta0, data, optimizer, batches, state)
-    execution = execution or Eager()
     adjoint, strategy = chosen(one_of(memory, adjoint))
+    layout, theta, state, optimizer = _start(theta0, data, optimizer, batches, state, adjoint)
+    execution = execution or Eager()
     if isinstance(strategy, Budget):
         stored, size = 0, theta.element_size()
         if len(batches) > 0:
@@ -139,7 +139,12 @@ def train(
 
 
 def _start(
-    theta0: Tree, data: Tree, optimizer: Optimizer, batches: Batches, state: State | None
+    theta0: Tree,
+    data: Tree,
+    optimizer: Optimizer,
+    batches: Batches,
+    state: State | None,
+    adjoint: Adjoint | None = None,
 ) -> tuple[Layout, Tensor, State, Optimizer]:
     """The layout, flat parameters, first state and optimizer of a run, once its arguments are checked."""
     if torch.is_inference_mode_enabled():
@@ -147,6 +152,11 @@ def _start(
             "training needs gradients, which torch.inference_mode() forbids; use torch.no_grad()"
         )
     check_tree("data", data)
+    if not (hasattr(batches, "__len__") and hasattr(batches, "__getitem__")) or isinstance(batches, Mapping):
+        raise TypeError(
+            "batches must be a list, a range or a tensor, with one entry for each step, got "
+            f"{type(batches).__name__}; list(...) makes one of what can be iterated over"
+        )
     layout = Layout.of(theta0)
     theta = layout.flatten(theta0)
     first = optimizer.init(theta.detach())
@@ -158,6 +168,12 @@ def _start(
             f"{type(optimizer).__name__} on this theta0 wants {[tuple(slot.shape) for slot in first.slots]}"
         )
     optimizer.check_hypers(state.step + len(batches))
+    dtype = layout.dtype if adjoint is None else adjoint.precision(layout.dtype)
+    epsilon = torch.as_tensor(getattr(optimizer, "epsilon", 1.0), dtype=torch.float64, device="cpu").detach()
+    if ((epsilon != 0) & (epsilon.to(dtype) == 0)).any():
+        raise ValueError(
+            f"epsilon={epsilon.min().item():g} is 0 in {dtype}: give a larger one, or use float32"
+        )
     return layout, theta, state, optimizer.map(lambda value: value.to(theta.device))
 
 
@@ -180,14 +196,15 @@ class _Problem:
         """The tensors that may get a gradient: the data's leaves, then the hyper-parameters."""
         return [*tree_leaves(self.data), *(value for _, value in self.optimizer.hypers())]
 
-    def step_loss(self, index: int) -> StepLoss:
-        return StepLoss(self.loss, self.layout, self.data, self.batches[index])
+    def step_loss(self, index: int, repeats: Repeats) -> StepLoss:
+        return StepLoss(self.loss, self.layout, self.data, self.batches[index], partial(repeats.seen, index))
 
-    def forward(self, index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
+    def forward(self, index: int, theta: Tensor, repeats: Repeats) -> tuple[Tensor, Intermediates]:
         """The gradient of a step's loss, and its intermediates if the memory stores them."""
+        loss = self.step_loss(index, repeats)
         if self.memory.keeps_intermediates():
-            return self.execution.forward(self.step_loss(index), theta)
-        return self.execution.gradient(self.step_loss(index), theta), ()
+            return self.execution.forward(loss, theta)
+        return self.execution.gradient(loss, theta), ()
 
 
 class _Unroll(torch.autograd.Function):
@@ -197,27 +214,25 @@ class _Unroll(torch.autograd.Function):
     def forward(ctx: Any, problem: _Problem, end: list[State], theta: Tensor, *leaves: Tensor) -> Tensor:
         update = partial(problem.execution.update, problem.optimizer.map(Tensor.detach))
         state, steps = problem.state, len(problem.batches)
-        draws: dict[int, RandomState] = {}  # before each step whose loss drew random numbers
+        repeats = Repeats(theta.device)
 
         def forward_again(index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
-            with replayed(draws.get(index)):
-                return problem.forward(index, theta)
+            if not problem.memory.exact():
+                repeats.forget(index)
+            with repeats.again(index):
+                return problem.forward(index, theta, repeats)
 
         replay = Replay(problem.optimizer, forward_again, update, theta.device)
         tape = problem.memory.tape(steps, replay)
         ctx.save_for_backward(theta, *leaves)
-        before = RandomState.now(theta.device)
         for index in range(steps):
-            g, intermediates = problem.forward(index, theta)
-            after = RandomState.now(theta.device)
-            if not after.same(before):
-                draws[index] = before
-            before = after
+            with repeats.first(index):
+                g, intermediates = problem.forward(index, theta, repeats)
             tape.put(index, Step(theta, state, g, intermediates))
             del intermediates  # else they would still be held while the next step is computed
             theta, state = update(g, state, theta)
         end.append(state)
-        ctx.problem, ctx.record = problem, (tape, draws)
+        ctx.problem, ctx.record = problem, (tape, repeats)
         return theta
 
     @staticmethod
@@ -225,7 +240,7 @@ class _Unroll(torch.autograd.Function):
         problem: _Problem = ctx.problem
         if ctx.record is None:
             raise RuntimeError("unroll's states were let go in the first backward pass; run unroll again")
-        (tape, draws), ctx.record = ctx.record, None
+        (tape, repeats), ctx.record = ctx.record, None
         saved = ctx.saved_tensors  # raises if one of them has changed
         data = tree_leaves(problem.data)
         with torch.no_grad():
@@ -239,11 +254,16 @@ class _Unroll(torch.autograd.Function):
             )
             for index in reversed(range(tape.first, len(problem.batches))):
                 step = [tape.pop(index)]  # no reference stays here, so that the next pop can free it
-                loss = problem.step_loss(index)
-                with replayed(draws.get(index)):
+                loss = problem.step_loss(index, repeats)
+                with repeats.again(index):
+                    if step[0].intermediates and index == len(problem.batches) - 1:
+                        loss(
+                            step[0].theta, loss.leaves
+                        )  # once a run: with intermediates no value is computed
                     bars = problem.adjoint.reverse(
                         problem.execution, problem.optimizer, loss, step.pop(), bars
                     )
+        repeats.check()
         theta_bar = bars.theta if tape.first == 0 else None
         results = [theta_bar, *(bar and bar.total() for bar in bars.data), *bars.hypers]
         if torch.is_grad_enabled():  # create_graph=True

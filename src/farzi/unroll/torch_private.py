@@ -5,29 +5,24 @@ missing; what works again is added to `KNOWN`.
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd.function import once_differentiable
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.fx.node import map_arg
-from torch.fx.passes.tools_common import stable_topological_sort
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
-from torch.utils._pytree import tree_leaves as pytree_leaves
+from torch.fx.node import map_arg as map_arg
+from torch.fx.passes.tools_common import stable_topological_sort as stable_topological_sort
+from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
+from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._pytree import tree_flatten as tree_flatten
+from torch.utils._pytree import tree_leaves as tree_leaves
+from torch.utils._pytree import tree_map as tree_map
+from torch.utils._pytree import tree_unflatten as tree_unflatten
 from torch.utils.flop_counter import flop_registry
-
-__all__ = [
-    "TorchDispatchMode",
-    "map_arg",
-    "pytree_leaves",
-    "stable_topological_sort",
-    "tree_flatten",
-    "tree_map",
-    "tree_unflatten",
-]
 
 KNOWN = ("2.11", "2.12", "2.13")
 """Releases of PyTorch with which all of this is known to work."""
@@ -38,9 +33,20 @@ RESHAPES = tuple(getattr(torch.ops.aten, name).default for name in ("view", "_un
 """Operations that give the same elements another shape."""
 
 
+def outside_modes() -> AbstractContextManager[Any]:
+    """A context in which operations are carried out even while a graph is traced."""
+    return _disable_current_modes()
+
+
 def trace_below_autograd(function: Any, examples: Any) -> GraphModule:
     """The graph of a function of tensors, on fake tensors; real ones that it reaches become attributes."""
     return make_fx(function, tracing_mode="fake", _allow_non_fake_inputs=True)(*examples)
+
+
+def written_arguments(target: Any) -> list[str]:
+    """The names of the arguments that an operation of the dispatcher changes in place."""
+    arguments = target._schema.arguments if hasattr(target, "_schema") else ()
+    return [part.name for part in arguments if part.alias_info is not None and part.alias_info.is_write]
 
 
 def argument_values(target: Any, args: Any, kwargs: Any) -> dict[str, Any]:
@@ -65,6 +71,11 @@ def once_differentiable_name(node: Any) -> str | None:
 def storage_key(storage: torch.UntypedStorage) -> int:
     """A number that no other live storage has."""
     return storage._cdata
+
+
+def is_fake(value: Any) -> bool:
+    """Whether a value is a tensor of a trace, without contents."""
+    return isinstance(value, FakeTensor)
 
 
 def version(tensor: Tensor) -> int | None:

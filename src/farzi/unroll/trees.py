@@ -10,7 +10,7 @@ little more in sixteen copies than in one.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -70,10 +70,14 @@ class StepLoss:
     layout: Layout  # of theta
     data: Tree
     batch: Any
+    seen: Callable[[Tensor], Any] | None = None  # told each value, detached
 
     def __call__(self, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
         """The loss at parameters (P,) and other leaves of the data."""
-        return self.loss(self.layout.unflatten(theta), with_leaves(self.data, list(leaves)), self.batch)
+        value = self.loss(self.layout.unflatten(theta), with_leaves(self.data, list(leaves)), self.batch)
+        if self.seen is not None and isinstance(value, Tensor):
+            self.seen(value.detach())
+        return value
 
     @property
     def leaves(self) -> list[Tensor]:
@@ -107,11 +111,7 @@ def tree_names(tree: Tree) -> tuple[str, ...] | None:
     return None if isinstance(tree, Tensor) else tuple(tree)
 
 
-@overload
-def with_leaves(tree: Tensor, leaves: list[Tensor]) -> Tensor: ...
-@overload
-def with_leaves(tree: Tree, leaves: list[Tensor]) -> Tree: ...
-def with_leaves(tree: Tree, leaves: list[Tensor]) -> Tree:
+def with_leaves(tree: Tree, leaves: list[Tensor]) -> Any:
     """A tree with the same keys and other leaves."""
     return leaves[0] if isinstance(tree, Tensor) else dict(zip(tree, leaves, strict=True))
 
@@ -128,16 +128,12 @@ def bytes_of(tensors: Iterable[Tensor]) -> int:
 
 def stack(trees: Sequence[Tree]) -> Any:
     """R trees of one structure as one tree, each leaf (R, ...)."""
-    leaves = [torch.stack(members) for members in zip(*map(tree_leaves, trees), strict=True)]
-    return with_leaves(trees[0], leaves)
+    return with_leaves(trees[0], list(map(torch.stack, zip(*map(tree_leaves, trees), strict=True))))
 
 
 def unstack(tree: Tree) -> list[Any]:
     """The R trees of a stack, as views."""
-    if isinstance(tree, Tensor):
-        return list(tree)
-    names, leaves = list(tree), [list(leaf) for leaf in tree.values()]
-    return [dict(zip(names, parts, strict=True)) for parts in zip(*leaves, strict=True)]
+    return [with_leaves(tree, list(parts)) for parts in zip(*tree_leaves(tree), strict=True)]
 
 
 def stacked_loss(loss: TreeLoss) -> TreeLoss:

@@ -9,12 +9,13 @@ when it was traced: tensors by identity, numbers, strings and flags by value, co
 length. A tensor that changed in place needs no new graph, since the graph holds the tensor itself, not a
 copy. Small tensors are compared by version as well: `float(tensor)` turns them into numbers.
 
-The search for these places follows functions, bound methods, partials, modules, lists, tuples, dicts and
-objects with a `__dict__`. Of an object it looks at the attributes whose names occur in the code that it has
+The search for these places follows functions, bound methods, partials, modules, lists, tuples, dicts, NumPy
+arrays and other objects. Of an object it looks at the attributes whose names occur in the code that it has
 met. It does not see what is read through PyTorch's, NumPy's or the standard library's own state, elements of
-NumPy arrays, slots, or names put together at run time.
+long arrays, or names put together at run time.
 """
 
+import contextlib
 import functools
 import operator
 import sys
@@ -26,11 +27,12 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy
 import torch
 from torch import Tensor, nn
 
 from farzi.unroll.compile.graph import UntraceableError
-from farzi.unroll.torch_private import version
+from farzi.unroll.torch_private import is_fake, version
 
 KEPT = 64
 """Graphs in the cache; the least recently used one is dropped first."""
@@ -71,6 +73,17 @@ class Read(NamedTuple):
         if now is self.value:
             return self.version is None or version(now) == self.version
         return type(now) is type(self.value) and _is_plain(now) and now == self.value
+
+    def put_back(self) -> bool:
+        """Put back the value if a tensor without contents, left by tracing, has taken its place."""
+        with contextlib.suppress(LookupError, AttributeError, ValueError):
+            if is_fake(self.get(self.holder, self.key)):
+                if isinstance(self.holder, dict | list):
+                    self.holder[self.key] = self.value
+                else:
+                    setattr(self.holder, self.key, self.value)
+                return True
+        return False
 
 
 def reads_of(loss: Any) -> list[Read]:
@@ -146,6 +159,14 @@ class _Search:
                 self._note(f"the length of {name}", lambda holder, key: len(holder), value, None, len(value))
                 if len(value) < LONG:
                     self._entries(name, value, list(value) if isinstance(value, dict) else range(len(value)))
+            case numpy.ndarray() if value.size < LONG and value.dtype != object:
+                self._note(
+                    f"an element of {name}",
+                    lambda holder, key: holder.tobytes(),
+                    value,
+                    None,
+                    value.tobytes(),
+                )
             case types.ModuleType() | type():
                 for part in value.__mro__ if isinstance(value, type) else (value,):
                     if _is_ours(part):
@@ -157,7 +178,17 @@ class _Search:
                     if not _is_ours(type(value)):  # one of PyTorch's, whose code is not visited
                         keys |= {key for key, part in own.items() if _is_plain(part)}
                 self._entries(name, own, keys)
-                self._todo.append((type(value), name))
+                self._open_slots(value, name)
+            case _:
+                self._open_slots(value, name)
+
+    def _open_slots(self, value: Any, name: str) -> None:
+        """Note what an object of one's own class holds in slots, and visit its class."""
+        slots = {slot for part in type(value).__mro__ for slot in getattr(part, "__slots__", ())}
+        for slot in self.wanted & slots if _is_ours(type(value)) else ():
+            if hasattr(value, slot):
+                self._note(f"{name}.{slot}", getattr, value, slot, getattr(value, slot))
+        self._todo.append((type(value), name))
 
     def _open_function(self, function: types.FunctionType, name: str) -> None:
         used = set(_names(function.__code__))
@@ -229,7 +260,9 @@ class Graphs:
         """
         parts = (loss.__self__, loss.__func__) if isinstance(loss, types.MethodType) else (loss,)
         shapes = tuple((t.shape, t.stride(), t.dtype, t.device) for t in inputs)
-        kind = (owner, what, *map(id, parts))
+        device = inputs[0].device.type
+        autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
+        kind = (owner, what, *map(id, parts), autocast, torch.get_default_dtype())
         key = (*kind, subject, shapes)
         try:
             entry = self._entries.get(key)
@@ -254,7 +287,13 @@ class Graphs:
                     f"{changed}, which the loss reads, has changed {REMADE} times; pass it in data or batches"
                 )
             reads = [] if loss is None else reads_of(loss)
-            entry.graph, held = make()
+            try:
+                entry.graph, held = make()
+            finally:
+                stored = [read.name for read in reads if read.put_back()]
+            if stored:
+                entry.graph = None
+                raise UntraceableError(f"the loss stores tensors in {stored[0]}")
             entry.reads = relevant(reads, held)
         except UntraceableError as error:
             if kinds <= KINDS:

@@ -6,7 +6,7 @@ tensors. What changes from step to step (parameters, data, direction, the batch'
 """
 
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -27,12 +27,9 @@ from farzi.unroll.compile.graph import (
 from farzi.unroll.compile.partition import heavy_work, partition
 from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
 from farzi.unroll.execution import Eager, Execution, Intermediates, Sum
-from farzi.unroll.optimizers import Optimizer, PulledBack, State, Step, pull_back_update
-from farzi.unroll.torch_private import tree_flatten, tree_unflatten
+from farzi.unroll.optimizers import After, Optimizer, PulledBack, State, Step, pull_back_update
+from farzi.unroll.torch_private import is_fake, tree_flatten, tree_unflatten
 from farzi.unroll.trees import StepLoss, bytes_of, tree_names
-
-DIRECTION = 1
-"""The direction's place among the inputs of a product."""
 
 
 class _Graph(NamedTuple):
@@ -79,137 +76,134 @@ class Compiled(Execution):
         return Eager(self.curvature)
 
     def gradient(self, loss: StepLoss, theta: Tensor) -> Tensor:
-        call = _Derivatives(loss, (theta,))
-        graph = self._graph("gradient", call.loss.loss, call.subject, call.inputs, call.gradient)
+        call = _Derivatives(loss, theta)
+        graph = self._graph("gradient", call, call.gradient)
         if graph is None:
             return self._eager.gradient(loss, theta)
-        return _run(graph.call, call.inputs)[0]
+        gradient, value = _run(graph.call, call.inputs)
+        call.tell(value)
+        return gradient
 
     def forward(self, loss: StepLoss, theta: Tensor) -> tuple[Tensor, Intermediates]:
-        call = _Derivatives(loss, (theta, theta))
+        call = _Derivatives(loss, theta, theta)
         split = self._split(call, loss.wanted)
         if split is None:
             return self.gradient(loss, theta), ()
-        gradient, *kept = _run(split.forward, _without_direction(call.inputs))
+        gradient, value, *kept = _run(split.forward, call.inputs[:-1])
+        call.tell(value)
         return gradient, tuple(kept)
 
     def intermediates(self, loss: StepLoss, theta: Tensor) -> int:
-        split = self._split(_Derivatives(loss, (theta, theta)), loss.wanted)
+        split = self._split(_Derivatives(loss, theta, theta), loss.wanted)
         return 0 if split is None else split.kept
 
-    def product(
-        self,
-        loss: StepLoss,
-        theta: Tensor,
-        direction: Tensor,
-        data_bars: Sequence[Sum | None],
-        intermediates: Intermediates = (),
-    ) -> Tensor:
-        wanted = [bar is not None for bar in data_bars]
-        call = _Derivatives(loss, (theta, direction))
-        split = self._split(call, wanted) if intermediates else None
+    def product(self, loss: StepLoss, step: Step, direction: Tensor, bars: Sequence[Sum | None]) -> Tensor:
+        wanted = [bar is not None for bar in bars]
+        call = _Derivatives(loss, step.theta, direction)
+        split = self._split(call, wanted) if step.intermediates else None
         if split is not None:
-            graph, inputs = split.reverse, [*call.inputs, *intermediates]
+            graph, inputs = split.reverse, [*call.inputs, *step.intermediates]
         else:
-            graph, inputs = self._product(call, wanted), call.inputs
+
+            def function(*inputs: Tensor) -> list[Tensor]:
+                return call.products(self.curvature, wanted, inputs)[1:]
+
+            graph = self._graph(("product", *wanted), call, function, range(2, 2 + sum(wanted)))
+            inputs = call.inputs
         if graph is None:
-            return self._eager.product(loss, theta, direction, data_bars)
-        theta_part, *parts = _run(graph.call, inputs)
-        for bar, pairs in zip(filter(None, data_bars), graph.pairs, strict=True):
+            return self._eager.product(loss, step, direction, bars)
+        parts = _run(graph.call, inputs)
+        if split is None:
+            call.tell(parts.pop(0))
+        theta_part = parts.pop(0)
+        for bar, pairs in zip(filter(None, bars), graph.pairs, strict=True):
             if pairs == 0:
                 bar.add(parts.pop(0))
             for _ in range(pairs):
                 bar.add_product(parts.pop(0), parts.pop(0))
         return theta_part
 
-    def update(
-        self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor
-    ) -> tuple[Tensor, State]:
-        hypers, slots = dict(optimizer.hypers()), len(state.slots)
-
-        def function(gradient: Tensor, theta: Tensor, step: Any, *rest: Tensor) -> list[Tensor]:
-            values = dict(zip(hypers, rest[slots:], strict=True))
-            theta, after = optimizer.with_hypers(values).update(gradient, State(step, rest[:slots]), theta)
+    def update(self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor) -> After:
+        def function(optimizer: Optimizer, step: Any, gradient: Tensor, theta: Tensor, *slots: Tensor) -> Any:
+            theta, after = optimizer.update(gradient, State(step, slots), theta)
             return [theta, *after.slots]
 
-        inputs = [gradient, theta, _count(state.step, theta), *state.slots, *hypers.values()]
-        inputs = [leaf.detach() for leaf in inputs]
-        graph = self._graph("update", None, _numbers(optimizer), inputs, function)
-        if graph is None:
+        results = self._of_update("update", optimizer, function, state.step, [gradient, theta, *state.slots])
+        if results is None:
             return self._eager.update(optimizer, gradient, state, theta)
-        theta, *rest = _run(graph.call, inputs)
-        return theta, State(state.step + 1, tuple(rest))
+        return results[0], State(state.step + 1, tuple(results[1:]))
 
-    def pull_back(
-        self, optimizer: Optimizer, step: Step, theta_bar: Tensor, slots_bar: Sequence[Tensor]
-    ) -> PulledBack:
-        hypers, slots = dict(optimizer.hypers()), len(step.state.slots)
+    def pull_back(self, optimizer: Optimizer, step: Step, after: Sequence[Tensor]) -> PulledBack:
+        count = len(step.state.slots)
 
-        def function(gradient: Tensor, theta: Tensor, count: Any, *rest: Tensor) -> list[Tensor]:
-            state, theta_bar, bars = State(count, rest[:slots]), rest[slots], rest[slots + 1 : 2 * slots + 1]
-            values = dict(zip(hypers, rest[2 * slots + 1 :], strict=True))
-            step = Step(theta, state, gradient)
-            pulled = pull_back_update(optimizer.with_hypers(values), step, theta_bar, bars)
+        def function(optimizer: Optimizer, index: Any, gradient: Tensor, theta: Tensor, *rest: Tensor) -> Any:
+            step = Step(theta, State(index, rest[:count]), gradient)
+            pulled = pull_back_update(optimizer, step, rest[count:])
             return [pulled.gradient, pulled.theta, *pulled.slots, *pulled.hypers]
 
-        inputs = [step.gradient, step.theta, _count(step.state.step, step.theta), *step.state.slots]
-        inputs = [leaf.detach() for leaf in (*inputs, theta_bar, *slots_bar, *hypers.values())]
-        graph = self._graph("pull back", None, _numbers(optimizer), inputs, function)
-        if graph is None:
-            return self._eager.pull_back(optimizer, step, theta_bar, slots_bar)
-        gradient, theta, *rest = _run(graph.call, inputs)
-        return PulledBack(gradient, theta, rest[:slots], rest[slots:])
+        tensors = [step.gradient, step.theta, *step.state.slots, *after]
+        results = self._of_update("pull back", optimizer, function, step.state.step, tensors)
+        if results is None:
+            return self._eager.pull_back(optimizer, step, after)
+        gradient, theta, *rest = results
+        return PulledBack(gradient, theta, rest[:count], rest[count:])
 
-    def _product(self, call: "_Derivatives", wanted: Sequence[bool]) -> _Graph | None:
-        """The product with second derivatives, the data's parts in factors where that is possible."""
+    def _of_update(
+        self, what: str, optimizer: Optimizer, function: Callable[..., Any], step: int, tensors: list[Tensor]
+    ) -> list[Tensor] | None:
+        """function(optimizer, step, *tensors) as a graph; tensors among the hyper-parameters are inputs."""
+        hypers = dict(optimizer.hypers())
+        numbers = [(part.name, getattr(optimizer, part.name)) for part in fields(optimizer)]
+        subject = type(optimizer), tuple(number for number in numbers if number[0] not in hypers)
+        count = torch.full((), step, dtype=torch.int64, device=tensors[0].device)
+        inputs = [count, *(leaf.detach() for leaf in (*tensors, *hypers.values()))]
 
-        def function(*inputs: Tensor) -> list[Tensor]:
-            return call.products(self.curvature, wanted, inputs)[1:]
+        def traced(count: Tensor, *rest: Tensor) -> list[Tensor]:
+            values = dict(zip(hypers, rest[len(tensors) :], strict=True))
+            return function(optimizer.with_hypers(values), count, *rest[: len(tensors)])
 
-        what, factored = ("product", *wanted), range(1, 1 + sum(wanted))
-        return self._graph(what, call.loss.loss, call.subject, call.inputs, function, factored)
+        graph = self._graph(what, _Call(None, subject, inputs), traced)
+        return None if graph is None else _run(graph.call, inputs)
 
     def _split(self, call: "_Derivatives", wanted: Sequence[bool]) -> _Split | None:
-        """The same cut in two; None if there is nothing worth storing."""
+        """The graph of a product cut in two; None if there is nothing worth storing."""
         if torch.are_deterministic_algorithms_enabled():
             return None
 
         def make() -> tuple[_Split | None, Sequence[Tensor]]:
             module = trace(lambda *inputs: call.products(self.curvature, wanted, inputs), call.inputs)
             held = held_tensors(module)
-            pairs = factored_outputs(module, range(2, 2 + sum(wanted)))
-            parts = partition(module, DIRECTION)
+            pairs = factored_outputs(module, range(3, 3 + sum(wanted)))
+            parts = partition(module, direction=len(call.inputs) - 1, first=2)
             if parts is None:
                 return None, held
-            first = _without_direction(call.inputs)
+            first = call.inputs[:-1]
             # The product may differ from the gradient, as attention does: it would then take longer.
             if heavy_work(parts.forward) != heavy_work(trace(call.gradient, first)):
                 return None, held
             forward = self._compiled(parts.forward, first)
-            kept = _run(forward, first)[1:]
+            _, value, *kept = _run(forward, first)
+            call.compare(value)
             reverse = _Graph(self._compiled(parts.reverse, [*call.inputs, *kept]), pairs)
             return _Split(forward, reverse, bytes_of(kept)), held
 
-        return GRAPHS.get(self, ("split", *wanted), call.loss.loss, call.subject, call.inputs, make)
+        return GRAPHS.get(self, ("split", *wanted), call.loss, call.subject, call.inputs, make)
 
     def _graph(
-        self,
-        what: Hashable,
-        loss: Any,
-        subject: Hashable,
-        inputs: Sequence[Tensor],
-        function: TensorFunction,
-        factored: Sequence[int] = (),
+        self, what: Hashable, call: "_Call", function: TensorFunction, factored: Sequence[int] = ()
     ) -> _Graph | None:
         """The graph of a function; those of its outputs named in `factored` may come in factors."""
 
         def make() -> tuple[_Graph, Sequence[Tensor]]:
-            module = trace(function, inputs)
+            module = trace(function, call.inputs)
             held = held_tensors(module)
             pairs = factored_outputs(module, factored)
-            return _Graph(self._compiled(module, inputs), pairs), held
+            compiled = self._compiled(module, call.inputs)
+            if isinstance(call, _Derivatives):
+                call.compare(_run(compiled, call.inputs)[1 if what == "gradient" else 0])
+            return _Graph(compiled, pairs), held
 
-        return GRAPHS.get(self, what, loss, subject, inputs, make)
+        return GRAPHS.get(self, what, call.loss, call.subject, call.inputs, make)
 
     def _compiled(self, module: GraphModule, inputs: Sequence[Tensor]) -> TensorFunction:
         """The compiled graph, run once; an `UntraceableError` if there is no compiler, or it refuses."""
@@ -225,57 +219,66 @@ class Compiled(Execution):
         return compiled
 
 
-class _Derivatives:
+@dataclass
+class _Call:
+    """What a graph depends on, and its inputs."""
+
+    loss: Any  # the loss function; None for an update
+    subject: Hashable  # what else the graph depends on
+    inputs: Sequence[Tensor]
+
+
+class _Derivatives(_Call):
     """A loss's derivatives as functions of tensors alone, from which a graph can be traced."""
 
-    def __init__(self, loss: StepLoss, tensors: Sequence[Tensor]) -> None:
-        self.loss, leaves = loss, loss.leaves
+    def __init__(self, loss: StepLoss, theta: Tensor, *direction: Tensor) -> None:
+        self._step, leaves = loss, loss.leaves
         self._count = len(leaves)
         parts, self._spec = tree_flatten(loss.batch)
         self._constants = tuple(None if isinstance(part, Tensor) else (type(part), part) for part in parts)
         batch = [part for part in parts if isinstance(part, Tensor)]
-        self.inputs = [tensor.detach() for tensor in (*tensors, *leaves, *batch)]
-        # what the graph depends on besides its inputs and the loss function
-        self.subject = (loss.layout, tree_names(loss.data), self._spec, self._constants)
+        subject = (loss.layout, tree_names(loss.data), self._spec, self._constants)
+        tensors = [tensor.detach() for tensor in (theta, *leaves, *batch, *direction)]
+        super().__init__(loss.loss, subject, tensors)
+
+    def tell(self, value: Tensor) -> None:
+        """Tell the run what the loss was."""
+        if self._step.seen is not None:
+            self._step.seen(value)
+
+    def compare(self, value: Tensor) -> None:
+        """Refuse a graph that gives another value than the loss itself: it keeps what should have changed."""
+        theta, leaves = self.inputs[0], self._step.leaves
+        with torch.enable_grad():
+            right = replace(self._step, seen=None)(theta, leaves).detach()
+        if is_fake(right) or not torch.allclose(
+            value, right, rtol=torch.finfo(value.dtype).eps ** 0.5, equal_nan=True
+        ):
+            raise UntraceableError("the loss gives another value when it is called again")
 
     def gradient(self, theta: Tensor, *rest: Tensor) -> list[Tensor]:
-        """∇θ L, as a function of the inputs."""
-        return [gradient(*self._given(theta, rest))]
+        """∇θ L and the loss, as a function of the inputs."""
+        step, leaves, values = self._given(rest)
+        return [gradient(step, theta, leaves), *values]
 
     def products(
         self, curvature: Curvature, wanted: Sequence[bool], inputs: Sequence[Tensor]
     ) -> list[Tensor]:
-        """∇θ L, (∂²L/∂θ²) u, and (∂²L/∂X∂θ) u where it is wanted, as a function of the inputs."""
-        theta, direction, *rest = inputs
-        step, _, leaves = self._given(theta, rest)
+        """∇θ L, L, (∂²L/∂θ²) u, and (∂²L/∂X∂θ) u where it is wanted, as a function of the inputs."""
+        theta, *rest, direction = inputs
+        step, leaves, values = self._given(rest)
         slope, product, parts = curvature.product(step, theta, leaves, wanted, direction)
-        return [slope, product, *parts]
+        return [slope, *values, product, *parts]
 
-    def _given(self, theta: Tensor, rest: Sequence[Tensor]) -> tuple[StepLoss, Tensor, list[Tensor]]:
-        """The loss, θ and the leaves of the data, from the inputs after the first ones."""
+    def _given(self, rest: Sequence[Tensor]) -> tuple[StepLoss, list[Tensor], list[Tensor]]:
+        """The loss, the leaves of the data, and where the loss's value will be."""
         leaves, batch = rest[: self._count], iter(rest[self._count :])
         parts = [next(batch) if constant is None else constant[1] for constant in self._constants]
-        return replace(self.loss, batch=tree_unflatten(parts, self._spec)), theta, list(leaves)
-
-
-def _without_direction(inputs: Sequence[Tensor]) -> list[Tensor]:
-    """The inputs of a product that a gradient has as well."""
-    return [*inputs[:DIRECTION], *inputs[DIRECTION + 1 :]]
+        values: list[Tensor] = []
+        step = replace(self._step, batch=tree_unflatten(parts, self._spec), seen=values.append)
+        return step, list(leaves), values
 
 
 def _run(call: TensorFunction, inputs: Sequence[Tensor]) -> list[Tensor]:
     with torch.no_grad():
         return call(*inputs)
-
-
-def _numbers(optimizer: Optimizer) -> Hashable:
-    """What an update depends on besides tensors."""
-    tensors = dict(optimizer.hypers())
-    return type(optimizer), tuple(
-        (part.name, None if part.name in tensors else getattr(optimizer, part.name))
-        for part in fields(optimizer)
-    )
-
-
-def _count(step: int, theta: Tensor) -> Tensor:
-    return torch.full((), step, dtype=torch.int64, device=theta.device)

@@ -9,19 +9,24 @@ operations. Dead code is dropped, and two things become visible that autograd ca
 """
 
 import operator
+import pickle
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy
 import torch
 from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
 
+from farzi.unroll.repeats import Buffer, watched
 from farzi.unroll.torch_private import (
     RESHAPES,
     argument_values,
     stable_topological_sort,
     trace_below_autograd,
+    written_arguments,
 )
 
 aten = torch.ops.aten
@@ -120,16 +125,29 @@ def trace(function: TensorFunction, examples: Sequence[Tensor]) -> GraphModule:
     Raises:
         UntraceableError: its operations depend on the tensors' values, or it draws random numbers.
     """
+    seen: dict[Any, list[Buffer]] = {}
+    draws = random.getstate(), numpy.random.get_state()
     try:
-        module = trace_below_autograd(function, examples)
+        with watched(seen):
+            module = trace_below_autograd(function, examples)
     except (NotImplementedError, TypeError, ValueError):
         raise  # an error of the loss itself, which eager mode would raise as well
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]
         raise UntraceableError(f"the loss cannot be traced ({type(error).__name__}: {reason})") from error
+    finally:
+        changed = [buffer for buffers in seen.values() for buffer in buffers if buffer.changed()]
+        for buffer in changed:
+            buffer.restore()
+    if changed:
+        raise UntraceableError(f"the loss changes a buffer of a module ({changed[0].name})")
+    if not _same_state(draws, (random.getstate(), numpy.random.get_state())):
+        raise UntraceableError("the loss draws from random or numpy.random")
     for node in module.graph.nodes:
         if _draws(node):
             raise UntraceableError(f"the loss draws random numbers ({node.target})")
+        if (name := _changes(node)) is not None:
+            raise UntraceableError(f"the loss changes a tensor that is not its own ({name})")
     _forward_inputs_of_identities(module.graph)
     _make_constants(module.graph)
     module.graph.eliminate_dead_code()
@@ -145,6 +163,22 @@ def _draws(node: Node) -> bool:
         return False
     given = argument_values(node.target, node.args, node.kwargs)
     return "attention" not in str(node.target) or bool(given.get("dropout_p", 0.0) != 0.0)
+
+
+def _same_state(first: Any, second: Any) -> bool:
+    return pickle.dumps(first) == pickle.dumps(second)
+
+
+def _changes(node: Node) -> str | None:
+    """The operation by which a node changes a tensor that the graph holds, such as a module's buffer."""
+    if node.op != "call_function":
+        return None
+    given = argument_values(node.target, node.args, node.kwargs) if hasattr(node.target, "_schema") else {}
+    written = written_arguments(node.target)
+    if given.get("training") or given.get("train"):  # batch norm, whose schema doesn't say so
+        written += ["running_mean", "running_var"]
+    held = [given[name] for name in written if isinstance(given.get(name), Node)]
+    return str(node.target) if any(part.op == "get_attr" for part in held) else None
 
 
 def _forward_inputs_of_identities(graph: Graph) -> None:

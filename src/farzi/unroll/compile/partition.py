@@ -27,30 +27,32 @@ storing them as well takes 12 times the memory and is hardly faster."""
 class Partition:
     """Two graphs that do the work of one."""
 
-    forward: GraphModule  # from all inputs but the direction to the gradient, then the intermediates
+    forward: GraphModule  # from all inputs but the direction to the first outputs, then the intermediates
     reverse: GraphModule  # from all inputs, then the intermediates, to the other outputs
     kept: list[Tensor]  # fake tensors like the intermediates
 
 
-def partition(module: GraphModule, direction: int) -> Partition | None:
+def partition(module: GraphModule, direction: int, first: int = 1) -> Partition | None:
     """Cut a traced graph.
 
     Args:
-        module: its first output is the gradient, which does not depend on the direction.
+        module: its first outputs, the gradient among them, do not depend on the direction.
         direction: which of its inputs the direction is.
+        first: how many outputs these are.
 
     Returns:
         None if nothing is worth storing.
     """
     inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
-    gradient, *products = outputs_of(module)
+    outputs = outputs_of(module)
+    products = outputs[first:]
     moving = downstream(inputs[direction])
     kept = _frontier(products, lambda node: node not in moving and _is_worth_keeping(node))
     if not kept:
         return None
     still = [node for node in inputs if node is not inputs[direction]]
     return Partition(
-        forward=_part(module, still, [gradient, *kept]),
+        forward=_part(module, still, [*outputs[:first], *kept]),
         reverse=_part(module, [*inputs, *kept], products),
         kept=[node.meta["val"] for node in kept],
     )

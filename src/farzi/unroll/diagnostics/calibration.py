@@ -1,19 +1,27 @@
-"""The parts of a step, measured on the real problem: seconds, bytes and floating-point operations."""
+"""The parts of a step measured on the real problem, and a whole run without its arithmetic.
+
+In a rehearsal the engine itself goes through all steps, forward and back, on tensors that have shapes and no
+memory (PyTorch's meta device). Stand-ins for the parts of a step return empty results and count the bytes
+that the real parts were measured to hold for a moment. Bytes and calls then follow for any strategy.
+"""
 
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from farzi.unroll.diagnostics.footprint import added_bytes, flops
-from farzi.unroll.execution import Eager, Execution, Gathering, Sum
-from farzi.unroll.optimizers import Optimizer, State, Step
-from farzi.unroll.trees import StepLoss, bytes_of
+from farzi.unroll.adjoint import Adjoint
+from farzi.unroll.diagnostics.footprint import Live, added_bytes, flops
+from farzi.unroll.execution import Eager, Execution, Gathering, Intermediates, Sum
+from farzi.unroll.memory import HERE, Cost, Memory, Place, Replay, Tape
+from farzi.unroll.optimizers import After, Optimizer, PulledBack, State, Step
+from farzi.unroll.run import unroll
+from farzi.unroll.trees import StepLoss, Tree, bytes_of, map_tree, tree_leaves
 
 LEAST_SECONDS = 1.0
 MOST_ROUNDS = 25
@@ -98,6 +106,7 @@ class Bench:
         gathering = timed(lambda: self._gather(count), self.theta.device) / count
         eager, loss = Eager(), self.losses[0]
         bars = [Recorded() if want else None for want in loss.wanted]
+        step = Step(self.theta, self.state, self.theta)
         return Calibration(
             seconds_gradient=(seconds["gradient"] + seconds["forward"]) / 2,  # the same work
             seconds_update=seconds["update"],
@@ -105,7 +114,7 @@ class Bench:
             seconds_bare=seconds["pull_back"] + seconds["bare"] + gathering,
             seconds_first=first,
             flops_gradient=flops(lambda: eager.gradient(loss, self.theta)),
-            flops_product=flops(lambda: eager.product(loss, self.theta, torch.ones_like(self.theta), bars)),
+            flops_product=flops(lambda: eager.product(loss, step, torch.ones_like(self.theta), bars)),
             held=self.held,
             intermediates=bytes_of(self.intermediates),
             overhead=None,
@@ -128,15 +137,15 @@ class Bench:
         if run.intermediates(loss, theta):
             g, self.intermediates = metered("forward", lambda: run.forward(loss, theta))
         after, state = metered("update", lambda: run.update(self.optimizer, g, self.state, theta))
-        bars = [torch.ones_like(slot) for slot in self.state.slots]
-        step = Step(theta, self.state, g)
-        pulled = metered("pull_back", lambda: run.pull_back(self.optimizer, step, g, bars))
-        for name, kept in {"product": self.intermediates, "bare": ()}.items():
+        bars = [g, *(torch.ones_like(slot) for slot in self.state.slots)]
+        step = Step(theta, self.state, g, self.intermediates)
+        pulled = metered("pull_back", lambda: run.pull_back(self.optimizer, step, bars))
+        for name, given in {"product": step, "bare": Step(theta, self.state, g)}.items():
             if name == "bare" and not self.intermediates:
                 figures["bare"] = figures["product"]
                 break
             self.added = [Recorded() if want else None for want in loss.wanted]
-            metered(name, partial(run.product, loss, theta, pulled.gradient, self.added, kept))
+            metered(name, partial(run.product, loss, given, pulled.gradient, self.added))
         last = len(self.losses) - 1  # not beyond it: schedules of hyper-parameters may end there
         self.theta, self.state = after, State(min(state.step, last), state.slots)
         return figures
@@ -158,3 +167,99 @@ def timed(operation: Callable[[], Any], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - begin
+
+
+class Rehearsal(Execution):
+    """Returns empty results; counts bytes, gradients, updates, reverse steps, and the bare ones of them."""
+
+    def __init__(self, live: Live, bench: Bench) -> None:
+        self.live, self.bench = live, bench
+        self.gradients = self.updates = self.products = self.bare = 0
+
+    def gradient(self, loss: StepLoss, theta: Tensor) -> Tensor:
+        self.live.note(self.bench.held["gradient"])
+        self.gradients += 1
+        return _empty(theta)
+
+    def forward(self, loss: StepLoss, theta: Tensor) -> tuple[Tensor, Intermediates]:
+        self.live.note(self.bench.held["forward"])
+        self.gradients += 1
+        return _empty(theta), tuple(map(_empty, self.bench.intermediates))
+
+    def product(self, loss: StepLoss, step: Step, direction: Tensor, bars: Sequence[Sum | None]) -> Tensor:
+        bare = len(step.intermediates) < len(self.bench.intermediates)
+        self.live.note(self.bench.held["bare" if bare else "product"])
+        self.products += 1
+        self.bare += bare
+        for bar, added in zip(bars, self.bench.added, strict=True):
+            if bar is not None and added is not None:
+                added.replay(bar, _empty)
+        return _empty(direction)
+
+    def update(self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor) -> After:
+        self.live.note(self.bench.held["update"])
+        self.updates += 1
+        return _empty(theta), State(state.step + 1, state.map(_empty).slots)
+
+    def pull_back(self, optimizer: Optimizer, step: Step, after: Sequence[Tensor]) -> PulledBack:
+        self.live.note(self.bench.held["pull_back"])
+        empty = step.map(_empty)
+        hypers = [_empty(value) for _, value in optimizer.hypers()]
+        return PulledBack(empty.gradient, empty.theta, list(empty.state.slots), hypers)
+
+
+def rehearse(
+    adjoint: Adjoint, memory: Memory, theta0: Tree, data: Tree, optimizer: Optimizer, steps: int, bench: Bench
+) -> Rehearsal:
+    """Go through a run of T = `steps` steps and its reverse pass."""
+    theta0, data, optimizer = map_tree(_like, theta0), map_tree(_like, data), optimizer.map(_like)
+    known = [*tree_leaves(theta0), *tree_leaves(data), *(value for _, value in optimizer.hypers())]
+    wanted = [tensor for tensor in known if tensor.requires_grad]
+    live = Live(torch.device("meta"), known)
+    rehearsal = Rehearsal(live, bench)
+    with live, torch.enable_grad():
+        end = unroll(
+            lambda theta, data, batch: theta,  # never called
+            theta0,
+            data,
+            optimizer,
+            range(steps),
+            adjoint=_On(bench.theta.device, adjoint, memory),
+            execution=rehearsal,
+        )
+        ends = tree_leaves(end)
+        grads = torch.autograd.grad(ends, wanted, [_empty(leaf) for leaf in ends], allow_unused=True)
+    del grads
+    return rehearsal
+
+
+def _empty(tensor: Tensor) -> Tensor:
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+
+
+def _like(tensor: Tensor) -> Tensor:
+    return _empty(tensor).requires_grad_(tensor.requires_grad)
+
+
+@dataclass(frozen=True)
+class _On(Adjoint, Memory):
+    """An adjoint and a memory strategy, for which the run is on a real device."""
+
+    device: torch.device
+    adjoint: Adjoint
+    memory: Memory
+
+    def strategy(self) -> Memory:
+        return self
+
+    def precision(self, dtype: torch.dtype) -> torch.dtype:
+        return self.adjoint.precision(dtype)
+
+    def pull_back(self, *args: Any, **kwargs: Any) -> PulledBack:
+        return self.adjoint.pull_back(*args, **kwargs)
+
+    def tape(self, steps: int, replay: Replay, place: Place = HERE) -> Tape:
+        return self.memory.tape(steps, replace(replay, device=self.device), place)
+
+    def cost(self, steps: int, parameters: int, slots: int, intermediates: int = 0) -> Cost:
+        return self.memory.cost(steps, parameters, slots, intermediates)

@@ -25,11 +25,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from farzi.unroll.adjoint import Adjoint, AdjointLike, Exact, one_of
+from farzi.unroll.adjoint import Adjoint, AdjointLike, chosen, one_of
 from farzi.unroll.diagnostics.rerun import Rerun
 from farzi.unroll.diagnostics.verdict import Check, Difference, Precision, Remedy
 from farzi.unroll.execution import Execution
-from farzi.unroll.memory import OnHost, Window
+from farzi.unroll.memory import Budget, Replay
 from farzi.unroll.optimizers import Optimizer, State
 from farzi.unroll.run import Batches
 from farzi.unroll.trees import Tree, TreeLoss, tree_leaves
@@ -70,23 +70,14 @@ def check(
     Random draws of the loss are the same in every run of one precision. In another precision they may differ:
     with dropout the cosine compares two different runs.
 
-    Args:
-        loss: as for `unroll`; it must accept float64 as well, and so must `outer`. Floating tensors in the
-            batches are converted to float64.
-        outer: the outer loss, outer(θT) -> scalar.
-        theta0: the first parameters; their dtype is the working precision.
-        data: a tensor or a dict of tensors; all floating leaves are checked.
-        optimizer: as for `unroll`.
-        batches: as for `unroll`.
-        memory: as for `unroll`; an inexact adjoint shows in the cosine.
-        adjoint: as for `unroll`.
-        state: as for `unroll`.
-        view: the loss's view of the data, computed once per run: soft events of their factors, say.
-        execution: as for `unroll`, in the working precision; float64 always runs eagerly.
-        outer_step: how far one outer step moves each number of the data; if left out, a hundredth of the
-            leaf's root mean square.
-        directions: number of random directions.
-        seed: of these.
+    Arguments as for `unroll`; theta0's dtype is the working precision, and all floating leaves of the data
+    are checked. The loss must accept float64 as well, in which it always runs eagerly. Also:
+
+    - outer: the outer loss, outer(θT) -> scalar; it must accept float64 as well.
+    - view: the loss's view of the data, computed once per run: soft events of their factors, say.
+    - outer_step: how far one outer step moves each number of the data; if left out, a hundredth of the
+      leaf's root mean square.
+    - directions, seed: number of random directions, and their seed.
 
     Raises:
         ValueError: directions < 1; the data has no floating leaf; both `memory` and `adjoint` are given.
@@ -137,7 +128,7 @@ def _compared(
     run: Rerun, adjoint: AdjointLike | None, execution: Execution | None
 ) -> tuple[Rerun, Precision, float, list[Tensor]]:
     """The differentiated steps in float64, the precision, and in float64 outer loss and metagradient."""
-    working = run.later(_constant_steps(adjoint, len(run.batches)), execution)
+    working = run.later(_constant_steps(run, adjoint), execution)
     exact, device = working.to(torch.float64), run.device.type
     _, bars = working.metagradient(adjoint, execution)
     with torch.autocast(device, enabled=False):
@@ -155,16 +146,13 @@ def _compared(
     return exact, Precision(dtype, device, cosine, ratio, _modes(device)), value, exact_bars
 
 
-def _constant_steps(adjoint: object, steps: int) -> int:
+def _constant_steps(run: Rerun, adjoint: AdjointLike | None) -> int:
     """How many of a run's first steps are not differentiated."""
-    match adjoint:
-        case Window(last=last, memory=inner):
-            begin = max(0, steps - last)
-            return begin + _constant_steps(inner, steps - begin)
-        case OnHost(memory=inner) | Exact(memory=inner):
-            return _constant_steps(inner, steps)
-        case _:
-            return 0
+    _, memory = chosen(adjoint)
+    if isinstance(memory, Budget):
+        return 0
+    unused: Any = None
+    return memory.tape(len(run.batches), Replay(run.optimizer, unused, unused, torch.device("meta"))).first
 
 
 def _modes(device: str) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ from farzi.unroll.torch_private import (
     TorchDispatchMode,
     allocations,
     flop_formula,
-    pytree_leaves,
     storage_key,
+    tree_leaves,
 )
 
 
@@ -107,7 +107,7 @@ class Live(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        for leaf in pytree_leaves(result):
+        for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor) and leaf.device.type == self.device.type:
                 self._enter(leaf.untyped_storage())
         return result

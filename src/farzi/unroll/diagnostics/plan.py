@@ -12,13 +12,12 @@ from typing import Any
 import torch
 
 from farzi.unroll.adjoint import AdjointLike, Exact, chosen
-from farzi.unroll.diagnostics.calibration import Bench, Calibration
+from farzi.unroll.diagnostics.calibration import Bench, Calibration, rehearse
 from farzi.unroll.diagnostics.footprint import resident_bytes
-from farzi.unroll.diagnostics.rehearsal import rehearse
 from farzi.unroll.execution import Eager, Execution
 from farzi.unroll.memory import Budget, Checkpoints, Memory, SquareRoot, Store, StoreGradients
 from farzi.unroll.optimizers import Optimizer
-from farzi.unroll.randomness import RandomState, replayed
+from farzi.unroll.repeats import RandomState, replayed
 from farzi.unroll.run import Batches, unroll
 from farzi.unroll.trees import Layout, StepLoss, Tree, TreeLoss, bytes_of, check_tree, tree_leaves
 
@@ -79,18 +78,11 @@ def plan(
 ) -> Plan:
     """What `unroll` and its backward pass will take; arguments as there.
 
-    Args:
-        loss: loss(theta, data, batch) -> scalar tensor; called about `4 + calibrate` times for its gradient,
-            and as often for second derivatives.
-        theta0: the first parameters.
-        data: what the loss is trained on. Leaves of data and theta0 and hyper-parameters get a gradient in
-            the plan if they require one.
-        optimizer: an optimizer value.
-        batches: one entry per step; the first ones serve for the calibration.
-        memories: strategies, bytes such as "2GiB", or adjoints; `MEMORIES` if left out.
-        execution: how steps are carried out; `Eager()` if left out. A run with an equal value uses the graphs
-            compiled here.
-        calibrate: the least number of times that each part of a step is timed.
+    The loss is called about `4 + calibrate` times for its gradient, and as often for second derivatives, on
+    the first batches. A run with an equal `execution` uses the graphs compiled here.
+
+    - memories: strategies, bytes such as "2GiB", or adjoints; `MEMORIES` if left out.
+    - calibrate: the least number of times that each part of a step is timed.
 
     Raises:
         TypeError: as `unroll`.

@@ -11,7 +11,7 @@ from farzi.unroll.adjoint import AdjointLike
 from farzi.unroll.execution import Eager, Execution
 from farzi.unroll.memory import SquareRoot
 from farzi.unroll.optimizers import Optimizer, State
-from farzi.unroll.randomness import RandomState, replayed
+from farzi.unroll.repeats import RandomState, replayed
 from farzi.unroll.run import Batches, Trained, train, unroll
 from farzi.unroll.torch_private import tree_map
 from farzi.unroll.trees import Tree, TreeLoss, check_tree, map_tree, tree_leaves

@@ -118,6 +118,10 @@ class Memory(ABC):
         """Whether steps put on its tapes should hold their intermediates; as a strategy inside it says."""
         return any(part.keeps_intermediates() for part in vars(self).values() if isinstance(part, Memory))
 
+    def exact(self) -> bool:
+        """Whether the steps that its tapes recompute have the run's parameters; as one inside it says."""
+        return all(part.exact() for part in vars(self).values() if isinstance(part, Memory))
+
 
 @dataclass(frozen=True)
 class Store(Memory):
