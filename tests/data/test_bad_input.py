@@ -184,7 +184,7 @@ def test_no_row_left(write):
         ),
         (
             bytes(range(256)),
-            "log.csv: is not text; CSV, TSV, JSON lines, Parquet and RecBole .inter files can be read",
+            "log.csv:1: is not text: it has a NUL character",
         ),
         (
             gzip.compress(b"user,item\na,b\n")[:-9],

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 STUDENTS = ("sasrec", "gru4rec", "fmlprec", "transformer", "gru", "lstm")
-SPLITS = ("leave_one_out", "ratio", "time")
+SPLITS = ("leave_one_out", "ratio", "time", "position", "random")
 TOKENS = ("words", "spaces", "bytes", "subwords")
 PRESETS = ("log", "text")
 CONTROLS = ("random", "head", "herding", "k-centre")
@@ -31,7 +31,7 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
     "--user": ("data.user", "NAME", "column of users [guessed]"),
     "--item": ("data.item", "NAME", "column of items [guessed]"),
     "--time": ("data.time", "NAME", "column of times [guessed]"),
-    "--split": ("data.split.type", SPLITS, "which events of a log are held out [leave_one_out]"),
+    "--split": ("data.split.type", SPLITS, "which events are held out [leave_one_out; of a text position]"),
     "--min-item-events": ("data.min_item_events", int, "leave out items with fewer events [1 for a file]"),
     "--tokens": ("data.tokens", TOKENS, "DATA is a text, cut into these [words]"),
     "--vocabulary-size": ("data.vocabulary_size", int, "tokens of a text [all words, or 4000 subwords]"),

@@ -11,8 +11,8 @@ With p_t the model's probability of token t, N tokens and B bytes of text,
     perplexity = exp(−Σ log p_t / N),     bits per byte = −Σ log p_t / (B log 2),
 
 Accuracy is the share of tokens that score higher than every other token; a tie is a miss. Padding has no
-share in p. Bits per byte compare tokenizers only if none of them drops text: `<unk>` and lower case do, and
-what is dropped need not be predicted.
+share in p. A text with unknown tokens has no bits per byte: what they hide need not be predicted. The same
+is true of capitals if tokens are in lower case, so compare with such tokens only.
 
 Sums are in float64. Units are passages of 200 tokens, because neighbouring tokens are not independent and a
 bootstrap over tokens would be too optimistic.
@@ -62,9 +62,9 @@ def evaluate_text(
         batch: windows at a time; by default as many as `SCORES` allows.
 
     Returns:
-        "perplexity", "accuracy" and "bits per byte". Units are passages of `PASSAGE` tokens, in order. Each
-        unit's sum is divided by the mean size of a unit, so that the mean over units is exact although the
-        last unit is smaller.
+        "perplexity", "accuracy" and, unless some tokens are unknown, "bits per byte". Units are passages of
+        `PASSAGE` tokens, in order. Each unit's sum is divided by the mean size of a unit, so that the mean
+        over units is exact although the last unit is smaller.
 
     Raises:
         FarziError: the stride is not in 1..L.
@@ -84,13 +84,10 @@ def evaluate_text(
     units = int(unit[-1]) + 1
     nats, right = np.bincount(unit, loss, units), np.bincount(unit, hit, units)
     size = len(loss) / units
-    return Evaluation(
-        {
-            "perplexity": nats / size,
-            "accuracy": right / size,
-            "bits per byte": nats / (np.log(2) * size * held.bytes / len(held)),
-        }
-    )
+    figures = {"perplexity": nats / size, "accuracy": right / size}
+    if held.bytes is not None:
+        figures["bits per byte"] = nats / (np.log(2) * size * held.bytes / len(held))
+    return Evaluation(figures)
 
 
 def _windows(text: np.ndarray, start: int, length: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
