@@ -2,8 +2,10 @@
 
 A held-out event is ranked among all items of the vocabulary, never among a sample. Ties count against the
 model: the rank is the number of other items that score at least as high. A model that gives all items the
-same score, or nan, ranks the event last. If a user has several held-out events, each is ranked separately
-from the same history, and the user's figure is their mean.
+same score, or nan, ranks the event last. An item that no training event has (`Holdout.untrained`) has a score
+that means nothing: it is ranked behind all others, and as a held-out event it is a miss in every metric. If a
+user has several held-out events, each is ranked separately from the same history, and the user's figure is
+their mean.
 """
 
 from typing import Literal
@@ -60,11 +62,13 @@ def _ranks(model: SequenceModel, holdout: Holdout, seen: Seen, batch: int) -> tu
     """For each target its rank from 0 (inf: not ranked) and the number of other items ranked."""
     histories = torch.from_numpy(pad_left(holdout.histories, model.length))
     device = model.device
+    untrained = torch.from_numpy(holdout.untrained).to(device)
     ranks, others = [], []
     for start in range(0, len(holdout), batch):
         users = np.arange(start, min(start + batch, len(holdout)))
         scores = model.next_scores(histories[start : start + batch].to(device))
         scores = torch.where(scores.isnan(), -torch.inf, scores)
+        scores[:, untrained] = -torch.inf
         # From here on nan marks items that are not ranked: every comparison with it is false.
         scores[:, 0] = torch.nan
         if seen == "exclude":
@@ -81,6 +85,7 @@ def _ranks(model: SequenceModel, holdout: Holdout, seen: Seen, batch: int) -> tu
             own = mine.gather(1, target[part : part + batch, None])
             above = (mine >= own).sum(-1) - 1.0
             rank[part : part + batch] = torch.where(own[:, 0].isnan(), torch.inf, above)
+        rank[torch.isin(target, untrained)] = torch.inf
         ranks.append(rank.cpu().numpy())
         others.append((candidates[rows] - 1).cpu().numpy())
     return np.concatenate(ranks), np.concatenate(others)

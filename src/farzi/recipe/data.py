@@ -84,8 +84,8 @@ class LogData(Variant):
     )
     unseen: Literal["error", "keep", "drop"] | None = Field(
         default=None,
-        description="held-out events of items without training events: refuse, keep as certain misses, or "
-        "drop; kept in named logs, refused in files",
+        description="held-out events of items without training events: refuse, keep as misses in every "
+        "metric, or drop; kept in named logs, refused in files",
     )
     skip_bad: bool = Field(
         default=False, description="leave out and count rows that cannot be read, instead of stopping"

@@ -86,7 +86,7 @@ class Random:
         assigned = np.empty(len(documents), np.int64)
         assigned[order] = _assigned([documents[place] for place in order], 1 - valid - test, 1 - test)
         train, held, last = (
-            [documents[place] for place in np.flatnonzero(assigned == part)] for part in range(3)
+            [documents[place] for place in np.flatnonzero(assigned == part).tolist()] for part in range(3)
         )
         return _checked((train, held, last), valid, test, source)
 
