@@ -24,7 +24,7 @@ import torch
 from farzi.data import Passages
 from farzi.errors import FarziError
 from farzi.evaluation.metrics import Evaluation
-from farzi.models import SequenceModel
+from farzi.evaluation.predictors import LanguageModel
 
 PASSAGE = 200
 """Tokens in a unit."""
@@ -45,7 +45,7 @@ def stride_of(length: int, stride: int | None = None) -> int:
 
 
 def evaluate_text(
-    model: SequenceModel,
+    model: LanguageModel,
     held: Passages,
     stride: int | None = None,
     tokens: int | None = None,
@@ -54,7 +54,7 @@ def evaluate_text(
     """Predict each token of held-out text.
 
     Args:
-        model: reads `model.length` tokens at most.
+        model: a `SequenceModel`, or anything else that scores tokens.
         held: the documents.
         stride: see above; by default half of the model's length, rounded up.
         tokens: predict about this many at most, those of every second window, or third, and so on. All if
@@ -74,7 +74,9 @@ def evaluate_text(
     thin = 1 if tokens is None else -(-len(held) // tokens)
     read = np.concatenate([rows for rows, _ in cut])[::thin]
     wanted = np.concatenate([targets for _, targets in cut])[::thin]
-    batch = batch or max(1, SCORES // (stride * len(model.output_table)))
+    if batch is None:
+        first = torch.from_numpy(read[:1].copy()).to(model.device)
+        batch = max(1, SCORES // (stride * model.last_scores(first, 1).shape[-1]))
     parts = [
         _predict(model, read[begin : begin + batch], wanted[begin : begin + batch])
         for begin in range(0, len(read), batch)
@@ -108,14 +110,12 @@ def _windows(text: np.ndarray, start: int, length: int, stride: int) -> tuple[np
 
 
 @torch.no_grad()
-def _predict(model: SequenceModel, read: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _predict(model: LanguageModel, read: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each target but zeros: −log p in nats, and whether it scored highest; both float64 and (n,)."""
     device = model.device
     events = torch.from_numpy(np.ascontiguousarray(read)).to(device)
     wanted = torch.from_numpy(targets).to(device).unsqueeze(-1)
-    hidden = model.hidden(model.embed(events), events > 0)[:, -targets.shape[1] :]
-    scores = hidden @ model.output_table.T
-    scores[..., 0] = -torch.inf
+    scores = model.last_scores(events, targets.shape[1])
     own = scores.gather(-1, wanted)
     loss = (torch.logsumexp(scores, -1) - own.squeeze(-1)).double()
     loss = torch.where(loss.isnan(), torch.inf, loss)

@@ -15,14 +15,14 @@ import torch
 
 from farzi.data import Holdout, pad_left
 from farzi.evaluation.metrics import Evaluation
-from farzi.models import SequenceModel
+from farzi.evaluation.predictors import Ranker
 
 Seen = Literal["keep", "exclude"]
 """Whether the ranking contains the items of the user's history."""
 
 
 def evaluate_ranking(
-    model: SequenceModel,
+    model: Ranker,
     holdout: Holdout,
     seen: Seen = "keep",
     at: tuple[int, ...] = (10, 100),
@@ -31,7 +31,7 @@ def evaluate_ranking(
     """Rank each held-out event from its user's history.
 
     Args:
-        model: reads the last `model.length` events of a history.
+        model: a `SequenceModel`, or anything else that scores items.
         holdout: histories and targets.
         seen: "exclude" removes all items of the history from the ranking; a repeated event is then a miss
             in every metric.
@@ -58,7 +58,7 @@ def evaluate_ranking(
 
 
 @torch.no_grad()
-def _ranks(model: SequenceModel, holdout: Holdout, seen: Seen, batch: int) -> tuple[np.ndarray, np.ndarray]:
+def _ranks(model: Ranker, holdout: Holdout, seen: Seen, batch: int) -> tuple[np.ndarray, np.ndarray]:
     """For each target its rank from 0 (inf: not ranked) and the number of other items ranked."""
     histories = torch.from_numpy(pad_left(holdout.histories, model.length))
     device = model.device

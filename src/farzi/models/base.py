@@ -91,9 +91,14 @@ class SequenceModel(nn.Module, ABC):
     @torch.no_grad()
     def next_scores(self, histories: Tensor) -> Tensor:
         """Scores (B, V) of the item after each history (B, L), padded on the left; padding scores −∞."""
-        hidden = self.hidden(self.embed(histories), histories > 0)[:, -1]
+        return self.last_scores(histories, 1)[:, 0]
+
+    @torch.no_grad()
+    def last_scores(self, windows: Tensor, count: int) -> Tensor:
+        """Scores (B, count, V) after each of the last `count` positions of (B, L); padding scores −∞."""
+        hidden = self.hidden(self.embed(windows), windows > 0)[:, -count:]
         scores = hidden @ self.output_table.T
-        scores[:, 0] = -torch.inf
+        scores[..., 0] = -torch.inf
         return scores
 
     @torch.no_grad()
