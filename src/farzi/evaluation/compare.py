@@ -137,8 +137,9 @@ class Comparison:
     def cell(self, result: Result, name: str, separator: str = " ") -> str:
         """Figure, 95 % interval over seeds and ratio to the full data's, as `11.7 ±0.6 (97 %)`."""
         metric = metric_of(name)
-        mean, low, _ = seed_interval(result.figures(name))
-        figure = f"{metric.text(mean)} ±{metric.text(mean - low)}" if low < mean else metric.text(mean)
+        figures = result.figures(name)
+        mean, low, _ = seed_interval(figures)
+        figure = f"{metric.text(mean)} ±{metric.text(mean - low)}" if len(figures) > 1 else metric.text(mean)
         if result.trained_on == "full":
             return figure
         return f"{figure}{separator}({metric.ratio(self.share(result.trained_on, name))})"
