@@ -4,8 +4,9 @@
 format, how many were tried, accepted, refused and at fault. A fault is
 
 - anything raised that is no `FarziError`, a crash of the process, or more than 10 seconds or 1 GiB;
-- a message of several lines, or with control characters;
-- a command line that does not end as the library does: status 0 or 2, one line on stderr;
+- a message of several lines;
+- a command line that does not end as the library does: status 0 or 2, one line on stderr, which has no
+  control characters;
 - an accepted input whose content differs from an independent reading, by `csv`, `json` or plain Python;
 - a plain input, made without damage, that is refused.
 

@@ -1,6 +1,7 @@
 """`python -m scripts.fuzz`: see `scripts.fuzz`."""
 
 import argparse
+import contextlib
 import json
 import os
 import select
@@ -30,8 +31,9 @@ class Worker:
         process = self.process
         assert process is not None
         assert process.stdin is not None
-        process.stdin.write(f"{number}\n")
-        process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended: there is no answer
+            process.stdin.write(f"{number}\n")
+            process.stdin.flush()
         answer = self._line(SECONDS + 1)
         if answer:
             return Outcome(**json.loads(answer))
@@ -43,15 +45,21 @@ class Worker:
 
     def _start(self) -> None:
         words = [sys.executable, "-m", "scripts.fuzz.worker", str(self.seed), str(self.place)]
-        self.process = subprocess.Popen(
-            [*words, json.dumps(self.formats)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(self.place / "stderr.txt").open("a"),
-            text=True,
-            bufsize=1,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "RAYON_NUM_THREADS": "1"},
-        )
+        with (self.place / "stderr.txt").open("a") as told:
+            self.process = subprocess.Popen(
+                [*words, json.dumps(self.formats)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=told,
+                text=True,
+                cwd=Path(__file__).parents[2],
+                env={
+                    **os.environ,
+                    "OMP_NUM_THREADS": "1",
+                    "POLARS_MAX_THREADS": "1",
+                    "RAYON_NUM_THREADS": "1",
+                },
+            )
         if self._line(START) != "ready\n":
             self.stop()
             raise SystemExit(f"the process that runs cases does not start; see {self.place / 'stderr.txt'}")
@@ -67,7 +75,8 @@ class Worker:
         """End the process."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait()
+            with contextlib.suppress(BrokenPipeError):
+                self.process.communicate()  # closes what it was connected by
             self.process = None
 
 

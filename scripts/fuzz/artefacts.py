@@ -62,7 +62,7 @@ def workshop() -> Path:
     farzi.train(summary, steps=1).save(place / "model.safetensors")
 
     class Stop(Progress):
-        def step(self, *report: Any) -> None:
+        def step(self, number: int, fraction: float, seconds: float, report: Any) -> None:
             raise KeyboardInterrupt
 
     with contextlib.suppress(KeyboardInterrupt), warnings.catch_warnings():

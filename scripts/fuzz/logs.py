@@ -355,12 +355,10 @@ def _frame(rng: random.Random) -> tuple[pl.DataFrame, Rows | None]:
     if kind == "int":
         series["timestamp"] = series["timestamp"].cast(pl.Int64)
     elif kind == "datetime":
-        unit = rng.choice(["ms", "us", "ns"])
-        series["timestamp"] = (
-            (series["timestamp"].cast(pl.Int64) * {"ms": 1e3, "us": 1e6, "ns": 1e9}[unit])
-            .cast(pl.Int64)
-            .cast(pl.Datetime(unit, rng.choice([None, "UTC", "Asia/Tokyo"])))
-        )
+        unit, factor = rng.choice([("ms", 10**3), ("us", 10**6), ("ns", 10**9)])
+        zone = rng.choice([None, "UTC", "Asia/Tokyo"])
+        whole = series["timestamp"].cast(pl.Int64) * factor
+        series["timestamp"] = whole.cast(pl.Datetime(unit, zone))  # pyright: ignore[reportArgumentType]
     elif kind == "text":
         series["timestamp"] = series["timestamp"].cast(pl.Int64).cast(pl.String)
     if rng.random() < 0.4:
@@ -384,7 +382,9 @@ def _frame(rng: random.Random) -> tuple[pl.DataFrame, Rows | None]:
         values[rng.randrange(len(values))] = value
         try:
             series[name] = pl.Series(values, strict=False)
-        except Exception:
+        except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+            series[name] = pl.Series([value] * len(values))
+        if series[name].dtype == pl.Object:  # which no file holds
             series[name] = pl.Series([value] * len(values))
     if any(not item.strip() for item in items):
         plain = False
