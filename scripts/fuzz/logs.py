@@ -188,7 +188,7 @@ def _complete(rows: list[Any]) -> Rows:
 
 def _decoded(data: bytes) -> str:
     try:
-        return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+        return data.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\x1a").decode("utf-8")
     except UnicodeDecodeError:
         raise Unreadable("not UTF-8") from None
 

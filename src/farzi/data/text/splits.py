@@ -123,19 +123,19 @@ def _split(pieces: Iterable[tuple[int, Document]], first: float, second: float) 
 
 
 def _split_between_words(documents: Sequence[Document], first: float, second: float) -> Parts:
-    text = "\n".join(line for document in documents for line in document)
+    text = "\0".join(line for document in documents for line in document)  # which no text has
     cut = _next_space(text, round(len(text) * first))
     end = _next_space(text, max(cut + 1, round(len(text) * second)))
     train, valid, test = (
-        [[piece]] if (piece := text[start:stop].strip()) else []
+        [lines] if (lines := [one for line in text[start:stop].split("\0") if (one := line.strip())]) else []
         for start, stop in ((0, cut), (cut, end), (end, len(text)))
     )
     return train, valid, test
 
 
 def _next_space(text: str, position: int) -> int:
-    """The first white space at or after `position`; the end of the text if there is none."""
-    match = re.compile(r"\s").search(text, position)
+    """The first white space or end of a line at or after `position`; else the end of the text."""
+    match = re.compile(r"[\s\0]").search(text, position)
     return match.start() if match else len(text)
 
 

@@ -96,7 +96,7 @@ class FittedTokenizer:
         try:
             lines = self.tokenizer.encode_batch(batch, add_special_tokens=False)
         except Exception as error:  # the package raises nothing narrower
-            raise FarziError(f"{self.file}: this tokenizer cannot encode the text ({error})") from None
+            raise FarziError(f"{self.file}: this tokenizer cannot encode the text ({_line(error)})") from None
         for line, tokens in zip(batch, lines, strict=True):
             if lost := _left_out(line, tokens.offsets):
                 raise FarziError(
@@ -274,7 +274,9 @@ def _read_subwords(path: str) -> FittedTokenizer:
     try:
         tokenizer = Tokenizer.from_file(path)
     except Exception as error:  # the package raises nothing narrower
-        raise FarziError(f"{path}: not a tokenizer.json of Hugging Face tokenizers ({error})") from None
+        raise FarziError(
+            f"{path}: not a tokenizer.json of Hugging Face tokenizers ({_line(error)})"
+        ) from None
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return _subwords(tokenizer, path, f"subwords of {path}", path)
@@ -332,6 +334,10 @@ def cut_at_ends(documents: Sequence[Document], kind: str) -> list[Document]:
         for lines in documents
     )
     return [lines for lines in cut if lines]
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _lines(documents: Sequence[Document]) -> Iterator[str]:
