@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DOCS_STAMP := .venv/.docs-installed
 
-.PHONY: help demo test test-long check docs clean constraints .venv
+.PHONY: help demo test test-long fuzz check docs clean constraints .venv
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -24,6 +24,9 @@ test: .venv ## the tests, without the long ones
 
 test-long: .venv ## the long tests
 	$(BIN)/python -m pytest -m long
+
+fuzz: .venv ## damaged and hostile inputs of every format, for some minutes
+	$(BIN)/python -m scripts.fuzz --cases 20000
 
 check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1 # don't ask the network whether there is a newer one
 check: .venv ## style, types and import layers

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from farzi.cli.app import prepare_process, run_command
-from farzi.cli.options import device_option
+from farzi.cli.options import device_option, set_option
 from farzi.cli.output import print_table
 from farzi.errors import FarziError
 
@@ -40,6 +40,7 @@ class OneLineErrors(click.Command):
 )
 @click.option("--from", "file", metavar="FILE", help="a local copy of the data")
 @click.option("--recipe", metavar="FILE", help="what the rows vary, instead of the preset for the data")
+@set_option
 @click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="students in each row")
 @click.option("--summaries", type=click.IntRange(min=1), metavar="N", help="distillations in each row")
 @click.option("--outer-steps", type=click.IntRange(min=1), metavar="N", help="of each distillation")
@@ -76,6 +77,7 @@ def study(
     source: str | None,
     file: str | None,
     recipe: str | None,
+    changes: tuple[str, ...],
     seeds: int | None,
     summaries: int | None,
     outer_steps: int | None,
@@ -93,7 +95,7 @@ def study(
     Without NAME the studies are listed. Each row is in FOLDER/rows.jsonl before the next one starts. After
     Ctrl-C the same command resumes. The settings a study was started with hold until --restart.
     """
-    from farzi.recipe import Recipe
+    from farzi.recipe import Recipe, parse_change
     from farzi.recipe.explain import did_you_mean
     from research.studies import STUDIES, Bench, Wanted, begin, row_named
 
@@ -113,7 +115,8 @@ def study(
     chosen = STUDIES[name]
     folder = Path(out or default_folder(chosen, source))
     base = None if recipe is None else Recipe.load(recipe)
-    wanted = Wanted(source, file, base, seeds, summaries, outer_steps, minutes, max_steps)
+    own = dict(map(parse_change, changes))
+    wanted = Wanted(source, file, base, seeds, summaries, outer_steps, minutes, max_steps, own)
     setting = begin(chosen, folder, wanted, restart)
     with ConsoleProgress() as progress:
         bench = Bench(folder, progress, progress.doing, cache, device)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Wanted:
         outer_steps: of each distillation.
         minutes: of each distillation, instead of a number of steps.
         max_steps: of each training on real events.
+        changes: of other settings, by their paths.
     """
 
     source: str | None = None
@@ -42,6 +43,7 @@ class Wanted:
     outer_steps: int | None = None
     minutes: float | None = None
     max_steps: int | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def setting(self, study: Study, there: Setting | None) -> Setting:
         """The setting: what is named here, else what the folder has, else the study's own.
@@ -52,11 +54,11 @@ class Wanted:
         if self.outer_steps is not None and self.minutes is not None:
             raise FarziError("--outer-steps and --minutes-per-distillation: give only one of them")
         recipe = self._recipe(study, there)
-        changed: dict[str, Any] = {}
+        changed = dict(self.changes)
         if self.outer_steps is not None:
-            changed = {"outer.steps": self.outer_steps, "outer.minutes": None}
+            changed |= {"outer.steps": self.outer_steps, "outer.minutes": None}
         elif self.minutes is not None:
-            changed = {"outer.minutes": self.minutes}
+            changed["outer.minutes"] = self.minutes
         if self.max_steps is not None:
             changed["teach.max_steps"] = self.max_steps
         recipe = with_file(recipe.changed(changed), self.file)

@@ -136,7 +136,12 @@ def train(
         trained = train_on_summary(data.tensors.to(device), recipe.student, recipe.inner, seed, steps)
     else:
         task = task_of(data, recipe.select.seen)
-        reports = progress or Progress()
+        reports, scores = progress or Progress(), dict[int, float]()
+
+        def report(step: int, score: float) -> None:
+            scores[step] = score
+            reports.passing(f"step {step}, validation {task.score_text(score)}")
+
         trained = train_on_events(
             data.train,
             recipe.student,
@@ -146,8 +151,11 @@ def train(
             recipe.teach,
             lambda model: task.score(model, data.valid),
             device,
-            lambda step, score: reports.passing(f"step {step}, validation {task.score_text(score)}"),
+            report,
         )
+        best = max(scores, key=lambda step: scores[step])
+        figure = task.score_text(scores[best])
+        reports.message(f"kept: the weights of step {best:,} of {trained.steps:,}, validation {figure}")
     return Model(
         network=trained.model.to("cpu"),
         student=recipe.student,

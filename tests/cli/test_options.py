@@ -65,7 +65,7 @@ def test_the_choices_are_those_of_the_recipe():
         return tuple(one.tag() for one in variants_of(model.model_fields[name]))  # type: ignore[attr-defined]
 
     assert types(Recipe, "student") == options.STUDENTS
-    assert types(v.LogData, "split") == options.SPLITS
+    assert types(v.LogData, "split") + types(v.TextData, "split") == options.SPLITS
     assert tuple(one.tag() for one in v.ControlVariant.__args__[:-1]) == options.CONTROLS
     tokens = v.TextData.model_fields["tokens"].annotation
     assert all(f"'{name}'" in str(tokens) for name in options.TOKENS)
@@ -178,7 +178,7 @@ def test_steps_take_the_place_of_minutes(parse: Parse):
     ("words", "line"),
     [
         (["sotu", "--user", "who"], "unknown key --user: text has no user, only log has"),
-        (["sotu", "--split", "ratio"], "unknown key --split: text has no split, only log has"),
+        (["sotu", "--split", "ratio"], "--split must be one of position, random, not"),
         (["ml-100k", "--tokens", "words"], "unknown key --tokens: log has no tokens, only text has"),
         (["--vocabulary-size", "9"], "unknown key --vocabulary-size: log has no vocabulary_size"),
         (["--preset", "log", "--recipe", "r.yaml"], "--preset has no effect beside --recipe"),

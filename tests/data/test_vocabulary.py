@@ -76,3 +76,15 @@ def test_a_file_that_was_cut_short_is_refused(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(FarziError, match="not a Parquet file, or a damaged one"):
             Vocabulary.load(path)
+
+
+def test_unknown_ids_may_be_left_out():
+    vocabulary = Vocabulary.from_tokens(["3", "7"], [None, None], [1, 0])
+    assert vocabulary.encode(["7", "new", "3"], errors="ignore").tolist() == [2, 1]
+    with pytest.raises(FarziError, match="item 'new' is not among the 2 items"):
+        vocabulary.encode(["7", "new"])
+    with pytest.raises(FarziError, match=r"item 3 is not among .*; ids are text here, as in '3'"):
+        vocabulary.encode([3])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(FarziError, match=r"write \['37'\]"):
+        vocabulary.encode("37")
+    assert vocabulary.untrained.tolist() == [2]

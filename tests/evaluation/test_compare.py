@@ -37,7 +37,8 @@ KEYS = [
     "train_seconds",
     "relative_to_full",
 ]
-KINDS = ["full", "summary", "random", "head", "random, equal bytes", "head, equal bytes"]
+COUNTS = ["popularity", "successors"]
+KINDS = ["full", "summary", "random", "head", "random, equal bytes", "head, equal bytes", *COUNTS]
 METRICS = ["HR@10", "HR@100", "nDCG@10", "nDCG@100", "MRR", "AUC"]
 QUICK = {"compare.seeds": 2, "teach.grid.learning_rate": (1e-2,)}
 
@@ -73,10 +74,11 @@ def test_rows_have_exactly_the_promised_keys(comparison: Comparison):
 def test_figures_are_per_cent_over_seeds(comparison: Comparison):
     for row in comparison.rows():
         figures = comparison.result(row["trained_on"]).per_unit[row["metric"]]
-        assert figures.shape == (2, 60)
+        seeds = 1 if row["trained_on"] in COUNTS else 2
+        assert figures.shape == (seeds, 60)
         assert (row["mean"], row["low"], row["high"]) == seed_interval(100 * figures.mean(1))
         assert 0 <= row["mean"] <= 100
-        assert row["seeds"] == 2
+        assert row["seeds"] == seeds
         assert row["student"] == "sasrec"
         assert row["train_seconds"] > 0
         assert row["relative_to_full"] == comparison.relative(row["trained_on"], row["metric"]).mean
@@ -130,17 +132,25 @@ def test_the_learning_rate_is_chosen_on_validation_events(tiny: Log, summary: Su
 
 def test_the_controls_at_equal_bytes_may_be_left_out(tiny: Log, summary: Summary):
     few = compare(summary, tiny, summary.recipe.changed({"compare.equal_bytes": False}))
-    assert [entry.trained_on for entry in few.results] == KINDS[:4]
+    assert [entry.trained_on for entry in few.results] == [*KINDS[:4], *COUNTS]
 
 
 def test_other_controls_are_trained_where_asked_for(tiny: Log, summary: Summary):
     chosen = summary.recipe.changed({"compare.controls": ("herding", "k-centre")})
-    names = ["full", "summary", "herding", "k-centre", "herding, equal bytes", "k-centre, equal bytes"]
+    names = [
+        "full",
+        "summary",
+        "herding",
+        "k-centre",
+        "herding, equal bytes",
+        "k-centre, equal bytes",
+        *COUNTS,
+    ]
     results = compare(summary, tiny, chosen).results
     assert [entry.trained_on for entry in results] == names
     assert [entry.sequences for entry in results][1:4] == [6, 6, 6]
     none = compare(summary, tiny, summary.recipe.changed({"compare.controls": ()}))
-    assert [entry.trained_on for entry in none.results] == ["full", "summary"]
+    assert [entry.trained_on for entry in none.results] == ["full", "summary", *COUNTS]
 
 
 @dataclass(frozen=True)
@@ -158,6 +168,14 @@ def test_controls_of_a_users_class_have_its_name():
     controls = build_controls(variants)
     assert list(controls) == ["random", "Firsts", "Firsts 2"]
     assert controls["Firsts 2"] == Firsts(skip=2)
+
+
+def test_counts_take_no_training(comparison: Comparison):
+    cells = dict(zip(KINDS, comparison.table()[1], strict=True))
+    assert "±" in cells["random"][3]
+    assert "±" not in cells["popularity"][3]
+    assert comparison.share("successors", "HR@10") > comparison.share("popularity", "HR@10")
+    assert any("Student's t with 1 degrees of freedom" in line for line in comparison.conclusions())
 
 
 def test_data_with_other_items_are_refused(make_dataset, summary: Summary):

@@ -66,6 +66,7 @@ def test_each_token_is_predicted_once_from_its_context(length: int, stride: int,
     assert len(losses) == tokens == 71
     assert figures["perplexity"] == pytest.approx(math.exp(sum(losses) / tokens), rel=1e-5)
     assert figures["accuracy"] == pytest.approx(sum(hits) / tokens)
+    assert passages.bytes is not None
     assert figures["bits per byte"] == pytest.approx(sum(losses) / math.log(2) / passages.bytes, rel=1e-5)
     context = length - stride + 1
     ends = set(np.cumsum([0, 1, 23, 40]).tolist())

@@ -38,12 +38,14 @@ class Scores(SequenceModel):
         return self.table[self.done - len(histories) : self.done].clone()
 
 
-def brute_force(scores: list[float], history: list[int], target: int, seen: Seen) -> dict[str, float]:
+def brute_force(
+    scores: list[float], history: list[int], target: int, seen: Seen, untrained: set[int]
+) -> dict[str, float]:
     """The metrics of one target; scores[0] is padding's."""
     ranked = [i for i in range(1, len(scores)) if seen == "keep" or i not in history]
-    if target not in ranked:
+    if target not in ranked or target in untrained:
         return dict.fromkeys([*(f"HR@{k}" for k in AT), *(f"nDCG@{k}" for k in AT), "MRR", "AUC"], 0.0)
-    score = [-math.inf if math.isnan(value) else value for value in scores]
+    score = [-math.inf if math.isnan(value) or i in untrained else value for i, value in enumerate(scores)]
     others = [i for i in ranked if i != target]
     above = sum(score[i] >= score[target] for i in others)
     return (
@@ -66,15 +68,17 @@ def users(draw: st.DrawFn) -> tuple[list[float], list[int], list[int]]:
     st.lists(users(), min_size=1, max_size=5),
     st.sampled_from(["keep", "exclude"]),
     st.sampled_from([1, 2, 512]),
+    st.sets(st.integers(1, ITEMS), max_size=3),
 )
 def test_metrics_are_those_counted_by_hand(
-    drawn: list[tuple[list[float], list[int], list[int]]], seen: Seen, batch: int
+    drawn: list[tuple[list[float], list[int], list[int]]], seen: Seen, batch: int, untrained: set[int]
 ):
     scores, histories, targets = zip(*drawn, strict=True)
-    holdout = Holdout(Sequences.from_lists(histories), Sequences.from_lists(targets))
+    never = np.array(sorted(untrained), np.int64)
+    holdout = Holdout(Sequences.from_lists(histories), Sequences.from_lists(targets), never)
     ranking = evaluate_ranking(Scores(torch.tensor(scores)), holdout, seen, AT, batch)
     for user, (mine, history, wanted) in enumerate(drawn):
-        expected = [brute_force(mine, history, target, seen) for target in wanted]
+        expected = [brute_force(mine, history, target, seen, untrained) for target in wanted]
         assert set(ranking.per_unit) == set(expected[0])
         for name, values in ranking.per_unit.items():
             assert values.shape == (len(drawn),)

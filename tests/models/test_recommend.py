@@ -1,6 +1,7 @@
 """Recommendations by original ids: every form of histories, and what is left out of them."""
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,43 @@ def test_a_list_of_lists_has_positions_as_users():
     )
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["3", "5"],
+        [3, 5],
+        (3, 5),
+        np.array([3, 5]),
+        np.array([[3, 5]]),
+        torch.tensor([3, 5]),
+        torch.tensor([[3.0, 5.0]]),
+        [torch.tensor([3, 5])],
+        [torch.tensor(3), torch.tensor(5)],
+        iter([3, 5]),
+        [iter(["3", "5"])],
+        pl.Series(["3", "5"]),
+        [pl.Series([3, 5])],
+        pl.Series([[3, 5]]),
+    ],
+)
+def test_one_history_and_every_kind_of_list_are_taken(given: Any):
+    made = model().recommend(given, k=2)
+    assert made["user_id"].to_list() == [0, 0]
+    assert made["item_id"].cast(pl.String).to_list() == expected(model(), [3, 5], 2)[0]
+
+
+def test_items_that_were_never_trained_on_are_not_recommended():
+    trained = model()
+    counts = trained.vocabulary.frame["count"].to_numpy().copy()
+    never = trained.vocabulary.encode(["4", "7", "9"])
+    counts[never] = 0
+    made = replace(trained, vocabulary=trained.vocabulary.with_counts(counts))
+    best = made.recommend([["4", "5"]], k=9, exclude_seen=False)["item_id"].to_list()
+    assert best == [one for one in expected(trained, ["4", "5"], 12, False)[0] if one not in "479"]
+    with pytest.raises(FarziError, match="between 1 and 9, the number of items, not 10"):
+        made.recommend([["4"]], k=10)
+
+
 def test_seen_items_are_left_out_unless_wanted():
     many = list(range(1, 11))
     made = model().recommend([many], k=12)
@@ -170,6 +208,8 @@ def test_what_is_unknown_is_left_out_and_counted_once():
     with pytest.warns(FarziWarning, match=r"^left out: rows without a user, an item or a time: 1$"):
         made = model().recommend(frame([*ROWS, (None, 4, 2)]), k=3)
     assert made.equals(known)
+    with pytest.warns(FarziWarning, match=r"1 of 1 \(its ids are such as '1', '10', '11'\)"):
+        model().recommend(["Toy Story"], k=1)
     with pytest.warns(FarziWarning, match="3 of 4"):
         model().recommend([[None, float("nan"), 1, ""]], k=1)
 
@@ -189,8 +229,8 @@ def test_names_stand_beside_ids():
     assert (names[3], names[4], names[5]) == ("Three", "Four", None)
 
 
-@pytest.mark.parametrize("k", [0, 13])
-def test_a_k_out_of_range_is_refused(k: int):
+@pytest.mark.parametrize("k", [0, 13, 2.5, "3"])
+def test_a_k_out_of_range_is_refused(k: Any):
     with pytest.raises(FarziError, match=f"^k must be between 1 and 12, the number of items, not {k}$"):
         model().recommend([[1]], k=k)
 
@@ -200,7 +240,10 @@ def test_a_k_out_of_range_is_refused(k: int):
     [
         ("abc", "histories must be a frame, a mapping .* not str"),
         (3, "histories must be a frame, a mapping .* not int"),
-        (["1", "2"], "each user must have a list of item ids, not '1'"),
+        (["1", ["2"]], "each user must have a list of item ids, not '1'"),
+        ({1, 2}, "histories must be a frame, a mapping .* not set"),
+        ([{1, 2}], r"each user must have a list of item ids, not \[\{1, 2\}\]"),
+        ([[1, [2]]], r"each user must have a list of item ids, not \[1, \[2\]\]"),
         ({"u": 3}, "each user must have a list of item ids, not 3"),
     ],
 )

@@ -26,6 +26,7 @@ def test_what_was_begun_with_holds(tmp_path, toy):
         (Wanted(seeds=5), "seeds: 3 -> 5"),
         (Wanted(outer_steps=9), "outer.steps: 150 -> 9"),
         (Wanted(minutes=2.0), "outer.minutes: null -> 2"),
+        (Wanted(changes={"data.min_user_events": 5}), "data.min_user_events: 3 -> 5"),
         (Wanted(source="movielens-small"), "data.source"),
         (Wanted(recipe=Recipe(seed=3), source="ml-100k"), "seed: 0 -> 3"),
     ],

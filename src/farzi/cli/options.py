@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 STUDENTS = ("sasrec", "gru4rec", "fmlprec", "transformer", "gru", "lstm")
-SPLITS = ("leave_one_out", "ratio", "time")
+SPLITS = ("leave_one_out", "ratio", "time", "position", "random")
 TOKENS = ("words", "spaces", "bytes", "subwords")
 PRESETS = ("log", "text")
 CONTROLS = ("random", "head", "herding", "k-centre")
@@ -35,7 +35,7 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
     "--columns": ("data.columns", "A,B,...", "columns of a text without a header: user,item,rating,time"),
     "--time-format": ("data.time_format", "FORM", "of dates that are not ISO, such as %d.%m.%Y"),
     "--min-rating": ("data.min_rating", float, "leave out events with a lower rating"),
-    "--split": ("data.split.type", SPLITS, "which events of a log are held out [leave_one_out]"),
+    "--split": ("data.split.type", SPLITS, "which events are held out [leave_one_out; of a text position]"),
     "--min-item-events": ("data.min_item_events", int, "leave out items with fewer events [1 for a file]"),
     "--tokens": ("data.tokens", TOKENS, "DATA is a text, cut into these [words]"),
     "--vocabulary-size": ("data.vocabulary_size", int, "tokens of a text [all words, or 4000 subwords]"),

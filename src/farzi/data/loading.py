@@ -14,9 +14,10 @@ from farzi.data.catalog import CATALOG, LOGS, TEXTS
 from farzi.data.content import missing
 from farzi.data.events import Events, read_events, read_frame, read_names
 from farzi.data.log import Log, make_log
-from farzi.data.text.documents import documents_of, read_texts, split_documents
+from farzi.data.text.documents import documents_of, read_texts
+from farzi.data.text.splits import sorted_by
 from farzi.data.text.text import Text, make_text
-from farzi.data.text.tokenizer import fit_tokenizer
+from farzi.data.text.tokenizer import cut_at_ends, fit_tokenizer
 from farzi.errors import FarziError, FarziWarning
 from farzi.recipe.variants import DataVariant, LogData, TextData
 
@@ -137,16 +138,28 @@ def load_text(settings: TextData) -> Text:
             size = size or entry.vocabulary_size
         lines, kind = lines or entry.lines, kind or entry.tokens
     train, valid, test = (
-        [document for text in texts.get(part, []) for document in documents_of(text, lines)]
+        cut_at_ends(
+            [document for text in texts.get(part, []) for document in documents_of(text, lines)], kind
+        )
         for part in ("train", "valid", "test")
     )
     rule = "by separate files"
-    if "valid" not in texts:
-        train, valid, test = split_documents(train, settings.valid, settings.test, name)
-        rule = (
-            f"position: the last {settings.test:.3g} of the text is the test, "
-            f"the {settings.valid:.3g} before it the validation"
-        )
+    if "valid" not in texts and train:
+        if settings.valid + settings.test >= 1:
+            shares = f"{settings.valid:g}, {settings.test:g}"
+            raise FarziError(f"data.valid and data.test must together be below 1, got {shares}")
+        split = settings.split.build()
+        if settings.split.type == "position" and (order := sorted_by(train)):
+            warnings.warn(
+                f"{name}: it seems to be sorted by {order}, so that the end, which is held out, differs from "
+                "the rest; data.split.type=random holds out documents from everywhere",
+                FarziWarning,
+                stacklevel=2,
+            )
+        train, valid, test = split(train, settings.valid, settings.test, name)
+        rule = split.in_words(settings.valid, settings.test)
+    elif settings.split.type != "position":
+        raise FarziError(f"data.split.type {settings.split.type}: {name} has separate files for its parts")
     for what, part in {"training": train, "validation": valid, "test": test}.items():
         if not part:
             raise FarziError(f"{name}: no {what} text: it is all white space")

@@ -26,7 +26,8 @@ class Log:
 
     Attributes:
         name: the named data set, the file or the frame.
-        vocabulary: all items that remain after the filters, those that are never trained on included.
+        vocabulary: all items that remain after the filters, with the counts of their training events; those
+            that are never trained on are included, with a count of 0.
         train: the training events of each user who has some.
         valid: training events as histories, validation events as targets.
         test: training and validation events as histories, test events as targets.
@@ -72,8 +73,8 @@ def make_log(
         split: what is held out; `LeaveOneOut()` if None.
         ties: order of a user's events at the same time: "file" or "random", see `sort`.
         ties_because: the reason for it, for the facts.
-        unseen: held-out events of items that are never trained on: "error", "keep" (they count as misses) or
-            "drop".
+        unseen: held-out events of items that are never trained on: "error", "keep" (each is a miss in every
+            metric) or "drop".
         duplicates: events that repeat another's user, item and time: "keep" or "drop".
         min_user_events: users with fewer events are left out.
         min_item_events: items with fewer events are left out.
@@ -107,8 +108,9 @@ def make_log(
     parts = split.parts(log)
     log, parts, unseen_facts = _treat_unseen(log, parts, unseen, vocabulary, events)
     train = log.sequences(parts == TRAIN)
-    valid = _holdout(log, parts < VALID, parts == VALID)
-    test = _holdout(log, parts < TEST, parts == TEST)
+    vocabulary = vocabulary.with_counts(np.bincount(train.items, minlength=len(vocabulary)))
+    valid = _holdout(log, parts < VALID, parts == VALID, vocabulary.untrained)
+    test = _holdout(log, parts < TEST, parts == TEST, vocabulary.untrained)
     for what, part in {"training": train, "validation": valid, "test": test}.items():
         if len(part) == 0:
             raise FarziError(f"{events.source}: no user has usable {what} events under this split ({split})")
@@ -179,10 +181,10 @@ def _filtered(events: Events, min_user_events: int, min_item_events: int) -> pl.
     return frame
 
 
-def _holdout(log: SortedEvents, history: np.ndarray, held_out: np.ndarray) -> Holdout:
+def _holdout(log: SortedEvents, history: np.ndarray, held_out: np.ndarray, untrained: np.ndarray) -> Holdout:
     """The users with both a history and targets."""
     users = np.flatnonzero(log.counts(history) * log.counts(held_out))
-    return Holdout(log.sequences(history, users), log.sequences(held_out, users))
+    return Holdout(log.sequences(history, users), log.sequences(held_out, users), untrained)
 
 
 def _treat_unseen(

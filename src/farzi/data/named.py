@@ -14,7 +14,7 @@ import polars as pl
 
 from farzi.data.content import Content, content_of, read_content
 from farzi.data.events import Events, read_events, read_names
-from farzi.data.text.documents import part_of, read_text, text_files
+from farzi.data.text.documents import files_of, part_of, read_text
 from farzi.errors import FarziError
 from farzi.files import sha256, write_bytes_atomic
 
@@ -224,7 +224,7 @@ class CopiedText:
         """The checked content of each part, plain or compressed on disk."""
         if not folder.is_dir():
             raise FarziError(f"{folder}: no such folder; give the one with the three files of {self.name}")
-        files = text_files(folder)
+        files = files_of(folder)
         parts = {}
         for part, expected in self.sums.items():
             named = [file for file in files if part_of(file) == part]

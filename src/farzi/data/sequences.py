@@ -1,7 +1,7 @@
 """Sequences of different lengths in two flat arrays, held-out pairs of them, and batches of indices."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -74,10 +74,14 @@ class Sequences:
 
 @dataclass(frozen=True, eq=False)
 class Holdout:
-    """Each user's history and held-out events: `targets[i]` follows `histories[i]`, which is never empty."""
+    """Each user's history and held-out events: `targets[i]` follows `histories[i]`, which is never empty.
+
+    `untrained` are the items, as indices, that no training event has.
+    """
 
     histories: Sequences
     targets: Sequences
+    untrained: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
         if len(self.histories) != len(self.targets) or self.histories.users != self.targets.users:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -18,10 +19,12 @@ SCHEMA = {"index": pl.UInt32, "id": pl.String, "name": pl.String, "count": pl.UI
 class Vocabulary:
     """V items; index 0 is padding (id "", no name, count 0).
 
-    Items are in the order of falling count, ties by id; the tokens of a text in the order of its tokenizer.
+    Items are in the order of falling count in the whole log, ties by id; the tokens of a text in the order of
+    its tokenizer.
 
     Attributes:
         frame: columns `index` (UInt32), `id` (String), `name` (String or null) and `count` (UInt32), V rows.
+            The count is that of training events, 0 for an item that is never trained on.
     """
 
     def __init__(self, frame: pl.DataFrame) -> None:
@@ -50,23 +53,45 @@ class Vocabulary:
         columns = (range(len(ids) + 1), ["", *ids], [None, *names], [0, *map(int, counts)])
         return cls(pl.DataFrame(dict(zip(SCHEMA, columns)), schema=SCHEMA))
 
+    def with_counts(self, counts: np.ndarray) -> "Vocabulary":
+        """The same items with other counts, (V,)."""
+        return Vocabulary(self.frame.with_columns(pl.Series("count", counts, pl.UInt32)))
+
+    @property
+    def untrained(self) -> np.ndarray:
+        """The indices of items that are never trained on, int64; padding is not one of them."""
+        return np.flatnonzero(self.frame["count"][1:].to_numpy() == 0) + 1
+
     def __len__(self) -> int:
         return len(self.frame)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocabulary) and self.frame.equals(other.frame)
 
-    def encode(self, ids: Iterable[str] | pl.Series) -> np.ndarray:
-        """The indices of original ids: int64, (n,).
+    def encode(
+        self, ids: Iterable[str] | pl.Series, *, errors: Literal["raise", "ignore"] = "raise"
+    ) -> np.ndarray:
+        """The indices of original ids, which are text, also where they look like numbers: int64, (n,).
+
+        Args:
+            ids: in any order.
+            errors: "ignore" leaves out ids that are not in the vocabulary: there are fewer indices.
 
         Raises:
-            FarziError: an id is not in the vocabulary.
+            FarziError: an id is not in the vocabulary, unless they are ignored; or `ids` is a single text.
         """
+        if isinstance(ids, str):
+            raise FarziError(f"a list of item ids is needed, not the text {ids!r}; write [{ids!r}]")
         ids = list(ids)
         indices = np.fromiter((self._index.get(id, 0) for id in ids), np.int64, count=len(ids))
+        if errors == "ignore":
+            return indices[indices > 0]
         if not indices.all():
             unknown = ids[int(np.flatnonzero(indices == 0)[0])]
-            raise FarziError(f"item {unknown!r} is not among the {len(self) - 1:,} items of the vocabulary")
+            known = f"; ids are text here, as in {str(unknown)!r}" if str(unknown) in self._index else ""
+            raise FarziError(
+                f"item {unknown!r} is not among the {len(self) - 1:,} items of the vocabulary{known}"
+            )
         return indices
 
     def label(self, index: int) -> str:

@@ -16,6 +16,8 @@ from farzi.evaluation.metrics import headlines as headlines
 from farzi.evaluation.metrics import kib as kib
 from farzi.evaluation.metrics import metric_of as metric_of
 from farzi.evaluation.metrics import shares as shares
+from farzi.evaluation.predictors import LanguageModel as LanguageModel
+from farzi.evaluation.predictors import Ranker as Ranker
 from farzi.evaluation.ranking import Seen as Seen
 from farzi.evaluation.ranking import evaluate_ranking as evaluate_ranking
 from farzi.evaluation.tasks import RecommendationTask as RecommendationTask

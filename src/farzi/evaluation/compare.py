@@ -6,7 +6,8 @@ and with the best of several learning rates, both by the validation data. The ki
 - full: the whole log or text;
 - summary;
 - the recipe's controls: as many real sequences as the summary has, of the same length;
-- the same controls at equal bytes: as many real sequences as fit in the summary's bytes.
+- the same controls at equal bytes: as many real sequences as fit in the summary's bytes;
+- counts of the full data's events, without any training: what is most popular, and what most often follows.
 
 The learning rate chosen for the full data is also used for the controls at equal bytes, which are of similar
 size. The one chosen for the first control is used for all small controls. The test data are used once, at the
@@ -24,14 +25,25 @@ import torch
 
 from farzi.data import Data
 from farzi.errors import FarziError
-from farzi.evaluation.controls import Control, bytes_per_event
+from farzi.evaluation.controls import Bigram, Control, Popularity, Successors, bytes_per_event
 from farzi.evaluation.intervals import Interval, paired_difference, paired_ratio, seed_interval
 from farzi.evaluation.metrics import aligned, headlines, kib, metric_of
-from farzi.evaluation.tasks import Task, task_of
+from farzi.evaluation.tasks import LanguageTask, RecommendationTask, Task, task_of
 from farzi.evaluation.trials import Result, Trials
 from farzi.recipe import Recipe
 from farzi.recipe.variants import ControlVariant
 from farzi.summary import Summary, distillation_facts
+
+FEW = (
+    " With so few models the intervals, Student's t with {} degrees of freedom, are wide; compare.seeds=5 or "
+    "more narrows them."
+)
+
+COUNTS: dict[type[Task], dict[str, type]] = {
+    RecommendationTask: {"popularity": Popularity, "successors": Successors},
+    LanguageTask: {"unigram": Popularity, "bigram": Bigram},
+}
+"""Controls without training, of each task, by the names of their rows."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -125,8 +137,9 @@ class Comparison:
     def cell(self, result: Result, name: str, separator: str = " ") -> str:
         """Figure, 95 % interval over seeds and ratio to the full data's, as `11.7 ±0.6 (97 %)`."""
         metric = metric_of(name)
-        mean, low, _ = seed_interval(result.figures(name))
-        figure = f"{metric.text(mean)} ±{metric.text(mean - low)}"
+        figures = result.figures(name)
+        mean, low, _ = seed_interval(figures)
+        figure = f"{metric.text(mean)} ±{metric.text(mean - low)}" if len(figures) > 1 else metric.text(mean)
         if result.trained_on == "full":
             return figure
         return f"{figure}{separator}({metric.ratio(self.share(result.trained_on, name))})"
@@ -157,7 +170,8 @@ class Comparison:
             reached.append(f"{name} {ratio(mean)}{interval}")
         lines = [
             f"Test {self.task.statement(units, self.items, self.window)}. Means of {seeds} models ± 95 % "
-            "interval; below them, the share of the full data's figure.",
+            "interval; below them, the share of the full data's figure."
+            + (FEW.format(seeds - 1) if 1 < seeds < 4 else ""),
             f"Of the full data's figures the summary reaches {', '.join(reached)}; 95 % intervals over "
             f"{self.task.units} and models.",
             self._leads(),
@@ -244,6 +258,7 @@ def compare(
         for name, control in controls.items():
             pick = trials.picker(control, count)
             results.append(trials.on_events(f"{name}, equal bytes", pick, full.learning_rate))
+    results += [trials.on_counts(name, counts) for name, counts in COUNTS[type(trials.task)].items()]
     return Comparison(
         recipe.student.type,
         trials.task,

@@ -11,8 +11,8 @@ With p_t the model's probability of token t, N tokens and B bytes of text,
     perplexity = exp(−Σ log p_t / N),     bits per byte = −Σ log p_t / (B log 2),
 
 Accuracy is the share of tokens that score higher than every other token; a tie is a miss. Padding has no
-share in p. Bits per byte compare tokenizers only if none of them drops text: `<unk>` and lower case do, and
-what is dropped need not be predicted.
+share in p. A text with unknown tokens has no bits per byte: what they hide need not be predicted. The same
+is true of capitals if tokens are in lower case, so compare with such tokens only.
 
 Sums are in float64. Units are passages of 200 tokens, because neighbouring tokens are not independent and a
 bootstrap over tokens would be too optimistic.
@@ -24,7 +24,7 @@ import torch
 from farzi.data import Passages
 from farzi.errors import FarziError
 from farzi.evaluation.metrics import Evaluation
-from farzi.models import SequenceModel
+from farzi.evaluation.predictors import LanguageModel
 
 PASSAGE = 200
 """Tokens in a unit."""
@@ -45,7 +45,7 @@ def stride_of(length: int, stride: int | None = None) -> int:
 
 
 def evaluate_text(
-    model: SequenceModel,
+    model: LanguageModel,
     held: Passages,
     stride: int | None = None,
     tokens: int | None = None,
@@ -54,7 +54,7 @@ def evaluate_text(
     """Predict each token of held-out text.
 
     Args:
-        model: reads `model.length` tokens at most.
+        model: a `SequenceModel`, or anything else that scores tokens.
         held: the documents.
         stride: see above; by default half of the model's length, rounded up.
         tokens: predict about this many at most, those of every second window, or third, and so on. All if
@@ -62,9 +62,9 @@ def evaluate_text(
         batch: windows at a time; by default as many as `SCORES` allows.
 
     Returns:
-        "perplexity", "accuracy" and "bits per byte". Units are passages of `PASSAGE` tokens, in order. Each
-        unit's sum is divided by the mean size of a unit, so that the mean over units is exact although the
-        last unit is smaller.
+        "perplexity", "accuracy" and, unless some tokens are unknown, "bits per byte". Units are passages of
+        `PASSAGE` tokens, in order. Each unit's sum is divided by the mean size of a unit, so that the mean
+        over units is exact although the last unit is smaller.
 
     Raises:
         FarziError: the stride is not in 1..L.
@@ -74,7 +74,9 @@ def evaluate_text(
     thin = 1 if tokens is None else -(-len(held) // tokens)
     read = np.concatenate([rows for rows, _ in cut])[::thin]
     wanted = np.concatenate([targets for _, targets in cut])[::thin]
-    batch = batch or max(1, SCORES // (stride * len(model.output_table)))
+    if batch is None:
+        first = torch.from_numpy(read[:1].copy()).to(model.device)
+        batch = max(1, SCORES // (stride * model.last_scores(first, 1).shape[-1]))
     parts = [
         _predict(model, read[begin : begin + batch], wanted[begin : begin + batch])
         for begin in range(0, len(read), batch)
@@ -84,13 +86,10 @@ def evaluate_text(
     units = int(unit[-1]) + 1
     nats, right = np.bincount(unit, loss, units), np.bincount(unit, hit, units)
     size = len(loss) / units
-    return Evaluation(
-        {
-            "perplexity": nats / size,
-            "accuracy": right / size,
-            "bits per byte": nats / (np.log(2) * size * held.bytes / len(held)),
-        }
-    )
+    figures = {"perplexity": nats / size, "accuracy": right / size}
+    if held.bytes is not None:
+        figures["bits per byte"] = nats / (np.log(2) * size * held.bytes / len(held))
+    return Evaluation(figures)
 
 
 def _windows(text: np.ndarray, start: int, length: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
@@ -111,14 +110,12 @@ def _windows(text: np.ndarray, start: int, length: int, stride: int) -> tuple[np
 
 
 @torch.no_grad()
-def _predict(model: SequenceModel, read: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _predict(model: LanguageModel, read: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each target but zeros: −log p in nats, and whether it scored highest; both float64 and (n,)."""
     device = model.device
     events = torch.from_numpy(np.ascontiguousarray(read)).to(device)
     wanted = torch.from_numpy(targets).to(device).unsqueeze(-1)
-    hidden = model.hidden(model.embed(events), events > 0)[:, -targets.shape[1] :]
-    scores = hidden @ model.output_table.T
-    scores[..., 0] = -torch.inf
+    scores = model.last_scores(events, targets.shape[1])
     own = scores.gather(-1, wanted)
     loss = (torch.logsumexp(scores, -1) - own.squeeze(-1)).double()
     loss = torch.where(loss.isnan(), torch.inf, loss)

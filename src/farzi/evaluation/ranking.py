@@ -2,8 +2,10 @@
 
 A held-out event is ranked among all items of the vocabulary, never among a sample. Ties count against the
 model: the rank is the number of other items that score at least as high. A model that gives all items the
-same score, or nan, ranks the event last. If a user has several held-out events, each is ranked separately
-from the same history, and the user's figure is their mean.
+same score, or nan, ranks the event last. An item that no training event has (`Holdout.untrained`) has a score
+that means nothing: it is ranked behind all others, and as a held-out event it is a miss in every metric. If a
+user has several held-out events, each is ranked separately from the same history, and the user's figure is
+their mean.
 """
 
 from typing import Literal
@@ -13,14 +15,14 @@ import torch
 
 from farzi.data import Holdout, pad_left
 from farzi.evaluation.metrics import Evaluation
-from farzi.models import SequenceModel
+from farzi.evaluation.predictors import Ranker
 
 Seen = Literal["keep", "exclude"]
 """Whether the ranking contains the items of the user's history."""
 
 
 def evaluate_ranking(
-    model: SequenceModel,
+    model: Ranker,
     holdout: Holdout,
     seen: Seen = "keep",
     at: tuple[int, ...] = (10, 100),
@@ -29,7 +31,7 @@ def evaluate_ranking(
     """Rank each held-out event from its user's history.
 
     Args:
-        model: reads the last `model.length` events of a history.
+        model: a `SequenceModel`, or anything else that scores items.
         holdout: histories and targets.
         seen: "exclude" removes all items of the history from the ranking; a repeated event is then a miss
             in every metric.
@@ -56,15 +58,17 @@ def evaluate_ranking(
 
 
 @torch.no_grad()
-def _ranks(model: SequenceModel, holdout: Holdout, seen: Seen, batch: int) -> tuple[np.ndarray, np.ndarray]:
+def _ranks(model: Ranker, holdout: Holdout, seen: Seen, batch: int) -> tuple[np.ndarray, np.ndarray]:
     """For each target its rank from 0 (inf: not ranked) and the number of other items ranked."""
     histories = torch.from_numpy(pad_left(holdout.histories, model.length))
     device = model.device
+    untrained = torch.from_numpy(holdout.untrained).to(device)
     ranks, others = [], []
     for start in range(0, len(holdout), batch):
         users = np.arange(start, min(start + batch, len(holdout)))
         scores = model.next_scores(histories[start : start + batch].to(device))
         scores = torch.where(scores.isnan(), -torch.inf, scores)
+        scores[:, untrained] = -torch.inf
         # From here on nan marks items that are not ranked: every comparison with it is false.
         scores[:, 0] = torch.nan
         if seen == "exclude":
@@ -81,6 +85,7 @@ def _ranks(model: SequenceModel, holdout: Holdout, seen: Seen, batch: int) -> tu
             own = mine.gather(1, target[part : part + batch, None])
             above = (mine >= own).sum(-1) - 1.0
             rank[part : part + batch] = torch.where(own[:, 0].isnan(), torch.inf, above)
+        rank[torch.isin(target, untrained)] = torch.inf
         ranks.append(rank.cpu().numpy())
         others.append((candidates[rows] - 1).cpu().numpy())
     return np.concatenate(ranks), np.concatenate(others)

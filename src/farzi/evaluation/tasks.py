@@ -10,8 +10,9 @@ from farzi.data import Data, Holdout, Passages, Text
 from farzi.errors import FarziError
 from farzi.evaluation.language import PASSAGE, evaluate_text, stride_of
 from farzi.evaluation.metrics import Evaluation
+from farzi.evaluation.predictors import LanguageModel, Ranker
 from farzi.evaluation.ranking import Seen, evaluate_ranking
-from farzi.models import Model, SequenceModel
+from farzi.models import Model
 from farzi.summary import LANGUAGE
 
 QUICK_TOKENS = 50_000
@@ -29,19 +30,21 @@ class RecommendationTask:
         seen: whether rankings contain the items of a user's history.
         name: as in a summary's `run.json`.
         units: what figures are the mean over, in the plural.
+        protocol: what a model must be, and `scores` the method that it must have.
     """
 
     seen: Seen = "keep"
     name = "recommendation"
     units = "users"
+    protocol, scores = "Ranker", "next_scores"
 
-    def evaluate(self, model: SequenceModel, held: Held) -> Evaluation:
+    def evaluate(self, model: Ranker, held: Held) -> Evaluation:
         """Measure a model. Raises TypeError if `held` is of the other task."""
         if not isinstance(held, Holdout):
             raise TypeError("a text is not ranked: use LanguageTask")
         return evaluate_ranking(model, held, self.seen)
 
-    def score(self, model: SequenceModel, held: Held) -> float:
+    def score(self, model: Ranker, held: Held) -> float:
         """The figure that early stopping and tuning maximise: nDCG@10."""
         return self.evaluate(model, held)["nDCG@10"]
 
@@ -76,14 +79,15 @@ class LanguageTask:
     stride: int | None = None
     name = LANGUAGE
     units = "passages"
+    protocol, scores = "LanguageModel", "last_scores"
 
-    def evaluate(self, model: SequenceModel, held: Held, tokens: int | None = None) -> Evaluation:
+    def evaluate(self, model: LanguageModel, held: Held, tokens: int | None = None) -> Evaluation:
         """Measure a model, on about as many tokens as given, spread evenly; on all if None."""
         if not isinstance(held, Passages):
             raise TypeError("a log is not predicted token by token: use RecommendationTask")
         return evaluate_text(model, held, self.stride, tokens)
 
-    def score(self, model: SequenceModel, held: Held) -> float:
+    def score(self, model: LanguageModel, held: Held) -> float:
         """1 / perplexity, of `QUICK_TOKENS` tokens."""
         return 1 / self.evaluate(model, held, QUICK_TOKENS)["perplexity"]
 
@@ -125,7 +129,7 @@ def task_of(data: Data, seen: Seen = "keep", stride: int | None = None) -> Task:
 
 
 def evaluate(
-    model: Model,
+    model: Model | Ranker | LanguageModel,
     data: Data,
     *,
     split: Literal["test", "valid"] = "test",
@@ -135,7 +139,8 @@ def evaluate(
     """Measure a model on held-out events, where its network is.
 
     Args:
-        model: from `train` or `Model.load`.
+        model: from `train` or `Model.load`; or a network or any object of yours that scores the indices of
+            the vocabulary of `data`: a `farzi.evaluation.Ranker` for a log, a `LanguageModel` for a text.
         data: a log or text with the vocabulary that the model was trained for.
         split: which held-out events.
         seen: whether rankings contain the items of a user's history; ignored for a text.
@@ -145,11 +150,18 @@ def evaluate(
         The metrics: HR@k, nDCG@k, MRR and AUC of a log; perplexity, accuracy and bits per byte of a text.
 
     Raises:
-        FarziError: the vocabularies differ, or the stride does not fit the data or the model.
+        FarziError: the vocabularies differ, the model cannot score such data, or the stride does not fit the
+            data or the model.
     """
-    model.check(data.vocabulary, data.name)
+    network: Any = model
+    if isinstance(model, Model):
+        model.check(data.vocabulary, data.name)
+        network = model.network
     task = task_of(data, seen, stride)
-    evaluation = task.evaluate(model.network, data.test if split == "test" else data.valid)
+    for name in (task.scores, "length", "device"):
+        if not hasattr(network, name):
+            raise FarziError(f"model: has no {name}, which a farzi.evaluation.{task.protocol} needs")
+    evaluation = task.evaluate(network, data.test if split == "test" else data.valid)
     units = len(next(iter(evaluation.per_unit.values())))
-    statement = task.statement(units, len(data.vocabulary) - 1, model.network.length + 1)
+    statement = task.statement(units, len(data.vocabulary) - 1, network.length + 1)
     return replace(evaluation, statement=f"{data.name}, {split} {statement}")

@@ -4,8 +4,10 @@ Training on real events is tuned on the validation data: early stopping and the 
 are used once, after the last training of a kind.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,12 +31,14 @@ class Result:
     """Models trained on one kind of data, and their test figures.
 
     Attributes:
-        trained_on: "full", "summary", or a control: "random", "head", ..., "random, equal bytes", ...
+        trained_on: "full", "summary", or a control: "random", "head", ..., "random, equal bytes", ...,
+            "popularity", "successors", "unigram", "bigram".
         sequences: number of training sequences.
         bytes: their stored size.
         seconds: mean wall-clock seconds of a training.
-        per_unit: each metric, (seeds, units); units are users of a log, passages of a text.
-        learning_rate: of the training.
+        per_unit: each metric, (seeds, units); units are users of a log, passages of a text. Counts have one
+            seed.
+        learning_rate: of the training; 0 of counts, which take none.
     """
 
     trained_on: str
@@ -109,6 +113,17 @@ class Trials:
             rate,
             lambda seed: train_on_summary(summary, self.student, inner, seed),
         )
+
+    def on_counts(self, name: str, counts: Callable[[Sequences, int, int], Any]) -> Result:
+        """Count the training events, without any training, and test; there is one figure for all seeds."""
+        self.progress(f"{name}: counting")
+        start = time.perf_counter()
+        log = self.dataset.train
+        model = counts(log, len(self.dataset.vocabulary), self.length - 1)
+        seconds = time.perf_counter() - start
+        found = self.task.evaluate(model, self.dataset.test).per_unit
+        per_unit = {metric: values[None] for metric, values in found.items()}
+        return Result(name, len(log), model.bytes, seconds, per_unit, 0.0)
 
     def picker(self, control: Control, count: int) -> Pick:
         """`count` real sequences, picked again for each seed."""

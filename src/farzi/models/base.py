@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,29 +91,49 @@ class SequenceModel(nn.Module, ABC):
     @torch.no_grad()
     def next_scores(self, histories: Tensor) -> Tensor:
         """Scores (B, V) of the item after each history (B, L), padded on the left; padding scores −∞."""
-        hidden = self.hidden(self.embed(histories), histories > 0)[:, -1]
+        return self.last_scores(histories, 1)[:, 0]
+
+    @torch.no_grad()
+    def last_scores(self, windows: Tensor, count: int) -> Tensor:
+        """Scores (B, count, V) after each of the last `count` positions of (B, L); padding scores −∞."""
+        hidden = self.hidden(self.embed(windows), windows > 0)[:, -count:]
         scores = hidden @ self.output_table.T
-        scores[:, 0] = -torch.inf
+        scores[..., 0] = -torch.inf
         return scores
 
     @torch.no_grad()
     def top_k(
-        self, histories: Sequence[Sequence[int] | np.ndarray], k: int = 10, *, exclude_seen: bool = True
+        self,
+        histories: Any,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        exclude: Sequence[int] | np.ndarray = (),
     ) -> tuple[Tensor, Tensor]:
-        """The k items that score highest after each history.
+        """The k items that score highest after each history. By ids: `farzi.Model.recommend`.
 
         Args:
-            histories: B lists of indices, oldest first, of any length; the last `length` of each are read.
+            histories: B lists of indices in 1..V − 1, oldest first, of any length; the last `length` of each
+                are read. Arrays and tensors may take the place of lists, without padding.
             k: number of items, at most V − 1.
             exclude_seen: whether items anywhere in a history are left out.
+            exclude: indices of other items to leave out.
 
         Returns:
             Indices (B, k), best first, and scores (B, k), −∞ where fewer than k items are left.
+
+        Raises:
+            FarziError: k is not in 1..V − 1, or histories are no lists of such indices.
         """
-        scores = self.next_scores(torch.from_numpy(pad_left(histories, self.length)).to(self.device))
+        items = len(self.output_table) - 1
+        if not 1 <= k <= items:
+            raise FarziError(f"k must be between 1 and {items:,}, the number of items, not {k}")
+        lists = _index_lists(histories, items)
+        scores = self.next_scores(torch.from_numpy(pad_left(lists, self.length)).to(self.device))
+        scores[:, torch.as_tensor(np.asarray(exclude, np.int64), device=self.device)] = -torch.inf
         if exclude_seen:
-            for row, history in zip(scores, histories, strict=True):
-                row[torch.as_tensor(np.asarray(history, np.int64), device=self.device)] = -torch.inf
+            for row, history in zip(scores, lists, strict=True):
+                row[torch.from_numpy(history).to(self.device)] = -torch.inf
         best = scores.topk(k, dim=-1)
         return best.indices, best.values
 
@@ -173,6 +194,24 @@ def build_model(student: StudentVariant, vocabulary: int, length: int) -> Sequen
             f"{name}: its embedding has {len(model.embedding)} rows, but the vocabulary {vocabulary}"
         )
     return model.eval()
+
+
+def _index_lists(histories: Any, items: int) -> list[np.ndarray]:
+    """Histories of indices, each int64 (n,); FarziError for what is none, or no index in 1..`items`."""
+    wanted = f"histories must be lists of indices in 1..{items:,}, one list for each user"
+    lists: list[np.ndarray] = []
+    try:
+        for history in histories:
+            array = np.asarray(history.cpu() if isinstance(history, Tensor) else history)
+            if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+                raise FarziError(f"{wanted}, not {history!r:.60}; ids are text: Model.recommend takes those")
+            lists.append(array.astype(np.int64))
+    except (TypeError, ValueError) as error:
+        raise FarziError(f"{wanted}, not {histories!r:.60}") from error
+    for array in lists:
+        if (outside := array[(array < 1) | (array > items)]).size:
+            raise FarziError(f"{wanted}; {outside[0]} is none")
+    return lists
 
 
 def _mean_rows(events: Events, table: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Recommendations by id: histories as frames, mappings or lists, and the answer in the same form."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -47,23 +47,39 @@ def read_histories(
     Raises:
         FarziError: they have another form, or a frame has missing columns or values.
     """
-    if is_frame(given):
+    if is_frame(given) and not isinstance(given, pl.Series):
         return _from_frame(given, user, item, time)
-    if not isinstance(given, Iterable) or isinstance(given, str | bytes):
+    named, given = isinstance(given, Mapping), _plain(given)
+    if not named and not _is_list(given):
         raise FarziError(
             "histories must be a frame, a mapping from users to lists of item ids, or a list of such lists, "
             f"not {type(given).__name__}"
         )
-    lists = list(given.values() if isinstance(given, Mapping) else given)
-    users = list(given) if isinstance(given, Mapping) else range(len(lists))
+    lists = [_plain(one) for one in (given.values() if named else given)]
+    users = list(given) if named else range(len(lists))
+    if lists and not named and not any(map(_is_list, lists)):
+        lists, users = [lists], [0]  # one history
     values: list[list[Any]] = []
     for one in lists:
-        if isinstance(one, str | bytes) or not isinstance(one, Iterable):
+        values.append([_plain(value) for value in one] if _is_list(one) else [()])
+        if any(isinstance(value, Mapping | Set) or _is_list(value) for value in values[-1]):
             raise FarziError(f"histories: each user must have a list of item ids, not {one!r:.60}")
-        values.append(one.tolist() if hasattr(one, "tolist") else list(one))  # pyright: ignore
     whole = any(values) and all(isinstance(value, Integral) for row in values for value in row)
     ids = [[_text(value) for value in row] for row in values]
     return Histories(pl.Series(users, strict=False), ids, pl.Int64() if whole else None)
+
+
+def _plain(given: Any) -> Any:
+    """Arrays, tensors, series and iterators as lists; all else as it is."""
+    for name in ("tolist", "to_list"):
+        if hasattr(given, name):
+            return getattr(given, name)()
+    return list(given) if _is_list(given) else given
+
+
+def _is_list(given: Any) -> bool:
+    """Whether it has items in an order, as sets do not have."""
+    return isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping | Set)
 
 
 def recommend(
@@ -72,13 +88,18 @@ def recommend(
     """The k items that score highest after each history, as a frame; see `Model.recommend`."""
     index = {id: place for place, id in enumerate(vocabulary.frame["id"].to_list()) if place}
     known = [[index[id] for id in ids if id in index] for ids in histories.ids]
-    _warn(histories, [len(ids) for ids in known])
+    _warn(histories, [len(ids) for ids in known], vocabulary)
     users = np.flatnonzero([len(ids) > 0 for ids in known])
     indices, scores = np.zeros((len(users), k), np.int64), np.zeros((len(users), k), np.float32)
     rows = max(1, SCORES // len(vocabulary))
     for begin in range(0, len(users), rows):
         part = slice(begin, begin + rows)
-        best, values = network.top_k([known[place] for place in users[part]], k, exclude_seen=exclude_seen)
+        best, values = network.top_k(
+            [known[place] for place in users[part]],
+            k,
+            exclude_seen=exclude_seen,
+            exclude=vocabulary.untrained,
+        )
         indices[part], scores[part] = best.cpu().numpy(), values.float().cpu().numpy()
     there = np.isfinite(scores)  # fewer than k items may be left
     columns = {
@@ -150,13 +171,15 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _warn(histories: Histories, known: list[int]) -> None:
+def _warn(histories: Histories, known: list[int], vocabulary: Vocabulary) -> None:
     """One warning about all that is left out; `known` is the number of known items of each user."""
     problems, total = [], sum(map(len, histories.ids))
     if histories.skipped:
         problems.append(f"rows without a user, an item or a time: {histories.skipped:,}")
     if unknown := total - sum(known):
         problems.append(f"events of items that the model does not know: {unknown:,} of {total:,}")
+        if unknown == total:
+            problems[-1] += f" (its ids are such as {', '.join(map(repr, vocabulary.frame['id'][1:4]))})"
     if without := known.count(0):
         problems.append(f"users without any known item: {without:,} of {len(known):,}")
     if problems:

@@ -7,6 +7,7 @@ and in the header the architecture, the data, and what the training took. Nothin
 import json
 import zlib
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,18 @@ class Model:
 
         Items that the model does not know are left out of the histories, and so are rows that lack a user, an
         item or a time. A user without any known item gets no rows. All are counted in one `FarziWarning`.
+        Items that the model was never trained on are read in histories and never recommended.
 
         Args:
             histories: a frame of pandas, polars or pyarrow with a row for each event; or a mapping from users
-                to lists of item ids; or a list of such lists, whose users are their positions. Events are
-                ordered by time; without times as they are given, oldest first.
-            k: number of items for each user, at most that of the vocabulary.
-            exclude_seen: leave out the items of a user's history. A user with fewer than k others gets fewer
-                rows.
+                to lists of item ids; or a list of such lists, whose users are their positions; or one such
+                list, whose user is 0. Arrays and tensors of ids may take the place of lists. Ids may be given
+                as numbers: 3 is the id "3". Events are ordered by time; without times as they are given,
+                oldest first.
+            k: number of items for each user, at most the number that the model was trained on.
+            exclude_seen: leave out the items of a user's history, as `evaluate(..., seen="exclude")` does. A
+                user with fewer than k others gets fewer rows. Other candidates are left out by filtering
+                the answer for a larger k.
             user: the frame's user column; by default the one called user_id, or recognised by its name as in
                 `load_log`.
             item: the item column; by default item_id, or recognised.
@@ -87,8 +92,8 @@ class Model:
         Raises:
             FarziError: k is too large or below 1, or the histories cannot be read.
         """
-        items = len(self.vocabulary) - 1
-        if not 1 <= k <= items:
+        items = len(self.vocabulary) - 1 - len(self.vocabulary.untrained)
+        if not isinstance(k, Integral) or not 1 <= k <= items:
             raise FarziError(f"k must be between 1 and {items:,}, the number of items, not {k}")
         given = read_histories(histories, user, item, time)
         return recommend(self.network, self.vocabulary, given, k, exclude_seen)

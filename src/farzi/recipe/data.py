@@ -37,6 +37,25 @@ SplitVariant = LeaveOneOut | RatioSplit | TimeSplit | Custom
 Split = Annotated[SplitVariant, Axis("split", "parts")]
 
 
+class PositionSplit(Variant):
+    """The end of a text."""
+
+    type: Literal["position"] = "position"
+    implementation: ClassVar[str] = "farzi.data.text.splits:Position"
+
+
+class RandomSplit(Variant):
+    """Whole documents of a text, drawn at random."""
+
+    type: Literal["random"] = "random"
+    seed: int = Field(default=0, ge=0, description="seed of the draw")
+    implementation: ClassVar[str] = "farzi.data.text.splits:Random"
+
+
+TextSplitVariant = PositionSplit | RandomSplit | Custom
+TextSplit = Annotated[TextSplitVariant, Axis("split of a text", "__call__")]
+
+
 class LogData(Variant):
     """A log of events: who did what, in which order."""
 
@@ -91,8 +110,8 @@ class LogData(Variant):
     )
     unseen: Literal["error", "keep", "drop"] | None = Field(
         default=None,
-        description="held-out events of items without training events: refuse, keep as certain misses, or "
-        "drop; kept if left out",
+        description="held-out events of items without training events: refuse, keep as misses in every "
+        "metric, or drop; kept if left out",
     )
     skip_bad: bool = Field(
         default=False, description="leave out and count rows that cannot be read, instead of stopping"
@@ -125,6 +144,9 @@ class TextData(Variant):
         default=None,
         description="what a line is: a sentence of one running text, a document, or nothing; a named text "
         "has its own rule, a file sentences",
+    )
+    split: TextSplit = Field(
+        default=PositionSplit(), description="what is held out if there are no separate files"
     )
     valid_file: str | None = Field(default=None, description="the validation text, if it is a separate file")
     test_file: str | None = Field(default=None, description="the test text, if it is a separate file")

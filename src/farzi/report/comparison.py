@@ -45,7 +45,9 @@ def save_report(
         "distilling_seconds": comparison.distilling,
         "speedup": comparison.speedup,
         "break_even_trainings": comparison.break_even,
-        "learning_rates": {result.trained_on: result.learning_rate for result in comparison.results},
+        "learning_rates": {
+            result.trained_on: result.learning_rate for result in comparison.results if result.learning_rate
+        },
         "relative_to_full": {
             result.trained_on: {
                 metric: finite_values(comparison.relative(result.trained_on, metric)._asdict())

@@ -6,9 +6,11 @@ import lzma
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from farzi.data.text.documents import documents_of, part_of, read_texts, split_documents
+from farzi.data.text.documents import documents_of, part_of, read_texts
+from farzi.data.text.splits import Position, Random, sorted_by
 from farzi.errors import FarziError
 
 
@@ -81,9 +83,36 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path):
     for name in ("train", "test"):
         (empty / name).write_text("x")
     assert "none for valid" in refused(empty)
-    (empty / "valid").write_text("x")
+    (empty / "valid.txt").write_text("x")
     (empty / "notes").write_text("x")
-    assert refused(empty).startswith(f"{empty / 'notes'}: its name has neither train, valid nor test")
+    assert set(read_texts(empty)) == {"train", "valid", "test"}
+
+
+@pytest.mark.parametrize(
+    "about", ["README", "readme.md", "README.txt", "LICENSE.txt", "Licence", "notes.txt"]
+)
+def test_parts_are_read_whatever_else_is_beside_them(tmp_path: Path, about: str):
+    for name in ("wiki.train.tokens", "wiki.valid.tokens.gz", "wiki.test.tokens"):
+        data = name.encode()
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    (tmp_path / about).write_text("about these")
+    assert read_texts(tmp_path)["train"] == ["wiki.train.tokens"]
+
+
+def test_a_file_about_the_texts_is_no_text(tmp_path: Path):
+    (tmp_path / "README.txt").write_text("about these")
+    assert read_texts(tmp_path) == {"train": ["about these"]}  # there is nothing else
+    (tmp_path / "corpus.tokens").write_text("the corpus")
+    assert read_texts(tmp_path) == {"train": ["the corpus"]}
+
+
+@pytest.mark.parametrize("before", [0, 70_000])
+def test_nul_is_refused_wherever_it_is(tmp_path: Path, before: int):
+    path = tmp_path / "a.txt"
+    path.write_text("x\n" * before + "one\nt\0wo\n")
+    assert refused(path) == f"{path}:{before + 2}: is not text: it has a NUL character"
+    path.write_text("x\n" * before + "one\x02\n\x1a")  # the end of a file of DOS
+    assert read_texts(path)["train"][0].endswith("one\x02\n")
 
 
 def test_lines_are_sentences_documents_or_nothing():
@@ -97,22 +126,50 @@ def test_lines_are_sentences_documents_or_nothing():
 
 def test_a_split_keeps_documents_whole_where_it_can():
     documents = [[f"line {k:03}"] for k in range(20)]
-    train, valid, test = split_documents(documents, 0.1, 0.2, "x")
+    train, valid, test = Position()(documents, 0.1, 0.2, "x")
     assert (train, valid, test) == (documents[:14], documents[14:16], documents[16:])
 
 
 def test_a_split_cuts_at_lines_else_at_spaces():
     lines = [f"{k}" * 10 for k in range(10)]
-    train, valid, test = split_documents([lines], 0.1, 0.1, "x")
+    train, valid, test = Position()([lines], 0.1, 0.1, "x")
     assert (train, valid, test) == ([lines[:8]], [lines[8:9]], [lines[9:]])
     words = " ".join(lines)
-    train, valid, test = split_documents([[words]], 0.2, 0.2, "x")
+    train, valid, test = Position()([[words]], 0.2, 0.2, "x")
     assert " ".join([train[0][0], valid[0][0], test[0][0]]) == words
+    of_lines = Position()([["one two three", "four", "five six"]], 0.3, 0.3, "x")
+    assert of_lines == ([["one two three"]], [["four"]], [["five six"]])
+    assert Position()([["a b c d e f g h i j", "k"]], 0.2, 0.2, "x")[2] == [["j", "k"]]  # two lines
     assert 55 <= len(train[0][0]) <= 80 <= len(train[0][0] + valid[0][0]) <= 99
 
 
 def test_a_split_that_leaves_nothing_is_refused():
     with pytest.raises(FarziError, match="x: too short for a split"):
-        split_documents([["word"]], 0.1, 0.1, "x")
-    with pytest.raises(FarziError, match="together be below 1"):
-        split_documents([["a b c d"]], 0.5, 0.5, "x")
+        Position()([["word"]], 0.1, 0.1, "x")
+
+
+def test_a_random_split_holds_out_whole_documents_from_everywhere():
+    documents = [[f"line {k:03}"] for k in range(100)]
+    parts = Random()(documents, 0.1, 0.2, "x")
+    assert [len(part) for part in parts] == [70, 10, 20]
+    assert sorted(one for part in parts for one in part) == documents
+    assert all(part == sorted(part) for part in parts)
+    assert min(parts[2]) < documents[30] < documents[70] < max(parts[2])
+    assert Random()(documents, 0.1, 0.2, "x") == parts != Random(seed=1)(documents, 0.1, 0.2, "x")
+    with pytest.raises(FarziError, match=r"a random split needs 3 or more.*data\.lines=documents"):
+        Random()([["one", "two"]], 0.1, 0.1, "x")
+
+
+def test_documents_that_are_sorted_are_noticed():
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcdefgh"), int(rng.integers(3, 9)))) for _ in range(60)]
+    mixed = [[f"{one} and {other}"] for one, other in zip(words, reversed(words))]
+    assert sorted_by(mixed) is None
+    assert sorted_by([["the same line"]] * 50) is None
+    assert sorted_by(sorted(mixed, key=lambda lines: len(lines[0]))) == "length"
+    assert sorted_by(sorted(mixed, reverse=True)) == "the alphabet"
+    assert sorted_by([sorted(line for lines in mixed for line in lines)]) == "the alphabet"
+    of_class = [[f"{'pos' if k < 40 else 'neg'}\t{lines[0]}"] for k, lines in enumerate(mixed)]
+    assert sorted_by(of_class) == "their first word"
+    assert sorted_by([["\t".join(reversed(line.split("\t")))] for [line] in of_class]) == "their last word"
+    assert sorted_by(of_class[::2] + of_class[1::2]) is None

@@ -22,12 +22,13 @@ class Passages:
     Attributes:
         texts: token indices, one sequence for each document.
         start: the token before a document's first one: the end of a line.
-        bytes: length of the text in UTF-8 with one line break after each line; bits per byte refer to it.
+        bytes: length of the text in UTF-8 with one line break after each line, to which bits per byte refer;
+            None if some tokens are unknown, which hide text.
     """
 
     texts: Sequences
     start: int
-    bytes: int
+    bytes: int | None
 
     def __len__(self) -> int:
         return len(self.texts.items)
@@ -96,11 +97,16 @@ def make_text(name: str, parts: Parts, split: str, lines: str, tokenizer: Fitted
         vocabulary,
         train,
         _sentences(train, tokenizer.sentence_ends()),
-        valid=Passages(valid, tokenizer.end, _bytes(parts[1])),
-        test=Passages(test, tokenizer.end, _bytes(parts[2])),
+        valid=_passages(valid, parts[1], tokenizer),
+        test=_passages(test, parts[2], tokenizer),
         facts=facts,
         tokenizer=tokenizer.tokenizer.to_str(pretty=True),
     )
+
+
+def _passages(part: Sequences, documents: Sequence[Document], tokenizer: FittedTokenizer) -> Passages:
+    hidden = tokenizer.unknown is not None and bool((part.items == tokenizer.unknown).any())
+    return Passages(part, tokenizer.end, None if hidden else _bytes(documents))
 
 
 def _sentences(documents: Sequences, ends: np.ndarray) -> Sequences:

@@ -1,8 +1,11 @@
-"""Controls: small sets of real sequences to compare a summary with. Each class is one way to choose them."""
+"""Controls to compare a summary with: small sets of real sequences, and counts without training."""
 
+from farzi.evaluation.controls.popularity import Popularity as Popularity
 from farzi.evaluation.controls.selection import Herding as Herding
 from farzi.evaluation.controls.selection import KCentre as KCentre
 from farzi.evaluation.controls.subsets import Control as Control
 from farzi.evaluation.controls.subsets import Head as Head
 from farzi.evaluation.controls.subsets import Random as Random
 from farzi.evaluation.controls.subsets import bytes_per_event as bytes_per_event
+from farzi.evaluation.controls.successors import Bigram as Bigram
+from farzi.evaluation.controls.successors import Successors as Successors
