@@ -111,6 +111,12 @@ def read_parquet(data: bytes, source: str, columns: list[str] | None = None) -> 
         return pl.read_parquet(io.BytesIO(data), columns=columns)
 
 
+def count_rows(data: bytes, source: str) -> int:
+    """The number of rows that the bytes of a Parquet file claim; raises as `read_parquet` does."""
+    with _intact(source):
+        return int(pl.scan_parquet(io.BytesIO(data)).select(pl.len()).collect().item())
+
+
 @contextmanager
 def _intact(source: str) -> Iterator[None]:
     try:

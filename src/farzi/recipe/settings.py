@@ -11,22 +11,40 @@ a class is called only if it is of the axis' kind.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pkgutil import resolve_name
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PrivateAttr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from farzi.errors import FarziError
 
+LARGEST = 2**63 - 1
+"""The largest whole number: a seed of PyTorch's generators, or a size, cannot be larger."""
+
 
 class Settings(BaseModel):
-    """A frozen group of settings that refuses keys it does not know."""
+    """A frozen group of settings that refuses keys it does not know, and values that no file can hold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        if lack := unstorable(value):
+            raise ValueError(lack)
+        return value
 
 
 class Variant(Settings):
@@ -200,8 +218,19 @@ class Axis:
         )
 
 
+def unstorable(value: Any) -> str | None:
+    """Why a recipe cannot hold a text or a whole number; None if it can, or if it is something else."""
+    if isinstance(value, str) and re.search("[\\0\ud800-\udfff]", value):
+        return "must be text without NUL and lone surrogates, which no file name or UTF-8 has"
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return f"must be a whole number of at most {LARGEST:,}"
+    return None
+
+
 def _plain(value: Any, name: str) -> Any:
     """A value as a recipe holds it: a number, text, a bool, None, a tuple or a dict of these."""
+    if lack := unstorable(value):
+        raise ValueError(f"{name} {lack}")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value)):
