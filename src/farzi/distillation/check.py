@@ -17,6 +17,7 @@ from farzi.errors import FarziError
 from farzi.files import finite_values
 from farzi.recipe import Recipe
 from farzi.summary import Parametrization
+from farzi.surroundings import undisturbed
 from farzi.training import make_model
 from farzi.unroll import Check, Precision, State, check, compare_precision
 from farzi.unroll.diagnostics.verdict import COSINE
@@ -96,6 +97,7 @@ def check_parts(recipe: Recipe, vocabulary: int = 1) -> None:
         axis.build()
 
 
+@undisturbed()
 def check_recipe(
     recipe: Recipe,
     *,

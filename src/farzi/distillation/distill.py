@@ -20,11 +20,13 @@ from farzi.errors import out_of_memory
 from farzi.files import remove_leftovers, write_text_atomic
 from farzi.recipe import Recipe
 from farzi.summary import Summary, history_text
+from farzi.surroundings import undisturbed
 
 CACHE = "trainings"
 """Where a run's folder keeps full-data trainings until its first checkpoint."""
 
 
+@undisturbed()
 def distill(
     recipe: Recipe,
     out: str | Path,

@@ -32,6 +32,7 @@ from farzi.evaluation.trials import Result, Trials
 from farzi.recipe import Recipe
 from farzi.recipe.variants import ControlVariant
 from farzi.summary import Summary, distillation_facts
+from farzi.surroundings import undisturbed
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -200,6 +201,7 @@ def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+@undisturbed()
 def compare(
     summary: Summary,
     data: Data,

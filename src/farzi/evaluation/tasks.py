@@ -13,6 +13,7 @@ from farzi.evaluation.metrics import Evaluation
 from farzi.evaluation.ranking import Seen, evaluate_ranking
 from farzi.models import Model, SequenceModel
 from farzi.summary import LANGUAGE
+from farzi.surroundings import undisturbed
 
 QUICK_TOKENS = 50_000
 """Tokens of a text on which a model is measured while it is trained."""
@@ -124,6 +125,7 @@ def task_of(data: Data, seen: Seen = "keep", stride: int | None = None) -> Task:
     return RecommendationTask(seen)
 
 
+@undisturbed(training=False)
 def evaluate(
     model: Model,
     data: Data,

@@ -23,6 +23,7 @@ from farzi.files import parse_json
 from farzi.models.base import SequenceModel, build_model
 from farzi.models.histories import read_histories, recommend
 from farzi.recipe.variants import Custom, Data, DataVariant, Student, StudentVariant
+from farzi.surroundings import undisturbed
 from farzi.tensorfile import check_tensors, read_tensors, write_tensors
 
 FORMAT = "farzi-model-1"
@@ -56,6 +57,7 @@ class Model:
         training = f"trained on {self.trained_on}: {self.steps:,} steps, {seconds}"
         return f"Model({self.student.type}, {items:,} items, {training})"
 
+    @undisturbed(training=False)
     def recommend(
         self,
         histories: Any,
@@ -127,6 +129,7 @@ class Model:
         write_tensors(path, FORMAT, tensors, header)
 
     @staticmethod
+    @undisturbed()
     def load(path: str | Path) -> "Model":
         """Read a file that `save` wrote.
 

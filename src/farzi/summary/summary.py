@@ -24,6 +24,7 @@ from farzi.files import parse_json, sha256, write_text_atomic
 from farzi.recipe import Recipe, load_recipe
 from farzi.summary.card import card
 from farzi.summary.tensors import SummaryTensors
+from farzi.surroundings import undisturbed
 from farzi.tensorfile import Kind, check_tensors, read_tensors, write_tensors
 
 FORMAT = "farzi-summary-2"
@@ -191,6 +192,7 @@ class Summary:
             (Path(path) / name).unlink(missing_ok=True)
 
     @staticmethod
+    @undisturbed(training=False)
     def load(path: str | Path) -> "Summary":
         """Read a folder that `save` wrote.
 
