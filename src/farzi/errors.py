@@ -1,5 +1,6 @@
 """The exception for errors that a user can correct, the warning about input left out, and safe text."""
 
+import errno
 import re
 
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -50,9 +51,10 @@ _MEMORY = re.compile(
 
 
 def out_of_memory(error: BaseException) -> str | None:
-    """The first line of an error of numpy or PyTorch that says that memory does not suffice; else None."""
+    """The first line of an error that says that memory does not suffice; None for any other error."""
     text = str(error).partition("\n")[0]
     kinds = RuntimeError | ValueError  # of PyTorch, its GPUs among them; of numpy for impossible sizes
-    if isinstance(error, MemoryError) or (isinstance(error, kinds) and _MEMORY.search(text)):
+    said = isinstance(error, kinds) and _MEMORY.search(text)
+    if said or isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return re.sub(r"^\[.*Allocator: ", "", text) or type(error).__name__
     return None

@@ -66,22 +66,22 @@ def run_command(main: Callable[..., Any], *args: Any, **extra: Any) -> NoReturn:
 
 def _line(error: Exception) -> str | None:
     """What is printed; None for an error of the program, whose traceback is printed."""
-    if isinstance(error, TOO_LARGE) or getattr(error, "errno", None) == errno.ENOMEM:
-        what = out_of_memory(error)
-        return what and f"out of memory: {what}; `farzi plan` says what a recipe takes"
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return f"{error.format_message()} ({error.ctx.command_path} --help)"
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, click.Abort):  # from KeyboardInterrupt, whose text says how to resume
         return str(error.__cause__ or "") or "interrupted"
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno != errno.ENOMEM:
         if error.filename is None and error.errno not in FULL:
             return None
         where = f"{error.filename}: " if error.filename is not None else ""
         advice = "; make room and run the same command again" if error.errno in FULL else ""
         return f"{where}{error.strerror}{advice}"
-    return str(error)
+    if isinstance(error, FarziError):
+        return str(error)
+    what = out_of_memory(error)
+    return what and f"out of memory: {what}; `farzi plan` says what a recipe takes"
 
 
 def prepare_process() -> None:

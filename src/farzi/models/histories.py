@@ -160,4 +160,4 @@ def _warn(histories: Histories, known: list[int]) -> None:
     if without := known.count(0):
         problems.append(f"users without any known item: {without:,} of {len(known):,}")
     if problems:
-        warnings.warn(f"left out: {'; '.join(problems)}", FarziWarning, stacklevel=4)
+        warnings.warn(f"left out: {'; '.join(problems)}", FarziWarning, stacklevel=5)

@@ -14,6 +14,8 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from inspect import signature
 from pkgutil import resolve_name
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin
 
@@ -151,7 +153,19 @@ class Custom(BaseModel):
         try:
             return target(*args, **{**self.own, **extra})
         except TypeError as error:
-            raise FarziError(f"type {self.type}: does not take these settings: {error}") from error
+            line = f"does not take these settings: {error}{self._known(target, len(args))}"
+            raise FarziError(f"type {self.type}: {line}") from error
+
+    def _known(self, target: type, given: int) -> str:
+        """The settings that a class takes after its first arguments, and the nearest to a wrong one."""
+        try:
+            names = list(signature(target).parameters)[given:]
+        except (TypeError, ValueError):  # a class without a signature
+            return ""
+        unknown = [name for name in self.own if name not in names]
+        near = get_close_matches(unknown[0], names, n=1) if unknown else []
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"{hint}; known here: {', '.join(names) or 'none'}"
 
 
 class Axis:
