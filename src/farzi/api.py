@@ -13,6 +13,7 @@ from farzi.evaluation import task_of
 from farzi.models import Model
 from farzi.recipe import Recipe, presets
 from farzi.summary import Summary
+from farzi.surroundings import undisturbed
 from farzi.training import train_on_events, train_on_summary
 
 FRAME = "frame"
@@ -101,6 +102,7 @@ def distill(
         )
 
 
+@undisturbed()
 def train(
     data: Summary | Data,
     recipe: Recipe | None = None,

@@ -1,6 +1,7 @@
 """Files that are whole or not there: a write goes to a temporary sibling and is renamed when complete."""
 
 import hashlib
+import json
 import math
 import os
 import secrets
@@ -39,6 +40,28 @@ def remove_leftovers(folder: str | Path) -> None:
     for path in Path(folder).glob(".*.tmp"):
         if path.is_file():
             path.unlink(missing_ok=True)
+
+
+def parse_json(text: str | bytes, kind: type = dict) -> Any:
+    """The value of a JSON text, which somebody else may have written.
+
+    Raises:
+        ValueError: it is no UTF-8, no JSON, nested too deeply, or no `kind`; or a number is NaN or infinite.
+    """
+
+    def finite(word: str) -> float:
+        if not math.isfinite(number := float(word)):
+            raise ValueError(f"the number {word:.20}")
+        return number
+
+    try:
+        text = text.decode() if isinstance(text, bytes) else text
+        value = json.loads(text, parse_float=finite, parse_constant=finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, kind):
+        raise ValueError(f"a {kind.__name__} is needed, not a {type(value).__name__}")
+    return value
 
 
 def sha256(path: str | Path) -> str:

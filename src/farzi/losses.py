@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.operations import OneByOne, chunks, define, or_zeros, save
+from farzi.operations import OneByOne, chunks, operation, or_zeros, save
 from farzi.unroll import Fusion, add_rewrite
 
 
@@ -84,7 +84,17 @@ def mean_log_partition(hidden: Tensor, table: Tensor) -> Tensor:
     return value
 
 
-def _log_partition(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _flops(products: int) -> Callable[..., int]:
+    """2 N V w for each of the products."""
+    return lambda hidden, table, *_, **__: products * 2 * hidden[0] * table[0] * table[1]
+
+
+@operation(
+    "log_partition",
+    lambda h, e: (h.new_empty(()), torch.empty_like(h), torch.empty_like(e)),
+    _flops(3),  # h Eᵀ, p E and pᵀ h
+)
+def log_partition(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(h, E) ↦ the mean log-partition A, ∂A/∂h and ∂A/∂E, in chunks of rows."""
     total = hidden.new_zeros(())
     hidden_bar, table_bar = torch.empty_like(hidden), torch.zeros_like(table)
@@ -98,11 +108,22 @@ def _log_partition(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tenso
     return total / n, hidden_bar.div_(n), table_bar.div_(n)
 
 
-def _log_partition_tangent(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+@operation(
+    "log_partition_tangent",
+    lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(e)),
+    _flops(7),  # h Eᵀ, p w, ṗ E, ṗᵀ h and pᵀ u; (u, h) (E, w)ᵀ counts twice
+)
+def log_partition_tangent(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    """The tangent of (∂A/∂h, ∂A/∂E)."""
     return _hessian_product(hidden, table, u, w, None)
 
 
-def _log_partition_dual(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+@operation(
+    "log_partition_dual",
+    lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(h), torch.empty_like(e)),
+    _flops(8),  # and p E
+)
+def log_partition_dual(hidden: Tensor, table: Tensor, u: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """∂A/∂h = p E / N, and the tangent of (∂A/∂h, ∂A/∂E), which needs p as well."""
     h_bar = torch.empty_like(hidden)
     return h_bar, *_hessian_product(hidden, table, u, w, h_bar)
@@ -146,29 +167,6 @@ def _probabilities(hidden: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
     return p.div_(total), total.log_().add_(top)
 
 
-def _flops(products: int) -> Callable[..., int]:
-    """2 N V w for each of the products."""
-    return lambda hidden, table, *_, **__: products * 2 * hidden[0] * table[0] * table[1]
-
-
-log_partition = define(
-    "log_partition",
-    _log_partition,
-    lambda h, e: (h.new_empty(()), torch.empty_like(h), torch.empty_like(e)),
-    _flops(3),  # h Eᵀ, p E and pᵀ h
-)
-log_partition_tangent = define(
-    "log_partition_tangent",
-    _log_partition_tangent,
-    lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(e)),
-    _flops(7),  # h Eᵀ, p w, ṗ E, ṗᵀ h and pᵀ u; (u, h) (E, w)ᵀ counts twice
-)
-log_partition_dual = define(
-    "log_partition_dual",
-    _log_partition_dual,
-    lambda h, e, u, w: (torch.empty_like(h), torch.empty_like(h), torch.empty_like(e)),
-    _flops(8),  # and p E
-)
 add_rewrite(Fusion(log_partition, log_partition_tangent, log_partition_dual, kept=(1,)))
 
 

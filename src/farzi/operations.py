@@ -20,24 +20,29 @@ ROWS = 32
 _operations = library.Library("farzi", "DEF")
 
 
-def define(
-    name: str, function: Callable[..., Any], like: Callable[..., Any], flops: Callable[..., int]
-) -> Any:
-    """An operation of PyTorch's dispatcher, `torch.ops.farzi.NAME`.
+def operation(
+    name: str, like: Callable[..., Any], flops: Callable[..., int]
+) -> Callable[[Callable[..., Any]], Any]:
+    """A decorator: the function becomes an operation of PyTorch's dispatcher, `torch.ops.farzi.NAME`.
+
+    The function works on any device; its annotations are the operation's signature.
 
     Args:
         name: its name.
-        function: what it does, on any device; its annotations are the operation's signature.
         like: makes empty outputs of the right shapes; what a trace sees.
         flops: its floating-point operations, from the shapes of its tensors.
     """
-    schema = library.infer_schema(function, mutates_args=(), op_name=name)
-    _operations.define(schema, tags=[torch.Tag.pt2_compliant_tag])
-    _operations.impl(name, function, "CompositeExplicitAutograd")
-    library.register_fake(f"farzi::{name}", like, lib=_operations)
-    packet = getattr(torch.ops.farzi, name)
-    register_flop_formula(packet)(flops)
-    return packet.default
+
+    def define(function: Callable[..., Any]) -> Any:
+        schema = library.infer_schema(function, mutates_args=(), op_name=name)
+        _operations.define(schema, tags=[torch.Tag.pt2_compliant_tag])
+        _operations.impl(name, function, "CompositeExplicitAutograd")
+        library.register_fake(f"farzi::{name}", like, lib=_operations)
+        packet = getattr(torch.ops.farzi, name)
+        register_flop_formula(packet)(flops)
+        return packet.default
+
+    return define
 
 
 class OneByOne(torch.autograd.Function):

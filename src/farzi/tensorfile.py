@@ -7,6 +7,7 @@ Nothing is pickled.
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import safetensors
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from farzi.errors import FarziError
-from farzi.files import write_bytes_atomic
+from farzi.files import parse_json, write_bytes_atomic
 
 _RESERVED = ("format", "names", "sha256")
 
@@ -52,7 +53,7 @@ def read_tensors(path: str | Path, format: str, advice: str) -> tuple[dict[str, 
         raise FarziError(f"{path}: cannot be read ({error.strerror}); {advice}") from None
     try:
         content = safetensors.torch.load(data)
-        header = json.loads(data[8 : _end_of_header(data)]).get("__metadata__") or {}
+        header = parse_json(data[8 : _end_of_header(data)]).get("__metadata__") or {}
     except (KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         reason = str(error).partition("\n")[0]
         raise FarziError(f"{path}: damaged, or not a safetensors file ({reason}); {advice}") from None
@@ -60,12 +61,49 @@ def read_tensors(path: str | Path, format: str, advice: str) -> tuple[dict[str, 
         actual = header.get("format", "none")
         raise FarziError(f"{path}: its format is {actual}, this version of Farzi reads {format}; {advice}")
     try:
-        tensors = {name: content[name] for name in json.loads(header["names"])}
+        tensors = {name: content[name] for name in parse_json(header["names"], list)}
         if header["sha256"] != _checksum(tensors, header):
             raise ValueError("checksum")
     except (KeyError, ValueError, TypeError):
         raise FarziError(f"{path}: damaged, its checksum differs; {advice}") from None
     return tensors, {name: value for name, value in header.items() if name not in _RESERVED}
+
+
+Kind = tuple[torch.dtype, Sequence[int | None]]
+"""The type and the shape that a tensor must have; None for a dimension of any size but 0."""
+
+
+def check_tensors(tensors: Mapping[str, Tensor], kinds: Mapping[str, Kind]) -> None:
+    """Refuse tensors that are not those that a file's other content claims; nothing is allocated.
+
+    A checksum says only that a file is whole, not that whoever wrote it was right.
+
+    Args:
+        tensors: by name.
+        kinds: what each must be; no other name may be there.
+
+    Raises:
+        ValueError: one is missing, unknown, of another type or shape, or holds a number that is not finite.
+    """
+    if odd := sorted(tensors.keys() ^ kinds.keys()):
+        raise ValueError(f"{odd[0]} {'is unknown' if odd[0] in tensors else 'is missing'}")
+    for name, (dtype, shape) in kinds.items():
+        tensor = tensors[name]
+        fits = tensor.ndim == len(shape) and all(
+            actual == wanted or (wanted is None and actual) for actual, wanted in zip(tensor.shape, shape)
+        )
+        if tensor.dtype != dtype or not fits:
+            wanted = ", ".join("any" if size is None else str(size) for size in shape)
+            raise ValueError(
+                f"{name} must be {_word(dtype)} ({wanted}), not {_word(tensor.dtype)} "
+                f"({', '.join(map(str, tensor.shape))})"
+            )
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ValueError(f"{name} holds numbers that are not finite")
+
+
+def _word(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _checksum(tensors: dict[str, Tensor], header: dict[str, str]) -> str:

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from farzi.summary.initializers.base import CHUNK, ROWS, add_gradient
+from farzi.operations import CHUNK, ROWS
+from farzi.summary.initializers.base import add_gradient
 from farzi.summary.initializers.classes import ClassSequences
 from farzi.summary.initializers.teacher import _target_gradient
 

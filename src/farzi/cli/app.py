@@ -6,6 +6,7 @@ polars are imported when a command runs, not here.
 
 import ctypes
 import errno
+import io
 import os
 import sys
 import warnings
@@ -20,11 +21,15 @@ from farzi.cli.data import data
 from farzi.cli.distill import distill
 from farzi.cli.evaluate import evaluate
 from farzi.cli.inspect import inspect
+from farzi.cli.output import say
 from farzi.cli.plan import plan
 from farzi.cli.recipe import recipe
 from farzi.cli.recommend import recommend
 from farzi.cli.train import train
-from farzi.errors import FarziError
+from farzi.errors import FarziError, out_of_memory
+
+TOO_LARGE = (MemoryError, RuntimeError, ValueError)
+"""Errors of numpy and PyTorch where memory does not suffice, or where a size is impossible; and others."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a disk without space."""
@@ -48,42 +53,54 @@ def run_command(main: Callable[..., Any], *args: Any, **extra: Any) -> NoReturn:
     try:
         status = main(*args, **extra)
     except click.exceptions.NoArgsIsHelpError as question:
-        click.echo(question.format_message())
+        say(question.format_message())
         status = 0
-    except (click.ClickException, click.Abort, FarziError, OSError) as error:
-        if isinstance(error, OSError) and error.filename is None and error.errno not in FULL:
-            raise  # an error of the program, not of a file
-        click.echo(f"farzi: {' '.join(_line(error).split())}", err=True)
+    except (click.ClickException, click.Abort, FarziError, OSError, *TOO_LARGE) as error:
+        line = _line(error)
+        if line is None:
+            raise  # an error of the program
+        say(f"farzi: {' '.join(line.split())}", err=True)
         status = 130 if isinstance(error, click.Abort) else 2  # 128 + SIGINT, as in shells
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _line(error: Exception) -> str:
+def _line(error: Exception) -> str | None:
+    """What is printed; None for an error of the program, whose traceback is printed."""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return f"{error.format_message()} ({error.ctx.command_path} --help)"
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, click.Abort):  # from KeyboardInterrupt, whose text says how to resume
         return str(error.__cause__ or "") or "interrupted"
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno != errno.ENOMEM:
+        if error.filename is None and error.errno not in FULL:
+            return None
         where = f"{error.filename}: " if error.filename is not None else ""
         advice = "; make room and run the same command again" if error.errno in FULL else ""
         return f"{where}{error.strerror}{advice}"
-    return str(error)
+    if isinstance(error, FarziError):
+        return str(error)
+    what = out_of_memory(error)
+    return what and f"out of memory: {what}; `farzi plan` says what a recipe takes"
 
 
 def prepare_process() -> None:
-    """Show warnings of this project in one line, and keep freed memory in the process if it uses glibc.
+    """Prepare the process: output on any terminal, warnings of this project in one line, freed memory kept.
 
-    Each training step allocates and frees arrays of several megabytes. By default glibc returns them to the
-    system at once, and the next step maps them again page by page: a reverse step with 3,497 items had 8,900
-    page faults and was a third slower.
+    Characters that the encoding of stdout or stderr lacks are shown by their numbers.
+
+    Each training step allocates and frees arrays of several megabytes. By default glibc unmaps them at once,
+    and the next step maps them again page by page: a reverse step with 3,497 items had 8,900 page faults and
+    was a third slower.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     default = warnings.showwarning
 
     def in_one_line(message: Warning | str, category: type[Warning], *rest: Any) -> None:
         if category.__module__.startswith("farzi."):
-            click.echo(f"farzi: {message}", err=True)
+            say(f"farzi: {message}", err=True)
         else:
             default(message, category, *rest)
 

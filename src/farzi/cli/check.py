@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from farzi.cli.options import Given, SettingsCommand, count_option, run_options
-from farzi.cli.output import print_json
+from farzi.cli.output import print_json, say
 
 SMOOTHING = "inner.optimizer.epsilon, inner.optimizer.learning_rate, outer.window, outer.learning_rate"
 """Settings that make a metagradient smoother."""
@@ -49,9 +49,9 @@ def check(
         values["remedies"] = [asdict(one) for one in result.remedies]
         print_json(finite_values(values))
     else:
-        click.echo(f"loss after the run {result.loss:.6g}, length of the metagradient {result.norm:.4g}")
-        click.echo("\n".join(result.verdict))
+        say(f"loss after the run {result.loss:.6g}, length of the metagradient {result.norm:.4g}")
+        say("\n".join(result.verdict))
         if not result.smooth:
-            click.echo(f"settings: {SMOOTHING}")
+            say(f"settings: {SMOOTHING}")
     if not result.sound:
         click.get_current_context().exit(1)

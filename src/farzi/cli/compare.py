@@ -4,7 +4,7 @@ import click
 
 from farzi.cli.data import recorded_log
 from farzi.cli.options import Given, SettingsCommand, device_option, json_option, settings
-from farzi.cli.output import print_json
+from farzi.cli.output import print_json, say
 
 
 @click.command(cls=SettingsCommand, short_help="Compare a summary with the full data and with controls.")
@@ -36,4 +36,4 @@ def compare(folder: str, given: Given, device: str, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     else:
-        click.echo(str(comparison))
+        say(str(comparison))

@@ -16,7 +16,7 @@ from farzi.cli.options import (
     settings,
     source_argument,
 )
-from farzi.cli.output import print_facts, print_json, print_table
+from farzi.cli.output import print_facts, print_json, print_table, say
 from farzi.errors import FarziError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def list_(as_json: bool) -> None:
         return
     rows = ((entry.name, f"{entry.rows:,}", entry.what) for entry in CATALOG.values())
     print_table(("name", "events", "what it is"), rows, numbers=["events"])
-    click.echo(
+    say(
         "Files of events (delimited text, Parquet, JSON lines) work as well: farzi data describe FILE\n"
         "and so do texts: farzi data describe FILE --tokens words"
     )
@@ -66,7 +66,7 @@ def get(name: str, file: str | None, as_json: bool) -> None:
     if as_json:
         print_json({**_entry(name), "path": str(path)})
     else:
-        click.echo(f"{name} is in {path}\nlicence: {CATALOG[name].licence}")
+        say(f"{name} is in {path}\nlicence: {CATALOG[name].licence}")
 
 
 @data.command("describe", cls=SettingsCommand, short_help="Describe a log or a text, and its split.")

@@ -3,7 +3,7 @@
 import click
 
 from farzi.cli.options import Given, SettingsCommand, run_options
-from farzi.cli.output import print_json
+from farzi.cli.output import print_json, say
 
 
 @click.command(cls=SettingsCommand, short_help="Distil a log or a text into a summary.")
@@ -52,7 +52,7 @@ def distill(
     if as_json:
         print_json({"out": out, **summary.run, "best": best})
         return
-    click.echo(
+    say(
         f"{out} holds the summary. {distillation_facts(summary)}\n"
         "On the validation data, models trained on it reach of the full data's figures: "
         f"{shares(best['relative_to_full'])}.\n"

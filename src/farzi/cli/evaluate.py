@@ -14,7 +14,7 @@ from farzi.cli.options import (
     settings,
     source_argument,
 )
-from farzi.cli.output import print_json
+from farzi.cli.output import print_json, say
 from farzi.errors import FarziError
 
 
@@ -77,4 +77,4 @@ def evaluate(
     if as_json:
         print_json({**provenance(device), **facts, **task.facts(model.network.length + 1)})
     else:
-        click.echo(str(figures))
+        say(str(figures))

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from farzi.cli.options import count_option, json_option
-from farzi.cli.output import print_json, print_table
+from farzi.cli.output import print_json, print_table, say
 
 NONE = "–"  # the label of the first position, which no model learns to predict
 
@@ -32,11 +32,11 @@ def inspect(folder: str, sequences: int, top: int, as_json: bool) -> None:
     if summary.tensors.label_decoder is None:
         roles = {"soft input and label": "input"}
     for number, row in enumerate(rows, start=1):
-        click.echo(f"sequence {number} of {summary.tensors.sequences}")
+        say(f"sequence {number} of {summary.tensors.sequences}")
         if summary.is_text:
             for name, role in roles.items():
                 words = (position[role][0]["name"] if position[role] else NONE for position in row)
-                click.echo(f"{name}: {' '.join(words)}")
+                say(f"{name}: {' '.join(words)}")
         cells = ([place, *(_cell(at[role]) for role in roles.values())] for place, at in enumerate(row, 1))
         print_table(("position", *roles), cells, numbers=["position"])
 

@@ -1,45 +1,69 @@
-"""What commands print: JSON for programs, aligned text and tables for people."""
+"""What commands print: lines, JSON for programs, aligned text and tables for people.
+
+All of it passes here, where control characters in names, ids and paths become visible: what somebody else
+wrote must not move a user's cursor. (`farzi.cli.progress` does the same for a run's progress.)
+"""
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import click
+from farzi.errors import visible
+
+
+def say(text: object, err: bool = False) -> None:
+    """Print lines to stdout, or to stderr."""
+    print(visible(text, keep="\n"), file=sys.stderr if err else sys.stdout, flush=True)
 
 
 def print_json(value: Any) -> None:
-    """Print a JSON value. Raises ValueError for numbers that JSON does not have (NaN, infinities)."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print a JSON value, in ASCII where stdout has no UTF-8.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not have.
+    """
+    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
+    text = json.dumps(value, indent=2, ensure_ascii=ascii_only, allow_nan=False)
+    print(visible(text, keep="\n", form="\\u{:04x}"))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Iterable[str] = ()) -> None:
     """Print a table; the columns named in `numbers` are aligned to the right."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     right = set(numbers)
     table = Table(box=box.SIMPLE_HEAD)
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    Console().print(table)
+    _print(table, rows)
 
 
 def print_facts(facts: dict[str, Any]) -> None:
     """Print nested facts as aligned lines: a group's figures in one line, groups in it in further lines."""
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, style="bold")
     grid.add_column(overflow="fold")
-    for label, text in _lines(facts, ""):
-        grid.add_row(Text(label, style="bold"), Text(text))
-    Console().print(grid)
+    _print(grid, _lines(facts, ""))
+
+
+def _print(table: Any, rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table with these rows; outside a terminal no line is wrapped, and none ends in blanks."""
+    from rich.console import Console
+    from rich.text import Text
+
+    for row in rows:
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 2**16
+    with console.capture() as printed:
+        console.print(table)
+    print("\n".join(map(str.rstrip, printed.get().split("\n"))), end="")
 
 
 def _lines(facts: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:

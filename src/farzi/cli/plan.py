@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from farzi.cli.options import Given, SettingsCommand, run_options
-from farzi.cli.output import print_facts, print_json, print_table
+from farzi.cli.output import print_facts, print_json, print_table, say
 from farzi.errors import FarziError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], device: str, 
     from farzi.unroll.diagnostics.plan import MEMORIES
 
     dataset = load_data(recipe.data)
-    click.echo("measuring a few steps", err=True)
+    say("measuring a few steps", err=True)
     try:
         planned = plan_run(recipe, dataset, [*MEMORIES, *sizes], device)
     except ValueError as error:
@@ -63,7 +63,7 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], device: str, 
         for row in planned.window.rows
     ]
     print_table(columns, rows, columns[1:])
-    click.echo("\n".join(("* is used by farzi distill.", *planned.lines())))
+    say("\n".join(("* is used by farzi distill.", *planned.lines())))
 
 
 def _values(planned: "RunPlan") -> dict[str, Any]:

@@ -14,6 +14,7 @@ from rich.progress import Progress as Bar
 
 from farzi.cli.options import arguments_as_options
 from farzi.distillation import Progress, StepReport, Validation
+from farzi.errors import visible
 from farzi.evaluation import shares
 
 INTERVAL = 60.0
@@ -53,15 +54,15 @@ class ConsoleProgress(Progress):
             self._bar.stop()
 
     def message(self, text: str) -> None:
-        self._console.print(arguments_as_options(text), markup=False, soft_wrap=True)
+        self._console.print(visible(arguments_as_options(text)), markup=False, soft_wrap=True)
 
     def warning(self, text: str) -> None:
-        self._console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+        self._console.print(f"warning: {visible(text)}", style="yellow", markup=False, soft_wrap=True)
 
     def doing(self, text: str) -> None:
         """Print what is being done; on a terminal the next such line replaces it."""
         if self._console.is_terminal:
-            self._bar.update(self._task, description=text, refresh=True)
+            self._bar.update(self._task, description=visible(text), refresh=True)
         else:
             self.message(text)
 

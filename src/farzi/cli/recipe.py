@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from farzi.cli.options import Given, SettingsCommand, settings
+from farzi.cli.output import say
 from farzi.errors import FarziError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def recipe() -> None:
 @settings()
 def show(name: str, given: Given) -> None:
     """Print every setting of a preset, a recipe file, or the recipe of a summary's folder, as YAML."""
-    click.echo(given.recipe(named_recipe(name)).to_yaml(), nl=False)
+    say(given.recipe(named_recipe(name)).to_yaml().rstrip())
 
 
 @recipe.command("diff", short_help="Print the settings in which two recipes differ.")
@@ -33,7 +34,7 @@ def diff(first: str, second: str) -> None:
     from farzi.recipe import differences
 
     lines = differences(named_recipe(first), named_recipe(second))
-    click.echo("\n".join(lines) if lines else "no difference")
+    say("\n".join(lines) if lines else "no difference")
 
 
 def named_recipe(name: str) -> "Recipe":

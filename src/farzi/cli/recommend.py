@@ -2,11 +2,13 @@
 
 import io
 import re
+import sys
 from pathlib import Path
 
 import click
 
 from farzi.cli.options import count_option
+from farzi.cli.output import say
 from farzi.errors import FarziError
 
 
@@ -48,9 +50,13 @@ def recommend(
         raise FarziError(re.sub(r"\bdata\.(user|item|time)\b", r"--\1", str(error))) from None
     best = model.recommend(events, k, exclude_seen=not include_seen)
     if out is None:
-        click.echo(best.write_csv(), nl=False)
+        text = best.write_csv()
+        if sys.stdout.isatty():
+            say(text.rstrip("\n"))
+        else:  # another program needs the ids as they are
+            click.echo(text.encode(), nl=False)
         return
     content = io.BytesIO()
     (best.write_csv if out.endswith(".csv") else best.write_parquet)(content)
     write_bytes_atomic(out, content.getvalue())
-    click.echo(f"{out}: {len(best):,} recommendations for {best['user_id'].n_unique():,} users")
+    say(f"{out}: {len(best):,} recommendations for {best['user_id'].n_unique():,} users")

@@ -15,7 +15,7 @@ from farzi.cli.options import (
     recipe_option,
     settings,
 )
-from farzi.cli.output import print_json
+from farzi.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from farzi.data import Data, Sequences
@@ -73,7 +73,7 @@ def train(folder: str | None, out: str, on: str, given: Given, device: str, as_j
         print_json({"out": out, "trained_on": on, "steps": model.steps, "seconds": model.seconds})
     else:
         name = recipe.student.type
-        click.echo(f"{out}: {name} trained on {on}, {model.steps:,} steps, {model.seconds:.1f} s")
+        say(f"{out}: {name} trained on {on}, {model.steps:,} steps, {model.seconds:.1f} s")
 
 
 def _picked(control: str, data: "Data", recipe: "Recipe") -> "Sequences":

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from farzi.data.sorting import codes_of
-from farzi.data.tables import read_parquet
+from farzi.data.tables import count_rows, read_parquet
 from farzi.errors import FarziError
 from farzi.files import write_bytes_atomic
 
@@ -107,24 +107,32 @@ class Vocabulary:
         write_bytes_atomic(path, buffer.getvalue())
 
     @classmethod
-    def load(cls, path: str | Path) -> "Vocabulary":
-        """Read what `save` wrote.
+    def load(cls, path: str | Path, size: int | None = None) -> "Vocabulary":
+        """Read what `save` wrote; `size` is V, if it is known.
 
         Raises:
-            FarziError: the file is missing or damaged.
+            FarziError: the file is missing or damaged, or of another size.
         """
         try:
             data = Path(path).read_bytes()
         except OSError as error:
             raise FarziError(f"{path}: cannot be read ({error.strerror})") from None
+        if size is not None and (rows := count_rows(data, str(path))) != size:  # before so many are read
+            raise FarziError(f"{path}: has {rows:,} rows, not {size:,}, one for each event and for padding")
         frame = read_parquet(data, str(path))
         if dict(frame.schema) != SCHEMA:
             raise FarziError(
                 f"{path}: not a vocabulary: columns {', '.join(frame.columns)}, not {', '.join(SCHEMA)}"
             )
-        ids, places = frame["id"].to_list(), frame["index"].to_list()
+        vocabulary = cls(frame)
+        try:
+            vocabulary.check()
+        except ValueError as error:
+            raise FarziError(f"{path}: {error}") from None
+        return vocabulary
+
+    def check(self) -> None:
+        """Raise ValueError where indices do not count from 0, or ids are missing or not unique."""
+        ids, places = self.frame["id"].to_list(), self.frame["index"].to_list()
         if ids[:1] != [""] or None in ids or len(set(ids)) < len(ids) or places != list(range(len(ids))):
-            raise FarziError(
-                f"{path}: not a vocabulary: its indices do not count from 0, or its ids are not unique"
-            )
-        return cls(frame)
+            raise ValueError("not a vocabulary: its indices do not count from 0, or its ids are not unique")

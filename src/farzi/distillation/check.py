@@ -1,6 +1,8 @@
 """Checks before a run: that a recipe's parts fit each other, and that its first metagradient is sound."""
 
 import dataclasses
+import math
+import os
 from typing import Any
 
 import torch
@@ -15,13 +17,44 @@ from farzi.errors import FarziError
 from farzi.files import finite_values
 from farzi.recipe import Recipe
 from farzi.summary import Parametrization
+from farzi.surroundings import undisturbed
 from farzi.training import make_model
 from farzi.unroll import Check, Precision, State, check, compare_precision
 from farzi.unroll.diagnostics.verdict import COSINE
 
 
-def check_parts(recipe: Recipe) -> None:
-    """Raise FarziError where the parts of a recipe do not fit each other, before anything costly is done."""
+def _check_sizes(recipe: Recipe, vocabulary: int) -> None:
+    """Raise FarziError where one kind of arrays alone is larger than the machine's memory.
+
+    Systems promise memory that they do not have, and end a process that uses it, hours later.
+    """
+    own = {name: value for name, value in recipe.student.own.items() if isinstance(value, int)}
+    width, shape = own.get("hidden", 1), recipe.summary
+    dim = getattr(shape.parametrization, "dim", 1)
+    student = (vocabulary + shape.length + own.get("layers", 1) * width) * width
+    numbers = {
+        "student": student,
+        "outer.pool": recipe.outer.pool * student,
+        "outer.replicas": recipe.outer.replicas * student,
+        "outer.batch": recipe.outer.batch * shape.length * width,
+        "inner.steps": recipe.inner.steps,
+        "summary": (shape.sequences * shape.length + vocabulary) * dim,
+    }
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else math.inf
+    for name, count in numbers.items():
+        if 4 * count > memory:
+            raise FarziError(
+                f"out of memory: {name} of such a size needs {4 * count / 2**30:,.0f} GiB at least, this "
+                f"machine has {memory / 2**30:,.0f} GiB; `farzi plan` says what a recipe takes"
+            )
+
+
+def check_parts(recipe: Recipe, vocabulary: int = 1) -> None:
+    """Raise FarziError where the parts of a recipe do not fit each other, before anything costly is done.
+
+    With V, or without if it is not known yet, they must also fit into the machine's memory.
+    """
+    _check_sizes(recipe, vocabulary)
     rates = Rates.of(recipe.inner, recipe.outer.window)
     try:
         adjoint = recipe.outer.adjoint.build()
@@ -64,6 +97,7 @@ def check_parts(recipe: Recipe) -> None:
         axis.build()
 
 
+@undisturbed()
 def check_recipe(
     recipe: Recipe,
     *,

@@ -17,14 +17,17 @@ from farzi.distillation.checkpoint import load_checkpoint, remove_checkpoint, sa
 from farzi.distillation.progress import Progress
 from farzi.distillation.run import Run, refuse_another
 from farzi.distillation.teach import Cache, full_trainings
+from farzi.errors import out_of_memory
 from farzi.files import remove_leftovers, write_text_atomic
 from farzi.recipe import Recipe
 from farzi.summary import Summary, history_text
+from farzi.surroundings import undisturbed
 
 CACHE = "trainings"
 """Where a run's folder keeps full-data trainings until its first checkpoint."""
 
 
+@undisturbed()
 def distill(
     recipe: Recipe,
     out: str | Path,
@@ -117,6 +120,8 @@ def _begin(out: Path, recipe: Recipe, dataset: Data, cache: Cache, *settings: An
             return Run.begin(recipe, dataset, cache, *settings)
     except BaseException as error:
         if created:
+            if out_of_memory(error):
+                shutil.rmtree(out / CACHE, ignore_errors=True)
             with suppress(OSError):
                 out.rmdir()
         if not isinstance(error, KeyboardInterrupt):

@@ -16,6 +16,7 @@ from farzi.distillation.teach import RECORDED, full_trainings
 from farzi.evaluation import task_of
 from farzi.recipe import Recipe
 from farzi.summary import chosen_soft_inputs
+from farzi.surroundings import undisturbed
 from farzi.training import NextEvent, train_on_events
 from farzi.unroll import Budget, Memory, Plan, PlanRow, plan
 from farzi.unroll.diagnostics.calibration import timed
@@ -75,6 +76,7 @@ class RunPlan:
         return [*lines, f"total: at most {self.seconds:,.0f} s, and {self.bytes / 2**20:,.0f} MiB in a step"]
 
 
+@undisturbed()
 def plan_run(
     recipe: Recipe,
     dataset: Data,

@@ -4,6 +4,7 @@ import sys
 
 from farzi.distillation.refine import StepReport
 from farzi.distillation.select import Validation
+from farzi.errors import visible
 
 
 class Progress:
@@ -32,10 +33,10 @@ class PrintedProgress(Progress):
     """Prints the lines that stay to stderr: messages, warnings, and one line for each stage."""
 
     def message(self, text: str) -> None:
-        print(text, file=sys.stderr)
+        print(visible(text), file=sys.stderr)
 
     def warning(self, text: str) -> None:
-        print(f"warning: {text}", file=sys.stderr)
+        self.message(f"warning: {text}")
 
     def stage(self, name: str, text: str, seconds: float) -> None:
-        print(f"{name}: {text}, {seconds:.0f} s", file=sys.stderr)
+        self.message(f"{name}: {text}, {seconds:.0f} s")

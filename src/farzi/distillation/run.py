@@ -65,7 +65,7 @@ class Run:
     ) -> "Run":
         """A new run after its first two stages, with the initial summary validated; errors as `distill`."""
         started = time.monotonic()
-        check_parts(recipe)
+        check_parts(recipe, len(dataset.vocabulary))
         check_data(dataset)
         count = len(full_trainings(recipe))
 

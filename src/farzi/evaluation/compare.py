@@ -33,6 +33,7 @@ from farzi.evaluation.trials import Result, Trials
 from farzi.recipe import Recipe
 from farzi.recipe.variants import ControlVariant
 from farzi.summary import Summary, distillation_facts
+from farzi.surroundings import undisturbed
 
 FEW = (
     " With so few models the intervals, Student's t with {} degrees of freedom, are wide; compare.seeds=5 or "
@@ -214,6 +215,7 @@ def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+@undisturbed()
 def compare(
     summary: Summary,
     data: Data,

@@ -14,6 +14,7 @@ from farzi.evaluation.predictors import LanguageModel, Ranker
 from farzi.evaluation.ranking import Seen, evaluate_ranking
 from farzi.models import Model
 from farzi.summary import LANGUAGE
+from farzi.surroundings import undisturbed
 
 QUICK_TOKENS = 50_000
 """Tokens of a text on which a model is measured while it is trained."""
@@ -128,6 +129,7 @@ def task_of(data: Data, seen: Seen = "keep", stride: int | None = None) -> Task:
     return RecommendationTask(seen)
 
 
+@undisturbed(training=False)
 def evaluate(
     model: Model | Ranker | LanguageModel,
     data: Data,

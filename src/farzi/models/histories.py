@@ -183,4 +183,4 @@ def _warn(histories: Histories, known: list[int], vocabulary: Vocabulary) -> Non
     if without := known.count(0):
         problems.append(f"users without any known item: {without:,} of {len(known):,}")
     if problems:
-        warnings.warn(f"left out: {'; '.join(problems)}", FarziWarning, stacklevel=4)
+        warnings.warn(f"left out: {'; '.join(problems)}", FarziWarning, stacklevel=5)

@@ -5,21 +5,27 @@ and in the header the architecture, the data, and what the training took. Nothin
 """
 
 import json
+import math
 import zlib
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
 
 from farzi.data import Vocabulary
+from farzi.data.vocabulary import SCHEMA
 from farzi.errors import FarziError
+from farzi.files import parse_json
 from farzi.models.base import SequenceModel, build_model
 from farzi.models.histories import read_histories, recommend
-from farzi.recipe.variants import Data, DataVariant, Student, StudentVariant
-from farzi.tensorfile import read_tensors, write_tensors
+from farzi.recipe.variants import Custom, Data, DataVariant, Student, StudentVariant
+from farzi.surroundings import undisturbed
+from farzi.tensorfile import check_tensors, read_tensors, write_tensors
 
 FORMAT = "farzi-model-1"
 ADVICE = "train the model again"
@@ -52,6 +58,7 @@ class Model:
         training = f"trained on {self.trained_on}: {self.steps:,} steps, {seconds}"
         return f"Model({self.student.type}, {items:,} items, {training})"
 
+    @undisturbed(training=False)
     def recommend(
         self,
         histories: Any,
@@ -127,12 +134,14 @@ class Model:
         write_tensors(path, FORMAT, tensors, header)
 
     @staticmethod
+    @undisturbed()
     def load(path: str | Path) -> "Model":
         """Read a file that `save` wrote.
 
-        A model of the user's own class (`student.type` "package.module:Class") is created by that class: a
-        file cannot bring code with it, but it decides which installed module is imported. Load such files
-        only from sources that you trust.
+        What the header claims is compared with the weights before anything is allocated. A model of the
+        user's own class (`student.type` "package.module:Class") is created by that class: a file cannot bring
+        code with it, but it decides which installed module is imported. Load such files only from sources
+        that you trust.
 
         Raises:
             FarziError: the file is missing, damaged or something else; or its class cannot be imported or is
@@ -142,20 +151,63 @@ class Model:
             raise FarziError(f"{path}: no such file")
         tensors, header = read_tensors(path, FORMAT, ADVICE)
         try:
-            student = TypeAdapter(Student).validate_json(header["student"])
-            data = TypeAdapter(Data).validate_json(header["data"])
+            return _from_file(tensors, header)
         except ValidationError:
             message = f"{path}: of another version of Farzi, whose settings differ; {ADVICE}"
             raise FarziError(message) from None
-        columns = json.loads(zlib.decompress(tensors.pop("vocabulary").numpy().tobytes()))
-        vocabulary = Vocabulary.from_tokens(*(columns[name][1:] for name in ("id", "name", "count")))
-        try:
-            network = build_model(student, len(vocabulary), int(header["length"]))
-        except FarziError as error:
+        except KeyError as error:
+            raise FarziError(f"{path}: {error.args[0]} is missing; {ADVICE}") from None
+        except FarziError as error:  # of the user's class
             raise FarziError(f"{path}: {error}") from error
-        try:
-            network.load_state_dict({name.removeprefix("network."): value for name, value in tensors.items()})
-        except RuntimeError as error:
-            raise FarziError(f"{path}: its weights do not fit {student.type}; {ADVICE}") from error
-        trained = header["trained_on"], float(header["seconds"]), int(header["steps"])
-        return Model(network, student, vocabulary, data, *trained)
+        except (ValueError, zlib.error) as error:
+            raise FarziError(f"{path}: {error}; {ADVICE}") from error
+
+
+def _from_file(tensors: dict[str, Tensor], header: dict[str, str]) -> Model:
+    """The model that a file claims to hold, compared with its tensors before anything is allocated.
+
+    Raises:
+        KeyError, ValueError, FarziError: something is missing, or does not fit the rest.
+    """
+    student = TypeAdapter(Student).validate_json(header["student"])
+    data = TypeAdapter(Data).validate_json(header["data"])
+    length, seconds, steps = int(header["length"]), float(header["seconds"]), int(header["steps"])
+    if length < 1 or not 0 <= seconds < math.inf or steps < 0:
+        raise ValueError("length must be at least 1, and seconds and steps not negative")
+    packed = tensors.pop("vocabulary")
+    weights = {name.removeprefix("network."): value for name, value in tensors.items()}
+    vocabulary = _unpacked(packed, max((len(value) for value in weights.values() if value.ndim), default=0))
+    numbers = sum(value.numel() for value in weights.values())
+    own = {} if isinstance(student, Custom) else student.own
+    for name, value in {"length": length, **own}.items():
+        if isinstance(value, int) and value > (len(weights) if name == "layers" else max(10_000, numbers)):
+            raise ValueError(f"{name} {value:,} is more than its {numbers:,} weights can be for")
+    if not isinstance(student, Custom):
+        with torch.device("meta"):  # the shapes alone, without memory
+            _check(weights, build_model(student, len(vocabulary), length))
+    network = build_model(student, len(vocabulary), length)
+    _check(weights, network)
+    network.load_state_dict(weights)
+    return Model(network, student, vocabulary, data, header["trained_on"], seconds, steps)
+
+
+def _check(weights: dict[str, Tensor], network: SequenceModel) -> None:
+    check_tensors(weights, {name: (one.dtype, one.shape) for name, one in network.state_dict().items()})
+
+
+def _unpacked(packed: Tensor, rows: int) -> Vocabulary:
+    """The vocabulary in its tensor of bytes: JSON, compressed by zlib; as large as `rows` events may have."""
+    check_tensors({"vocabulary": packed}, {"vocabulary": (torch.uint8, (None,))})
+    unpacker = zlib.decompressobj()
+    text = unpacker.decompress(packed.numpy().tobytes(), 2**24 + 2**12 * rows)
+    if not unpacker.eof:
+        raise ValueError("its vocabulary is cut short, or larger than its weights can be for")
+    try:
+        columns = parse_json(text)
+        columns["index"] = range(len(columns["id"]))
+        vocabulary = Vocabulary(pl.DataFrame(columns, schema=SCHEMA))
+    except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"its vocabulary is no table of id, name and count ({reason})") from None
+    vocabulary.check()
+    return vocabulary

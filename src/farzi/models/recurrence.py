@@ -34,7 +34,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.operations import OneByOne, define, or_zeros, save
+from farzi.operations import OneByOne, operation, or_zeros, save
 
 Pair = tuple[Tensor, Tensor]
 
@@ -105,10 +105,20 @@ def _flops(first: Any, *shapes: Any, out_shape: Any = None, **_: Any) -> int:
     return 2 * first[0] * first[1] * weight[0] * weight[1]
 
 
+def _like_source(*inputs: Tensor) -> Tensor:
+    return inputs[-1].new_empty(inputs[-1].shape)
+
+
+def _two_like_source(*inputs: Tensor) -> Pair:
+    return _like_source(*inputs), _like_source(*inputs)
+
+
 # --- gated recurrent unit -----------------------------------------------------------------------------------
 
 
-def _gru_scan(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+@operation("gru_scan", lambda x, u, _: x.new_empty(*x.shape[:2], u.shape[1]), _flops)
+def gru_scan(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The states of the gated recurrent unit."""
     width = weight.shape[1]
     states = x.new_empty(*x.shape[:2], width)
     offset = torch.cat([x.new_zeros(2 * width), bias])
@@ -124,7 +134,9 @@ def _gru_scan(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return states
 
 
-def _gru_push(decay: Tensor, shares: Tensor, weight: Tensor, source: Tensor) -> Tensor:
+@operation("gru_push", _like_source, _flops)
+def gru_push(decay: Tensor, shares: Tensor, weight: Tensor, source: Tensor) -> Tensor:
+    """μ, forwards; `decay` is z, `shares` are C."""
     mu = torch.empty_like(source, memory_format=torch.contiguous_format)
     state, transposed = torch.zeros_like(source[0]), weight.T
     for z, c, s, out in zip(decay, shares, source, mu, strict=True):
@@ -134,7 +146,9 @@ def _gru_push(decay: Tensor, shares: Tensor, weight: Tensor, source: Tensor) -> 
     return mu
 
 
-def _gru_pull(decay: Tensor, shares: Tensor, weight: Tensor, source: Tensor) -> Tensor:
+@operation("gru_pull", _like_source, _flops)
+def gru_pull(decay: Tensor, shares: Tensor, weight: Tensor, source: Tensor) -> Tensor:
+    """λ, backwards."""
     lam = torch.empty_like(source, memory_format=torch.contiguous_format)
     state = lam[-1].copy_(source[-1])
     steps = list(zip(decay[1:], shares[1:], source[:-1], lam[:-1], strict=True))
@@ -143,20 +157,6 @@ def _gru_pull(decay: Tensor, shares: Tensor, weight: Tensor, source: Tensor) -> 
         torch.addmm(s, shared, weight, out=out)
         state = out.addcmul_(z, state)
     return lam
-
-
-def _like_source(*inputs: Tensor) -> Tensor:
-    return inputs[-1].new_empty(inputs[-1].shape)
-
-
-gru_scan = define(
-    "gru_scan",
-    _gru_scan,
-    lambda x, weight, bias: x.new_empty(*x.shape[:2], weight.shape[1]),
-    _flops,
-)
-gru_push = define("gru_push", _gru_push, _like_source, _flops)
-gru_pull = define("gru_pull", _gru_pull, _like_source, _flops)
 
 
 def _gru_linearised(x: Tensor, weight: Tensor, bias: Tensor, states: Tensor) -> tuple[Tensor, ...]:
@@ -240,7 +240,9 @@ class _GRUPull(_Linear):
 # --- long short-term memory ---------------------------------------------------------------------------------
 
 
-def _lstm_scan(x: Tensor, weight: Tensor) -> Pair:
+@operation("lstm_scan", lambda x, u: _two_like_source(x[..., : u.shape[1]]), _flops)
+def lstm_scan(x: Tensor, weight: Tensor) -> Pair:
+    """The states and the cells of long short-term memory."""
     width, transposed = weight.shape[1], weight.T
     states, cells = (x.new_empty(*x.shape[:2], width) for _ in range(2))
     state, cell = (x.new_zeros(x.shape[1], width) for _ in range(2))
@@ -257,9 +259,11 @@ def _lstm_scan(x: Tensor, weight: Tensor) -> Pair:
     return states, cells
 
 
-def _lstm_push(
+@operation("lstm_push", _two_like_source, _flops)
+def lstm_push(
     forget: Tensor, shares: Tensor, through: Tensor, weight: Tensor, source: Tensor, cell_source: Tensor
 ) -> Pair:
+    """μ of the output and of the cell, forwards; `shares` are G, `through` is d."""
     mu, mu_cell = (torch.empty_like(source, memory_format=torch.contiguous_format) for _ in range(2))
     state, cell, transposed = torch.zeros_like(source[0]), torch.zeros_like(source[0]), weight.T
     rows = zip(forget, shares, through, source, cell_source, mu, mu_cell, strict=True)
@@ -271,9 +275,11 @@ def _lstm_push(
     return mu, mu_cell
 
 
-def _lstm_pull(
+@operation("lstm_pull", _two_like_source, _flops)
+def lstm_pull(
     forget: Tensor, shares: Tensor, through: Tensor, weight: Tensor, source: Tensor, cell_source: Tensor
 ) -> Pair:
+    """λ of the output and of the cell, backwards."""
     lam, lam_cell = (torch.empty_like(source, memory_format=torch.contiguous_format) for _ in range(2))
     shared = torch.empty_like(shares[0], memory_format=torch.contiguous_format)  # ā of the step after
     last = len(source) - 1
@@ -289,17 +295,6 @@ def _lstm_pull(
         torch.mul(g[:, :3], cell_out.unsqueeze(1), out=shared[:, :3])
         torch.mul(g[:, 3], out, out=shared[:, 3])
     return lam, lam_cell
-
-
-def _two_like_source(*inputs: Tensor) -> Pair:
-    return _like_source(*inputs), _like_source(*inputs)
-
-
-lstm_scan = define(
-    "lstm_scan", _lstm_scan, lambda x, weight: _two_like_source(x[..., : weight.shape[1]]), _flops
-)
-lstm_push = define("lstm_push", _lstm_push, _two_like_source, _flops)
-lstm_pull = define("lstm_pull", _lstm_pull, _two_like_source, _flops)
 
 
 def _lstm_linearised(x: Tensor, weight: Tensor, states: Tensor, cells: Tensor) -> tuple[Tensor, ...]:

@@ -91,8 +91,9 @@ def explain(error: ErrorDetails, name: str) -> str:
         name: the setting that it is about; empty for the recipe as a whole.
     """
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
-    if kind == "value_error":  # raised by a validator of this package, whose text is a whole sentence
-        return f"{name}: {context['error']}" if name else str(context["error"])
+    if kind == "value_error":  # raised by a validator of this package
+        said = str(context["error"])  # a whole sentence, or what the setting must be
+        return f"{name}{'' if said.startswith('must ') else ':'} {said}" if name else said
     if kind == "variant":
         own = '; a class of your own is named as "package.module:Class"'
         line = _choice(f"{name}.type", context["given"], context["known"])

@@ -7,6 +7,7 @@ What a file leaves out comes from the preset that its key `preset` names; withou
 its data's type, `log` or `text`.
 """
 
+import itertools
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +23,9 @@ from farzi.recipe.presets import PRESETS
 from farzi.recipe.recipe import Recipe
 
 Keys = tuple[str, ...]
+
+DEEPEST, LARGEST = 50, 100_000  # levels and values of a recipe
+DEEP = "nested too deeply for a recipe"
 
 
 def load_recipe(path: str | Path, preset: str = "log") -> Recipe:
@@ -68,6 +72,7 @@ class _Document:
         try:
             self.loader = Loader(text)
             root = self.loader.get_single_node()
+            self._check_size(root)
             self.values = None if root is None else self._value(root, ())
         except yaml.reader.ReaderError as error:
             character = chr(error.character)
@@ -77,7 +82,7 @@ class _Document:
             mark = error.problem_mark or error.context_mark
             self._refuse(mark, f"not YAML: {error.problem or error.context}")
         except RecursionError:
-            self._refuse(None, "nested too deeply for a recipe")
+            self._refuse(self.loader.get_mark(), DEEP)
 
     def completed(self, preset: str) -> Any:
         """The values, completed by those of the preset that the text builds on."""
@@ -86,7 +91,7 @@ class _Document:
         data = self.values.get("data")
         kind = data.get("type") if isinstance(data, dict) else data
         name = self.values.pop("preset", None) or (kind if kind in ("log", "text") else preset)
-        if name not in PRESETS:
+        if not isinstance(name, str) or name not in PRESETS:
             known = f"one of {', '.join(PRESETS)}"
             line = f"preset must be {known}, not {shown(name)}{did_you_mean(name, PRESETS)}"
             self._refuse(self.places["preset",], line)
@@ -103,13 +108,27 @@ class _Document:
             path = path[:-1]
         self._refuse(self.places[path], message(error))
 
+    def _check_size(self, root: yaml.Node | None) -> None:
+        """Refuse a text that is too deep, or too large or endless once its aliases are replaced."""
+        nodes, count = [] if root is None else [(root, 0)], 0
+        while nodes:
+            (node, depth), count = nodes.pop(), count + 1
+            if depth > DEEPEST:
+                self._refuse(node.start_mark, DEEP)
+            if count > LARGEST:
+                self._refuse(node.start_mark, f"a recipe has at most {LARGEST:,} values, aliases replaced")
+            parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+            pairs = itertools.chain(*parts) if isinstance(node, yaml.MappingNode) else parts
+            nodes.extend((part, depth + 1) for part in pairs)
+
     def _value(self, node: yaml.Node, path: Keys) -> Any:
         name = ".".join(path)
         self.places[path] = node.start_mark
         if not isinstance(node, yaml.MappingNode):
             try:
                 value = self.loader.construct_object(node, deep=True)
-            except (yaml.constructor.ConstructorError, ValueError):  # another program's tag, a huge number
+            except (yaml.constructor.ConstructorError, ValueError, KeyError, AttributeError, TypeError):
+                # another program's tag, a huge number, a tag that the value does not fit
                 self._refuse(node.start_mark, f"the value of {name} cannot be read")
             return tuple(value) if isinstance(value, list) else value
         values: dict[str, Any] = {}

@@ -11,22 +11,42 @@ a class is called only if it is of the axis' kind.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from inspect import signature
 from pkgutil import resolve_name
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PrivateAttr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from farzi.errors import FarziError
 
+LARGEST = 2**63 - 1
+"""The largest whole number: a seed of PyTorch's generators, or a size, cannot be larger."""
+
 
 class Settings(BaseModel):
-    """A frozen group of settings that refuses keys it does not know."""
+    """A frozen group of settings that refuses keys it does not know, and values that no file can hold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        if lack := unstorable(value):
+            raise ValueError(lack)
+        return value
 
 
 class Variant(Settings):
@@ -133,7 +153,19 @@ class Custom(BaseModel):
         try:
             return target(*args, **{**self.own, **extra})
         except TypeError as error:
-            raise FarziError(f"type {self.type}: does not take these settings: {error}") from error
+            line = f"does not take these settings: {error}{self._known(target, len(args))}"
+            raise FarziError(f"type {self.type}: {line}") from error
+
+    def _known(self, target: type, given: int) -> str:
+        """The settings that a class takes after its first arguments, and the nearest to a wrong one."""
+        try:
+            names = list(signature(target).parameters)[given:]
+        except (TypeError, ValueError):  # a class without a signature
+            return ""
+        unknown = [name for name in self.own if name not in names]
+        near = get_close_matches(unknown[0], names, n=1) if unknown else []
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"{hint}; known here: {', '.join(names) or 'none'}"
 
 
 class Axis:
@@ -200,8 +232,19 @@ class Axis:
         )
 
 
+def unstorable(value: Any) -> str | None:
+    """Why a recipe cannot hold a text or a whole number; None if it can, or if it is something else."""
+    if isinstance(value, str) and re.search("[\\0\ud800-\udfff]", value):
+        return "must be text without NUL and lone surrogates, which no file name or UTF-8 has"
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return f"must be a whole number of at most {LARGEST:,}"
+    return None
+
+
 def _plain(value: Any, name: str) -> Any:
     """A value as a recipe holds it: a number, text, a bool, None, a tuple or a dict of these."""
+    if lack := unstorable(value):
+        raise ValueError(f"{name} {lack}")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value)):

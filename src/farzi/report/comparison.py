@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from farzi.errors import visible
 from farzi.evaluation import Comparison
 from farzi.files import finite_values, write_text_atomic
 from farzi.provenance import provenance
@@ -14,7 +15,10 @@ from farzi.report.plots import plot_comparison
 
 def source_line(origin: dict[str, Any]) -> str:
     """Command, commit, day and machine of some figures; `origin` is from `provenance`."""
-    return "`{command}`, farzi {farzi} at {commit}, {date}, {machine}.".format(**origin)
+    command = visible(origin["command"]).replace("`", "'")
+    return (
+        f"`{command}`, farzi {origin['farzi']} at {origin['commit']}, {origin['date']}, {origin['machine']}."
+    )
 
 
 def save_report(

@@ -126,8 +126,8 @@ def _top(ratios: list[Interval]) -> float:
 
 def _lines(history: list[dict[str, Any]]) -> dict[str, list[float]]:
     """The validations' shares of the full data's figures in per cent, without metrics of which that is 0."""
-    names = headlines(history[0]["relative_to_full"]) if history else ()
-    ratios = {name: [line["relative_to_full"][name] for line in history] for name in names}
+    names = headlines(history[0].get("relative_to_full", {})) if history else ()
+    ratios = {name: [line.get("relative_to_full", {}).get(name) for line in history] for name in names}
     return {
         metric_of(name).of_gain: [100 * metric_of(name).gain(ratio) for ratio in values]
         for name, values in ratios.items()

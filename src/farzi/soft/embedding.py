@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farzi.operations import OneByOne, chunks, define, or_zeros, save
+from farzi.operations import OneByOne, chunks, operation, or_zeros, save
 
 REFUSAL = "soft_embedding: only the gradient by the table can be differentiated again, and only once"
 
@@ -83,7 +83,27 @@ def as_events(data: Events | Mapping[str, Tensor]) -> Events:
     return SoftEvents(**data) if isinstance(data, Mapping) else data
 
 
-def _embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
+def probabilities(latents: Tensor, decoder: Tensor) -> Tensor:
+    """softmax(D M) of a chunk of rows, (n, V), with 0 in column 0."""
+    logits = latents @ decoder
+    logits[:, 0] = -torch.inf
+    return torch.softmax(logits, dim=-1)
+
+
+def flops(by_dim: int, by_width: int) -> Callable[..., int]:
+    """2 N V d and 2 N V width, each for a number of products."""
+    return lambda latents, decoder, table, *_, **__: (
+        2 * latents[0] * decoder[1] * (by_dim * latents[1] + by_width * table[1])
+    )
+
+
+def like_inputs(*inputs: Tensor) -> tuple[Tensor, ...]:
+    """Empty D̄, M̄, and a third output of the shape of the third input."""
+    return tuple(map(torch.empty_like, inputs[:3]))
+
+
+@operation("soft_embedding", lambda d, m, e: d.new_empty(len(d), e.shape[1]), flops(1, 1))
+def embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
     """P E."""
     result = latents.new_empty(len(latents), table.shape[1])
     for rows in chunks(len(latents), decoder.shape[1], arrays=2):
@@ -91,7 +111,8 @@ def _embedding(latents: Tensor, decoder: Tensor, table: Tensor) -> Tensor:
     return result
 
 
-def _gathering(latents: Tensor, decoder: Tensor, cotangent: Tensor) -> Tensor:
+@operation("soft_gathering", lambda d, m, y: d.new_empty(m.shape[1], y.shape[1]), flops(1, 1))
+def gathering(latents: Tensor, decoder: Tensor, cotangent: Tensor) -> Tensor:
     """Pᵀ Ȳ."""
     result = latents.new_zeros(decoder.shape[1], cotangent.shape[1])
     for rows in chunks(len(latents), decoder.shape[1], arrays=2):
@@ -99,7 +120,8 @@ def _gathering(latents: Tensor, decoder: Tensor, cotangent: Tensor) -> Tensor:
     return result
 
 
-def _embedding_backward(
+@operation("soft_embedding_backward", like_inputs, flops(3, 2))
+def embedding_backward(
     latents: Tensor, decoder: Tensor, table: Tensor, cotangent: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """D̄, M̄ and Ē = Pᵀ Ȳ."""
@@ -111,7 +133,8 @@ def _embedding_backward(
     return *factor_bars(latents, decoder, table, cotangent, gather), table_bar
 
 
-def _gathering_backward(
+@operation("soft_gathering_backward", like_inputs, flops(3, 2))
+def gathering_backward(
     latents: Tensor, decoder: Tensor, cotangent: Tensor, table: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """D̄, M̄ and P U, for the cotangent U of Pᵀ Ȳ, here called `table`."""
@@ -142,48 +165,8 @@ def factor_bars(
     return latents_bar, decoder_bar
 
 
-def probabilities(latents: Tensor, decoder: Tensor) -> Tensor:
-    """softmax(D M) of a chunk of rows, (n, V), with 0 in column 0."""
-    logits = latents @ decoder
-    logits[:, 0] = -torch.inf
-    return torch.softmax(logits, dim=-1)
-
-
-def flops(by_dim: int, by_width: int) -> Callable[..., int]:
-    """2 N V d and 2 N V width, each for a number of products."""
-    return lambda latents, decoder, table, *_, **__: (
-        2 * latents[0] * decoder[1] * (by_dim * latents[1] + by_width * table[1])
-    )
-
-
-embedding = define(
-    "soft_embedding",
-    _embedding,
-    lambda d, m, e: d.new_empty(len(d), e.shape[1]),
-    flops(1, 1),
-)
-gathering = define(
-    "soft_gathering",
-    _gathering,
-    lambda d, m, y: d.new_empty(m.shape[1], y.shape[1]),
-    flops(1, 1),
-)
-embedding_backward = define(
-    "soft_embedding_backward",
-    _embedding_backward,
-    lambda d, m, e, y: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(e)),
-    flops(3, 2),
-)
-gathering_backward = define(
-    "soft_gathering_backward",
-    _gathering_backward,
-    lambda d, m, y, u: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(y)),
-    flops(3, 2),
-)
-
-
 class _Differentiable(OneByOne):
-    """Common to the four operations: they save their inputs, and missing cotangents stay None, not zeros."""
+    """Saves its inputs; missing cotangents stay None, not zeros."""
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -191,48 +174,34 @@ class _Differentiable(OneByOne):
         ctx.set_materialize_grads(False)
 
 
-class _Embedding(_Differentiable):
+class _Linear(_Differentiable):
+    """Linear in its third input."""
+
+    @classmethod
+    def jvp(cls, ctx: Any, *tangents: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        latents, decoder, _ = ctx.saved_tensors
+        _refuse_tangents(*tangents[:2])
+        return cls.apply(latents, decoder, tangents[2])
+
+
+class _Embedding(_Linear):
     """(D, M, E) ↦ P E."""
 
     forward = staticmethod(embedding)
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        latents, decoder, _ = ctx.saved_tensors
-        _refuse_tangents(*tangents[:2])
-        return _Embedding.apply(latents, decoder, tangents[2])
-
-    @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
-        (cotangent,) = cotangents
-        if cotangent is None:
-            return None, None, None
-        latents, decoder, table = ctx.saved_tensors
-        if any(ctx.needs_input_grad[:2]):
-            return _EmbeddingBackward.apply(latents, decoder, table, cotangent)
-        return None, None, _Gathering.apply(latents, decoder, cotangent)
+        return _pulled_back(ctx, cotangents[0], _Gathering, _EmbeddingBackward)
 
 
-class _Gathering(_Differentiable):
+class _Gathering(_Linear):
     """(D, M, Ȳ) ↦ Pᵀ Ȳ."""
 
     forward = staticmethod(gathering)
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        latents, decoder, _ = ctx.saved_tensors
-        _refuse_tangents(*tangents[:2])
-        return _Gathering.apply(latents, decoder, tangents[2])
-
-    @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
-        (u,) = cotangents
-        if u is None:
-            return None, None, None
-        latents, decoder, cotangent = ctx.saved_tensors
-        if any(ctx.needs_input_grad[:2]):
-            return _GatheringBackward.apply(latents, decoder, cotangent, u)
-        return None, None, _Embedding.apply(latents, decoder, u)
+        return _pulled_back(ctx, cotangents[0], _Embedding, _GatheringBackward)
 
 
 class _EmbeddingBackward(_Differentiable):
@@ -271,6 +240,16 @@ class _GatheringBackward(OneByOne):
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
         raise NotImplementedError(REFUSAL)
+
+
+def _pulled_back(ctx: Any, cotangent: Any, linear: Any, full: Any) -> Any:
+    """The inputs' cotangents: by `full`, or by `linear` if those of latents and decoder are not needed."""
+    if cotangent is None:
+        return None, None, None
+    latents, decoder, third = ctx.saved_tensors
+    if any(ctx.needs_input_grad[:2]):
+        return full.apply(latents, decoder, third, cotangent)
+    return None, None, linear.apply(latents, decoder, cotangent)
 
 
 def _refuse_tangents(*tangents: Any) -> None:

@@ -13,20 +13,26 @@ from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
 from torch.fx.passes.tools_common import stable_topological_sort
 
-from farzi.operations import chunks, define
+from farzi.operations import chunks, operation
 from farzi.soft.embedding import (
     embedding,
     embedding_backward,
     factor_bars,
     flops,
     gathering_backward,
+    like_inputs,
     probabilities,
 )
 from farzi.unroll import add_rewrite
 from farzi.unroll.compile.graph import reaches
 
 
-def _both(latents: Tensor, decoder: Tensor, table: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+@operation(
+    "soft_embedding_both",
+    lambda d, m, e, u: (d.new_empty(len(d), e.shape[1]), d.new_empty(len(d), u.shape[1])),
+    flops(1, 2),
+)
+def both(latents: Tensor, decoder: Tensor, table: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """P E and P U."""
     first = latents.new_empty(len(latents), table.shape[1])
     second = latents.new_empty(len(latents), u.shape[1])
@@ -37,7 +43,8 @@ def _both(latents: Tensor, decoder: Tensor, table: Tensor, u: Tensor) -> tuple[T
     return first, second
 
 
-def _backward_of_both(
+@operation("soft_backward_of_both", like_inputs, flops(3, 3))
+def backward_of_both(
     latents: Tensor, decoder: Tensor, table: Tensor, cotangent: Tensor, u: Tensor, other: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The sums of D̄ and M̄ for Ȳ' with E and for Ȳ, here `other`, with U; and Pᵀ Ȳ'."""
@@ -48,20 +55,6 @@ def _backward_of_both(
         table_bar.addmm_(p.T, cotangent[rows])
 
     return *factor_bars(latents, decoder, tables, cotangents, gather), table_bar
-
-
-both = define(
-    "soft_embedding_both",
-    _both,
-    lambda d, m, e, u: (d.new_empty(len(d), e.shape[1]), d.new_empty(len(d), u.shape[1])),
-    flops(1, 2),
-)
-backward_of_both = define(
-    "soft_backward_of_both",
-    _backward_of_both,
-    lambda d, m, e, *rest: (torch.empty_like(d), torch.empty_like(m), torch.empty_like(e)),
-    flops(3, 3),
-)
 
 
 def fuse_passes(module: GraphModule) -> None:

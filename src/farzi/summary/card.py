@@ -1,8 +1,10 @@
 """The dataset card beside a summary, with front matter for the Hugging Face hub."""
 
 import json
+import re
 from typing import TYPE_CHECKING
 
+from farzi.errors import visible
 from farzi.recipe.variants import TeacherInit
 
 if TYPE_CHECKING:
@@ -11,8 +13,9 @@ if TYPE_CHECKING:
 
 def card(summary: "Summary") -> str:
     """The text of the folder's README.md."""
-    tensors, source = summary.tensors, summary.recipe.source
-    title = json.dumps(f"Farzi summary of {source}", ensure_ascii=False)  # JSON is YAML
+    tensors, source = summary.tensors, _markdown(summary.recipe.source)
+    title = json.dumps(visible(f"Farzi summary of {summary.recipe.source}"), ensure_ascii=False)  # is YAML
+    student = _markdown(summary.recipe.student.type)
     tag = "language-modeling" if summary.is_text else "sequential-recommendation"
     events = f"{tensors.vocabulary - 1:,} {'tokens' if summary.is_text else 'items'}"
     stored = "logits" if tensors.is_full_logits else f"factors of rank {tensors.dim}"
@@ -25,12 +28,12 @@ tags: [dataset-distillation, {tag}, farzi]
 
 Each of the {tensors.sequences} sequences has {tensors.length} positions. Each position holds a probability
 distribution over {events}, stored as {stored} ({tensors.bytes / 1024:,.0f} KiB). The summary is made for
-training a {summary.recipe.student.type} model from random weights, with the settings in `recipe.yaml`, in
+training a {student} model from random weights, with the settings in `recipe.yaml`, in
 place of the full data. `farzi compare` compares both.
 
 ## How it was made
 
-{distillation_facts(summary)}
+{_markdown(distillation_facts(summary))}
 
 Farzi gives no guarantee of privacy: initial summaries, if not random, come from windows of the real data.
 
@@ -60,6 +63,11 @@ Index i is row i of `vocabulary.parquet`. With the package: `farzi.Summary.load`
 
 The licence of the summary depends on that of the data it was distilled from; it is not stated here.
 """
+
+
+def _markdown(text: str) -> str:
+    """Text that Markdown shows as it is, whatever somebody has put into the name of a file or a class."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~&$!])", r"\\\1", visible(text))
 
 
 def distillation_facts(summary: "Summary") -> str:

@@ -5,23 +5,27 @@ Nothing is pickled. A damaged file, or one of another summary, is refused when t
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import torch
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from farzi.data import Vocabulary
 from farzi.errors import FarziError
-from farzi.files import sha256, write_text_atomic
+from farzi.files import parse_json, sha256, write_text_atomic
 from farzi.recipe import Recipe, load_recipe
 from farzi.summary.card import card
 from farzi.summary.tensors import SummaryTensors
-from farzi.tensorfile import read_tensors, write_tensors
+from farzi.surroundings import undisturbed
+from farzi.tensorfile import Kind, check_tensors, read_tensors, write_tensors
 
 FORMAT = "farzi-summary-2"
 TENSORS = "summary.safetensors"
@@ -188,11 +192,13 @@ class Summary:
             (Path(path) / name).unlink(missing_ok=True)
 
     @staticmethod
+    @undisturbed(training=False)
     def load(path: str | Path) -> "Summary":
         """Read a folder that `save` wrote.
 
         Raises:
-            FarziError: it is no summary, is one of another format, or has a missing or damaged file.
+            FarziError: it is no summary or one of another format, or a file is missing, damaged, or does not
+                fit the others.
         """
         path = Path(path)
         if not path.is_dir():
@@ -212,14 +218,90 @@ class Summary:
                     f"{path / name}: damaged, or of another summary: its checksum is not in {SUMS}; {ADVICE}"
                 )
         tensors, metadata = read_tensors(path / TENSORS, FORMAT, ADVICE)
-        return Summary(
-            SummaryTensors(**tensors, temperature=float(metadata["temperature"])),
-            Vocabulary.load(path / "vocabulary.parquet"),
-            load_recipe(path / "recipe.yaml"),
-            [json.loads(line) for line in contents["history.jsonl"].splitlines()],
-            json.loads(contents["run.json"]),
-            contents[TOKENIZER].decode() if TOKENIZER in contents else None,
-        )
+        with _naming(path / TENSORS):
+            summary = _summary_tensors(tensors, metadata)
+        history = []
+        for number, line in enumerate(contents["history.jsonl"].splitlines(), start=1):
+            with _naming(f"{path / 'history.jsonl'}:{number}"):
+                history.append(_facts(_Line, line))
+        with _naming(path / "run.json"):
+            run = _facts(_Run, contents["run.json"])
+        with _naming(path / TOKENIZER):
+            tokenizer = contents[TOKENIZER].decode() if TOKENIZER in contents else None
+            if tokenizer is not None:
+                parse_json(tokenizer)
+        vocabulary = Vocabulary.load(path / "vocabulary.parquet", summary.vocabulary)
+        return Summary(summary, vocabulary, load_recipe(path / "recipe.yaml"), history, run, tokenizer)
+
+
+class _Facts(BaseModel):
+    """What this package reads of the JSON beside a summary, and its types; anything else may be there."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Line(_Facts):
+    outer_step: NonNegativeInt
+    best: bool = False
+    relative_to_full: dict[str, float | None] = {}
+
+
+class _Refine(_Facts):
+    stopped_by_probe: bool = False
+
+
+class _Stages(_Facts):
+    refine: _Refine = _Refine()
+
+
+class _Run(_Facts):
+    task: str = ""
+    seconds: NonNegativeFloat | None = None
+    outer_steps: NonNegativeInt | None = None
+    data_sha256: str | None = None
+    stages: _Stages = _Stages()
+
+
+def _facts(kind: type[_Facts], text: bytes) -> dict[str, Any]:
+    facts = parse_json(text)
+    kind.model_validate(facts)
+    return facts
+
+
+def _summary_tensors(tensors: dict[str, Tensor], metadata: dict[str, str]) -> SummaryTensors:
+    word = metadata.get("temperature", "none")
+    try:
+        temperature = float(word)
+    except ValueError:
+        temperature = math.nan
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"its temperature must be a positive number, not {word}")
+    latents, decoder = (tensors.get(name, torch.empty(0)) for name in ("latents", "decoder"))
+    dim, vocabulary = latents.shape[-1:], decoder.shape[-1:]
+    full = decoder.ndim == 2 and len(decoder) == 0
+    kinds: dict[str, Kind] = {
+        "latents": (torch.float32, (None, None, *(vocabulary if full else (None,)))),
+        "decoder": (torch.float32, (*((0,) if full else dim), None)),
+    }
+    if "label_decoder" in tensors:
+        kinds["label_decoder"] = (torch.float32, (*dim, *vocabulary))
+    check_tensors(tensors, kinds)
+    if latents.shape[1] < 2 or vocabulary[0] < 2:
+        raise ValueError("a summary has at least two positions in a sequence, and one event beside padding")
+    return SummaryTensors(**tensors, temperature=temperature)
+
+
+@contextmanager
+def _naming(path: str | Path) -> Iterator[None]:
+    """Name a file whose content cannot be used, though its checksum is right."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise FarziError(f"{path}: {where}: {first['msg']}; {ADVICE}") from None
+    except (KeyError, ValueError) as error:
+        raise FarziError(f"{path}: {error}; {ADVICE}") from None
 
 
 def history_text(history: list[dict[str, Any]]) -> str:

@@ -15,10 +15,8 @@ from torch import Tensor
 
 from farzi.data import Sequences, crops
 from farzi.models import SequenceModel
+from farzi.operations import chunks
 from farzi.summary.tensors import SummaryTensors
-
-CHUNK = 2**19  # numbers in the softmaxes held at a time: 2 MiB in float32, which fit into a core's cache
-ROWS = 32  # the smallest chunk: with fewer rows, reading the decoder takes longer than the work on it
 
 
 @dataclass(frozen=True)
@@ -141,9 +139,7 @@ def add_gradient(
         decoder_bar: (dim, V), added to.
         target: gives the distributions (rows, V) of a slice of rows; None if its part is elsewhere.
     """
-    size = max(ROWS, CHUNK // decoder.shape[1])
-    for start in range(0, len(latents), size):
-        rows = slice(start, start + size)
+    for rows in chunks(len(latents), decoder.shape[1]):
         z = latents[rows]
         excess = torch.softmax(z @ decoder, -1)
         if target is not None:
