@@ -1,6 +1,7 @@
 """Whole runs: what they learn, what they report, what they refuse, and how they end."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -167,11 +168,22 @@ def test_inner_training_that_diverges_ends_the_run_with_a_clear_line(
 
 
 def test_steps_without_a_metagradient_are_recorded(tiny: Log, recipe: Recipe, tmp_path: Path):
-    folder = distill(recipe.changed({"inner.optimizer.learning_rate": 1e20}), tmp_path, dataset=tiny)
-    assert [line["steps_without_metagradient"] for line in folder.history] == [0, 3, 3, 2]
-    assert [line["real_loss"] for line in folder.history] == [None] * 4
-    assert [line["metagradient_norm"] for line in folder.history] == [None] * 4
-    assert json.loads((tmp_path / "history.jsonl").read_text().splitlines()[-1], parse_constant=pytest.fail)
+    line = refusal(recipe.changed({"inner.optimizer.learning_rate": 1e20}), tmp_path, tiny)
+    assert line.startswith("no finite metagradient in the last 8 of 8 outer steps")
+    assert "lower inner.optimizer.learning_rate" in line
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    history = [json.loads(one, parse_constant=pytest.fail) for one in lines]
+    assert [line["steps_without_metagradient"] for line in history] == [0, 3, 3, 2]
+    assert [line["real_loss"] for line in history] == [None] * 4
+    assert [line["metagradient_norm"] for line in history] == [None] * 4
+
+
+def test_an_outer_step_that_breaks_the_summary_is_named(tiny: Log, recipe: Recipe, tmp_path: Path):
+    for steps in (4, 40):
+        line = refusal(recipe.changed({"outer.learning_rate": 1e30, "outer.steps": steps}), tmp_path, tiny)
+        assert line.startswith("no finite metagradient")
+        assert "lower outer.learning_rate" in line
+        shutil.rmtree(tmp_path)
 
 
 def test_a_rough_metagradient_is_reported_once(tiny: Log, recipe: Recipe, tmp_path: Path):

@@ -20,6 +20,7 @@ from farzi.cli.data import data
 from farzi.cli.distill import distill
 from farzi.cli.evaluate import evaluate
 from farzi.cli.inspect import inspect
+from farzi.cli.options import arguments_as_options
 from farzi.cli.plan import plan
 from farzi.cli.recipe import recipe
 from farzi.cli.recommend import recommend
@@ -28,6 +29,9 @@ from farzi.errors import FarziError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a disk without space."""
+
+MACHINE = (*FULL, errno.EFBIG, errno.EIO, errno.EBUSY, errno.ELOOP, errno.EMFILE, errno.ENFILE, errno.ESTALE)
+"""Errors of the machine, whatever file they name: no error of the program."""
 
 
 class Commands(click.Group):
@@ -51,7 +55,10 @@ def run_command(main: Callable[..., Any], *args: Any, **extra: Any) -> NoReturn:
         click.echo(question.format_message())
         status = 0
     except (click.ClickException, click.Abort, FarziError, OSError) as error:
-        if isinstance(error, OSError) and error.filename is None and error.errno not in FULL:
+        if isinstance(error, BrokenPipeError):  # who read the results has gone
+            _silence(1)
+            sys.exit(1)
+        if isinstance(error, OSError) and error.filename is None and error.errno not in MACHINE:
             raise  # an error of the program, not of a file
         click.echo(f"farzi: {' '.join(_line(error).split())}", err=True)
         status = 130 if isinstance(error, click.Abort) else 2  # 128 + SIGINT, as in shells
@@ -64,7 +71,7 @@ def _line(error: Exception) -> str:
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, click.Abort):  # from KeyboardInterrupt, whose text says how to resume
-        return str(error.__cause__ or "") or "interrupted"
+        return arguments_as_options(str(error.__cause__ or "")) or "interrupted"
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
         advice = "; make room and run the same command again" if error.errno in FULL else ""
@@ -72,13 +79,44 @@ def _line(error: Exception) -> str:
     return str(error)
 
 
+class Undisturbed:
+    """A stream whose reader may go away, as a terminal or `head` does: what is written then is dropped."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, or drop the text."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            _silence(2)
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or drop what is there."""
+        try:
+            self._stream.flush()
+        except OSError:
+            _silence(2)
+
+
+def _silence(descriptor: int) -> None:
+    """From now on, what is written there goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
 def prepare_process() -> None:
-    """Show warnings of this project in one line, and keep freed memory in the process if it uses glibc.
+    """Prepare for a run of hours: messages in one line that cannot end it, and freed memory that is kept.
 
     Each training step allocates and frees arrays of several megabytes. By default glibc returns them to the
     system at once, and the next step maps them again page by page: a reverse step with 3,497 items had 8,900
     page faults and was a third slower.
     """
+    sys.stderr = Undisturbed(sys.stderr)
     default = warnings.showwarning
 
     def in_one_line(message: Warning | str, category: type[Warning], *rest: Any) -> None:
