@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from farzi.data import Holdout, Log, pad_left
-from farzi.distillation import Validation, distill, initialise, validate
+from farzi.distillation import Cache, Validation, distill, initialise, validate
+from farzi.distillation.plan import warn_of_minutes
 from farzi.errors import FarziError
 from farzi.recipe import Inner, Outer, Recipe, Select, SummaryShape, Teach
 from farzi.recipe import variants as v
-from farzi.summary import RandomInitializer, Size, Summary, SummaryTensors
+from farzi.summary import RandomInitializer, Size, Summary, SummaryTensors, distillation_facts
 from farzi.training import NextEvent, train_on_summary
 
 from .recorded import Recorded
@@ -154,6 +155,21 @@ def test_minutes_end_a_run(tiny: Log, recipe: Recipe, tmp_path: Path):
     # on a slow machine the minutes may be over before the first step
     assert folder.run["outer_steps"] == len(progress.steps)
     assert folder.history[-1]["outer_step"] == len(progress.steps)
+
+
+def test_minutes_that_hold_no_outer_step_are_named_before_and_after(
+    tiny: Log, recipe: Recipe, tmp_path: Path
+):
+    progress = Recorded()
+    short = recipe.changed({"outer.minutes": 1e-6, "outer.steps": 1})
+    summary = distill(short, tmp_path, dataset=tiny, progress=progress)
+    assert len(progress.warnings) == 1
+    assert "of the 1e-06 minutes, so that no outer step will be taken" in progress.warnings[0]
+    assert "The 1e-06 minutes were over before the first outer step" in distillation_facts(summary)
+    assert (summary.run["outer_steps"], summary.selected_step) == (0, 0)
+    unhurried = recipe.changed({"outer.minutes": 60.0, "outer.steps": 1})
+    warn_of_minutes(unhurried, tiny, Cache(), progress, "cpu")
+    assert len(progress.warnings) == 1
 
 
 @pytest.mark.parametrize("optimizer", [v.Adam(learning_rate=1e20), v.SGD(learning_rate=1e20)])

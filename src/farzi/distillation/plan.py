@@ -91,7 +91,7 @@ class RunPlan:
             lines[1],
             f"refine: {steps} of {self.outer_step:.2g} s fit into the rest, by the length of the trainings",
             f"select: at most {counted(self.validations, 'validation')} of {self.validation:.2g} s",
-            f"total: {self.minutes:g} minutes, all of these counted, and {memory}",
+            f"total: {counted(self.minutes, 'minute')}, all of these counted, and {memory}",
         ]
 
 
@@ -184,8 +184,9 @@ def warn_of_minutes(
     seconds = new * _least_steps(recipe) * _teaching(recipe, dataset, torch.device(device))[1]
     if seconds > 60 * minutes:
         progress.warning(
-            f"the full-data trainings alone will take at least {time_text(seconds)} of the {minutes:g} "
-            "minutes, so that no outer step will be taken; raise outer.minutes, or have fewer teachers"
+            f"the full-data trainings alone will take at least {time_text(seconds)} of the "
+            f"{counted(minutes, 'minute')}, so that no outer step will be taken; raise outer.minutes, or "
+            "have fewer teachers"
         )
 
 
@@ -196,8 +197,14 @@ def _least_steps(recipe: Recipe) -> int:
 
 def _teaching(recipe: Recipe, dataset: Data, device: torch.device) -> tuple[Trained, float, float]:
     """A short training on the full data; seconds of a step, its share of validations included, and of one."""
-    task, teach = task_of(dataset, recipe.select.seen), recipe.teach.model_copy(update={"max_steps": ROUNDS})
+    task, teach = task_of(dataset, recipe.select.seen), recipe.teach
     size = (len(dataset.vocabulary), recipe.summary.length, recipe.seed)
-    trained = train_on_events(dataset.train, recipe.student, *size, teach, lambda model: 0.0, device)
+
+    def train(steps: int) -> Trained:
+        few = teach.model_copy(update={"max_steps": steps})
+        return train_on_events(dataset.train, recipe.student, *size, few, lambda model: 0.0, device)
+
+    train(1)  # the first one of a process takes seconds more
+    trained = train(ROUNDS)
     evaluation = timed(lambda: task.evaluate(trained.model, dataset.valid), device)
     return trained, trained.seconds / trained.steps + evaluation / teach.validate_every, evaluation

@@ -32,6 +32,14 @@ PATIENCE = 10
 SAVED = ("history", "stages", "precision", "norms", "warned", "stopped", "without_gradient", "sessions")
 """Attributes of a run, JSON values, that a checkpoint holds as they are."""
 
+RECORDED_STAGES = {
+    "teach": ("seconds", "trainings"),
+    "initialise": ("seconds",),
+    "refine": ("seconds", "steps", "without_metagradient", "stopped_by_probe"),
+    "select": ("seconds", "validations"),
+}
+"""Numbers of each stage that a checkpoint holds."""
+
 SWING, WATCHED = 1000.0, 50
 """A norm that varies by more than this factor within so many outer steps is reported, once."""
 
@@ -118,7 +126,10 @@ class Run:
 
     @staticmethod
     def _resume(saved: dict[str, Any], recipe: Recipe, dataset: Data, progress: Progress, out: Path) -> "Run":
-        there = parse_recipe(saved["recipe"], f"the recipe in {out}")
+        try:
+            there = parse_recipe(saved["recipe"], f"the recipe in {out}")
+        except FarziError as error:  # a setting that this version does not have
+            raise ValueError(str(error)) from error
         refuse_another(there, recipe, saved["data_sha256"], dataset, out, "an unfinished run")
         best = SummaryTensors(**saved["selection"]["best"], temperature=recipe.summary.temperature)
         run = Run(recipe, dataset, progress, best, FullData(**saved["full_data"]))
@@ -149,12 +160,9 @@ class Run:
             len(self.dataset.vocabulary),
         ):
             raise ValueError("the best summary has another shape")
-        for stage, name in (
-            ("teach", "seconds"),
-            ("refine", "without_metagradient"),
-            ("select", "validations"),
-        ):
-            float(self.stages[stage][name])
+        for stage, names in RECORDED_STAGES.items():
+            for name in names:
+                float(self.stages[stage][name])
 
     def _join(self, here: dict[str, Any]) -> None:
         """Record where the run is resumed, and say what differs from where it was before."""

@@ -110,8 +110,11 @@ def _outer_steps(summary: "Summary", steps: int, selected: int) -> str:
     stages, minutes = summary.run.get("stages", {}), summary.recipe.outer.minutes
     refine, select = stages.get("refine", {}), stages.get("select", {})
     if steps == 0 and minutes is not None:
-        over = f"The {minutes:g} minutes were over before the first outer step"
-        return f"{over}: what is kept is the initial summary."
+        over = "was" if minutes == 1 else "were"
+        return (
+            f"The {counted(minutes, 'minute')} {over} over before the first outer step: what is kept is the "
+            "initial summary."
+        )
     if steps == 0:
         return "No outer step was taken."
     taken = f"Then {counted(steps, 'outer step')} {'were' if steps > 1 else 'was'} taken (data distillation)"

@@ -37,10 +37,15 @@ def check_folder(folder: Path) -> None:
     ours = [name for name in (TENSORS, CHECKPOINT) if name in there and not is_other_content(folder / name)]
     foreign, what = there, "which Farzi did not write"
     if ours:
-        foreign, what = [name for name in (CARD, RECIPE) if _is_edited(folder, name)], "edited since Farzi wrote it"
+        foreign, what = (
+            [name for name in (CARD, RECIPE) if _is_edited(folder, name)],
+            "edited since Farzi wrote it",
+        )
     if foreign:
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
-        raise FarziError(f"{folder} holds {', '.join(foreign[:3])}{more}, {what}; choose another folder, or move it away")
+        raise FarziError(
+            f"{folder} holds {', '.join(foreign[:3])}{more}, {what}; choose another folder, or move it away"
+        )
 
 
 def _is_edited(folder: Path, name: str) -> bool:
