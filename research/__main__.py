@@ -157,7 +157,8 @@ def _all(study: "Study", setting: "Setting", bench: "Bench", dry_run: bool, rest
         cost = price(todo, bench)
         click.echo(
             f"{counted(cost.distillations, 'distillation')}, {counted(cost.trainings, 'training')} on real "
-            f"events; about {time_text(cost.seconds)} at this machine's speed now, plus trainings on summaries and tests",
+            f"events; about {time_text(cost.seconds)} at this machine's speed now, plus trainings on "
+            "summaries and tests",
             err=not dry_run,
         )
     if dry_run:

@@ -92,14 +92,16 @@ def test_too_little_memory_is_one_line(log: Path):
 
 
 def test_the_plan_of_minutes_says_what_fits_into_them(log: Path):
-    facts = json.loads(run(log, "--json", "--minutes", "5", outer__steps=None).stdout)
+    facts = json.loads(
+        run(log, "--json", "--minutes", "5", outer__steps=None, outer__execution="eager").stdout
+    )
     assert (facts["minutes"], facts["seconds"]) == (5, 300)
     rest = 300 - facts["initialise"] - facts["validation"]
-    each = facts["outer_step"] + facts["validation"] / 10  # the preset validates every 10 steps
+    each = facts["outer_step"] + facts["validation"] / 50  # the preset validates every 50 steps
     for steps, taught in (("outer_steps", "least_teach_steps"), ("least_outer_steps", "teach_steps")):
         fitting = (rest - facts[taught] * facts["teach_step"]) / each
         assert facts[steps] == max(0, int(fitting))
-    text = run(log, "--minutes", "1", outer__steps=None).stdout
+    text = run(log, "--minutes", "1", outer__steps=None, outer__execution="eager").stdout
     assert "outer steps of " in text
     assert "fit into the rest" in text
     assert "total: 1 minute, all of these counted" in text
