@@ -9,6 +9,8 @@ from farzi.cli.app import prepare_process, run_command
 from farzi.cli.options import device_option, set_option
 from farzi.cli.output import print_table
 from farzi.errors import FarziError
+from farzi.files import locked
+from farzi.progress import counted, time_text
 
 if TYPE_CHECKING:
     from research.studies import Bench, Row, Setting, Study
@@ -148,7 +150,7 @@ def command_of(study: "Study", setting: "Setting", folder: Path, key: str) -> st
 
 
 def _all(study: "Study", setting: "Setting", bench: "Bench", dry_run: bool, restart: bool) -> None:
-    from research.report import print_findings, save_study
+    from research.report import print_findings
     from research.studies import append_row, current, left, measure, price, read_rows, save_setting
 
     rows = list(study.grid(setting))
@@ -157,13 +159,18 @@ def _all(study: "Study", setting: "Setting", bench: "Bench", dry_run: bool, rest
         click.echo(f"{study.name}: {len(todo)} of {len(rows)} rows left", err=not dry_run)
         cost = price(todo, bench)
         click.echo(
-            f"{cost.distillations} distillations, {cost.trainings} trainings on real events; about "
-            f"{_time(cost.seconds)} at this machine's speed now, plus trainings on summaries and tests",
+            f"{counted(cost.distillations, 'distillation')}, {counted(cost.trainings, 'training')} on real "
+            f"events; about {time_text(cost.seconds)} at this machine's speed now, plus trainings on "
+            "summaries and tests",
             err=not dry_run,
         )
     if dry_run:
         if not todo:
-            click.echo(f"{study.name}: all {len(rows)} rows are recorded in {bench.folder}")
+            seconds = sum(one.seconds for one in read_rows(bench.folder).values())
+            click.echo(
+                f"{study.name}: all {len(rows)} rows are recorded in {bench.folder}; measuring them took "
+                f"{time_text(seconds)}"
+            )
         for row in todo:
             click.echo(f"  {row.key}")
         return
@@ -171,22 +178,30 @@ def _all(study: "Study", setting: "Setting", bench: "Bench", dry_run: bool, rest
     for row in todo:
         done = measure(row, bench, command_of(study, setting, bench.folder, row.key))
         append_row(bench.folder, done)
-        save_study(study, bench.folder, current(rows, read_rows(bench.folder)))
+        _save_page(study, bench.folder, rows)
     recorded = current(rows, read_rows(bench.folder))
     print_findings(study.conclude(recorded))
-    page = save_study(study, bench.folder, recorded)
+    page = _save_page(study, bench.folder, rows)
     click.echo(f"{page} holds the table, the picture and the conclusion")
 
 
-def _one(study: "Study", setting: "Setting", bench: "Bench", row: "Row", restart: bool) -> None:
+def _save_page(study: "Study", folder: Path, rows: "list[Row]") -> Path:
+    """Write the page of all rows recorded so far, by whichever process."""
     from research.report import save_study
-    from research.studies import append_row, current, left, measure, read_rows, rerun, save_setting
+    from research.studies import current, read_rows
+
+    with locked(folder, wait=True):
+        return save_study(study, folder, current(rows, read_rows(folder)))
+
+
+def _one(study: "Study", setting: "Setting", bench: "Bench", row: "Row", restart: bool) -> None:
+    from research.studies import append_row, left, measure, read_rows, rerun, save_setting
 
     recorded = {} if restart else read_rows(bench.folder)
     if left([row], recorded):
         save_setting(study, bench.folder, setting, restart)
         append_row(bench.folder, measure(row, bench, command_of(study, setting, bench.folder, row.key)))
-        save_study(study, bench.folder, current(list(study.grid(setting)), read_rows(bench.folder)))
+        _save_page(study, bench.folder, list(study.grid(setting)))
         click.echo(f"{row.key} is recorded in {bench.folder}")
         return
     compared = rerun(row, recorded[row.key], bench)
@@ -203,12 +218,6 @@ def _one(study: "Study", setting: "Setting", bench: "Bench", row: "Row", restart
         click.echo(f"{row.key} lies outside its recorded interval: {', '.join(outside)}")
         click.get_current_context().exit(OUTSIDE)
     click.echo(f"{row.key} lies in its recorded interval")
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def main() -> None:

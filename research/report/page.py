@@ -12,8 +12,9 @@ from rich.table import Table as Printed
 from farzi.files import write_text_atomic
 from research.report.charts import plot_charts
 from research.studies import Done, Findings, Study, Table
+from research.studies.folder import PAGES
 
-PAGE, PICTURE = "README.md", "figure.png"
+PAGE, PICTURE = PAGES
 
 
 def print_findings(findings: Findings, console: Console | None = None) -> None:

@@ -11,6 +11,7 @@ import torch
 from farzi.data import Data, load_data
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation import Cache, Progress, distill, full_trainings
+from farzi.files import locked
 from farzi.recipe import Recipe
 from farzi.recipe.variants import DataVariant
 from farzi.summary import Summary
@@ -90,14 +91,16 @@ class Bench:
         own = _numbered(recipe, number)
         place = self.place(own, dataset)
         self.doing(f"summary {place.name}, from seed {own.seed}")
-        return distill(
-            own,
-            place,
-            dataset=dataset,
-            progress=self.progress,
-            cache=self._full_data,
-            device=self.device,
-        )
+        place.mkdir(parents=True, exist_ok=True)
+        with locked(place, wait=True):  # another row, measured at the same time, may need the same summary
+            return distill(
+                own,
+                place,
+                dataset=dataset,
+                progress=self.progress,
+                cache=self._full_data,
+                device=self.device,
+            )
 
     def has(self, recipe: Recipe, number: int, dataset: Data) -> bool:
         """Whether `summary` would read a finished one."""

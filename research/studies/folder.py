@@ -17,6 +17,8 @@ from research.studies.rows import ROWS
 from research.studies.study import Setting, Study
 
 SETTINGS = "study.json"
+PAGES = ("README.md", "figure.png")
+"""What a study writes besides its rows and its setting."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,15 @@ def begin(study: Study, folder: str | Path, wanted: Wanted, restart: bool = Fals
 
 
 def save_setting(study: Study, folder: str | Path, setting: Setting, restart: bool = False) -> None:
-    """Write `study.json` if there is none; `restart` overwrites it and deletes the rows."""
+    """Write `study.json` if there is none; `restart` overwrites it and deletes the rows.
+
+    Raises:
+        FarziError: the folder is no study's, and has files that the study would replace.
+    """
     folder = Path(folder)
+    foreign = [name for name in (ROWS, *PAGES) if (folder / name).exists()]
+    if foreign and not (folder / SETTINGS).exists():
+        raise FarziError(f"{folder} holds {', '.join(foreign)}, which no study wrote; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     if restart:
         (folder / ROWS).unlink(missing_ok=True)

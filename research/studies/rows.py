@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from farzi.errors import FarziError
-from farzi.files import finite_values, write_text_atomic
+from farzi.files import finite_values, locked, write_text_atomic
 from research.studies.former import converted
 
 ROWS = "rows.jsonl"
@@ -55,7 +55,9 @@ def read_rows(folder: str | Path) -> dict[str, Done]:
     """
     path = Path(folder) / ROWS
     rows: dict[str, Done] = {}
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        if not line:
+            continue
         try:
             values: dict[str, Any] = json.loads(line)
             done = Done(**{**values, "values": converted(values.get("values", {}))})
@@ -66,13 +68,14 @@ def read_rows(folder: str | Path) -> dict[str, Done]:
 
 
 def append_row(folder: str | Path, done: Done) -> None:
-    """Append a row; the file is replaced as a whole.
+    """Append a row; the file is replaced as a whole, by one process at a time.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; the file is unchanged.
     """
     path = Path(folder) / ROWS
-    write_text_atomic(path, _text(path) + done.line())
+    with locked(path, wait=True):
+        write_text_atomic(path, _text(path) + done.line())
 
 
 def _text(path: Path) -> str:

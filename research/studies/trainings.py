@@ -187,6 +187,7 @@ def trials_of(bench: Bench, dataset: Data, student: StudentVariant, recipe: Reci
         teach: Teach,
         validate: Callable[[SequenceModel], float],
         device: torch.device | str,
+        report: Callable[[int, float], None],
     ) -> Trained:
         key = {
             "student": student.model_dump(mode="json"),
@@ -200,7 +201,7 @@ def trials_of(bench: Bench, dataset: Data, student: StudentVariant, recipe: Reci
         }
         return bench.trainings(
             key,
-            lambda: train_on_events(log, student, vocabulary, length, seed, teach, validate, device),
+            lambda: train_on_events(log, student, vocabulary, length, seed, teach, validate, device, report),
         )
 
     return Trials(

@@ -1,16 +1,18 @@
 """The front door: load data, distil it, train on it, as `farzi.NAME`."""
 
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from farzi.data import Data, Log, Text, frame_events, load_data, load_dataset
-from farzi.distillation import Cache, PrintedProgress, Progress
+from farzi.distillation import Cache
 from farzi.distillation import distill as _distill
 from farzi.evaluation import task_of
 from farzi.models import Model
+from farzi.progress import PrintedProgress, Progress, counted, time_left
 from farzi.recipe import Recipe, presets
 from farzi.summary import Summary
 from farzi.surroundings import undisturbed
@@ -122,7 +124,7 @@ def train(
             or a class of the user's.
         steps: optimizer steps on a summary, instead of the recipe's.
         seed: of the first weights, and of the order in which data is read.
-        progress: receives reports of a training on a whole log or text; None shows nothing.
+        progress: as of `distill`.
         device: where it is trained; the model is returned on the CPU.
 
     Raises:
@@ -134,15 +136,15 @@ def train(
         recipe, name, settings = recipe or _preset(data), "full", data.settings
     if student is not None:
         recipe = recipe.changed({"student": student})
+    reports, begun = progress or PrintedProgress(), time.monotonic()
     if isinstance(data, Summary):
         trained = train_on_summary(data.tensors.to(device), recipe.student, recipe.inner, seed, steps)
     else:
-        task = task_of(data, recipe.select.seen)
-        reports, scores = progress or Progress(), dict[int, float]()
+        task, limit = task_of(data, recipe.select.seen), recipe.teach.max_steps
 
         def report(step: int, score: float) -> None:
-            scores[step] = score
-            reports.passing(f"step {step}, validation {task.score_text(score)}")
+            left = time_left(begun, step, limit)
+            reports.passing(f"step {step}, validation {task.score_text(score)}, at most {left} left")
 
         trained = train_on_events(
             data.train,
@@ -155,9 +157,10 @@ def train(
             device,
             report,
         )
-        best = max(scores, key=lambda step: scores[step])
-        figure = task.score_text(scores[best])
-        reports.message(f"kept: the weights of step {best:,} of {trained.steps:,}, validation {figure}")
+    best = "" if trained.best_step is None else f", step {trained.best_step:,} is kept (best validation)"
+    on = "the summary" if name == "summary" else "real events"
+    line = f"{recipe.student.type} on {on}, {counted(trained.steps, 'step')}{best}"
+    reports.stage("train", line, trained.seconds)
     return Model(
         network=trained.model.to("cpu"),
         student=recipe.student,

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from farzi.progress import counted
+
 
 def provenance(device: torch.device | str = "cpu") -> dict[str, Any]:
     """What a figure must be printed with, as JSON values; `device` is where it was made.
@@ -20,14 +22,26 @@ def provenance(device: torch.device | str = "cpu") -> dict[str, Any]:
     The commit is that of the checkout that this package runs from, with "-dirty" where the package's own
     files differ from it; None where it runs from an installed copy.
     """
+    here = environment(device)
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        **here,
+        "machine": f"{here['machine']}, {counted(here['threads'], 'thread')}",
+    }
+
+
+def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
+    """What a result depends on bit for bit besides its settings and data, as JSON values."""
+    return {
         "farzi": version("farzi"),
         "commit": _commit(),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": _machine(torch.device(device)),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "float32_matmul": torch.get_float32_matmul_precision(),
     }
 
 
@@ -36,7 +50,7 @@ def _machine(device: torch.device) -> str:
     if (info := Path("/proc/cpuinfo")).exists():
         models = re.findall(r"^model name\s*:\s*(.*?)\s*$", info.read_text(), re.MULTILINE)
         processor = models[0] if models else processor
-    processor = f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    processor = f"{processor}, {os.cpu_count()} cores"
     return f"{torch.cuda.get_device_name(device)}; {processor}" if device.type == "cuda" else processor
 
 

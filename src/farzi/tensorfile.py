@@ -106,6 +106,15 @@ def _word(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+def is_other_content(path: str | Path) -> bool:
+    """Whether a file is a sound safetensors file that `write_tensors` did not write."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return not (file.metadata() or {}).get("format", "").startswith("farzi-")
+    except (OSError, safetensors.SafetensorError):
+        return False
+
+
 def _checksum(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
     """SHA-256 of the header, and of the tensors' names, shapes, types and bytes."""
     rest = {name: value for name, value in header.items() if name != "sha256"}

@@ -30,11 +30,12 @@ from farzi.unroll import Optimizer, train
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A trained model, in evaluation mode; the seconds, with validations, and the steps of its training."""
+    """A trained model, in evaluation mode."""
 
     model: SequenceModel
-    seconds: float
-    steps: int
+    seconds: float  # of the training, its validations included
+    steps: int  # of the training
+    best_step: int | None = None  # the step whose weights are kept, where a validation chose it
 
 
 def make_model(
@@ -249,7 +250,7 @@ def train_on_events(
     optimizer = torch_optimizer(teach.optimizer, model.parameters())
     rng = np.random.default_rng(seed)
     batch = windows_per_step(teach, log, length)
-    best, best_state, since, step = -np.inf, copy.deepcopy(model.state_dict()), 0, 0
+    best, best_state, since, step, best_step = -np.inf, copy.deepcopy(model.state_dict()), 0, 0, 0
     with seeded(int(np.random.default_rng([seed, 7]).integers(2**62)), device):
         while step < teach.max_steps and since < teach.patience:
             windows = torch.from_numpy(crops(log, length, batch, rng)).to(device)
@@ -263,6 +264,6 @@ def train_on_events(
                 report(step, figure)
                 since += 1
                 if figure > best:
-                    best, best_state, since = figure, copy.deepcopy(model.state_dict()), 0
+                    best, best_state, since, best_step = figure, copy.deepcopy(model.state_dict()), 0, step
     model.load_state_dict(best_state)
-    return Trained(model.eval(), time.perf_counter() - start, step)
+    return Trained(model.eval(), time.perf_counter() - start, step, best_step)

@@ -1,6 +1,7 @@
 """A mistake of the user is one line on stderr and exit status 2; a mistake of the program is not hidden."""
 
 import errno
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 from farzi.cli import app
 from farzi.cli.app import Commands
 from farzi.errors import FarziError
+from farzi.progress import PrintedProgress
 
 
 def run(*words: str) -> Result:
@@ -176,3 +178,55 @@ warnings.warn("something else", UserWarning)
     first, *rest = done.stderr.splitlines()
     assert first == "farzi: run eagerly"
     assert "UserWarning: something else" in rest[0]
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EFBIG, errno.EIO, errno.EBUSY, errno.ELOOP, errno.EMFILE, errno.ESTALE]
+)
+def test_an_error_of_the_machine_is_one_line(number: int):
+    result = CliRunner().invoke(failing(OSError(number, "what it is")), ["work"])
+    assert (result.exit_code, one_line(result)) == (2, "what it is")
+
+
+SPEAKS = """
+import sys
+from farzi.cli.app import prepare_process
+from farzi.cli.progress import ConsoleProgress
+prepare_process()
+with ConsoleProgress() as progress:
+    for k in range(3):
+        sys.stdin.readline()
+        progress.message("one")
+        progress.doing("two")
+print("done")
+"""
+
+
+def test_progress_that_nobody_reads_ends_nothing():
+    words = [sys.executable, "-c", SPEAKS]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stderr is not None
+        process.stderr.close()
+        output, _ = process.communicate("\n\n\n")
+    assert (process.returncode, output) == (0, "done\n")
+
+
+def test_progress_in_python_that_nobody_reads_ends_nothing(monkeypatch: pytest.MonkeyPatch):
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    PrintedProgress().stage("train", "a model", 1.0)
+
+
+def test_a_reader_of_results_who_goes_away_is_no_mistake():
+    code = "from farzi.cli import main; main()"
+    words = [sys.executable, "-c", code, "data", "list"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1

@@ -40,7 +40,9 @@ SHARED = {
 
 def run(log: Path, *words: str, **changes: object) -> Result:
     settings = SMALL | {name.replace("__", "."): value for name, value in changes.items()}
-    given = [word for path, value in settings.items() for word in ("--set", f"{path}={value}")]
+    given = [
+        word for path, value in settings.items() if value is not None for word in ("--set", f"{path}={value}")
+    ]
     return CliRunner().invoke(app, ["plan", str(log), *given, *words], prog_name="farzi")
 
 
@@ -87,3 +89,19 @@ def test_too_little_memory_is_one_line(log: Path):
     assert result.exit_code == 2
     assert result.stdout == ""
     assert "--memory '1 B' is too little" in result.stderr
+
+
+def test_the_plan_of_minutes_says_what_fits_into_them(log: Path):
+    facts = json.loads(
+        run(log, "--json", "--minutes", "5", outer__steps=None, outer__execution="eager").stdout
+    )
+    assert (facts["minutes"], facts["seconds"]) == (5, 300)
+    rest = 300 - facts["initialise"] - facts["validation"]
+    each = facts["outer_step"] + facts["validation"] / 50  # the preset validates every 50 steps
+    for steps, taught in (("outer_steps", "least_teach_steps"), ("least_outer_steps", "teach_steps")):
+        fitting = (rest - facts[taught] * facts["teach_step"]) / each
+        assert facts[steps] == max(0, int(fitting))
+    text = run(log, "--minutes", "1", outer__steps=None, outer__execution="eager").stdout
+    assert "outer steps of " in text
+    assert "fit into the rest" in text
+    assert "total: 1 minute, all of these counted" in text

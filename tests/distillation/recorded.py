@@ -1,6 +1,8 @@
 """A progress that records all that it receives."""
 
-from farzi.distillation import Progress, StepReport, Validation
+from typing import Any
+
+from farzi.progress import Progress, StepReport
 
 
 class Recorded(Progress):
@@ -12,7 +14,7 @@ class Recorded(Progress):
         self.lines: list[str] = []
         self.stages: list[tuple[str, str, float]] = []
         self.steps: list[tuple[int, float, StepReport]] = []
-        self.validations: list[tuple[int, Validation, bool]] = []
+        self.validations: list[tuple[int, Any, bool]] = []
 
     def message(self, text: str) -> None:
         self.messages.append(text)
@@ -29,5 +31,5 @@ class Recorded(Progress):
     def step(self, number: int, fraction: float, seconds: float, report: StepReport) -> None:
         self.steps.append((number, fraction, report))
 
-    def validation(self, number: int, result: Validation, best: bool) -> None:
+    def validation(self, number: int, result: Any, best: bool) -> None:
         self.validations.append((number, result, best))

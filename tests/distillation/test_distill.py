@@ -1,6 +1,7 @@
 """Whole runs: what they learn, what they report, what they refuse, and how they end."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 import torch
 
 from farzi.data import Holdout, Log, pad_left
-from farzi.distillation import Validation, distill, initialise, validate
+from farzi.distillation import Cache, Validation, distill, initialise, validate
+from farzi.distillation.plan import warn_of_minutes
 from farzi.errors import FarziError
 from farzi.recipe import Inner, Outer, Recipe, Select, SummaryShape, Teach
 from farzi.recipe import variants as v
-from farzi.summary import RandomInitializer, Size, Summary, SummaryTensors
+from farzi.summary import RandomInitializer, Size, Summary, SummaryTensors, distillation_facts
 from farzi.training import NextEvent, train_on_summary
 
 from .recorded import Recorded
@@ -155,6 +157,21 @@ def test_minutes_end_a_run(tiny: Log, recipe: Recipe, tmp_path: Path):
     assert folder.history[-1]["outer_step"] == len(progress.steps)
 
 
+def test_minutes_that_hold_no_outer_step_are_named_before_and_after(
+    tiny: Log, recipe: Recipe, tmp_path: Path
+):
+    progress = Recorded()
+    short = recipe.changed({"outer.minutes": 1e-6, "outer.steps": 1})
+    summary = distill(short, tmp_path, dataset=tiny, progress=progress)
+    assert len(progress.warnings) == 1
+    assert "of the 1e-06 minutes, so that no outer step will be taken" in progress.warnings[0]
+    assert "The 1e-06 minutes were over before the first outer step" in distillation_facts(summary)
+    assert (summary.run["outer_steps"], summary.selected_step) == (0, 0)
+    unhurried = recipe.changed({"outer.minutes": 60.0, "outer.steps": 1})
+    warn_of_minutes(unhurried, tiny, Cache(), progress, "cpu")
+    assert len(progress.warnings) == 1
+
+
 @pytest.mark.parametrize("optimizer", [v.Adam(learning_rate=1e20), v.SGD(learning_rate=1e20)])
 def test_inner_training_that_diverges_ends_the_run_with_a_clear_line(
     tiny: Log, recipe: Recipe, tmp_path: Path, optimizer: Any
@@ -167,11 +184,22 @@ def test_inner_training_that_diverges_ends_the_run_with_a_clear_line(
 
 
 def test_steps_without_a_metagradient_are_recorded(tiny: Log, recipe: Recipe, tmp_path: Path):
-    folder = distill(recipe.changed({"inner.optimizer.learning_rate": 1e20}), tmp_path, dataset=tiny)
-    assert [line["steps_without_metagradient"] for line in folder.history] == [0, 3, 3, 2]
-    assert [line["real_loss"] for line in folder.history] == [None] * 4
-    assert [line["metagradient_norm"] for line in folder.history] == [None] * 4
-    assert json.loads((tmp_path / "history.jsonl").read_text().splitlines()[-1], parse_constant=pytest.fail)
+    line = refusal(recipe.changed({"inner.optimizer.learning_rate": 1e20}), tmp_path, tiny)
+    assert line.startswith("no finite metagradient in the last 8 of 8 outer steps")
+    assert "lower inner.optimizer.learning_rate" in line
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    history = [json.loads(one, parse_constant=pytest.fail) for one in lines]
+    assert [line["steps_without_metagradient"] for line in history] == [0, 3, 3, 2]
+    assert [line["real_loss"] for line in history] == [None] * 4
+    assert [line["metagradient_norm"] for line in history] == [None] * 4
+
+
+def test_an_outer_step_that_breaks_the_summary_is_named(tiny: Log, recipe: Recipe, tmp_path: Path):
+    for steps in (4, 40):
+        line = refusal(recipe.changed({"outer.learning_rate": 1e30, "outer.steps": steps}), tmp_path, tiny)
+        assert line.startswith("no finite metagradient")
+        assert "lower outer.learning_rate" in line
+        shutil.rmtree(tmp_path)
 
 
 def test_a_rough_metagradient_is_reported_once(tiny: Log, recipe: Recipe, tmp_path: Path):

@@ -62,7 +62,7 @@ def test_a_stopped_run_ends_like_an_uninterrupted_one(
     distill(recipe, tmp_path / "whole", dataset=tiny)
     out = tmp_path / "cut"
     for step in (1, 6, 7):  # between two validations, right after one, before the last
-        line = f"^stopped after outer step {step}; the same command resumes there$"
+        line = f"^stopped after outer step {step}; the same call resumes there$"
         with pytest.raises(KeyboardInterrupt, match=line):
             distill(recipe, out, dataset=tiny, progress=ctrl_c(step))
     progress = At(set(), lambda: None)
@@ -190,7 +190,7 @@ def test_a_disk_that_is_full_at_the_end_loses_nothing(
 def test_leftovers_of_a_killed_write_are_removed(tiny: Log, recipe: Recipe, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         distill(recipe, tmp_path, dataset=tiny, progress=ctrl_c(1))
-    (tmp_path / ".checkpoint.safetensors.0123abcd.tmp").write_bytes(b"half")
+    (tmp_path / ".checkpoint.safetensors.0123abcd.farzi-tmp").write_bytes(b"half")
     distill(recipe, tmp_path, dataset=tiny)
     assert not list(tmp_path.glob(".*"))
 
@@ -275,7 +275,7 @@ def test_restart_removes_what_was_there(tiny: Log, recipe: Recipe, tmp_path: Pat
     out = tmp_path / "out"
     distill(recipe, out, dataset=tiny)
     (out / "results.json").write_text("[]")
-    with pytest.raises(KeyboardInterrupt, match="the same command, without restart, resumes there"):
+    with pytest.raises(KeyboardInterrupt, match="the same call, without restart=True, resumes there"):
         distill(changed, out, dataset=tiny, restart=True, progress=ctrl_c(5))
     assert not (out / "summary.safetensors").exists()
     assert not (out / "results.json").exists()

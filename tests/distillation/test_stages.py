@@ -288,7 +288,8 @@ def test_a_run_passes_through_its_state(tiny: Log, recipe: Recipe, tmp_path: Pat
     saved = load_checkpoint(tmp_path)
     assert saved is not None
     again = Run.resume(saved, recipe, tiny, Progress(), tmp_path)
-    assert_same_state(again.state_dict(), run.state_dict(), "seconds")
+    assert_same_state(again.state_dict(), run.state_dict(), "seconds", "sessions")
+    assert [one["outer_step"] for one in again.sessions] == [0, 4]
     first, same = run.selection.first, again.selection.first
     assert first is not None
     assert same is not None

@@ -209,7 +209,7 @@ def test_a_run_stopped_among_its_full_data_trainings_resumes_after_those_that_ar
     whole = distill(several, tmp_path / "whole", dataset=tiny)
     out, progress = tmp_path / "out", Recorded()
     stopped = (
-        r"^stopped before the first outer step; 2 of 3 full-data trainings are saved, the same command res"
+        r"^stopped before the first outer step; 2 of 3 full-data trainings are saved, the same call resumes"
     )
     for restart in (False, True):  # nothing else is there that could be lost
         with pytest.raises(KeyboardInterrupt, match=stopped):

@@ -19,6 +19,7 @@ from farzi.evaluation import (
 )
 from farzi.evaluation.compare import build_controls
 from farzi.evaluation.controls import bytes_per_event
+from farzi.progress import Progress
 from farzi.recipe import Custom, Recipe
 from farzi.recipe import variants as v
 from farzi.summary import Size, Summary, SummaryTensors, TransitionInitializer, distillation_facts
@@ -113,8 +114,22 @@ def test_the_same_call_gives_the_same_figures(tiny: Log, summary: Summary, compa
             assert np.array_equal(figures, second.per_unit[name])
 
 
+class Recorded(Progress):
+    """Records what is being done, and how far it is."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.lines: list[str] = []
+
+    def doing(self, text: str) -> None:
+        self.parts.append(text)
+
+    def passing(self, text: str) -> None:
+        self.lines.append(text)
+
+
 def test_the_learning_rate_is_chosen_on_validation_events(tiny: Log, summary: Summary):
-    lines: list[str] = []
+    progress = Recorded()
     recipe = summary.recipe.changed(
         {
             "teach.max_steps": 20,
@@ -123,11 +138,15 @@ def test_the_learning_rate_is_chosen_on_validation_events(tiny: Log, summary: Su
             "compare.seeds": 2,
         }
     )
-    chosen = compare(summary, tiny, recipe, progress=lines.append)
+    chosen = compare(summary, tiny, recipe, progress=progress)
     assert chosen.result("full").learning_rate == 2e-2
     assert chosen.result("summary").learning_rate == 0.02
-    assert lines[0] == "full: choosing a learning rate"
-    assert lines[1:4] == ["full: training 1 of 2", "full: training 2 of 2", "summary: training 1 of 2"]
+    parts = [line.partition(" (")[0] for line in progress.parts]
+    rates = [f"full: choosing a learning rate, {k} of 2" for k in (1, 2)]
+    assert parts[:5] == [*rates, "full: training 1 of 2", "full: training 2 of 2", "summary: training 1 of 2"]
+    for k, line in enumerate(progress.parts, 1):
+        assert f"({k} of {len(parts)} trainings" in line
+    assert "left" in progress.lines[0]
 
 
 def test_the_controls_at_equal_bytes_may_be_left_out(tiny: Log, summary: Summary):

@@ -5,7 +5,7 @@ import pytest
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
 from farzi.recipe.variants import SGD, GRU4Rec, Transformer
-from research.studies import Wanted, begin, recorded, save_setting
+from research.studies import Setting, Wanted, begin, recorded, save_setting
 from research.studies.recipes import of_architecture
 
 
@@ -63,3 +63,12 @@ def test_another_optimizer_or_student_leaves_its_own_settings_behind():
     assert of_architecture(recipe.student, "transformer") == Transformer(heads=2)
     with pytest.raises(FarziError, match="no_such"):
         recipe.changed({"inner.no_such": 1})
+
+
+@pytest.mark.parametrize("name", ["README.md", "figure.png", "rows.jsonl"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_files_of_someone_else_are_not_replaced(tmp_path, toy, name, restart):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(FarziError, match=f"holds {name}, which no study wrote"):
+        save_setting(toy, tmp_path, Setting(Recipe()), restart)
+    assert (tmp_path / name).read_text() == "mine"

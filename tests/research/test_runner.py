@@ -1,6 +1,7 @@
 """Rows are done one by one, each once; what is there stays; a rerun is held against what is there."""
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -182,3 +183,26 @@ def test_a_damaged_file_of_rows_is_one_line_with_its_place(tmp_path):
     (tmp_path / "rows.jsonl").write_text(Done("a", {}, {}, 1.0, "x").line() + "{]\n")
     with pytest.raises(FarziError, match=r"rows\.jsonl:2: not a row"):
         read_rows(tmp_path)
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\u0085", "\u001c", "\u000b", "\r", "\n", "\r\n"])
+def test_a_row_is_read_as_it_was_written(tmp_path, done, separator):
+    row = done(f"a{separator}b", {"name": f"log{separator}.csv"}, x=[1.0])
+    append_row(tmp_path, row)
+    append_row(tmp_path, done("b", {}, x=[2.0]))
+    assert read_rows(tmp_path)[row.key].labels == row.labels
+    assert list(read_rows(tmp_path)) == [row.key, "b"]
+
+
+def test_rows_of_several_writers_are_all_there(tmp_path, done):
+    def write(name: str) -> None:
+        for k in range(10):
+            append_row(tmp_path, done(f"{name}{k}", {}, x=[1.0]))
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(read_rows(tmp_path)) == 30
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]

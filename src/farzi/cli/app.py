@@ -21,6 +21,7 @@ from farzi.cli.data import data
 from farzi.cli.distill import distill
 from farzi.cli.evaluate import evaluate
 from farzi.cli.inspect import inspect
+from farzi.cli.options import arguments_as_options
 from farzi.cli.output import say
 from farzi.cli.plan import plan
 from farzi.cli.recipe import recipe
@@ -33,6 +34,9 @@ TOO_LARGE = (MemoryError, RuntimeError, ValueError)
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a disk without space."""
+
+MACHINE = (*FULL, errno.EFBIG, errno.EIO, errno.EBUSY, errno.ELOOP, errno.EMFILE, errno.ENFILE, errno.ESTALE)
+"""Errors of the machine, whatever file they name: no error of the program."""
 
 
 class Commands(click.Group):
@@ -56,6 +60,9 @@ def run_command(main: Callable[..., Any], *args: Any, **extra: Any) -> NoReturn:
         say(question.format_message())
         status = 0
     except (click.ClickException, click.Abort, FarziError, OSError, *TOO_LARGE) as error:
+        if isinstance(error, BrokenPipeError):  # who read the results has gone
+            _silence(1)
+            sys.exit(1)
         line = _line(error)
         if line is None:
             raise  # an error of the program
@@ -71,9 +78,9 @@ def _line(error: Exception) -> str | None:
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, click.Abort):  # from KeyboardInterrupt, whose text says how to resume
-        return str(error.__cause__ or "") or "interrupted"
+        return arguments_as_options(str(error.__cause__ or "")) or "interrupted"
     if isinstance(error, OSError) and error.errno != errno.ENOMEM:
-        if error.filename is None and error.errno not in FULL:
+        if error.filename is None and error.errno not in MACHINE:
             return None
         where = f"{error.filename}: " if error.filename is not None else ""
         advice = "; make room and run the same command again" if error.errno in FULL else ""
@@ -84,8 +91,38 @@ def _line(error: Exception) -> str | None:
     return what and f"out of memory: {what}; `farzi plan` says what a recipe takes"
 
 
+class Undisturbed:
+    """A stream whose reader may go away, as a terminal or `head` does: what is written then is dropped."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, or drop the text."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            _silence(2)
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or drop what is there."""
+        try:
+            self._stream.flush()
+        except OSError:
+            _silence(2)
+
+
+def _silence(descriptor: int) -> None:
+    """From now on, what is written there goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
 def prepare_process() -> None:
-    """Prepare the process: output on any terminal, warnings of this project in one line, freed memory kept.
+    """Prepare for a run of hours: output on any terminal that cannot end it, and freed memory that is kept.
 
     Characters that the encoding of stdout or stderr lacks are shown by their numbers.
 
@@ -96,6 +133,7 @@ def prepare_process() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    sys.stderr = Undisturbed(sys.stderr)
     default = warnings.showwarning
 
     def in_one_line(message: Warning | str, category: type[Warning], *rest: Any) -> None:

@@ -24,15 +24,16 @@ def compare(folder: str, given: Given, device: str, as_json: bool) -> None:
 
     from farzi.cli.progress import ConsoleProgress
     from farzi.evaluation import compare as run
+    from farzi.files import locked
     from farzi.report import save_report
     from farzi.summary import Summary
 
     summary = Summary.load(folder)
     recipe = given.recipe(summary.recipe)
     data = recorded_log(recipe.data, summary, folder)
-    with ConsoleProgress() as progress:
-        comparison = run(summary, data, recipe, device=device, progress=progress.doing)
-    rows = save_report(comparison, folder, summary.history, device)
+    with locked(folder), ConsoleProgress() as progress:  # a folder that cannot be written is found out now
+        comparison = run(summary, data, recipe, device=device, progress=progress)
+        rows = save_report(comparison, folder, summary.history, device)
     if as_json:
         print_json(rows)
     else:

@@ -35,7 +35,7 @@ def distill(
     from farzi.distillation import Cache
     from farzi.distillation import distill as run
     from farzi.evaluation import shares
-    from farzi.summary import distillation_facts
+    from farzi.summary import distillation_facts, nearness_fact
 
     shared = None if cache is None else Cache(cache)
     with ConsoleProgress() as progress:
@@ -54,6 +54,7 @@ def distill(
         return
     say(
         f"{out} holds the summary. {distillation_facts(summary)}\n"
+        f"{nearness_fact(summary)}\n"
         "On the validation data, models trained on it reach of the full data's figures: "
         f"{shares(best['relative_to_full'])}.\n"
         f"Next: farzi compare {out}"

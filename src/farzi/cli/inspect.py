@@ -21,18 +21,25 @@ def inspect(folder: str, sequences: int, top: int, as_json: bool) -> None:
     A model reads the soft inputs and learns to predict the soft labels. They differ if the summary has a
     label decoder. Of a text, the most probable tokens are also printed as a sentence.
     """
-    from farzi.summary import Summary
+    from farzi.summary import Summary, distillation_facts, nearness_fact
 
     summary = Summary.load(folder)
     rows = summary.top_events(top, sequences)
     if as_json:
         print_json(rows)
         return
+    click.echo(distillation_facts(summary))
+    if summary.run.get("nearest_real"):
+        click.echo(nearness_fact(summary))
+    equal = summary.run.get("nearest_real", {}).get("equal")
     roles = {"soft input": "input", "soft label": "label"}
     if summary.tensors.label_decoder is None:
         roles = {"soft input and label": "input"}
     for number, row in enumerate(rows, start=1):
-        say(f"sequence {number} of {summary.tensors.sequences}")
+        alike = ""
+        if equal is not None:
+            alike = f": {equal[number - 1]} of {len(row)} positions equal the nearest real window"
+        say(f"sequence {number} of {summary.tensors.sequences}{alike}")
         if summary.is_text:
             for name, role in roles.items():
                 words = (position[role][0]["name"] if position[role] else NONE for position in row)

@@ -45,7 +45,11 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
     "--length": ("summary.length", int, "positions in each sequence [20; texts 30]"),
     "--teachers": ("init.teachers", int, "full-data models that predict the initial labels [3; texts 1]"),
     "--steps": ("outer.steps", int, "outer steps [150; texts 100]"),
-    "--minutes": ("outer.minutes", float, "minutes for the whole run, in place of a number of steps"),
+    "--minutes": (
+        "outer.minutes",
+        float,
+        "minutes of the whole run, its full-data trainings counted, in place of steps",
+    ),
     "--seeds": ("compare.seeds", int, "models trained on each kind of data [5]"),
     "--max-steps": (
         "teach.max_steps",
@@ -76,8 +80,12 @@ FORM = ("--separator", "--columns", "--time-format", "--min-rating")
 DATA = tuple(flag for flag, (path, *_) in SETTINGS.items() if path.startswith("data.") and flag not in FORM)
 RUN = ("--seed", "--student", "--sequences", "--length", "--teachers", "--steps", "--minutes")
 
-ARGUMENTS = {"restart=True": "--restart", "unchecked=True": "--unchecked"}
-"""Arguments of Python functions that messages name, as options."""
+ARGUMENTS = {
+    "restart=True": "--restart",
+    "unchecked=True": "--unchecked",
+    "the same call": "the same command",
+}
+"""Words of messages for Python's users, and those for the command line."""
 
 
 class SettingOption(click.Option):

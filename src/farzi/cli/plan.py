@@ -70,7 +70,8 @@ def _values(planned: "RunPlan") -> dict[str, Any]:
     """The plan as JSON; sizes in bytes, times in seconds."""
     teach, select = ("teach_steps", "teach_step"), ("validations", "validation")
     stages = (*teach, "initialise", "outer_steps", "outer_step", *select)
-    whole = ("seconds", "bytes", *stages, "execution", "soft_inputs")
+    limits = ("least_teach_steps", "least_outer_steps", "minutes")
+    whole = ("seconds", "bytes", *stages, *limits, "execution", "soft_inputs")
     measured = ("tape_bytes", "host_bytes", "peak_bytes", "resident_bytes", "gradients", "products", "flops")
     strategies = [
         {

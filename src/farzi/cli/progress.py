@@ -13,9 +13,9 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from farzi.cli.options import arguments_as_options
-from farzi.distillation import Progress, StepReport, Validation
 from farzi.errors import visible
 from farzi.evaluation import shares
+from farzi.progress import Progress, StepReport, Validated, time_text
 
 INTERVAL = 60.0
 """Seconds between two lines on the progress of a stage, if there is no terminal."""
@@ -60,7 +60,7 @@ class ConsoleProgress(Progress):
         self._console.print(f"warning: {visible(text)}", style="yellow", markup=False, soft_wrap=True)
 
     def doing(self, text: str) -> None:
-        """Print what is being done; on a terminal the next such line replaces it."""
+        """Print the line; on a terminal the next one replaces it."""
         if self._console.is_terminal:
             self._bar.update(self._task, description=visible(text), refresh=True)
         else:
@@ -73,7 +73,7 @@ class ConsoleProgress(Progress):
             self._passed = time.monotonic()
 
     def stage(self, name: str, text: str, seconds: float) -> None:
-        self.message(f"{name:<{len('initialise')}}  {text}   {seconds:,.{1 if seconds < 10 else 0}f} s")
+        self.message(f"{name:<{len('initialise')}}  {text}   {time_text(seconds)}")
 
     def step(self, number: int, fraction: float, seconds: float, report: StepReport) -> None:
         losses = f"{report.name.replace('_', ' ')} {report.loss:.3f}, metagradient {report.norm:.2g}"
@@ -82,7 +82,7 @@ class ConsoleProgress(Progress):
             self._bar.update(self._task, total=1, completed=fraction)
             self.doing(f"step {number}, {losses}{self._figures}")
 
-    def validation(self, number: int, result: Validation, best: bool) -> None:
+    def validation(self, number: int, result: Validated, best: bool) -> None:
         figures = f"of full data: {shares(result.relative)}"
         self._figures = f", {figures}"
         if not self._console.is_terminal:

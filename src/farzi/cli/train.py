@@ -1,6 +1,7 @@
 """`farzi train`: train a model from scratch, on a summary or on real events."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ from farzi.cli.options import (
     settings,
 )
 from farzi.cli.output import print_json, say
+from farzi.errors import FarziError
 
 if TYPE_CHECKING:
     from farzi.data import Data, Sequences
@@ -56,19 +58,22 @@ def train(folder: str | None, out: str, on: str, given: Given, device: str, as_j
     from farzi.api import train as run
     from farzi.cli.progress import ConsoleProgress
     from farzi.data import load_data
+    from farzi.files import locked
     from farzi.summary import Summary
 
     summary = None if folder is None else Summary.load(folder)
     recipe = given.recipe(None if summary is None else summary.recipe)
-    if summary is not None and on == "summary":
-        model = run(summary, recipe, seed=recipe.seed, device=device)
-    else:
-        data = load_data(recipe.data) if summary is None else recorded_log(recipe.data, summary, str(folder))
-        data = data if on == "full" else replace(data, train=_picked(on, data, recipe))
-        with ConsoleProgress() as progress:
+    if Path(out).is_dir():
+        raise FarziError(f"{out or 'an empty path'}: is no file to write to; --out names the model's file")
+    with locked(out), ConsoleProgress() as progress:  # a place that cannot be written is found out now
+        if summary is not None and on == "summary":
+            model = run(summary, recipe, seed=recipe.seed, device=device, progress=progress)
+        else:
+            data = recorded_log(recipe.data, summary, str(folder)) if summary else load_data(recipe.data)
+            data = data if on == "full" else replace(data, train=_picked(on, data, recipe))
             model = run(data, recipe, seed=recipe.seed, device=device, progress=progress)
-        model = replace(model, trained_on=on, data=recipe.data)
-    model.save(out)
+            model = replace(model, trained_on=on, data=recipe.data)
+        model.save(out)
     if as_json:
         print_json({"out": out, "trained_on": on, "steps": model.steps, "seconds": model.seconds})
     else:

@@ -8,13 +8,10 @@ from farzi.distillation.inner import Theta as Theta
 from farzi.distillation.inner import Weights as Weights
 from farzi.distillation.plan import RunPlan as RunPlan
 from farzi.distillation.plan import plan_run as plan_run
-from farzi.distillation.progress import PrintedProgress as PrintedProgress
-from farzi.distillation.progress import Progress as Progress
 from farzi.distillation.refine import Episode as Episode
 from farzi.distillation.refine import Objective as Objective
 from farzi.distillation.refine import OuterLoop as OuterLoop
 from farzi.distillation.refine import RealLoss as RealLoss
-from farzi.distillation.refine import StepReport as StepReport
 from farzi.distillation.select import Selection as Selection
 from farzi.distillation.select import Validation as Validation
 from farzi.distillation.select import validate as validate
@@ -22,3 +19,6 @@ from farzi.distillation.teach import Cache as Cache
 from farzi.distillation.teach import FullData as FullData
 from farzi.distillation.teach import full_trainings as full_trainings
 from farzi.distillation.teach import teach as teach
+from farzi.progress import PrintedProgress as PrintedProgress
+from farzi.progress import Progress as Progress
+from farzi.progress import StepReport as StepReport

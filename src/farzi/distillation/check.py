@@ -10,11 +10,11 @@ import torch
 from farzi.data import Data, load_data
 from farzi.distillation.initialise import initialise
 from farzi.distillation.inner import Rates
-from farzi.distillation.progress import Progress
 from farzi.distillation.refine import OuterLoop
 from farzi.distillation.teach import full_trainings, train_on_full_data
 from farzi.errors import FarziError
 from farzi.files import finite_values
+from farzi.progress import Progress
 from farzi.recipe import Recipe
 from farzi.summary import Parametrization
 from farzi.surroundings import undisturbed

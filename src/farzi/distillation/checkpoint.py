@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from farzi.summary import CHECKPOINT as NAME
 from farzi.tensorfile import read_tensors, write_tensors
 
-FORMAT = "farzi-checkpoint-3"
-NAME = "checkpoint.safetensors"
+FORMAT = "farzi-checkpoint-4"
 ADVICE = "restart=True starts the run again"
 TENSOR, SEPARATOR = "tensor:", "//"
 """The key that stands for a tensor, and what joins the names of its path."""

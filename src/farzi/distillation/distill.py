@@ -1,6 +1,5 @@
 """`distill`: the four stages in a row, from a recipe to a summary's folder, resumable at any moment."""
 
-import shutil
 import signal
 import threading
 import time
@@ -14,13 +13,13 @@ import torch
 from farzi.data import Data, load_data
 from farzi.data.account import reading_lines
 from farzi.distillation.checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
-from farzi.distillation.progress import Progress
 from farzi.distillation.run import Run, refuse_another
 from farzi.distillation.teach import Cache, full_trainings
-from farzi.errors import out_of_memory
-from farzi.files import remove_leftovers, write_text_atomic
+from farzi.errors import FarziError, out_of_memory
+from farzi.files import locked, place, write_text_atomic
+from farzi.progress import Progress
 from farzi.recipe import Recipe
-from farzi.summary import Summary, history_text
+from farzi.summary import CHECKPOINT, TENSORS, Summary, check_folder, history_text
 from farzi.surroundings import undisturbed
 
 CACHE = "trainings"
@@ -62,23 +61,63 @@ def distill(
 
     Raises:
         FarziError: parts of the recipe do not fit each other, the data cannot be used, the first metagradient
-            is not precise enough, `out` holds a run of another recipe or other data, one of its files is
-            damaged, or the metagradient stays without a finite value.
+            is not precise enough, `out` holds a run of another recipe or other data or what Farzi did not
+            write, another process is at work there, one of its files is damaged, or the metagradient stays
+            without a finite value.
         KeyboardInterrupt: the run was interrupted; its text says what is saved. Before the first outer step
             that is the finished full-data trainings.
         OSError: the disk is full or `out` cannot be written; the state saved before is still there.
     """
-    out, progress = Path(out), progress or Progress()
+    out, progress = place(out), progress or Progress()
     dataset = dataset or load_data(recipe.data)
-    # Where there is a checkpoint, a summary beside it is that of an earlier run, or incomplete.
+    if not restart and (finished := _finished(out, recipe, dataset, progress)) is not None:
+        with suppress(OSError, FarziError), locked(out):  # removes what a kill in the last moment left
+            return finished
+        return finished
+    check_folder(out)
+    created = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)  # before the long training, in case it cannot be
+    try:
+        with locked(out):
+            settings = (restart, unchecked, progress, cache, device, checkpoint_seconds)
+            return _distill(out, recipe, dataset, *settings)
+    except BaseException as error:
+        if created and out_of_memory(error):
+            Cache(out / CACHE).remove()
+        raise
+    finally:
+        if created:
+            with suppress(OSError):
+                out.rmdir()  # if nothing was stored in it
+
+
+def _finished(out: Path, recipe: Recipe, dataset: Data, progress: Progress) -> Summary | None:
+    """The summary in a folder; None where there is a checkpoint: a summary beside it is an earlier run's."""
+    if (out / CHECKPOINT).exists() or not (out / TENSORS).exists():
+        return None
+    finished = Summary.load(out)
+    refuse_another(finished.recipe, recipe, finished.run.get("data_sha256"), dataset, out, "the summary")
+    progress.message(f"{out} holds this summary already; restart=True distils it again")
+    return finished
+
+
+def _distill(
+    out: Path,
+    recipe: Recipe,
+    dataset: Data,
+    restart: bool,
+    unchecked: bool,
+    progress: Progress,
+    cache: Cache | None,
+    device: torch.device | str,
+    checkpoint_seconds: float,
+) -> Summary:
+    """`distill` in a folder that this process has locked."""
     saved = None if restart else load_checkpoint(out, device)
     if saved is not None:
         run = Run.resume(saved, recipe, dataset, progress, out)
         progress.message(f"resuming {out} after outer step {run.loop.step}")
-    elif not restart and (out / "summary.safetensors").exists():
-        finished = Summary.load(out)
-        refuse_another(finished.recipe, recipe, finished.run.get("data_sha256"), dataset, out, "the summary")
-        progress.message(f"{out} holds this summary already; restart=True distils it again")
+    elif not restart and (finished := _finished(out, recipe, dataset, progress)) is not None:
         return finished
     else:
         if "reading" in dataset.facts:
@@ -87,12 +126,11 @@ def distill(
             for line in dataset.facts["warnings"]:
                 progress.warning(line)
         run = _begin(out, recipe, dataset, cache or Cache(out / CACHE), progress, unchecked, device)
-    remove_leftovers(out)
     with _stop_event() as stop:
         if saved is None:
             save_checkpoint(run.state_dict(), out)
             Summary.remove(out)
-        shutil.rmtree(out / CACHE, ignore_errors=True)
+        Cache(out / CACHE).remove()
         last_save = time.monotonic()
         while not run.done:
             run.advance()
@@ -103,7 +141,7 @@ def distill(
                 save_checkpoint(run.state_dict(), out)
                 last_save = time.monotonic()
             if stop.is_set():
-                again = "the same command, without restart," if restart else "the same command"
+                again = "the same call, without restart=True," if restart else "the same call"
                 raise KeyboardInterrupt(f"stopped after outer step {run.loop.step}; {again} resumes there")
     summary = run.finish()
     summary.save(out)
@@ -113,24 +151,15 @@ def distill(
 
 def _begin(out: Path, recipe: Recipe, dataset: Data, cache: Cache, *settings: Any) -> Run:
     """A new run. Until there is one the first Ctrl-C or SIGTERM ends it; finished trainings stay."""
-    created = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)  # before the long training, in case it cannot be
     try:
         with _signals(signal.default_int_handler):
             return Run.begin(recipe, dataset, cache, *settings)
-    except BaseException as error:
-        if created:
-            if out_of_memory(error):
-                shutil.rmtree(out / CACHE, ignore_errors=True)
-            with suppress(OSError):
-                out.rmdir()
-        if not isinstance(error, KeyboardInterrupt):
-            raise
+    except KeyboardInterrupt:
         trainings = full_trainings(recipe)
-        saved = "nothing was saved, the same command starts again"
+        saved = "nothing was saved, the same call starts again"
         if present := cache.present(trainings, dataset):
             saved = (
-                f"{present} of {len(trainings)} full-data trainings are saved, the same command resumes there"
+                f"{present} of {len(trainings)} full-data trainings are saved, the same call resumes there"
             )
         raise KeyboardInterrupt(f"stopped before the first outer step; {saved}") from None
 

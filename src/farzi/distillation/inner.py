@@ -182,7 +182,7 @@ class RunPool:
         burn_in: int,
         size: int,
     ) -> None:
-        self.replicas, self._weights = replicas, weights
+        self.replicas, self._weights, self._optimizer = replicas, weights, rates.optimizer
         self._last = rates.steps - rates.length
         self._first = min(burn_in, self._last)
         self._runs: list[InnerRun | None] = [None] * size
@@ -210,7 +210,15 @@ class RunPool:
         return [run and [run.theta, run.state.slots, run.state.step, run.started_at] for run in self._runs]
 
     def load_state_dict(self, state: list[Any]) -> None:
-        """Continue from `state_dict()`."""
+        """Continue from `state_dict()`; ValueError where it is that of other runs."""
+        loss = self.replicas.loss
+        like = self.replicas.join([loss.parameters_of(loss.student)] * self.replicas.count)
+        slots = self._optimizer.init(torch.zeros(sum(value.numel() for value in like.values()))).slots
+        for theta, kept, *_ in filter(None, state):
+            if {name: value.shape for name, value in theta.items()} != {
+                name: value.shape for name, value in like.items()
+            } or [slot.numel() for slot in kept] != [slot.numel() for slot in slots]:
+                raise ValueError("the inner runs have other shapes")
         self._runs = [run and InnerRun(run[0], State(run[2], tuple(run[1])), run[3]) for run in state]
 
 

@@ -12,12 +12,13 @@ from farzi.distillation.check import check_parts
 from farzi.distillation.initialise import initialise
 from farzi.distillation.inner import chosen_execution
 from farzi.distillation.refine import OuterLoop
-from farzi.distillation.teach import RECORDED, full_trainings
+from farzi.distillation.teach import RECORDED, Cache, full_trainings
 from farzi.evaluation import task_of
+from farzi.progress import Progress, counted, time_text
 from farzi.recipe import Recipe
 from farzi.summary import chosen_soft_inputs
 from farzi.surroundings import undisturbed
-from farzi.training import NextEvent, train_on_events
+from farzi.training import NextEvent, Trained, train_on_events
 from farzi.unroll import Budget, Memory, Plan, PlanRow, plan
 from farzi.unroll.diagnostics.calibration import timed
 from farzi.unroll.diagnostics.plan import MEMORIES
@@ -33,16 +34,19 @@ class RunPlan:
 
     teach_step: float  # seconds of a step on the full data, its share of the validations included
     teach_steps: int  # at most; a training ends when the validation gets no better
+    least_teach_steps: int
     initialise: float  # seconds of the initial summary
     inner_step: float  # seconds of an inner step that is not differentiated
     outer_step: float  # seconds of an outer step
-    outer_steps: int
+    outer_steps: int  # with `minutes`, those that fit after `least_teach_steps`
     validation: float  # seconds of a validation of the summary
     validations: int  # that of the initial summary included
     window: Plan  # bytes and seconds of an outer step's differentiated steps, by memory strategy
     used: Memory  # the strategy that the distillation uses
     execution: tuple[str, str]  # how steps are carried out, "eager", "graph" or "compiled", and why
     soft_inputs: tuple[str, str]  # how the summary is read, "materialized" or "factored", and why
+    minutes: float | None = None  # for the whole run, in place of a number of steps
+    least_outer_steps: int = 0  # with `minutes`, those that fit after `teach_steps`
 
     @property
     def row(self) -> PlanRow:
@@ -56,7 +60,9 @@ class RunPlan:
 
     @property
     def seconds(self) -> float:
-        """Of the whole run, with as many steps on the full data as there can be."""
+        """Of the whole run, with as many steps on the full data as there can be, or its `minutes`."""
+        if self.minutes is not None:
+            return 60 * self.minutes
         refine, select = self.outer_steps * self.outer_step, self.validations * self.validation
         return self.teach_steps * self.teach_step + self.initialise + refine + select
 
@@ -67,13 +73,27 @@ class RunPlan:
     def lines(self) -> list[str]:
         """The parts and their total, a line each."""
         parts = [
-            ("teach: at most", self.teach_steps, "steps on the full data", self.teach_step),
-            ("initialise:", 1, "initial summary", self.initialise),
-            ("refine:", self.outer_steps, "outer steps", self.outer_step),
-            ("select:", self.validations, "validations", self.validation),
+            ("teach: at most", self.teach_steps, "step", " on the full data", self.teach_step),
+            ("initialise:", 1, "initial summary", "", self.initialise),
+            ("refine:", self.outer_steps, "outer step", "", self.outer_step),
+            ("select:", self.validations, "validation", "", self.validation),
         ]
-        lines = [f"{stage} {n:,} {what} of {each:.2g} s, {n * each:,.0f} s" for stage, n, what, each in parts]
-        return [*lines, f"total: at most {self.seconds:,.0f} s, and {self.bytes / 2**20:,.0f} MiB in a step"]
+        lines = [
+            f"{stage} {counted(n, what)}{where} of {each:.2g} s, {time_text(n * each)}"
+            for stage, n, what, where, each in parts
+        ]
+        memory = f"{self.bytes / 2**20:,.0f} MiB in a step"
+        if self.minutes is None:
+            return [*lines, f"total: at most {time_text(self.seconds)}, and {memory}"]
+        least = time_text(self.least_teach_steps * self.teach_step)
+        steps = f"{self.least_outer_steps:,} to {counted(self.outer_steps, 'outer step')}"
+        return [
+            f"{lines[0]}; at least {self.least_teach_steps:,}, {least}",
+            lines[1],
+            f"refine: {steps} of {self.outer_step:.2g} s fit into the rest, by the length of the trainings",
+            f"select: at most {counted(self.validations, 'validation')} of {self.validation:.2g} s",
+            f"total: {counted(self.minutes, 'minute')}, all of these counted, and {memory}",
+        ]
 
 
 @undisturbed()
@@ -85,7 +105,7 @@ def plan_run(
 ) -> RunPlan:
     """Run and measure a few steps of each part, and add them up. Nothing is written.
 
-    With `outer.minutes` the total is that of `outer.steps` steps all the same.
+    With `outer.minutes` the outer steps are those that fit into them.
 
     Args:
         recipe: the whole run.
@@ -102,10 +122,7 @@ def plan_run(
     begun = time.perf_counter()
     initial = initialise(recipe, dataset).to(device)
     seconds = time.perf_counter() - begun
-    task, teach = task_of(dataset, recipe.select.seen), recipe.teach.model_copy(update={"max_steps": ROUNDS})
-    size = (len(dataset.vocabulary), recipe.summary.length, recipe.seed)
-    trained = train_on_events(dataset.train, recipe.student, *size, teach, lambda model: 0.0, device)
-    evaluation = timed(lambda: task.evaluate(trained.model, dataset.valid), device)
+    trained, teach_step, evaluation = _teaching(recipe, dataset, device)
     weights = NextEvent(trained.model).parameters_of(trained.model)  # stands in for recorded ones
     # one run, so that its burn-in, which many windows share, is in the first step alone
     pool = min(1, recipe.outer.pool)
@@ -129,17 +146,67 @@ def plan_run(
     )
     calibration = window.calibration
     inner_step = (calibration.seconds_gradient + calibration.seconds_update) / recipe.outer.replicas
+    validation = recipe.select.students * (recipe.inner.steps * inner_step + evaluation)
+    trainings, minutes, every = len(full_trainings(recipe)), recipe.outer.minutes, recipe.select.every
+    least, most = trainings * _least_steps(recipe), trainings * recipe.teach.max_steps
+    steps = [recipe.outer.steps] * 2
+    if minutes is not None:
+        rest = [60 * minutes - taught * teach_step - seconds - validation for taught in (least, most)]
+        steps = [max(0, int(one / (outer_step + validation / every))) for one in rest]
     return RunPlan(
-        teach_step=trained.seconds / trained.steps + evaluation / teach.validate_every,
-        teach_steps=len(full_trainings(recipe)) * recipe.teach.max_steps,
+        teach_step=teach_step,
+        teach_steps=most,
+        least_teach_steps=least,
         initialise=seconds,
         inner_step=inner_step,
         outer_step=outer_step,
-        outer_steps=recipe.outer.steps,
-        validation=recipe.select.students * (recipe.inner.steps * inner_step + evaluation),
-        validations=1 + -(-recipe.outer.steps // recipe.select.every),
+        outer_steps=steps[0],
+        validation=validation,
+        validations=1 + -(-steps[0] // every),
         window=window,
         used=memory,
         execution=chosen_execution(recipe, loop.pools[0].replicas.loss.student),
         soft_inputs=chosen_soft_inputs(recipe.inner, initial),
+        minutes=minutes,
+        least_outer_steps=steps[1],
     )
+
+
+def warn_of_minutes(
+    recipe: Recipe, dataset: Data, cache: Cache, progress: Progress, device: torch.device | str
+) -> None:
+    """Warn where `outer.minutes` cannot hold the full-data trainings, so that no outer step will be taken.
+
+    A few steps of a training are measured; those that are cached count, but nobody knows their seconds yet.
+    """
+    trainings, minutes = full_trainings(recipe), recipe.outer.minutes
+    new = len(trainings) - cache.present(trainings, dataset)
+    if minutes is None or new == 0:
+        return
+    seconds = new * _least_steps(recipe) * _teaching(recipe, dataset, torch.device(device))[1]
+    if seconds > 60 * minutes:
+        progress.warning(
+            f"the full-data trainings alone will take at least {time_text(seconds)} of the "
+            f"{counted(minutes, 'minute')}, so that no outer step will be taken; raise outer.minutes, or "
+            "have fewer teachers"
+        )
+
+
+def _least_steps(recipe: Recipe) -> int:
+    """The fewest steps of a training on the full data, whose first validation is the best so far."""
+    return min(recipe.teach.max_steps, (1 + recipe.teach.patience) * recipe.teach.validate_every)
+
+
+def _teaching(recipe: Recipe, dataset: Data, device: torch.device) -> tuple[Trained, float, float]:
+    """A short training on the full data; seconds of a step, its share of validations included, and of one."""
+    task, teach = task_of(dataset, recipe.select.seen), recipe.teach
+    size = (len(dataset.vocabulary), recipe.summary.length, recipe.seed)
+
+    def train(steps: int) -> Trained:
+        few = teach.model_copy(update={"max_steps": steps})
+        return train_on_events(dataset.train, recipe.student, *size, few, lambda model: 0.0, device)
+
+    train(1)  # the first one of a process takes seconds more
+    trained = train(ROUNDS)
+    evaluation = timed(lambda: task.evaluate(trained.model, dataset.valid), device)
+    return trained, trained.seconds / trained.steps + evaluation / teach.validate_every, evaluation

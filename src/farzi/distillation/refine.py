@@ -26,6 +26,7 @@ from farzi.distillation.inner import (
     Theta,
     chosen_execution,
 )
+from farzi.progress import StepReport
 from farzi.recipe import Recipe
 from farzi.recipe.variants import StudentVariant
 from farzi.summary import SOFT_INPUTS, BatchSchedule, Parametrization, SummaryTensors, chosen_soft_inputs
@@ -76,14 +77,6 @@ class RealLoss:
 
     def episode(self, loop: "OuterLoop", step: int) -> Episode:
         return loop.truncated(step, lambda loss, theta, windows: loss.at(theta, windows))
-
-
-class StepReport(NamedTuple):
-    """The figures of one outer step."""
-
-    loss: float  # the objective's, before the summary changed; for `RealLoss` cross-entropy in nats
-    norm: float  # length of the metagradient before clipping; infinite where it was not finite
-    name: str  # what the loss is called
 
 
 class RunningClip:
@@ -263,7 +256,13 @@ class OuterLoop:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state_dict()`."""
+        """Continue from `state_dict()`; ValueError where it is that of another loop."""
+        flat = [self._flat().shape] * len(self._adam.slots)
+        shapes = {name: part.shape for name, part in self._parts.items()}
+        if {name: part.shape for name, part in state["parts"].items()} != shapes:
+            raise ValueError("the summary has another shape")
+        if [slot.shape for slot in state["adam"]] != flat or len(state["runs"]) != len(self.pools):
+            raise ValueError("the outer loop has another shape")
         self.step, self.clip.mean = state["step"], state["clip_mean"]
         self._parts = {name: state["parts"][name] for name in self._parts}
         self.summary = self._summary_of(self._parts)

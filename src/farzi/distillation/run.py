@@ -4,31 +4,41 @@ import math
 import time
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
 from farzi.data import Data, Text
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation.check import check_parts, short_check
+from farzi.distillation.checkpoint import ADVICE, NAME
 from farzi.distillation.initialise import check_data, initialise
-from farzi.distillation.progress import Progress
-from farzi.distillation.refine import OuterLoop, StepReport, cosine_decay
+from farzi.distillation.plan import warn_of_minutes
+from farzi.distillation.refine import OuterLoop, cosine_decay
 from farzi.distillation.select import Selection, Validation, validate
 from farzi.distillation.teach import Cache, FullData, full_trainings, teach
 from farzi.errors import FarziError
-from farzi.evaluation import headline_figures, shares, task_of
+from farzi.evaluation import headline_figures, nearest_windows, shares, task_of
 from farzi.files import finite_values
 from farzi.models import SequenceModel
-from farzi.provenance import provenance
+from farzi.progress import Progress, StepReport, counted
+from farzi.provenance import environment, provenance
 from farzi.recipe import Recipe, differences, parse_recipe
 from farzi.summary import Summary, SummaryTensors
 
 PATIENCE = 10
 """Outer steps in a row without a finite metagradient after which a run gives up."""
 
-SAVED = ("history", "stages", "precision", "norms", "warned", "stopped", "without_gradient")
+SAVED = ("history", "stages", "precision", "norms", "warned", "stopped", "without_gradient", "sessions")
 """Attributes of a run, JSON values, that a checkpoint holds as they are."""
+
+RECORDED_STAGES = {
+    "teach": ("seconds", "trainings"),
+    "initialise": ("seconds",),
+    "refine": ("seconds", "steps", "without_metagradient", "stopped_by_probe"),
+    "select": ("seconds", "validations"),
+}
+"""Numbers of each stage that a checkpoint holds."""
 
 SWING, WATCHED = 1000.0, 50
 """A norm that varies by more than this factor within so many outer steps is reported, once."""
@@ -50,7 +60,8 @@ class Run:
         self.precision: dict[str, Any] | None = None
         self.norms: list[float] = []
         self.warned = self.stopped = False
-        self.without_gradient = 0
+        self.without_gradient = 0  # outer steps since the last finite metagradient
+        self.sessions: list[dict[str, Any]] = []
         self.earlier_seconds = 0.0
         self.started = time.monotonic()
 
@@ -75,21 +86,23 @@ class Run:
 
         # one that needs no teachers comes first: what it refuses is refused before the long trainings
         early = None if getattr(recipe.init.build(), "teachers", 0) else initial_summary(())
-        progress.message(f"teach: training {_count(count, 'model')} on the full data")
+        warn_of_minutes(recipe, dataset, cache, progress, device)
+        progress.message(f"teach: training {counted(count, 'model')} on the full data")
         full_data = teach(recipe, dataset, cache, device, progress)
         cached = f", {full_data.cached_seconds:.0f} s of it cached" if full_data.cached_seconds else ""
         figures = headline_figures(full_data.figures)
-        line = f"{_count(count, 'full-data training')}{cached}; baseline, validation: {figures}"
+        line = f"{counted(count, 'full-data training')}{cached}; baseline, validation: {figures}"
         progress.stage("teach", line, full_data.seconds)
         initial, seconds = early or initial_summary(full_data.teachers)
         size = f"{recipe.summary.sequences} x {recipe.summary.length} positions"
         progress.stage("initialise", f"{size} by the initializer {recipe.init.type}", seconds)
         run = Run(recipe, dataset, progress, initial.to(device), full_data)
         run.started, run.earlier_seconds = started, full_data.cached_seconds
+        run.sessions = [{"outer_step": 0, **environment(device)}]
         run.stages = {
             "teach": {"seconds": round(full_data.seconds, 1), "trainings": count},
             "initialise": {"seconds": round(seconds, 1), "type": recipe.init.type},
-            "refine": {"seconds": 0.0, "steps": 0, "stopped_by_probe": False},
+            "refine": {"seconds": 0.0, "steps": 0, "without_metagradient": 0, "stopped_by_probe": False},
             "select": {"seconds": 0.0, "validations": 0},
         }
         run.precision = short_check(run.loop, unchecked, progress, recipe.outer.adjoint.type == "exact")
@@ -101,9 +114,22 @@ class Run:
         """Continue from a state, on the device of its tensors.
 
         Raises:
-            FarziError: it is of another recipe or other data.
+            FarziError: it is of another recipe or other data, or no state of such a run.
         """
-        there = parse_recipe(saved["recipe"], f"the recipe in {out}")
+        try:
+            return Run._resume(saved, recipe, dataset, progress, out)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
+            raise FarziError(
+                f"{out / NAME}: damaged, or of another version of Farzi ({reason}); {ADVICE}"
+            ) from error
+
+    @staticmethod
+    def _resume(saved: dict[str, Any], recipe: Recipe, dataset: Data, progress: Progress, out: Path) -> "Run":
+        try:
+            there = parse_recipe(saved["recipe"], f"the recipe in {out}")
+        except FarziError as error:  # a setting that this version does not have
+            raise ValueError(str(error)) from error
         refuse_another(there, recipe, saved["data_sha256"], dataset, out, "an unfinished run")
         best = SummaryTensors(**saved["selection"]["best"], temperature=recipe.summary.temperature)
         run = Run(recipe, dataset, progress, best, FullData(**saved["full_data"]))
@@ -113,7 +139,41 @@ class Run:
         run.earlier_seconds = saved["seconds"]
         for name in SAVED:
             setattr(run, name, saved[name])
+        run._check_state()
+        run._join(environment(best.device))
         return run
+
+    def _check_state(self) -> None:
+        """Raise ValueError, or what a missing value raises, where a state cannot be one of this run."""
+        step, outer, shape = self.loop.step, self.recipe.outer, self.recipe.summary
+        if type(step) is not int or step < 0 or (outer.minutes is None and step > outer.steps):
+            raise ValueError(f"outer step {step} of {outer.steps}")
+        last = self.history[-1]["outer_step"]
+        if not 0 <= last <= step or not any(line["best"] for line in self.history):
+            raise ValueError(f"a validation after outer step {last} of {step}")
+        if not self.selection.best_score > -math.inf or not self.seconds >= 0:
+            raise ValueError("a figure that is no number")
+        best = self.selection.best
+        if (best.sequences, best.length, best.vocabulary) != (
+            shape.sequences,
+            shape.length,
+            len(self.dataset.vocabulary),
+        ):
+            raise ValueError("the best summary has another shape")
+        for stage, names in RECORDED_STAGES.items():
+            for name in names:
+                float(self.stages[stage][name])
+
+    def _join(self, here: dict[str, Any]) -> None:
+        """Record where the run is resumed, and say what differs from where it was before."""
+        before = self.sessions[-1]
+        changed = [name for name, value in here.items() if before[name] != value]
+        self.sessions.append({"outer_step": self.loop.step, **here})
+        if changed:
+            then, now = (", ".join(f"{name} {where[name]}" for name in changed) for where in (before, here))
+            self.progress.warning(
+                f"begun with {then}, resumed with {now}: the result will not be the same bit for bit"
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to continue later: nested dicts and lists of tensors and JSON values."""
@@ -160,17 +220,26 @@ class Run:
         """
         begun = time.monotonic()
         report = self.loop.take_step(self.recipe.outer.learning_rate * cosine_decay(self.fraction))
+        self.stages["refine"]["without_metagradient"] += not math.isfinite(report.norm)
         self.without_gradient = 0 if math.isfinite(report.norm) else self.without_gradient + 1
         if self.without_gradient == PATIENCE:
-            raise FarziError(
-                f"no finite metagradient for {PATIENCE} outer steps (step {self.loop.step}): training on the "
-                "summary diverges; lower inner.optimizer.learning_rate or raise inner.optimizer.epsilon"
-            )
+            self._give_up(f"for {PATIENCE} outer steps (step {self.loop.step})")
         self.reports.append(report)
         self._watch(report.norm)
         self.stages["refine"]["steps"] = self.loop.step
         self.stages["refine"]["seconds"] += time.monotonic() - begun
         self.progress.step(self.loop.step, self.fraction, self.seconds, report)
+
+    def _give_up(self, where: str) -> NoReturn:
+        """Raise FarziError: after steps without a finite metagradient there is nothing to gain."""
+        if self.stages["refine"]["without_metagradient"] < self.loop.step:  # it was finite at first
+            advice = "an outer step has moved the summary too far; lower outer.learning_rate"
+        else:
+            advice = (
+                "training on the summary diverges; lower inner.optimizer.learning_rate or raise "
+                "inner.optimizer.epsilon"
+            )
+        raise FarziError(f"no finite metagradient {where}: {advice}")
 
     def validate(self) -> None:
         """Validate the summary, record it, and stop the outer loop if the probe gained nothing."""
@@ -181,6 +250,7 @@ class Run:
             _history_line(self.loop.step, self.loop.objective.name, self.reports, result, best)
         )
         self.reports = []
+        self._record_gain(result)
         probe, first = self.recipe.outer.probe, self.selection.first
         if (
             probe is not None
@@ -194,33 +264,57 @@ class Run:
         self.stages["select"]["validations"] += 1
         self.progress.validation(self.loop.step, result, best)
 
+    def _record_gain(self, result: Validation) -> None:
+        """Keep the largest gain over the initial summary, and how much would have been clear of noise."""
+        gain, needed = result.gain_over(self.selection.first or result)
+        select = self.stages["select"]
+        if result is not self.selection.first and gain > select.get("gain", -math.inf):
+            select |= {"gain": gain, "gain_needed": needed}
+
     def finish(self) -> Summary:
-        """The best summary, with all that stands beside it; reports the last two stages."""
+        """The best summary, with all that stands beside it; reports the last two stages.
+
+        Raises:
+            FarziError: more than half of the outer steps, up to the last, had no finite metagradient.
+        """
+        if 2 * self.without_gradient > self.loop.step:
+            self._give_up(f"in the last {self.without_gradient} of {counted(self.loop.step, 'outer step')}")
         best = [line for line in self.history if line["best"]][-1]
         refine, select = self.stages["refine"], self.stages["select"]
         early = ", stopped early: they gained nothing" if refine["stopped_by_probe"] else ""
-        self.progress.stage("refine", f"{refine['steps']} outer steps{early}", refine["seconds"])
+        self.progress.stage("refine", f"{counted(refine['steps'], 'outer step')}{early}", refine["seconds"])
+        if lost := refine["without_metagradient"]:
+            self.progress.warning(
+                f"{lost} of {counted(refine['steps'], 'outer step')} had no finite metagradient"
+            )
         chosen = f"outer step {best['outer_step']}" if self.selection.improved else "the initial summary"
         self.progress.stage(
             "select",
-            f"{chosen}, of {select['validations']} validations; of the full data's figures: "
+            f"{chosen}, of {counted(select['validations'], 'validation')}; of the full data's figures: "
             f"{shares(best['relative_to_full'])}",
             select["seconds"],
         )
         refine["seconds"], select["seconds"] = round(refine["seconds"], 1), round(select["seconds"], 1)
         select["outer_step"] = best["outer_step"]
+        tensors = self.selection.best.to("cpu")
+        near = nearest_windows(tensors.top_events(), self.dataset.train)
         facts = {
             "task": task_of(self.dataset).name,
             "seconds": round(self.seconds, 1),
             "outer_steps": self.loop.step,
-            "stages": self.stages,
+            "stages": finite_values(self.stages),
             "data_sha256": self.data_sha256,
             "validation_full": self.full_data.figures,
             "precision": self.precision,
+            "nearest_real": {
+                "positions": tensors.length,
+                "equal": near.equal.tolist(),
+                "longest_run": near.run.tolist(),
+            },
+            "sessions": self.sessions,
             **provenance(self.loop.summary.device),
         }
         tokenizer = self.dataset.tokenizer if isinstance(self.dataset, Text) else None
-        tensors = self.selection.best.to("cpu")
         return Summary(tensors, self.dataset.vocabulary, self.recipe, self.history, facts, tokenizer)
 
     def _watch(self, norm: float) -> None:
@@ -250,10 +344,6 @@ def refuse_another(
         raise FarziError(f"{out} holds {what} of another recipe ({'; '.join(changed[:3])}{more}); {advice}")
     if data != fingerprint(dataset):
         raise FarziError(f"{out} holds {what} of other data than {ours.source} is now; {advice}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _history_line(

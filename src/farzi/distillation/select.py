@@ -39,6 +39,11 @@ class Validation:
         difference = self._difference(other)
         return difference.mean > 0 and 2 * difference.mean > difference.mean - difference.low
 
+    def gain_over(self, other: "Validation") -> tuple[float, float]:
+        """How much its score is above the other's, and how much would be clearly better."""
+        difference = self._difference(other)
+        return difference.mean, difference.mean - difference.low
+
     def _difference(self, other: "Validation") -> Interval:
         """That of the scores, by the jackknife over units."""
         return jackknife_interval(self.score - other.score, self.leave_one_out - other.leave_one_out)

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,10 +18,11 @@ from farzi.data import Data
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation.checkpoint import read_state, write_state
 from farzi.distillation.inner import Theta
-from farzi.distillation.progress import Progress
 from farzi.errors import FarziError
 from farzi.evaluation import Seen, task_of
+from farzi.files import place, remove_leftovers
 from farzi.models import SequenceModel
+from farzi.progress import Progress, time_left
 from farzi.recipe import Recipe, Teach
 from farzi.recipe.explain import explain
 from farzi.recipe.variants import Student, StudentVariant
@@ -138,7 +141,7 @@ class Cache:
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self.folder = None if folder is None else Path(folder)
+        self.folder = None if folder is None else place(folder)
 
     def path(self, training: FullTraining, dataset: Data) -> Path | None:
         """The file of a full-data training."""
@@ -150,6 +153,15 @@ class Cache:
         """How many of these trainings are there."""
         paths = [self.path(training, dataset) for training in trainings]
         return sum(path is not None and path.exists() for path in paths)
+
+    def remove(self) -> None:
+        """Delete the cached trainings, and the folder if nothing else is in it."""
+        if self.folder is not None and self.folder.is_dir():
+            remove_leftovers(self.folder)
+            for path in self.folder.glob(f"full-{16 * '[0-9a-f]'}.safetensors"):
+                path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.folder.rmdir()
 
     def get(
         self,
@@ -239,8 +251,12 @@ def train_on_full_data(
             trajectory.append({name: value.clone() for name, value in theta.items()})
         return task.score(model, dataset.valid)
 
+    begun = time.monotonic()
+
     def report(step: int, figure: float) -> None:
-        (progress or Progress()).passing(f"{name}: step {step}, {task.score_text(figure)}")
+        left = time_left(begun, step, training.teach.max_steps)
+        line = f"{name}: step {step}, {task.score_text(figure)}, at most {left} left"
+        (progress or Progress()).passing(line)
 
     trained = train_on_events(
         dataset.train, student, vocabulary, length, seed, training.teach, score, device, report

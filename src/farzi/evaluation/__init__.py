@@ -16,6 +16,7 @@ from farzi.evaluation.metrics import headlines as headlines
 from farzi.evaluation.metrics import kib as kib
 from farzi.evaluation.metrics import metric_of as metric_of
 from farzi.evaluation.metrics import shares as shares
+from farzi.evaluation.nearness import nearest_windows as nearest_windows
 from farzi.evaluation.predictors import LanguageModel as LanguageModel
 from farzi.evaluation.predictors import Ranker as Ranker
 from farzi.evaluation.ranking import Seen as Seen

@@ -14,9 +14,11 @@ size. The one chosen for the first control is used for all small controls. The t
 end.
 """
 
+import itertools
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,15 +32,11 @@ from farzi.evaluation.intervals import Interval, paired_difference, paired_ratio
 from farzi.evaluation.metrics import aligned, headlines, kib, metric_of
 from farzi.evaluation.tasks import LanguageTask, RecommendationTask, Task, task_of
 from farzi.evaluation.trials import Result, Trials
+from farzi.progress import PrintedProgress, Progress, counted, time_left, time_text
 from farzi.recipe import Recipe
 from farzi.recipe.variants import ControlVariant
 from farzi.summary import Summary, distillation_facts
 from farzi.surroundings import undisturbed
-
-FEW = (
-    " With so few models the intervals, Student's t with {} degrees of freedom, are wide; compare.seeds=5 or "
-    "more narrows them."
-)
 
 COUNTS: dict[type[Task], dict[str, type]] = {
     RecommendationTask: {"popularity": Popularity, "successors": Successors},
@@ -163,6 +161,10 @@ class Comparison:
         """What the figures are, what the summary reaches, is ahead of and saves, and how it was made."""
         full, ours = self.result("full"), self.result("summary")
         seeds, units = next(iter(full.per_unit.values())).shape
+        few = "" if seeds > 3 else f" (Student's t, {counted(seeds - 1, 'degree')} of freedom, hence wide)"
+        few = few if seeds > 1 else " (none of a single model)"
+        times = max(self.speedup, 1 / self.speedup)
+        faster = f"{times:,.{0 if times >= 10 else 1}f} times {'faster' if self.speedup >= 1 else 'slower'}"
         reached = []
         for name in self.headlines:
             mean, low, high = self.relative("summary", name)
@@ -171,14 +173,13 @@ class Comparison:
             reached.append(f"{name} {ratio(mean)}{interval}")
         lines = [
             f"Test {self.task.statement(units, self.items, self.window)}. Means of {seeds} models ± 95 % "
-            "interval; below them, the share of the full data's figure."
-            + (FEW.format(seeds - 1) if 1 < seeds < 4 else ""),
+            f"interval{few}; below them, the share of the full data's figure.",
             f"Of the full data's figures the summary reaches {', '.join(reached)}; 95 % intervals over "
             f"{self.task.units} and models.",
             self._leads(),
             *([self.origin] if self.origin else []),
-            f"Training on the summary takes {ours.seconds:.2f} s, on the full data {full.seconds:.1f} s: "
-            f"{self.speedup:,.0f} times faster.",
+            f"Training on the summary takes {time_text(ours.seconds)}, on the full data "
+            f"{time_text(full.seconds)}: {faster}.",
         ]
         if self.distilling is not None:
             even = self.break_even
@@ -221,7 +222,7 @@ def compare(
     data: Data,
     recipe: Recipe | None = None,
     *,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
     device: torch.device | str = "cpu",
 ) -> Comparison:
     """Train and test models on the full data, the summary and the controls.
@@ -230,7 +231,8 @@ def compare(
         summary: from `distill` or `Summary.load`.
         data: the log or text that it was distilled from.
         recipe: another recipe than the summary's; its `compare`, `teach`, `student` and `inner` are used.
-        progress: called with a line of text before each training.
+        progress: receives reports; if left out, a line for each training is printed to stderr. `Progress()`
+            shows nothing.
         device: where models are trained.
 
     Raises:
@@ -238,7 +240,17 @@ def compare(
     """
     recipe = recipe or summary.recipe
     check_vocabulary(data, summary)
-    tensors = summary.tensors.to(device)
+    tensors, progress, settings = summary.tensors.to(device), progress or PrintedProgress(), recipe.compare
+    kinds = 2 + (2 if settings.equal_bytes else 1) * len(settings.controls)
+    rates = len(recipe.teach.grid.learning_rate)
+    total = settings.seeds * kinds + (rates > 1) * rates * (2 if settings.controls else 1)
+    begun, trainings = time.monotonic(), itertools.count()
+
+    def doing(text: str) -> None:
+        done = next(trainings)
+        left = f", about {time_left(begun, done, total)} left" if done else ""
+        progress.doing(f"{text} ({done + 1} of {total} trainings{left})")
+
     trials = Trials(
         data,
         recipe.student,
@@ -246,7 +258,8 @@ def compare(
         task_of(data, recipe.select.seen),
         recipe.compare.seeds,
         recipe.teach,
-        progress=progress or (lambda text: None),
+        progress=doing,
+        passing=progress.passing,
         device=tensors.device,
     )
     controls = build_controls(recipe.compare.controls)

@@ -17,6 +17,7 @@ from farzi.evaluation.controls import Control, bytes_per_event
 from farzi.evaluation.metrics import metric_of
 from farzi.evaluation.tasks import Task
 from farzi.models import SequenceModel
+from farzi.progress import time_left
 from farzi.recipe import Inner, Teach
 from farzi.recipe.variants import StudentVariant
 from farzi.summary import SummaryTensors
@@ -68,6 +69,7 @@ class Trials:
         progress: called with a line of text before each training.
         device: where models are trained on real events; on a summary they are trained where that is.
         train: `train_on_events`, or a function in its place that returns what was trained before.
+        passing: called with a line of text after each validation.
     """
 
     dataset: Data
@@ -80,6 +82,7 @@ class Trials:
     progress: Callable[[str], None] = lambda text: None
     device: torch.device | str = "cpu"
     train: Callable[..., Trained] = train_on_events
+    passing: Callable[[str], None] = lambda text: None
 
     def on_full_data(self) -> Result:
         """Train on the whole log or text at the best learning rate, and test."""
@@ -94,8 +97,12 @@ class Trials:
         rates, seed = self.teach.grid.learning_rate, self.first_seed - 1
         if len(rates) == 1:
             return rates[0]
-        self.progress(f"{name}: choosing a learning rate")
-        return max(rates, key=lambda rate: self._validate(self.fit(pick(seed), rate, seed).model))
+
+        def score(rate: float) -> float:
+            self.progress(f"{name}: choosing a learning rate, {rates.index(rate) + 1} of {len(rates)}")
+            return self._validate(self.fit(pick(seed), rate, seed).model)
+
+        return max(rates, key=score)
 
     def on_events(self, name: str, pick: Pick, rate: float) -> Result:
         """Train on real sequences, and test."""
@@ -134,7 +141,14 @@ class Trials:
         optimizer = self.teach.optimizer.model_copy(update={"learning_rate": rate})
         teach = self.teach.model_copy(update={"optimizer": optimizer})
         size = len(self.dataset.vocabulary)
-        return self.train(log, self.student, size, self.length, seed, teach, self._validate, self.device)
+        settings = (self.student, size, self.length, seed, teach, self._validate, self.device)
+        begun = time.monotonic()
+
+        def report(step: int, score: float) -> None:
+            left = time_left(begun, step, teach.max_steps)
+            self.passing(f"step {step}, validation {self.task.score_text(score)}, at most {left} left")
+
+        return self.train(log, *settings, report=report)
 
     def _validate(self, model: SequenceModel) -> float:
         return self.task.score(model, self.dataset.valid)

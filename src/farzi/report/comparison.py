@@ -8,7 +8,7 @@ import torch
 
 from farzi.errors import visible
 from farzi.evaluation import Comparison
-from farzi.files import finite_values, write_text_atomic
+from farzi.files import finite_values, locked, write_text_atomic
 from farzi.provenance import provenance
 from farzi.report.plots import plot_comparison
 
@@ -40,6 +40,7 @@ def save_report(
         device: where it was measured.
 
     Raises:
+        FarziError: another process is at work in the folder.
         OSError: the disk is full or a file cannot be written.
     """
     folder, origin = Path(folder), provenance(device)
@@ -66,10 +67,14 @@ def save_report(
     table = "\n".join(f"| {' | '.join(line)} |" for line in (columns, rule, *cells))
     text = f"{table}\n\n{' '.join(comparison.conclusions())}\n\n{source_line(origin)}\n"
     rows = finite_values(comparison.rows())
-    _write_json(folder / "comparison.json", facts)
-    write_text_atomic(folder / "comparison.md", text)
-    plot_comparison(comparison, history, folder / "comparison.png")
-    _write_json(folder / "results.json", rows)
+    with locked(folder):
+        # files of two comparisons never stand side by side
+        for name in ("results.json", "comparison.json", "comparison.md", "comparison.png"):
+            (folder / name).unlink(missing_ok=True)
+        _write_json(folder / "comparison.json", facts)
+        write_text_atomic(folder / "comparison.md", text)
+        plot_comparison(comparison, history, folder / "comparison.png")
+        _write_json(folder / "results.json", rows)
     return rows
 
 

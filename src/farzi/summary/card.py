@@ -5,10 +5,21 @@ import re
 from typing import TYPE_CHECKING
 
 from farzi.errors import visible
+from farzi.progress import counted, time_text
 from farzi.recipe.variants import TeacherInit
 
 if TYPE_CHECKING:
     from farzi.summary.summary import Summary
+
+ALIKE = 80
+"""Per cent of its positions at which a sequence matches a real window to be counted as a copy of it."""
+
+STAGES = {
+    "teach": "full-data trainings",
+    "initialise": "initial summary",
+    "refine": "outer steps",
+    "select": "validations",
+}
 
 
 def card(summary: "Summary") -> str:
@@ -36,6 +47,7 @@ place of the full data. `farzi compare` compares both.
 {_markdown(distillation_facts(summary))}
 
 Farzi gives no guarantee of privacy: initial summaries, if not random, come from windows of the real data.
+{nearness_fact(summary)}
 
 ## How to read it
 
@@ -71,7 +83,7 @@ def _markdown(text: str) -> str:
 
 
 def distillation_facts(summary: "Summary") -> str:
-    """How a summary was made: its initial labels, the outer steps taken, and the state selected."""
+    """How a summary was made: initial labels, outer steps, the state selected, time, and on what it ran."""
     init = summary.recipe.init
     if isinstance(init, TeacherInit):
         teachers = init.teachers + len(init.others)
@@ -82,11 +94,69 @@ def distillation_facts(summary: "Summary") -> str:
     steps, selected = summary.run.get("outer_steps"), summary.selected_step
     if steps is None or selected is None:
         return start
+    parts = (start, _outer_steps(summary, steps, selected), _time(summary), _sessions(summary))
+    return " ".join(filter(None, parts))
+
+
+def nearness_fact(summary: "Summary") -> str:
+    """How many sequences repeat real data; empty if that was not measured."""
+    near = summary.run.get("nearest_real")
+    if near is None:
+        return ""
+    length, count = near["positions"], len(near["equal"])
+    many = sum(100 * equal >= ALIKE * length for equal in near["equal"])
+    whose = "a passage of the training text" if summary.is_text else "one real user's window"
+    return (
+        f"{many:,} of {counted(count, 'sequence')} match {whose} at {ALIKE} % of their positions or more, "
+        "by their most probable events; the longest run of equal events has "
+        f"{max(near['longest_run'])} of {length}."
+    )
+
+
+def _outer_steps(summary: "Summary", steps: int, selected: int) -> str:
+    """The outer steps that were taken, and the state selected."""
+    stages, minutes = summary.run.get("stages", {}), summary.recipe.outer.minutes
+    refine, select = stages.get("refine", {}), stages.get("select", {})
+    if steps == 0 and minutes is not None:
+        over = "was" if minutes == 1 else "were"
+        return (
+            f"The {counted(minutes, 'minute')} {over} over before the first outer step: what is kept is the "
+            "initial summary."
+        )
     if steps == 0:
-        return f"{start} No outer step was taken."
-    taken = f"Then {steps:,} outer step{'s were' if steps > 1 else ' was'} taken (data distillation)"
-    if summary.run.get("stages", {}).get("refine", {}).get("stopped_by_probe"):
+        return "No outer step was taken."
+    taken = f"Then {counted(steps, 'outer step')} {'were' if steps > 1 else 'was'} taken (data distillation)"
+    if refine.get("stopped_by_probe"):
         taken += " before the run stopped for lack of gain"
-    if selected == 0:
-        return f"{start} {taken}; none improved it clearly, so the initial summary was selected."
-    return f"{start} {taken}; the state after step {selected:,} was selected."
+    if lost := refine.get("without_metagradient"):
+        taken += f", {lost:,} of them without a finite metagradient"
+    if selected:
+        return f"{taken}; the state after step {selected:,} was selected."
+    clearly = "none improved it clearly"
+    if select.get("gain") is not None:
+        clearly += (
+            f" (at best by {100 * select['gain']:.1f} % of the full data's figures, where more than "
+            f"{100 * select['gain_needed']:.1f} % would be clear of the validation's noise)"
+        )
+    return f"{taken}; {clearly}, so the initial summary was selected."
+
+
+def _time(summary: "Summary") -> str:
+    """What the time went on."""
+    stages, seconds = summary.run.get("stages", {}), summary.run.get("seconds")
+    if seconds is None or not set(STAGES) <= set(stages):
+        return ""
+    parts = ", ".join(f"{what} {time_text(stages[stage]['seconds'])}" for stage, what in STAGES.items())
+    return f"It took {time_text(seconds)}: {parts}."
+
+
+def _sessions(summary: "Summary") -> str:
+    """On what it was computed, and whether that changed."""
+    sessions = summary.run.get("sessions", [])
+    if not sessions:
+        return ""
+    places = dict.fromkeys(
+        f"{counted(one['threads'], 'thread')}, PyTorch {one['torch']}, {one['device']}" for one in sessions
+    )
+    resumed = "" if len(sessions) == 1 else f", resumed {counted(len(sessions) - 1, 'time')}"
+    return f"It ran on {'; then on '.join(places)}{resumed}."

@@ -20,24 +20,29 @@ from torch.utils.data import TensorDataset
 
 from farzi.data import Vocabulary
 from farzi.errors import FarziError
-from farzi.files import parse_json, sha256, write_text_atomic
+from farzi.files import locked, parse_json, place, sha256, write_text_atomic
 from farzi.recipe import Recipe, load_recipe
 from farzi.summary.card import card
+from farzi.summary.folder import (
+    CARD,
+    CARD_SUM,
+    CHECKPOINT,
+    HISTORY,
+    NAMES,
+    RECIPE,
+    RUN,
+    SUMMED,
+    SUMS,
+    TENSORS,
+    TOKENIZER,
+    VOCABULARY,
+    check_folder,
+)
 from farzi.summary.tensors import SummaryTensors
 from farzi.surroundings import undisturbed
 from farzi.tensorfile import Kind, check_tensors, read_tensors, write_tensors
 
 FORMAT = "farzi-summary-2"
-TENSORS = "summary.safetensors"
-SUMS = "SHA256SUMS"
-RESULTS = (  # of a comparison; removed with the summary
-    "results.json",
-    *(f"comparison.{end}" for end in ("md", "json", "png")),
-    "students.json",
-    "students.md",
-)
-SUMMED = (TENSORS, "vocabulary.parquet", "recipe.yaml", "history.jsonl", "run.json")
-TOKENIZER = "tokenizer.json"
 ADVICE = "restore it or distil again"
 ALL = slice(None)
 LANGUAGE = "language"  # the task in run.json of a summary of a text
@@ -164,21 +169,32 @@ class Summary:
     def save(self, path: str | Path) -> None:
         """Write the folder, which may exist. The checksums come last: a folder that has them is complete.
 
-        Results measured on an earlier summary in that folder are removed.
+        A summary that is there is replaced, with the results measured on it.
 
         Raises:
+            FarziError: files of someone else would be replaced, or another process is at work in the folder.
             OSError: the disk is full or the folder cannot be written.
         """
-        path = Path(path)
+        path = place(path)
+        check_folder(path)
         path.mkdir(parents=True, exist_ok=True)
-        Summary.remove(path)
-        self.vocabulary.save(path / "vocabulary.parquet")
-        self.recipe.save(path / "recipe.yaml")
-        write_text_atomic(path / "history.jsonl", history_text(self.history))
-        write_text_atomic(path / "run.json", json.dumps(self.run, indent=2, allow_nan=False) + "\n")
-        write_text_atomic(path / "README.md", card(self))
+        with locked(path):
+            Summary.remove(path)
+            try:
+                self._write(path)
+            except BaseException:
+                Summary.remove(path)
+                raise
+
+    def _write(self, path: Path) -> None:
         metadata = {"temperature": repr(self.tensors.temperature)}
-        write_tensors(path / TENSORS, FORMAT, self.tensors.parts, metadata)
+        write_tensors(path / TENSORS, FORMAT, self.tensors.parts, metadata)  # first: it marks the folder
+        self.vocabulary.save(path / VOCABULARY)
+        self.recipe.save(path / RECIPE)
+        write_text_atomic(path / HISTORY, history_text(self.history))
+        write_text_atomic(path / CARD, card(self))
+        run = self.run | {CARD_SUM: sha256(path / CARD)}
+        write_text_atomic(path / RUN, json.dumps(run, indent=2, allow_nan=False) + "\n")
         names = SUMMED
         if self.tokenizer is not None:
             write_text_atomic(path / TOKENIZER, self.tokenizer)
@@ -187,8 +203,8 @@ class Summary:
 
     @staticmethod
     def remove(path: str | Path) -> None:
-        """Remove the tensors from a folder, which then holds no summary, and the results measured on them."""
-        for name in (SUMS, TENSORS, TOKENIZER, *RESULTS):
+        """Remove a summary's files from a folder, and the results measured on it."""
+        for name in (SUMS, *(name for name in NAMES if name != CHECKPOINT)):
             (Path(path) / name).unlink(missing_ok=True)
 
     @staticmethod
@@ -221,17 +237,19 @@ class Summary:
         with _naming(path / TENSORS):
             summary = _summary_tensors(tensors, metadata)
         history = []
-        for number, line in enumerate(contents["history.jsonl"].splitlines(), start=1):
-            with _naming(f"{path / 'history.jsonl'}:{number}"):
-                history.append(_facts(_Line, line))
-        with _naming(path / "run.json"):
-            run = _facts(_Run, contents["run.json"])
+        for number, line in enumerate(contents[HISTORY].split(b"\n"), start=1):
+            with _naming(f"{path / HISTORY}:{number}"):
+                if line:
+                    history.append(_facts(_Line, line))
+        with _naming(path / RUN):
+            run = _facts(_Run, contents[RUN])
+            run.pop(CARD_SUM, None)
         with _naming(path / TOKENIZER):
             tokenizer = contents[TOKENIZER].decode() if TOKENIZER in contents else None
             if tokenizer is not None:
                 parse_json(tokenizer)
-        vocabulary = Vocabulary.load(path / "vocabulary.parquet", summary.vocabulary)
-        return Summary(summary, vocabulary, load_recipe(path / "recipe.yaml"), history, run, tokenizer)
+        vocabulary = Vocabulary.load(path / VOCABULARY, summary.vocabulary)
+        return Summary(summary, vocabulary, load_recipe(path / RECIPE), history, run, tokenizer)
 
 
 class _Facts(BaseModel):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -104,6 +105,11 @@ class SummaryTensors:
         padding = torch.zeros_like(logits[0, 0])
         padding[0] = -torch.inf
         return torch.softmax(logits + padding, dim=-1)
+
+    def top_events(self) -> np.ndarray:
+        """The most probable event at each position, an index of at least 1: int64, (μ, ξ)."""
+        rows = [self.select([row]).soft_inputs()[0, :, 1:].argmax(-1) + 1 for row in range(self.sequences)]
+        return torch.stack(rows).cpu().numpy()  # one by one: each takes ξ · V numbers
 
     def soft_labels(self) -> Tensor:
         """X′, (μ, ξ, V): what a student learns to predict at each position, from those before it."""
