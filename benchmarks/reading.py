@@ -74,9 +74,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         for kind, path in make_log(Path(folder), args.rows).items():
-            turns = [
-                [measured(who, kind, path) for who in ("polars", "farzi")] for _ in range(args.repeats)
-            ]
+            turns = [[measured(who, kind, path) for who in ("polars", "farzi")] for _ in range(args.repeats)]
             ratios = [ours[0] / theirs[0] for theirs, ours in turns]
             above = [(ours[1] - theirs[1]) / args.rows for theirs, ours in turns]
             seconds = [f"{theirs[0]:.2f} and {ours[0]:.2f} s" for theirs, ours in turns]

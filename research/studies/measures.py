@@ -58,7 +58,7 @@ def trained_on(dataset: Data) -> Holdout | Passages:
         offsets = np.minimum(dataset.train.offsets, GLANCE)
         count = int(np.searchsorted(offsets, GLANCE))
         whole = dataset.train.select(np.arange(min(max(1, count), len(dataset.train)))).last(GLANCE)
-        return Passages(whole, dataset.test.start, max(1, dataset.test.bytes))
+        return Passages(whole, dataset.test.start, dataset.test.bytes and max(1, dataset.test.bytes))
     train = dataset.train
     users_with_history = np.flatnonzero(train.lengths >= 2)
     lists = [train[int(user)] for user in users_with_history]

@@ -92,8 +92,8 @@ def _distinct(values: pl.Series) -> tuple[pl.Series, pl.Series]:
         return pl.Series(np.arange(len(values), dtype=np.uint32)), values
     category = values.cast(pl.Categorical)
     distinct = category.unique()  # missing values are one of them
-    place = np.zeros(2 + int(distinct.to_physical().max() or 0), np.uint32)
-    known = distinct.to_physical().fill_null(len(place) - 1).to_numpy()
+    none = 1 + distinct.to_physical().drop_nulls().to_numpy().max(initial=0)
+    known, codes = (ids.to_physical().fill_null(none).to_numpy() for ids in (distinct, category))
+    place = np.zeros(none + 1, np.uint32)
     place[known] = np.arange(len(distinct), dtype=np.uint32)
-    codes = category.to_physical().fill_null(len(place) - 1).to_numpy()
     return pl.Series(place[codes]), distinct.cast(pl.String)

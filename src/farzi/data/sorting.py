@@ -130,6 +130,7 @@ def codes_of(ids: pl.Series) -> tuple[np.ndarray, pl.Series]:
     For ids that were `coded` it takes no search.
     """
     ids = coded(ids)
+    assert isinstance(ids.dtype, pl.Enum)
     codes, distinct = ids.to_physical().to_numpy(), ids.dtype.categories
     present = np.bincount(codes, minlength=len(distinct)) > 0
     if not present.all():  # some were filtered out

@@ -156,7 +156,7 @@ class Custom(BaseModel):
             line = f"does not take these settings: {error}{self._known(target, len(args))}"
             raise FarziError(f"type {self.type}: {line}") from error
 
-    def _known(self, target: type, given: int) -> str:
+    def _known(self, target: Any, given: int) -> str:
         """The settings that a class takes after its first arguments, and the nearest to a wrong one."""
         try:
             names = list(signature(target).parameters)[given:]
