@@ -26,6 +26,7 @@ from farzi.distillation.inner import (
     Theta,
     chosen_execution,
 )
+from farzi.errors import FarziError
 from farzi.progress import StepReport
 from farzi.recipe import Recipe
 from farzi.recipe.variants import StudentVariant
@@ -164,7 +165,10 @@ class OuterLoop:
             execution=self.execution,
         )
         loss = episode.outer(end.theta)
-        bars = torch.autograd.grad(loss, list(parts.values()))
+        try:
+            bars = torch.autograd.grad(loss, list(parts.values()))
+        except engine.RepeatError as error:  # a user's model
+            raise FarziError(f"student {self.recipe.student.type}: {error}") from None
         if episode.finish is not None:
             theta = {name: value.detach() for name, value in end.theta.items()}
             episode.finish(InnerRun(theta, end.state, episode.begin.started_at))

@@ -42,8 +42,9 @@ def unroll(
 
     Args:
         loss: loss(theta, data, batch) -> scalar tensor. The reverse pass calls it again with the same
-            arguments, and it must give the same result: PyTorch's own random draws (dropout) are repeated,
-            other randomness is not. Everything else that it reads counts as constant.
+            arguments, and it must give the same result. PyTorch's own random draws (dropout) and the buffers
+            of modules are repeated; anything else that changes raises an error. All that it reads besides its
+            arguments counts as constant.
         theta0: the first parameters: a tensor, or a dict of tensors of one floating dtype and device.
         data: what the loss is trained on: a tensor or a dict of tensors. Leaves that require a gradient get
             one.
@@ -62,12 +63,14 @@ def unroll(
 
     Raises:
         TypeError: theta0's leaves differ in dtype or device, or are not floating point; theta0 or data is
-            neither a tensor nor a dict of tensors; a hyper-parameter is a tensor of integers; the loss does
-            not return a tensor; `memory` is not one, or does not support this optimizer.
+            neither a tensor nor a dict of tensors; `batches` has no length; a hyper-parameter is a tensor of
+            integers; the loss does not return a tensor, or has sparse gradients; `memory` is not one, or does
+            not support this optimizer.
         ValueError: theta0 is empty; the loss is not a scalar; a schedule of hyper-parameters is too short;
-            `state` does not fit the optimizer and theta0; `memory` is too little, or does not support these
-            hyper-parameters; both `memory` and `adjoint` are given.
-        RuntimeError: called in inference mode.
+            `state` does not fit the optimizer and theta0; epsilon is 0 in the run's dtype; `memory` is too
+            little, or does not support these hyper-parameters; both `memory` and `adjoint` are given.
+        RuntimeError: called in inference mode; the loss does not depend on theta.
+        RepeatError: in the backward pass: the loss of a step gave another value when it was called again.
         NotImplementedError: in the backward pass: an operation of the loss has no second derivative.
     """
     return unroll_with_state(
