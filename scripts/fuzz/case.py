@@ -15,6 +15,14 @@ class Fault(Exception):
     """The package read something that is not there, or not what is."""
 
 
+class Unreadable(Exception):
+    """The strict reading finds no log: whoever accepts it has guessed."""
+
+
+class Unsure(Exception):
+    """The strict reading does not know this form."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One input and what is done with it.

@@ -1,8 +1,6 @@
 """Logs as files of many forms and as frames, and a strict, simple reading of each."""
 
-import bz2
 import csv
-import gzip
 import io
 import json
 import lzma
@@ -17,19 +15,12 @@ from typing import Any
 import polars as pl
 
 import farzi
-from scripts.fuzz.case import LIKED, Case, Fault, damaged
+from scripts.fuzz.case import LIKED, Case, Fault, Unreadable, Unsure, damaged
+from scripts.fuzz.packing import PACKED
 
 Rows = list[tuple[str, str, float]]
 """User, item and time of each event, in the order of the file."""
 SETTINGS = {"unseen": "keep", "min_user_events": 1}
-
-
-class Unreadable(Exception):
-    """The strict reading finds no log: whoever accepts it has guessed."""
-
-
-class Unsure(Exception):
-    """The strict reading does not know this form."""
 
 
 def made(rng: random.Random, odd: bool) -> Rows:
@@ -142,7 +133,8 @@ def read_csv(data: bytes, delimiter: str, bare: bool) -> Rows:
     except csv.Error:
         raise Unreadable("quotes do not match") from None
     table = [row for row in table if row]
-    names = [name.partition(":")[0].removesuffix("_id").replace("timestamp", "time") for name in table[0]]
+    typed = {"user_id:token": "user", "item_id:token": "item", "timestamp:float": "time"}
+    names = [typed.get(name, name) for name in table[0]]
     if sorted(names) not in (["item", "time", "user"], ["item", "rating", "time", "user"]):
         raise Unsure
     if any(len(row) != len(names) for row in table):
@@ -191,55 +183,6 @@ def _decoded(data: bytes) -> str:
         return data.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\x1a").decode("utf-8")
     except UnicodeDecodeError:
         raise Unreadable("not UTF-8") from None
-
-
-def zstd(data: bytes) -> bytes:
-    """A frame of raw blocks, without a checksum (RFC 8878)."""
-    blocks = [data[at : at + 100_000] for at in range(0, len(data), 100_000)] or [b""]
-    frame = b"\x28\xb5\x2f\xfd\xa0" + len(data).to_bytes(4, "little")
-    for number, block in enumerate(blocks):
-        frame += ((len(block) << 3) | (number == len(blocks) - 1)).to_bytes(3, "little") + block
-    return frame
-
-
-def unzstd(data: bytes) -> bytes:
-    """What `zstd` wrote."""
-    if data[:5] != b"\x28\xb5\x2f\xfd\xa0" or len(data) < 12:
-        raise Unsure
-    out, at, last = b"", 9, False
-    while not last:
-        head = int.from_bytes(data[at : at + 3], "little")
-        size, last = head >> 3, bool(head & 1)
-        if head & 6 or at + 3 + size > len(data):
-            raise Unsure
-        out, at = out + data[at + 3 : at + 3 + size], at + 3 + size
-    if at != len(data) or len(out) != int.from_bytes(data[5:9], "little"):
-        raise Unsure
-    return out
-
-
-def zipped(data: bytes) -> bytes:
-    """A zip with one member."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("log.csv", data)
-    return out.getvalue()
-
-
-def unzipped(data: bytes) -> bytes:
-    """What `zipped` wrote."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        [name] = archive.namelist()
-        return archive.read(name)
-
-
-PACKED: dict[str, tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = {
-    ".gz": (gzip.compress, gzip.decompress),
-    ".bz2": (bz2.compress, bz2.decompress),
-    ".xz": (lzma.compress, lzma.decompress),
-    ".zst": (zstd, unzstd),
-    ".zip": (zipped, unzipped),
-}
 
 
 def case_of_file(path: Path, read: Callable[[bytes], Rows], must: bool, **settings: Any) -> Case:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from farzi.errors import FarziError
-from farzi.recipe import Custom, Inner, Recipe, Settings, Teach, Variant, differences, parse_recipe
+from farzi.recipe import Custom, Inner, Recipe, Settings, Teach, Variant, differences, parse_recipe, presets
 from farzi.recipe import variants as v
 from farzi.recipe.settings import variants_of
 from farzi.unroll import SGD, Optimizer
@@ -84,10 +84,11 @@ EVERY = [(path, one) for path, found in [*axis_fields(), *LISTS.items()] for one
 @pytest.mark.parametrize(("path", "variant"), EVERY, ids=[f"{path}={one.tag()}" for path, one in EVERY])
 def test_every_built_in_variant_goes_through_yaml_unchanged(path: str, variant: type[Variant]):
     chosen: Any = variant()
-    recipe = Recipe().changed({path: (chosen,) if path in LISTS else chosen})
+    base = presets.TEXT if variant in (v.PositionSplit, v.RandomSplit) else Recipe()
+    recipe = base.changed({path: (chosen,) if path in LISTS else chosen})
     assert at(recipe, path) == ((chosen,) if path in LISTS else chosen)
-    if path in LISTS or at(Recipe(), path).type != variant.tag():
-        assert recipe == Recipe().changed({path: (variant.tag(),) if path in LISTS else variant.tag()})
+    if path in LISTS or at(base, path).type != variant.tag():
+        assert recipe == base.changed({path: (variant.tag(),) if path in LISTS else variant.tag()})
     assert parse_recipe(recipe.to_yaml(), "r.yaml") == recipe
 
 

@@ -13,7 +13,8 @@ import farzi
 from farzi.data import Log
 from scripts.fuzz import logs
 from scripts.fuzz.__main__ import Worker, table
-from scripts.fuzz.case import Fault, changed_value, damaged
+from scripts.fuzz.case import Fault, Unreadable, Unsure, changed_value, damaged
+from scripts.fuzz.packing import unzstd, zstd
 from scripts.fuzz.worker import Outcome, run_case
 
 FORMATS = [
@@ -90,19 +91,19 @@ def test_a_strict_reading():
         "user,item,time\nu,,3\n",
         "user,item,time\nu,a,\n",
     ):
-        with pytest.raises(logs.Unreadable):
+        with pytest.raises(Unreadable):
             logs.read_csv(wrong.encode(), ",", False)
-    with pytest.raises(logs.Unsure):
+    with pytest.raises(Unsure):
         logs.read_csv(b"user,thing,time\nu,a,1\n", ",", False)
     for size in (0, 5, 250_000):
-        assert logs.unzstd(logs.zstd(b"x" * size)) == b"x" * size
+        assert unzstd(zstd(b"x" * size)) == b"x" * size
 
 
 def test_a_reading_of_zstd_is_that_of_the_package(tmp_path: Path):
     rows = logs.made(random.Random(0), False)
     data = "user,item,time\n" + "".join(f"{user},{item},{int(time)}\n" for user, item, time in rows)
     path = tmp_path / "log.csv.zst"
-    path.write_bytes(logs.zstd(data.encode()))
+    path.write_bytes(zstd(data.encode()))
     logs.check_log(farzi.load_log(path, **logs.SETTINGS), rows)
     with pytest.raises(Fault, match="events differ"):
         logs.check_log(farzi.load_log(path, **logs.SETTINGS), rows[:-1])

@@ -48,7 +48,7 @@ class RandomSplit(Variant):
     """Whole documents of a text, drawn at random."""
 
     type: Literal["random"] = "random"
-    seed: int = Field(default=0, ge=0, description="seed of the draw")
+    draw: int = Field(default=0, ge=0, description="another number draws other documents")
     implementation: ClassVar[str] = "farzi.data.text.splits:Random"
 
 

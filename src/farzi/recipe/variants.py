@@ -8,6 +8,8 @@ from farzi.recipe.data import Data as Data
 from farzi.recipe.data import DataVariant as DataVariant
 from farzi.recipe.data import LeaveOneOut as LeaveOneOut
 from farzi.recipe.data import LogData as LogData
+from farzi.recipe.data import PositionSplit as PositionSplit
+from farzi.recipe.data import RandomSplit as RandomSplit
 from farzi.recipe.data import RatioSplit as RatioSplit
 from farzi.recipe.data import Split as Split
 from farzi.recipe.data import SplitVariant as SplitVariant

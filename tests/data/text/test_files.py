@@ -155,7 +155,7 @@ def test_a_random_split_holds_out_whole_documents_from_everywhere():
     assert sorted(one for part in parts for one in part) == documents
     assert all(part == sorted(part) for part in parts)
     assert min(parts[2]) < documents[30] < documents[70] < max(parts[2])
-    assert Random()(documents, 0.1, 0.2, "x") == parts != Random(seed=1)(documents, 0.1, 0.2, "x")
+    assert Random()(documents, 0.1, 0.2, "x") == parts != Random(draw=1)(documents, 0.1, 0.2, "x")
     with pytest.raises(FarziError, match=r"a random split needs 3 or more.*data\.lines=documents"):
         Random()([["one", "two"]], 0.1, 0.1, "x")
 

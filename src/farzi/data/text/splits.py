@@ -71,10 +71,10 @@ class Random:
     Within a part they stay in the order of the text.
 
     Attributes:
-        seed: of the draw.
+        draw: another number draws other documents.
     """
 
-    seed: int = 0
+    draw: int = 0
 
     def __call__(self, documents: Sequence[Document], valid: float, test: float, source: str) -> Parts:
         if len(documents) < 3:
@@ -82,7 +82,7 @@ class Random:
                 f"{source}: has {len(documents)} documents, and a random split needs 3 or more; if each line "
                 "is a document, set data.lines=documents"
             )
-        order = np.random.default_rng(self.seed).permutation(len(documents))
+        order = np.random.default_rng(self.draw).permutation(len(documents))
         assigned = np.empty(len(documents), np.int64)
         assigned[order] = _assigned([documents[place] for place in order], 1 - valid - test, 1 - test)
         train, held, last = (
