@@ -48,7 +48,7 @@ def distill(
             cache=shared,
             device=device,
         )
-    best = [line for line in summary.history if line["best"]][-1]
+    best = next((line for line in reversed(summary.history) if line.get("best")), {})
     if as_json:
         print_json({"out": out, **summary.run, "best": best})
         return
@@ -56,6 +56,6 @@ def distill(
         f"{out} holds the summary. {distillation_facts(summary)}\n"
         f"{nearness_fact(summary)}\n"
         "On the validation data, models trained on it reach of the full data's figures: "
-        f"{shares(best['relative_to_full'])}.\n"
+        f"{shares(best.get('relative_to_full', {}))}.\n"
         f"Next: farzi compare {out}"
     )
