@@ -85,7 +85,7 @@ def test_a_signal_ends_the_command_with_one_line_and_a_checkpoint(
     saved = load_checkpoint(out)
     assert saved is not None
     step = saved["loop"]["step"]
-    assert last == f"farzi: stopped after outer step {step}; the same call resumes there"
+    assert last == f"farzi: stopped after outer step {step}; the same command resumes there"
     assert step >= 1
     assert "Traceback" not in errors
     assert not (out / "summary.safetensors").exists()

@@ -85,3 +85,18 @@ def test_the_page_holds_the_table_the_sentences_and_the_source(comparison: Compa
     facts = json.loads((tmp_path / "comparison.json").read_text())
     assert (facts["seen"], facts["speedup"], facts["break_even_trainings"]) == ("keep", 40, 6)
     assert set(facts["relative_to_full"]) == {"summary", "random"}
+
+
+def test_files_of_two_comparisons_never_stand_side_by_side(
+    comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    save_report(comparison, tmp_path, [])
+    assert len(list(tmp_path.iterdir())) == 4
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("farzi.report.comparison.plot_comparison", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_report(comparison, tmp_path, [])
+    assert {path.name for path in tmp_path.iterdir()} == {"comparison.json", "comparison.md"}
