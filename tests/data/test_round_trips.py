@@ -102,10 +102,9 @@ def test_what_the_csv_module_writes(rows, separator, end, quoting, before, compr
 def test_any_separator_and_no_header(rows, separator, header):
     lines = [("user", "item", "time")] * header + rows
     data = "\n".join(separator.join(map(str, row)) for row in lines).encode()
-    given = {"separator": " " if separator.isspace() and separator != "\t\t" else separator}
     found = read_events(
         content_of(data, "log.dat", allowed=separator),
-        **given,
+        separator=" " if separator.isspace() and separator != "\t\t" else separator,
         columns=None if header else "user,item,time",
     ).frame
     assert found.select("user", "item", "time").rows() == expected(rows)
