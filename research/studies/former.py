@@ -26,6 +26,12 @@ HYPERS: Mapping[str, Flat] = {
 RATES = (1e-3, 3e-3, 1e-2)
 """Learning rates that were tried for trainings on real events."""
 
+LATER = {
+    **dict.fromkeys(("rating", "min_rating", "time_format", "separator", "columns", "format", "missing")),
+    **{"quotes": True, "duplicates": "keep"},
+}
+"""Settings of a log that came later, as logs were read before."""
+
 
 def converted(value: Any) -> Any:
     """JSON values with all settings of the flat form in the nested form; other values as they are."""
@@ -194,7 +200,7 @@ def data(flat: Flat) -> dict[str, Any]:
     )
     split = flat["split"].replace("-", "_")
     parts = {"type": split, **({} if split == "leave_one_out" else shares)}
-    return {"type": "log", **{name: flat[name] for name in own}, "split": parts}
+    return {"type": "log", **{name: flat[name] for name in own}, **LATER, "split": parts}
 
 
 def _is_text(flat: Flat) -> bool:

@@ -83,19 +83,16 @@ def describe(source: str | None, given: Given, as_json: bool) -> None:
     given.only("the description of data", "data")
 
     from farzi.data import load_data
-    from farzi.data.account import reading_words
+    from farzi.data.account import readable
 
     facts = load_data(given.recipe(source=source).data).facts
     if as_json:
         print_json(facts)
         return
-    words = {"name": facts["name"], **reading_words(facts)} if "reading" in facts else {}
+    words = readable(facts) if "reading" in facts else facts
     for label in ("notes", "warnings"):
-        sentences = words.get(label, []) + facts.get(label, [])
-        words[label] = [in_option_names(text, describe) for text in sentences]
-    print_facts(
-        {**words, **{name: value for name, value in facts.items() if name not in (*words, "reading")}}
-    )
+        words[label] = [in_option_names(text, describe) for text in words.get(label, [])]
+    print_facts(words)
 
 
 def _entry(name: str) -> dict[str, object]:

@@ -45,10 +45,12 @@ def recommend(
 
     model = Model.load(file)
     try:
-        events = read_events(histories, user=user, item=item, time=time).frame
+        events = read_events(histories, user=user, item=item, time=time)
     except FarziError as error:
         raise FarziError(re.sub(r"\bdata\.(user|item|time)\b", r"--\1", str(error))) from None
-    best = model.recommend(events, k, exclude_seen=not include_seen)
+    for note in events.reading["notes"]:
+        click.echo(f"farzi: {note}", err=True)
+    best = model.recommend(events.frame, k, exclude_seen=not include_seen)
     if out is None:
         text = best.write_csv()
         if sys.stdout.isatty():

@@ -77,6 +77,11 @@ def choose_event_columns(
     return chosen
 
 
+def has_known_name(columns: Sequence[str]) -> bool:
+    """Whether one of the names is that of users, items or times."""
+    return any(_guess(names, columns) is not None for names in (USER, ITEM, TIME))
+
+
 def is_rating(column: str) -> bool:
     """Whether a column holds ratings, by its name."""
     return _guess(RATING, [column]) is not None

@@ -2,6 +2,7 @@
 
 import difflib
 import io
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +58,11 @@ def content_of(data: bytes, source: str, name: str = "", allowed: str = "") -> C
     if data.startswith(b"PAR1"):
         return Content(data, source, "parquet")
     data = _normalized_text(data, source, allowed)
-    if not data or data.isspace():
+    first = re.search(rb"\S", data)
+    if first is None:
         raise FarziError(f"{source}: the file is empty")
-    json = name.endswith(JSON_SUFFIXES) or data.lstrip()[:1] == b"{"
-    if json and data.lstrip()[:1] == b"[":
+    json = name.endswith(JSON_SUFFIXES) or first[0] == b"{"
+    if json and first[0] == b"[":
         raise FarziError(f"{source}: is one JSON array; write one object per line (jq -c '.[]')")
     return Content(data, source, "json" if json else "text")
 

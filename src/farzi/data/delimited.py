@@ -54,12 +54,12 @@ def delimited_table(content: Content, choose: Choose, layout: Layout | None, num
         places = {role: form.names.index(name) for role, name in form.columns.items()}
         frame, bad = cut_lines(lines, form, places)
         if form.header:  # of a file that was appended to another
-            again = pl.all_horizontal(
-                pl.col(role).str.strip_chars() == one for role, one in form.columns.items()
-            )
-            repeated = frame.filter(again)["row"]
+            role, name = next(iter(form.columns.items()))
+            like = frame.filter(pl.col(role).str.contains(name, literal=True))
+            same = (pl.col(role).str.strip_chars() == name for role, name in form.columns.items())
+            repeated = like.filter(pl.all_horizontal(same))["row"]
             bad += [BadRow(row, None, None, "repeats the header") for row in repeated]
-            frame = frame.filter(~again.fill_null(False)) if len(repeated) else frame
+            frame = frame.filter(~pl.col("row").is_in(repeated.to_list())) if len(repeated) else frame
     notes = list(form.notes)
     if lines.comments:
         notes.append(f"lines that are comments (#) were left out: {lines.comments:,}")

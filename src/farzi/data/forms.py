@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from farzi.data.columns import bare, choose_event_columns, listed
+from farzi.data.columns import bare, choose_event_columns, has_known_name, listed
 from farzi.data.content import Content
 from farzi.data.tables import RECODE, Choose, quoted, unread
 from farzi.errors import FarziError
@@ -157,6 +157,10 @@ def find_form(content: Content, choose: Choose, layout: Layout | None) -> Form:
         return _with_columns(head, choose, separators, layout.columns)
     if layout.sequences:
         return _sequences(head, max(separators, key=head.fields_without_header))
+    if layout.separator and head.fields_without_header(layout.separator) == len(head.rows(at, "\n")):
+        raise FarziError(
+            f"{content.source}: has no {quoted(layout.separator)} in its first lines (data.separator)"
+        )
     candidates = [head.candidate(separator, choose) for separator in separators]
     best = max(candidates, key=lambda one: (one.error is None, one.visible, one.alike, len(one.names)))
     if best.error is None:
@@ -275,7 +279,8 @@ def _with_columns(head: _Head, choose: Choose, separators: Sequence[str], column
     names = [name.strip() for name in columns.split(",")]
     chosen = choose(names)
     counts = {separator: head.rows(head.at, separator) for separator in separators}
-    separator = max(separators, key=lambda one: sum(len(row) == len(names) for row in counts[one]))
+    fits = {one: sum(len(row) == len(names) for row in rows) for one, rows in counts.items()}
+    separator = max(separators, key=lambda one: (fits[one], len(counts[one][0])))
     first = counts[separator][0]
     if len(first) != len(names):
         raise FarziError(
@@ -327,7 +332,8 @@ def _guessed(head: _Head, best: _Candidate, choose: Choose, may_be_sequences: bo
         )
     if best.alike < 0.8 or not any(NUMBER.fullmatch(one) or DATE.fullmatch(one) for one in best.names):
         event = f"; if line {head.at + 1} is an event: data.columns={_advice(len(best.names))}"
-        raise FarziError(f"{error}{event * (best.alike >= 0.8)}{prose}") from None
+        doubt = best.alike >= 0.8 and not has_known_name(best.names)
+        raise FarziError(f"{error}{event * doubt}{prose}") from None
     columns = _positions(rows)
     if columns is None:
         raise FarziError(

@@ -56,7 +56,8 @@ def read_ids(
         .otherwise(pl.when(x.is_null() | (x == "")).then(pl.coalesce(rounded, pl.lit("no value"))))
     )
     ids, reasons = frame.select(pl.when(~word & (x != "")).then(x), reason.alias("reason")).get_columns()
-    floats = bool(ids.str.contains(r"\.0+$").any()) and bool(ids.str.contains(WHOLE).all())
+    zeros = ids.filter(ids.str.ends_with("0"))
+    floats = bool(zeros.str.contains(r"\.0+$").any()) and bool(ids.str.contains(WHOLE).all())
     return ids.str.replace(r"\.0+$", "") if floats else ids, reasons, floats
 
 
