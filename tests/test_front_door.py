@@ -1,5 +1,6 @@
 """The front door: from a frame to recommendations by name, and nothing heavy before it is used."""
 
+import re
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 
 import farzi
+from farzi.distillation import Progress
 
 SMALL = {
     "student.hidden": 8,
@@ -123,3 +125,25 @@ def test_every_name_of_the_front_door_is_there():
         assert getattr(farzi, name).__doc__, name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = farzi.nothing
+
+
+def test_a_training_on_events_says_which_weights_are_kept(events: pl.DataFrame):
+    lines: list[str] = []
+
+    class Heard(Progress):
+        def message(self, text: str) -> None:
+            lines.append(text)
+
+    farzi.train(farzi.load_log(events), farzi.presets.LOG.changed(SMALL), progress=Heard())
+    assert re.fullmatch(r"kept: the weights of step (5|10) of 10, validation nDCG@10 [\d.]+ %", lines[-1])
+
+
+def test_items_that_are_never_trained_on_are_sure_misses(events: pl.DataFrame):
+    last = pl.col("timestamp") == pl.col("timestamp").max().over("user_id")
+    new = events.with_columns(pl.when(last).then(pl.lit("new")).otherwise("item_id").alias("item_id"))
+    log = farzi.load_log(new, unseen="keep")
+    model = farzi.train(log, farzi.presets.LOG.changed(SMALL))
+    assert set(farzi.evaluate(model, log).means().values()) == {0.0}
+    assert "new" not in model.recommend([["film 1", "new"]], k=20, exclude_seen=False)["item_id"]
+    with pytest.raises(farzi.FarziError, match="between 1 and 20, the number of items, not 21"):
+        model.recommend([["film 1"]], k=21)

@@ -44,7 +44,6 @@ class Gap:
         kind = task_of(dataset, seen)
         test = kind.evaluate(student, dataset.test).means()
         training = kind.evaluate(student, trained_on(dataset)).means()
-        training.pop("bits per byte", None)  # the bytes of these tokens are unknown
         return {
             **test,
             **{f"training: {name}": figure for name, figure in training.items()},
@@ -58,7 +57,7 @@ def trained_on(dataset: Data) -> Holdout | Passages:
         offsets = np.minimum(dataset.train.offsets, GLANCE)
         count = int(np.searchsorted(offsets, GLANCE))
         whole = dataset.train.select(np.arange(min(max(1, count), len(dataset.train)))).last(GLANCE)
-        return Passages(whole, dataset.test.start, dataset.test.bytes and max(1, dataset.test.bytes))
+        return Passages(whole, dataset.test.start, None)  # the bytes of these tokens are unknown
     train = dataset.train
     users_with_history = np.flatnonzero(train.lengths >= 2)
     lists = [train[int(user)] for user in users_with_history]

@@ -9,6 +9,7 @@ from farzi.errors import FarziError
 
 MISSING = ("nan", "NaN", "NAN", "-nan", "null", "NULL", "None", "NA", "N/A", "#N/A", "<NA>", "NaT", "\\N")
 """What pandas, polars, R, Excel, databases and Python write for a missing value."""
+MARK = "\ufeff"  # a byte order mark, inside a log where files were joined
 WHOLE = r"^-?\d+(\.0+)?$"
 EXACT = {pl.Float32: 2**24, pl.Float64: 2**53}
 """Below these, floats hold every whole number."""
@@ -19,7 +20,7 @@ def read_ids(
 ) -> tuple[pl.Series, pl.Series, bool]:
     """The ids in a column of any type.
 
-    White space around ids is removed. Whole numbers are written without decimals: each whole float, and text
+    White space and byte order marks around ids are removed. Whole numbers are written without decimals: each whole float, and text
     such as 300.0 if all ids of the column are whole numbers.
 
     Args:
@@ -48,7 +49,7 @@ def read_ids(
             pl.when(x.is_finite() & (x.abs() > exact)).then(x.cast(pl.String)).alias("rounded"),
         )
         rounded = pl.format("{} is rounded: save ids as text or whole numbers", "rounded")
-    frame = frame.with_columns(x.cast(pl.String).str.strip_chars())
+    frame = frame.with_columns(x.cast(pl.String).str.strip_chars().str.strip_chars(MARK).str.strip_chars())
     word = x.is_in(missing)
     reason = (
         pl.when(word)
