@@ -39,11 +39,16 @@ def made(rng: random.Random, odd: bool) -> Rows:
     return rows
 
 
+def bare(id: str) -> str:
+    """An id without white space and byte order marks around it."""
+    return id.strip().strip("\ufeff").strip()
+
+
 def histories(rows: Rows) -> dict[str, list[str]]:
     """The items of each user in the order of time; equal times in the order of the file."""
     by_user: dict[str, list[tuple[float, str]]] = {}
     for user, item, time in rows:
-        by_user.setdefault(user.strip(), []).append((time, item.strip()))
+        by_user.setdefault(bare(user), []).append((time, bare(item)))
     return {
         user: [item for _, item in sorted(one, key=lambda pair: pair[0])] for user, one in by_user.items()
     }
@@ -55,7 +60,7 @@ def check_log(log: Any, rows: Rows) -> None:
     read: dict[str, list[str]] = {}
     for part in (log.train, log.valid.targets, log.test.targets):
         for user, items in zip(part.users, part, strict=True):
-            read.setdefault(user.strip(), []).extend(label[item].strip() for item in items)
+            read.setdefault(bare(user), []).extend(bare(label[item]) for item in items)
     expected = histories(rows)
     if read != expected:
         users = [user for user in {**read, **expected} if read.get(user) != expected.get(user)]
@@ -171,7 +176,7 @@ def _raise(error: Exception) -> Any:
 
 
 def _complete(rows: list[Any]) -> Rows:
-    if any(not user.strip() or not item.strip() for user, item, _ in rows):
+    if any(not bare(user) or not bare(item) for user, item, _ in rows):
         raise Unreadable("an id is missing")
     if any(not time.strip() for _, _, time in rows):
         raise Unreadable("a time is missing")

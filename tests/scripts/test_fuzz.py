@@ -17,15 +17,9 @@ from scripts.fuzz.case import Fault, Unreadable, Unsure, changed_value, damaged
 from scripts.fuzz.packing import unzstd, zstd
 from scripts.fuzz.worker import Outcome, run_case
 
-FORMATS = [
-    *("log, as written", "log, damaged", "log, Parquet", "log, frame", "names"),
-    *("text", "list of words", "tokenizer", "folder of texts"),
-]
-
-
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[Worker]:
-    made = Worker(4, tmp_path, FORMATS)
+    made = Worker(4, tmp_path, None)
     yield made
     made.stop()
 
