@@ -7,6 +7,7 @@ and runs the graphs.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -76,6 +77,9 @@ Intermediates = tuple[Tensor, ...]
 class Execution(ABC):
     """A strategy: how the loss's derivatives and the optimizer's update are carried out."""
 
+    calls_loss: ClassVar[bool] = False
+    """Whether `product` calls the loss itself: its value is then compared at every step, else at the last."""
+
     @abstractmethod
     def gradient(self, loss: StepLoss, theta: Tensor) -> Tensor:
         """∇θ L, (P,), detached.
@@ -123,6 +127,8 @@ class Eager(Execution):
     Attributes:
         curvature: how second derivatives are computed.
     """
+
+    calls_loss: ClassVar[bool] = True
 
     curvature: Curvature = field(default_factory=ReverseOverReverse)
 

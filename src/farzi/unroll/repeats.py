@@ -3,7 +3,7 @@
 The reverse pass recomputes steps. A recomputed step draws the same random numbers from PyTorch's generators,
 runs under the same autocast, and reads the module buffers that it read first; afterwards generators and
 buffers are as they were. Whatever else may change between two calls of a loss shows in its value: the values
-of every step are compared, which costs nothing, since both passes compute them anyway.
+are compared, which costs nothing where both passes compute them anyway.
 """
 
 import math

@@ -258,11 +258,10 @@ class _Unroll(torch.autograd.Function):
             for index in reversed(range(tape.first, len(problem.batches))):
                 step = [tape.pop(index)]  # no reference stays here, so that the next pop can free it
                 loss = problem.step_loss(index, repeats)
+                if index == len(problem.batches) - 1 and not problem.execution.calls_loss:
+                    with repeats.again(index):
+                        loss(step[0].theta, loss.leaves)  # once a run, to compare its value
                 with repeats.again(index):
-                    if step[0].intermediates and index == len(problem.batches) - 1:
-                        loss(
-                            step[0].theta, loss.leaves
-                        )  # once a run: with intermediates no value is computed
                     bars = problem.adjoint.reverse(
                         problem.execution, problem.optimizer, loss, step.pop(), bars
                     )

@@ -106,16 +106,13 @@ class Compiled(Execution):
         else:
 
             def function(*inputs: Tensor) -> list[Tensor]:
-                return call.products(self.curvature, wanted, inputs)[1:]
+                return call.products(self.curvature, wanted, inputs)[2:]  # the loss's value would take time
 
-            graph = self._graph(("product", *wanted), call, function, range(2, 2 + sum(wanted)))
+            graph = self._graph(("product", *wanted), call, function, range(1, 1 + sum(wanted)))
             inputs = call.inputs
         if graph is None:
             return self._eager.product(loss, step, direction, bars)
-        parts = _run(graph.call, inputs)
-        if split is None:
-            call.tell(parts.pop(0))
-        theta_part = parts.pop(0)
+        theta_part, *parts = _run(graph.call, inputs)
         for bar, pairs in zip(filter(None, bars), graph.pairs, strict=True):
             if pairs == 0:
                 bar.add(parts.pop(0))
@@ -200,7 +197,7 @@ class Compiled(Execution):
             pairs = factored_outputs(module, factored)
             compiled = self._compiled(module, call.inputs)
             if isinstance(call, _Derivatives):
-                call.compare(_run(compiled, call.inputs)[1 if what == "gradient" else 0])
+                call.compare(_run(compiled, call.inputs)[1] if what == "gradient" else call.value())
             return _Graph(compiled, pairs), held
 
         return GRAPHS.get(self, what, call.loss, call.subject, call.inputs, make)
@@ -248,13 +245,16 @@ class _Derivatives(_Call):
 
     def compare(self, value: Tensor) -> None:
         """Refuse a graph that gives another value than the loss itself: it keeps what should have changed."""
-        theta, leaves = self.inputs[0], self._step.leaves
-        with torch.enable_grad():
-            right = replace(self._step, seen=None)(theta, leaves).detach()
+        right = self.value()
         if is_fake(right) or not torch.allclose(
             value, right, rtol=torch.finfo(value.dtype).eps ** 0.5, equal_nan=True
         ):
             raise UntraceableError("the loss gives another value when it is called again")
+
+    def value(self) -> Tensor:
+        """The loss, eagerly."""
+        with torch.enable_grad():
+            return replace(self._step, seen=None)(self.inputs[0], self._step.leaves).detach()
 
     def gradient(self, theta: Tensor, *rest: Tensor) -> list[Tensor]:
         """∇θ L and the loss, as a function of the inputs."""
