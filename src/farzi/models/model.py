@@ -17,6 +17,7 @@ from farzi.data import Vocabulary
 from farzi.errors import FarziError
 from farzi.models.base import SequenceModel, build_model
 from farzi.models.histories import read_histories, recommend
+from farzi.progress import counted
 from farzi.recipe.variants import Data, DataVariant, Student, StudentVariant
 from farzi.tensorfile import read_tensors, write_tensors
 
@@ -48,7 +49,7 @@ class Model:
 
     def __repr__(self) -> str:
         items, seconds = len(self.vocabulary) - 1, f"{self.seconds:.1f} s"
-        training = f"trained on {self.trained_on}: {self.steps:,} steps, {seconds}"
+        training = f"trained on {self.trained_on}: {counted(self.steps, 'step')}, {seconds}"
         return f"Model({self.student.type}, {items:,} items, {training})"
 
     def recommend(
