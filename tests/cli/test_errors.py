@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -230,3 +231,15 @@ def test_a_reader_of_results_who_goes_away_is_no_mistake():
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
+
+
+def test_a_terminal_that_is_closed_ends_nothing():
+    master, slave = os.openpty()
+    words = [sys.executable, "-c", SPEAKS]
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=slave, text=True
+    ) as process:
+        os.close(slave)
+        os.close(master)
+        output, _ = process.communicate("\n\n\n")
+    assert (process.returncode, output) == (0, "done\n")

@@ -17,6 +17,7 @@ from scripts.fuzz.case import Fault, Unreadable, Unsure, changed_value, damaged
 from scripts.fuzz.packing import unzstd, zstd
 from scripts.fuzz.worker import Outcome, run_case
 
+
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[Worker]:
     made = Worker(4, tmp_path, None)

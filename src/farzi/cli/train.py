@@ -59,6 +59,7 @@ def train(folder: str | None, out: str, on: str, given: Given, device: str, as_j
     from farzi.cli.progress import ConsoleProgress
     from farzi.data import load_data
     from farzi.files import locked
+    from farzi.progress import counted, time_text
     from farzi.summary import Summary
 
     summary = None if folder is None else Summary.load(folder)
@@ -78,7 +79,7 @@ def train(folder: str | None, out: str, on: str, given: Given, device: str, as_j
         print_json({"out": out, "trained_on": on, "steps": model.steps, "seconds": model.seconds})
     else:
         name = recipe.student.type
-        say(f"{out}: {name} trained on {on}, {model.steps:,} steps, {model.seconds:.1f} s")
+        say(f"{out}: {name} trained on {on}, {counted(model.steps, 'step')}, {time_text(model.seconds)}")
 
 
 def _picked(control: str, data: "Data", recipe: "Recipe") -> "Sequences":

@@ -98,7 +98,7 @@ class Run:
         progress.stage("initialise", f"{size} by the initializer {recipe.init.type}", seconds)
         run = Run(recipe, dataset, progress, initial.to(device), full_data)
         run.started, run.earlier_seconds = started, full_data.cached_seconds
-        run.sessions = [{"outer_step": 0, **environment(device)}]
+        run.sessions = [{"outer_step": 0, **environment(run.loop.summary.device)}]
         run.stages = {
             "teach": {"seconds": round(full_data.seconds, 1), "trainings": count},
             "initialise": {"seconds": round(seconds, 1), "type": recipe.init.type},

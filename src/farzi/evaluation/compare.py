@@ -172,8 +172,9 @@ class Comparison:
             interval = "" if math.isnan(mean) else f" ({ratio(low)} to {ratio(high)})"
             reached.append(f"{name} {ratio(mean)}{interval}")
         lines = [
-            f"Test {self.task.statement(units, self.items, self.window)}. Means of {seeds} models ± 95 % "
-            f"interval{few}; below them, the share of the full data's figure.",
+            f"Test {self.task.statement(units, self.items, self.window)}. Means of "
+            f"{counted(seeds, 'model')} ± 95 % interval{few}; below them, the share of the full "
+            "data's figure.",
             f"Of the full data's figures the summary reaches {', '.join(reached)}; 95 % intervals over "
             f"{self.task.units} and models.",
             self._leads(),
@@ -183,7 +184,9 @@ class Comparison:
         ]
         if self.distilling is not None:
             even = self.break_even
-            paid = "never paid for" if even is None else f"paid for after {math.ceil(even):,} trainings"
+            paid = (
+                "never paid for" if even is None else f"paid for after {counted(math.ceil(even), 'training')}"
+            )
             lines.append(f"Distilling took {self.distilling:,.0f} s, {paid}.")
         return lines
 

@@ -23,6 +23,7 @@ from farzi.errors import FarziError
 from farzi.files import parse_json
 from farzi.models.base import SequenceModel, build_model
 from farzi.models.histories import read_histories, recommend
+from farzi.progress import counted
 from farzi.recipe.variants import Custom, Data, DataVariant, Student, StudentVariant
 from farzi.surroundings import undisturbed
 from farzi.tensorfile import check_tensors, read_tensors, write_tensors
@@ -55,7 +56,7 @@ class Model:
 
     def __repr__(self) -> str:
         items, seconds = len(self.vocabulary) - 1, f"{self.seconds:.1f} s"
-        training = f"trained on {self.trained_on}: {self.steps:,} steps, {seconds}"
+        training = f"trained on {self.trained_on}: {counted(self.steps, 'step')}, {seconds}"
         return f"Model({self.student.type}, {items:,} items, {training})"
 
     @undisturbed(training=False)

@@ -35,9 +35,9 @@ pretty_name: {title}
 tags: [dataset-distillation, {tag}, farzi]
 ---
 
-# {tensors.sequences} synthetic sequences distilled from {source}
+# {counted(tensors.sequences, "synthetic sequence")} distilled from {source}
 
-Each of the {tensors.sequences} sequences has {tensors.length} positions. Each position holds a probability
+A sequence has {counted(tensors.length, "position")}. Each position holds a probability
 distribution over {events}, stored as {stored} ({tensors.bytes / 1024:,.0f} KiB). The summary is made for
 training a {student} model from random weights, with the settings in `recipe.yaml`, in
 place of the full data. `farzi compare` compares both.

@@ -21,6 +21,7 @@ from torch.utils.data import TensorDataset
 from farzi.data import Vocabulary
 from farzi.errors import FarziError
 from farzi.files import locked, parse_json, place, sha256, write_text_atomic
+from farzi.progress import counted
 from farzi.recipe import Recipe, load_recipe
 from farzi.summary.card import card
 from farzi.summary.folder import (
@@ -80,7 +81,7 @@ class Summary:
     def __repr__(self) -> str:
         """One line: source, size, and the outer step that was selected."""
         tensors, selected = self.tensors, self.selected_step
-        size = f"{tensors.sequences} sequences x {tensors.length} positions"
+        size = f"{counted(tensors.sequences, 'sequence')} x {counted(tensors.length, 'position')}"
         events = f"{len(self.vocabulary) - 1:,} {'tokens' if self.is_text else 'items'}"
         step = "" if selected is None else f", outer step {selected} of {self.run.get('outer_steps')}"
         initial = " (the initial summary)" if selected == 0 else ""
