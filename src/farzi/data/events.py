@@ -132,6 +132,11 @@ def read_events(
         raise FarziError(
             f"{content.source}: data.{name} applies to delimited text, and this is {content.kind}"
         )
+    roles = {"user": user, "item": item, "time": time, "rating": rating, "min_rating": min_rating}
+    if format == "sequences" and (
+        named := [name for name, one in {**roles, "columns": columns}.items() if one]
+    ):
+        raise FarziError(f"{content.source}: data.{named[0]} has no effect beside data.format=sequences")
     given = rating or min_rating is not None
     choose = partial(
         choose_event_columns, source=content.source, user=user, item=item, time=time, rating=given
@@ -265,6 +270,8 @@ def _check_events(table: Table, source: str, rules: Rules) -> Events:
         raise FarziError(f"{source}: data.time_format has no effect: the log has no time column")
     low = 0
     if rules.min_rating is not None:
+        if "rating" not in frame.columns:  # lines of users and items
+            raise FarziError(f"{source}: data.min_rating needs ratings, and there are none")
         values = (
             frame["rating"].cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False).fill_nan(None)
         )
