@@ -325,7 +325,7 @@ def _written_times(frame: pl.DataFrame, columns: dict[str, str]) -> tuple[str, p
 
 def _time_hint(unit: Unit, form: str | None) -> str:
     name = setting("time_format", unit)
-    return f"{FORMS}; others: {name}" if form is None else f"{name}={form}"
+    return f"{FORMS}; others: {name}, such as %d.%m.%Y" if form is None else f"{name}={form}"
 
 
 def _hints(table: Table) -> list[str]:
