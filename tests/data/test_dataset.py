@@ -211,7 +211,7 @@ def test_skipped_rows_are_counted(load):
         "rows": 1,
         "first": [
             "line 11: column 'time': 'soon' is not a time (a number, or a date such as 2016-10-16 17:57:24; "
-            "others: data.time_format)"
+            "others: data.time_format, such as %d.%m.%Y)"
         ],
     }
     with pytest.raises(FarziError, match=r"^log\.csv:11: column 'time': 'soon' is not a time"):

@@ -1,9 +1,11 @@
 """Forms of delimited text: what is read as what, what is guessed aloud, and what is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from farzi.data.account import readable, reading_lines
 from farzi.data.content import content_of
 from farzi.data.events import Events, read_events
 from farzi.data.loading import load_dataset
@@ -135,6 +137,12 @@ def test_an_account_of_what_was_left_out(tmp_path: Path):
     assert facts["reading"]["not_read"] == ["rating"]
     assert any("min_rating" in hint for hint in facts["reading"]["hints"])
     assert load_dataset(LogData(source=str(log), duplicates="drop")).facts["events"] == 16
+    columns, sizes, held_out = reading_lines(facts)
+    assert "user = user, item = item, time = time; not read: rating" in columns
+    assert "3 events repeat another's user, item and time" in sizes
+    assert held_out.startswith("held out: 4 events for validation, 4 for the test; ")
+    assert json.loads(json.dumps(facts)) == facts
+    assert readable(facts)["first_user"] == "u0: 0 (0), 0 (0), 1 (1), 1 (1), 2 (2), and 2 more"
 
 
 @pytest.mark.parametrize(

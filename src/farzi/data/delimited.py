@@ -21,6 +21,7 @@ from farzi.data.tables import RECODE, BadRow, Choose, Table, quoted, text_frame
 INNER = "\x1f"  # stands for separators of more than one byte; no text has it, see `content`
 AS_TEXT = "data.quotes=false reads quotes as text"
 BLOCK = 1 << 24
+WIDEST = 50  # columns of lines with quotes that polars cuts
 LONGEST = 1000  # lines with quotes that a field in quotes is followed through
 
 
@@ -184,7 +185,8 @@ def cut_lines(lines: _Lines, form: Form, places: dict[str, int]) -> tuple[pl.Dat
     fields = lines.fields()
     plain = fields == width
     quotes = lines.with_byte(b'"') if form.quotes else np.empty(0, np.int64)
-    careful = np.union1d(quotes, lines.not_utf8()).astype(np.int64)
+    foreign = lines.not_utf8()
+    careful = np.union1d(quotes, foreign).astype(np.int64)
     misfits, comments = ~plain, np.zeros(len(lines), bool)
     if b"#" in lines.data:
         for index in lines.with_byte(b"#"):
@@ -193,40 +195,62 @@ def cut_lines(lines: _Lines, form: Form, places: dict[str, int]) -> tuple[pl.Dat
         careful = careful[~comments[careful]]
     reader = _Careful(lines, form, places, fields, [int(one) for one in quotes], bad)
     plain[careful] = misfits[careful] = False
-    rows = reader.rows(careful)
+    clean = np.zeros(len(lines), bool)
+    clean[careful] = not foreign
+    clean = _clean(lines, clean, width)
+    rows = reader.rows(careful[~clean[careful]])
     plain[list(reader.plain)] = True
-    for mask in (plain, misfits, comments):
+    for mask in (plain, clean, misfits, comments):
         mask[list(reader.used)] = False
     lines.comments = int(comments.sum())
     plain &= ~comments
     for index in np.flatnonzero(misfits & ~comments):
         if lines.text(int(index)).strip():
             bad.append(BadRow(lines.number(int(index)), None, None, misfit(int(fields[index]), width)))
-    frame = _cut_plain(lines, plain, places)
-    if rows:
-        frame = pl.concat([frame, text_frame(rows, places)]).sort("row")
+    parts = [_cut(lines, plain, places, None), _cut(lines, clean, places, '"'), text_frame(rows, places)]
+    frame = next((part for part in parts if len(part) == sum(map(len, parts))), None)
+    if frame is None:
+        frame = pl.concat(parts).sort("row")
     return frame, sorted(bad, key=lambda row: row.line)
 
 
-def _cut_plain(lines: _Lines, chosen: np.ndarray, places: dict[str, int]) -> pl.DataFrame:
-    """The chosen lines, which have no quotes of importance, cut by polars."""
+def _cut(lines: _Lines, chosen: np.ndarray, places: dict[str, int], quote: str | None) -> pl.DataFrame:
+    """The chosen lines, which have no quotes of importance or whole fields in them, cut by polars."""
     if not chosen.any():
         return text_frame([], places)
     columns = sorted(set(places.values()))
-    data = lines.select(chosen)
-    zlib = data[:2] in (b"x\x01", b"x^")  # text that polars takes for compressed if it begins so
-    frame = pl.read_csv(
-        b"\n" + data if zlib else data,
-        has_header=False,
-        skip_lines=int(zlib),
-        separator=lines.separator,
-        quote_char=None,
-        infer_schema=False,
-        columns=columns,
-    )
+    frame = _read_csv(lines.select(chosen), lines.separator, quote, columns)
     series = [frame.to_series(columns.index(place)).alias(role) for role, place in places.items()]
     rows = pl.Series("row", np.flatnonzero(chosen) + lines.first, dtype=pl.UInt32)
     return pl.DataFrame([*series, rows])
+
+
+def _clean(lines: _Lines, chosen: np.ndarray, width: int) -> np.ndarray:
+    """Which of the chosen lines have fields without quotes or in exactly two of them, and nothing else."""
+    if width > WIDEST or not chosen.any():
+        return np.zeros_like(chosen)
+    whole = INNER if lines.separator != INNER else "\x1e"
+    text = _read_csv(lines.select(chosen), whole, None, [0]).to_series()
+    between = re.escape(lines.separator)
+    one = rf'(?:"[^"]*"|[^"{between}]*)'
+    clean = chosen.copy()
+    clean[chosen] = (
+        text.str.contains(rf"^{one}(?:{between}{one}){{{width - 1}}}$").fill_null(False).to_numpy()
+    )
+    return clean
+
+
+def _read_csv(data: bytes, separator: str, quote: str | None, columns: list[int]) -> pl.DataFrame:
+    zlib = data[:2] in (b"x\x01", b"x^")  # text that polars takes for compressed if it begins so
+    return pl.read_csv(
+        b"\n" + data if zlib else data,
+        has_header=False,
+        skip_lines=int(zlib),
+        separator=separator,
+        quote_char=quote,
+        infer_schema=False,
+        columns=columns,
+    )
 
 
 @dataclass

@@ -133,6 +133,11 @@ def read_events(
         raise FarziError(
             f"{content.source}: data.{name} applies to delimited text, and this is {content.kind}"
         )
+    roles = {"user": user, "item": item, "time": time, "rating": rating, "min_rating": min_rating}
+    if format == "sequences" and (
+        named := [name for name, one in {**roles, "columns": columns}.items() if one]
+    ):
+        raise FarziError(f"{content.source}: data.{named[0]} has no effect beside data.format=sequences")
     given = rating or min_rating is not None
     choose = partial(
         choose_event_columns, source=content.source, user=user, item=item, time=time, rating=given
@@ -267,6 +272,8 @@ def _check_events(table: Table, source: str, rules: Rules) -> Events:
         raise FarziError(f"{source}: data.time_format has no effect: the log has no time column")
     low = 0
     if rules.min_rating is not None:
+        if "rating" not in frame.columns:  # lines of users and items
+            raise FarziError(f"{source}: data.min_rating needs ratings, and there are none")
         values = (
             frame["rating"].cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False).fill_nan(None)
         )
@@ -320,7 +327,7 @@ def _written_times(frame: pl.DataFrame, columns: dict[str, str]) -> tuple[str, p
 
 def _time_hint(unit: Unit, form: str | None) -> str:
     name = setting("time_format", unit)
-    return f"{FORMS}; others: {name}" if form is None else f"{name}={form}"
+    return f"{FORMS}; others: {name}, such as %d.%m.%Y" if form is None else f"{name}={form}"
 
 
 def _hints(table: Table) -> list[str]:
