@@ -137,7 +137,7 @@ def read_csv(data: bytes, delimiter: str, bare: bool) -> Rows:
         )
     except csv.Error:
         raise Unreadable("quotes do not match") from None
-    table = [row for row in table if row]
+    table = [row for row in table if len(row) == len(table[0]) or "".join(row).strip()]
     typed = {"user_id:token": "user", "item_id:token": "item", "timestamp:float": "time"}
     names = [typed.get(name, name) for name in table[0]]
     if sorted(names) not in (["item", "time", "user"], ["item", "rating", "time", "user"]):

@@ -33,14 +33,14 @@ class FarziError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(visible(message, keep="\n"))
+        super().__init__(visible(message))
 
 
 class FarziWarning(UserWarning):
     """Part of what the user gave was left out; the message counts what and says why."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(visible(message, keep="\n"))
+        super().__init__(visible(message))
 
 
 _MEMORY = re.compile(

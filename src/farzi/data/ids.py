@@ -20,8 +20,8 @@ def read_ids(
 ) -> tuple[pl.Series, pl.Series, bool]:
     """The ids in a column of any type.
 
-    White space and byte order marks around ids are removed. Whole numbers are written without decimals: each whole float, and text
-    such as 300.0 if all ids of the column are whole numbers.
+    White space and byte order marks around ids are removed. Whole numbers are written without decimals: each
+    whole float, and text such as 300.0 if all ids of the column are whole numbers.
 
     Args:
         values: the column, (n,).

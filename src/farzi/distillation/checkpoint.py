@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from farzi.errors import FarziError
 from farzi.summary import CHECKPOINT as NAME
 from farzi.tensorfile import read_tensors, write_tensors
 
@@ -50,7 +51,11 @@ def write_state(path: Path, format: str, state: dict[str, Any]) -> None:
 def read_state(path: Path, format: str, advice: str, device: torch.device | str) -> dict[str, Any]:
     """The state in a file, with its tensors on a device, as `farzi.tensorfile.read_tensors`."""
     tensors, words = read_tensors(path, format, advice)
-    return unflatten({name: value.to(device) for name, value in tensors.items()}, json.loads(words["values"]))
+    try:
+        values = json.loads(words["values"])
+        return unflatten({name: value.to(device) for name, value in tensors.items()}, values)
+    except (KeyError, ValueError, TypeError, RecursionError):
+        raise FarziError(f"{path}: holds no state, or that of another version of Farzi; {advice}") from None
 
 
 def flatten(state: Any) -> tuple[dict[str, Tensor], Any]:
