@@ -256,3 +256,9 @@ def test_help_stands_section_by_section():
     places = [text.index(f"\n{heading}:\n") for heading in ("Options", "Data", "Recipe")]
     assert places == sorted(places)
     assert text.index("--student TYPE") > places[2] > text.index("--user NAME") > places[1]
+
+
+def test_an_option_of_another_command_is_named_by_its_setting():
+    result = CliRunner().invoke(app, ["distill", "log.dat", "--separator", "::"])
+    assert result.exit_code == 2
+    assert "--set data.separator=" in result.output

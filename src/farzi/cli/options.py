@@ -122,6 +122,17 @@ class SettingsCommand(click.Command):
     Errors that name a setting by its path name its option instead, if the command has one.
     """
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line; a setting that only another command has an option for is named by its path."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name not in SETTINGS:
+                raise
+            path = SETTINGS[error.option_name][0]
+            line = f"no option {error.option_name} here; give it as --set {path}=VALUE"
+            raise click.UsageError(line, ctx) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Collect the settings and call the function."""
         try:
