@@ -224,3 +224,18 @@ def test_names_need_two_columns(tmp_path):
     path.write_text("movieId,title\n1,2,3\n")
     with pytest.raises(FarziError, match=r"movies.csv:2: 3 fields where the header has 2 \(1 bad row in all"):
         read_names(path)
+
+
+def test_a_folder_of_parquet_files(tmp_path):
+    folder = tmp_path / "log"
+    for number, rows in enumerate((ROWS[:3], ROWS[3:])):
+        part = folder / f"day={number}" / f"part-{number}.parquet"
+        part.parent.mkdir(parents=True)
+        pl.DataFrame(rows, ["user", "item", "time"], orient="row").write_parquet(part)
+    (folder / "_SUCCESS").touch()
+    events = read_events(folder)
+    assert triples(events) == ROWS
+    assert events.frame["row"].to_list() == [1, 2, 3, 4]
+    pl.DataFrame({"other": [1]}).write_parquet(folder / "z.parquet")
+    with pytest.raises(FarziError, match="differ in their columns"):
+        read_events(folder)

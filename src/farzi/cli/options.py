@@ -123,7 +123,7 @@ class SettingsCommand(click.Command):
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the command line; a setting that only another command has an option for is named by its path."""
+        """Read the command line; an option that only another command has is named by its setting."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -237,9 +237,9 @@ def arguments_as_options(message: str) -> str:
 def in_option_names(message: str, command: click.Command) -> str:
     """A message of the library in which settings that a command has an option for are named by the option.
 
-    Errors at a place in a file, which starts the message with its line, stay as they are.
+    Errors in a recipe's file, which begin with its line and column, stay as they are.
     """
-    if re.match(r"\S+:\d+: |\S+:\d+:\d+: ", message):
+    if re.match(r"\S+:\d+:\d+: ", message):
         return message
     names = {"data.source": "DATA"} if any(param.name == "source" for param in command.params) else {}
     for param in command.params:

@@ -19,15 +19,16 @@ DOS_END = b"\x1a"  # Ctrl-Z, which ended files of DOS; refused elsewhere
 
 @dataclass(frozen=True)
 class Content:
-    """The unpacked bytes of a file, its name in messages, and its format."""
+    """The unpacked bytes of a file, its name in messages, and its format; or a folder's Parquet files."""
 
     data: bytes
     source: str
     kind: Literal["text", "json", "parquet"]
+    files: tuple[Path, ...] = ()
 
 
 def read_content(path: str | Path, allowed: str = "") -> Content:
-    """Read a whole file, plain or compressed (gz, xz, zst, bz2, zip with one member).
+    """Read a whole file, plain or compressed (gz, xz, zst, bz2, zip with one member), or list a folder's.
 
     Args:
         path: the file.
@@ -38,7 +39,9 @@ def read_content(path: str | Path, allowed: str = "") -> Content:
     """
     path = Path(path)
     if path.is_dir():
-        raise FarziError(f"{path}: is a folder, not a file of events")
+        if files := parquet_files(path):
+            return Content(b"", str(path), "parquet", files)
+        raise FarziError(f"{path}: is a folder without Parquet files; give a file of events")
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -46,6 +49,13 @@ def read_content(path: str | Path, allowed: str = "") -> Content:
     except OSError as error:
         raise FarziError(f"{path}: cannot be read ({error.strerror})") from None
     return content_of(data, str(path), path.name, allowed)
+
+
+def parquet_files(folder: Path) -> tuple[Path, ...]:
+    """The Parquet files in a folder and below, in the order of their paths; without hidden ones."""
+    inside = (one.relative_to(folder) for one in folder.rglob("*.parquet"))
+    shown = (one for one in inside if not any(part.startswith((".", "_")) for part in one.parts))
+    return tuple(folder / one for one in sorted(shown))
 
 
 def content_of(data: bytes, source: str, name: str = "", allowed: str = "") -> Content:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from farzi.data.catalog import CATALOG, LOGS, TEXTS
-from farzi.data.content import missing
+from farzi.data.content import missing, parquet_files
 from farzi.data.events import Events, read_events, read_frame, read_names
 from farzi.data.log import Log, make_log
 from farzi.data.text.documents import documents_of, read_texts
@@ -26,8 +26,9 @@ Data = Log | Text
 
 
 def is_text_source(source: str) -> bool:
-    """Whether a source must be a text: a named text, or a folder. A file may be either."""
-    return source not in LOGS and (source in TEXTS or Path(source).is_dir())
+    """Whether a source must be a text: a named text, or a folder without Parquet. A file may be either."""
+    path = Path(source)
+    return source not in LOGS and (source in TEXTS or (path.is_dir() and not parquet_files(path)))
 
 
 def load_data(settings: DataVariant) -> Data:

@@ -16,6 +16,7 @@ from farzi.data.content import Content
 from farzi.errors import FarziError
 
 RECODE = "save the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+DAMAGED = "is not a Parquet file, or a damaged one"
 # On some damaged pages polars panics; Python does not count a panic as an Exception.
 DAMAGE = (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
@@ -117,14 +118,22 @@ def read_parquet(data: bytes, source: str, columns: list[str] | None = None) -> 
 
 
 def parquet_table(content: Content, choose: Choose) -> Table:
-    """The columns of a Parquet file that `choose` picks; raises FarziError as `read_parquet` and `choose`."""
-    with _intact(content.source):
-        names = list(pl.read_parquet_schema(io.BytesIO(content.data)))
-    columns = choose([bare(name) for name in names])
-    full = {bare(name): name for name in names}
-    frame = read_parquet(content.data, content.source, sorted({full[name] for name in columns.values()}))
+    """The columns of a Parquet file, or of those of a folder, that `choose` picks.
+
+    Raises:
+        FarziError: as `read_parquet` and `choose`; or files of a folder have other columns.
+    """
+    files: Any = list(content.files) or io.BytesIO(content.data)
+    otherwise = "its Parquet files differ in their columns, or one is damaged" if content.files else DAMAGED
+    with _intact(content.source, otherwise):
+        table = pl.scan_parquet(files, hive_partitioning=False)
+        names = table.collect_schema().names()
+    columns, full = choose([bare(name) for name in names]), {bare(name): name for name in names}
+    with _intact(content.source, otherwise):
+        frame = table.select(sorted({full[name] for name in columns.values()})).collect()
     series = (frame[full[name]] for name in columns.values())
-    return typed_table(series, columns, "row", unread=unread(full, columns), form="Parquet")
+    form = f"{len(content.files):,} Parquet files" if content.files else "Parquet"
+    return typed_table(series, columns, "row", unread=unread(full, columns), form=form)
 
 
 def count_rows(data: bytes, source: str) -> int:
@@ -134,7 +143,7 @@ def count_rows(data: bytes, source: str) -> int:
 
 
 @contextmanager
-def _intact(source: str) -> Iterator[None]:
+def _intact(source: str, otherwise: str = DAMAGED) -> Iterator[None]:
     """Errors of polars as one line. What a panic of its threads writes to stderr is left out."""
     with tempfile.TemporaryFile() as written:
         try:
@@ -148,7 +157,7 @@ def _intact(source: str) -> Iterator[None]:
             yield
         except DAMAGE:
             written.truncate(0)
-            raise FarziError(f"{source}: is not a Parquet file, or a damaged one") from None
+            raise FarziError(f"{source}: {otherwise}") from None
         finally:
             if stderr >= 0:
                 os.dup2(stderr, 2)

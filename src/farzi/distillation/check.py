@@ -44,7 +44,7 @@ def _check_sizes(recipe: Recipe, vocabulary: int) -> None:
     for name, count in numbers.items():
         if 4 * count > memory:
             raise FarziError(
-                f"out of memory: {name} of such a size needs {4 * count / 2**30:,.0f} GiB at least, this "
+                f"out of memory: a {name} of this size needs {4 * count / 2**30:,.0f} GiB at least, this "
                 f"machine has {memory / 2**30:,.0f} GiB; `farzi plan` says what a recipe takes"
             )
 
