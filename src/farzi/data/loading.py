@@ -152,7 +152,7 @@ def load_text(settings: TextData) -> Text:
         split = settings.split.build()
         if settings.split.type == "position" and (order := sorted_by(train)):
             warnings.warn(
-                f"{name}: it seems to be sorted by {order}, so that the end, which is held out, differs from "
+                f"{name}: its documents seem to be sorted by {order}, so that the end, which is held out, differs from "
                 "the rest; data.split.type=random holds out documents from everywhere",
                 FarziWarning,
                 stacklevel=2,

@@ -26,7 +26,6 @@ CACHE = "trainings"
 """Where a run's folder keeps full-data trainings until its first checkpoint."""
 
 
-@undisturbed()
 def distill(
     recipe: Recipe,
     out: str | Path,
@@ -101,6 +100,7 @@ def _finished(out: Path, recipe: Recipe, dataset: Data, progress: Progress) -> S
     return finished
 
 
+@undisturbed()  # inside the lock of the folder: a second run there is refused at once
 def _distill(
     out: Path,
     recipe: Recipe,
