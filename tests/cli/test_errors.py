@@ -76,7 +76,7 @@ def test_an_unknown_option_names_the_nearest():
     ("error", "status", "line"),
     [
         (FarziError("a.csv:3: no time"), 2, "a.csv:3: no time"),
-        (FarziError("two\nlines"), 2, "two lines"),
+        (FarziError("two\nlines"), 2, "two\\nlines"),
         (
             OSError(errno.ENOSPC, "No space left on device", "runs/x"),
             2,

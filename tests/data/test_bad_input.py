@@ -232,7 +232,7 @@ def test_files_that_are_not_there(write, tmp_path):
     with pytest.raises(FarziError, match=r"^zzz: no such file; named data sets: movielens-small, ml-100k, "):
         load_dataset(LogData(source="zzz"))
     assert refusal("nowhere/zzz") == "nowhere/zzz: no such file"
-    assert refusal(".") == ".: is a folder, not a file of events"
+    assert refusal(".") == ".: is a folder without Parquet files; give a file of events"
 
 
 def test_long_values_and_headers_are_cut_short(write):

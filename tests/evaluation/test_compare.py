@@ -194,7 +194,7 @@ def test_counts_take_no_training(comparison: Comparison):
     assert "±" in cells["random"][3]
     assert "±" not in cells["popularity"][3]
     assert comparison.share("successors", "HR@10") > comparison.share("popularity", "HR@10")
-    assert any("Student's t with 1 degrees of freedom" in line for line in comparison.conclusions())
+    assert any("Student's t, 1 degree of freedom" in line for line in comparison.conclusions())
 
 
 def test_data_with_other_items_are_refused(make_dataset, summary: Summary):

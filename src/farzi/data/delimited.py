@@ -94,21 +94,15 @@ def _whole(data: bytes, form: Form, times: Any = pl.String) -> pl.DataFrame | No
     schema = dict.fromkeys(map(str, range(width)), pl.String)
     schema |= {str(place): kinds.get(role, pl.String) for role, place in places.items()}
     try:
-        frame = pl.read_csv(
-            data,
-            has_header=False,
-            skip_lines=form.line - 1,
-            separator=form.separator,
-            quote_char=None,
-            columns=read,
-            schema=schema,
-        )
+        frame = _read_csv(data, form.separator, None, read, form.line - 1, schema=schema)
     except pl.exceptions.PolarsError:  # a longer line, not UTF-8, or another kind of time
         return None
     if len(frame) != lines - (form.line - 1):
         return None
     numbers = pl.Series("row", np.arange(form.line, lines + 1, dtype=np.uint32))
-    return pl.DataFrame([frame[str(place)].alias(role) for role, place in places.items()] + [numbers])
+    table = pl.DataFrame([frame[str(place)].alias(role) for role, place in places.items()] + [numbers])
+    role, name = next(iter(form.columns.items()))
+    return None if form.header and (table[role].cast(pl.String) == name).any() else table
 
 
 def _from_line(data: bytes, number: int) -> bytes:
@@ -240,16 +234,19 @@ def _clean(lines: _Lines, chosen: np.ndarray, width: int) -> np.ndarray:
     return clean
 
 
-def _read_csv(data: bytes, separator: str, quote: str | None, columns: list[int]) -> pl.DataFrame:
+def _read_csv(
+    data: bytes, separator: str, quote: str | None, columns: list[int], skip_lines: int = 0, **more: Any
+) -> pl.DataFrame:
     zlib = data[:2] in (b"x\x01", b"x^")  # text that polars takes for compressed if it begins so
     return pl.read_csv(
         b"\n" + data if zlib else data,
         has_header=False,
-        skip_lines=int(zlib),
+        skip_lines=skip_lines + zlib,
         separator=separator,
         quote_char=quote,
         infer_schema=False,
         columns=columns,
+        **more,
     )
 
 

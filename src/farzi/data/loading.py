@@ -152,8 +152,8 @@ def load_text(settings: TextData) -> Text:
         split = settings.split.build()
         if settings.split.type == "position" and (order := sorted_by(train)):
             warnings.warn(
-                f"{name}: its documents seem to be sorted by {order}, so that the end, which is held out, differs from "
-                "the rest; data.split.type=random holds out documents from everywhere",
+                f"{name}: its documents seem to be sorted by {order}, so that the end, which is held out, "
+                "differs from the rest; data.split.type=random holds out documents from everywhere",
                 FarziWarning,
                 stacklevel=2,
             )

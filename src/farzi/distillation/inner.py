@@ -211,8 +211,7 @@ class RunPool:
 
     def load_state_dict(self, state: list[Any]) -> None:
         """Continue from `state_dict()`; ValueError where it is that of other runs."""
-        loss = self.replicas.loss
-        like = self.replicas.join([loss.parameters_of(loss.student)] * self.replicas.count)
+        like = self._weights(np.random.default_rng(0))
         slots = self._optimizer.init(torch.zeros(sum(value.numel() for value in like.values()))).slots
         for theta, kept, *_ in filter(None, state):
             if {name: value.shape for name, value in theta.items()} != {

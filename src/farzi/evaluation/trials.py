@@ -123,7 +123,6 @@ class Trials:
 
     def on_counts(self, name: str, counts: Callable[[Sequences, int, int], Any]) -> Result:
         """Count the training events, without any training, and test; there is one figure for all seeds."""
-        self.progress(f"{name}: counting")
         start = time.perf_counter()
         log = self.dataset.train
         model = counts(log, len(self.dataset.vocabulary), self.length - 1)
