@@ -20,7 +20,7 @@ from farzi.data.events import read_events
 from farzi.data.ids import MISSING
 from farzi.errors import FarziError
 
-letters = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])
+letters = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\ufeff")
 ids = st.text(letters | st.sampled_from(" \",;|\t:#'.0a"), min_size=1, max_size=6).filter(
     lambda text: text.strip() and text.strip() not in MISSING
 )

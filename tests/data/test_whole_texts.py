@@ -46,7 +46,7 @@ def test_a_longer_line_anywhere_is_not_lost():
             lambda names: choose_event_columns(names, "", None, None, None),
             None,
         )
-        assert delimited._whole(content.data, form) is None
+        assert delimited._whole(content.data, form, True) is None
 
 
 def test_numbers_are_read_as_polars_reads_them():
@@ -54,3 +54,10 @@ def test_numbers_are_read_as_polars_reads_them():
     frame = pl.read_csv(io.StringIO(text), schema_overrides={"item": pl.String})
     events = read_events(Content(text.encode(), "log.csv", "text"))
     assert events.frame.drop("row").rows() == frame.rows()
+
+
+def test_ids_that_only_look_alike_stay_apart():
+    for other in ("07", "+7", "-0", "7.5", "00"):
+        rows = read(f"user,item,time\n7,7,1\n0,{other},2\n{other},-5,3\n".encode())
+        assert isinstance(rows, list)
+        assert [row[:2] for row in rows] == [("7", "7"), ("0", other), (other, "-5")]

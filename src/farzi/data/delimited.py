@@ -38,9 +38,7 @@ def delimited_table(content: Content, choose: Choose, layout: Layout | None, num
         FarziError: as `find_form`.
     """
     form = find_form(content, choose, layout)
-    frame = _whole(content.data, form, pl.Int64) if numbers else None
-    frame = _whole(content.data, form) if frame is None else frame
-    if frame is not None:
+    if (frame := _whole(content.data, form, numbers)) is not None:
         return Table(frame, form.columns, unread=form.unread, form=form.words, notes=list(form.notes))
     data, separator = _from_line(content.data, form.line), form.separator
     if separator == " ":
@@ -72,37 +70,47 @@ def delimited_table(content: Content, choose: Choose, layout: Layout | None, num
     return Table(frame, form.columns, bad, unread=form.unread, form=form.words, notes=notes)
 
 
-def _whole(data: bytes, form: Form, times: Any = pl.String) -> pl.DataFrame | None:
-    """The columns of a text without quotes and comments whose lines all fit; None of any other, or where a
-    time is not of the type `times`.
+def _whole(data: bytes, form: Form, numbers: bool) -> pl.DataFrame | None:
+    """The columns of a text without quotes and comments whose lines all fit; None of any other.
+
+    Ids are Int64 where each is a whole number as Python writes it (007 is another id than 7), else
+    Categorical. Times are Int64 where `numbers` allows it and all are whole, else String.
     """
     if form.sequences or len(form.separator.encode()) > 1 or form.separator == " ":
         return None
     width, text = len(form.names), np.frombuffer(data, np.uint8)
-    lines, separators, others = 0, 0, 0
+    lines, separators, others, odd = 0, 0, 0, data[:1] in (b"0", b"+", b"-")
     for start in range(0, len(text), BLOCK):
-        block = text[start : start + BLOCK]
-        lines += np.count_nonzero(block == ord("\n"))
-        separators += np.count_nonzero(block == ord(form.separator))
+        block = text[start : start + BLOCK + 2]  # two bytes more, to see how the last field begins
+        ends, between = block == ord("\n"), block == ord(form.separator)
+        lines += np.count_nonzero(ends[:BLOCK])
+        separators += np.count_nonzero(between[:BLOCK])
         others += np.count_nonzero((block == ord('"')) | (block == ord("#")))
+        begins = np.flatnonzero((ends | between)[:-2] & (block[1:-1] - ord("+") <= ord("0") - ord("+")))
+        first, second = block[begins + 1], block[begins + 2]
+        zeros = (first == ord("0")) & (second >= ord("0")) & (second <= ord("9"))
+        odd |= bool((zeros | (first == ord("+")) | (first == ord("-"))).any())
     lines += not data.endswith(b"\n")
     if others or separators != lines * (width - 1):
         return None
     places = {role: form.names.index(name) for role, name in form.columns.items()}
     read = sorted({*places.values(), width - 1})  # the last one, so that polars refuses longer lines
-    kinds = {"user": pl.Categorical, "item": pl.Categorical, "time": times}  # ids as numbers of distinct ones
-    schema = dict.fromkeys(map(str, range(width)), pl.String)
-    schema |= {str(place): kinds.get(role, pl.String) for role, place in places.items()}
-    try:
-        frame = _read_csv(data, form.separator, None, read, form.line - 1, schema=schema)
-    except pl.exceptions.PolarsError:  # a longer line, not UTF-8, or another kind of time
-        return None
-    if len(frame) != lines - (form.line - 1):
-        return None
-    numbers = pl.Series("row", np.arange(form.line, lines + 1, dtype=np.uint32))
-    table = pl.DataFrame([frame[str(place)].alias(role) for role, place in places.items()] + [numbers])
-    role, name = next(iter(form.columns.items()))
-    return None if form.header and (table[role].cast(pl.String) == name).any() else table
+    for time in [pl.Int64] * numbers + [pl.String]:
+        for id in [pl.Int64] * (not odd) + [pl.Categorical]:
+            kinds = {"user": id, "item": id, "time": time}
+            schema: dict[str, Any] = dict.fromkeys(map(str, range(width)), pl.String)
+            schema |= {str(place): kinds.get(role, pl.String) for role, place in places.items()}
+            try:
+                frame = _read_csv(data, form.separator, None, read, form.line - 1, schema=schema)
+            except pl.exceptions.PolarsError:  # of another kind, a longer line, or not UTF-8
+                continue
+            if len(frame) != lines - (form.line - 1):
+                return None
+            rows = pl.Series("row", np.arange(form.line, lines + 1, dtype=np.uint32))
+            table = pl.DataFrame([frame[str(place)].alias(role) for role, place in places.items()] + [rows])
+            role, name = next(iter(form.columns.items()))
+            return None if form.header and id != pl.Int64 and (table[role] == name).any() else table
+    return None
 
 
 def _from_line(data: bytes, number: int) -> bytes:

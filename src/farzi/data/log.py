@@ -86,6 +86,11 @@ def make_log(
     given = len(events)
     events = _without_duplicates(events) if duplicates == "drop" else events
     frame = _filtered(events, min_user_events, min_item_events)
+    same = len(frame) == len(events)  # nothing was filtered out
+    removed = {
+        role: 0 if same else events.frame[role].n_unique() - frame[role].n_unique()
+        for role in ("user", "item")
+    }
     vocabulary = Vocabulary.from_events(frame, events.names)
     codes, items = codes_of(frame["item"])
     log = sort(frame, vocabulary.encode(items).astype(np.uint32)[codes], ties)
@@ -98,8 +103,8 @@ def make_log(
         "filters": {
             "rule": f"users with at least {min_user_events} events and items with at least "
             f"{min_item_events}, applied until both hold",
-            "users_removed": len(codes_of(events.frame["user"])[1]) - len(log.users),
-            "items_removed": len(codes_of(events.frame["item"])[1]) - (len(vocabulary) - 1),
+            "users_removed": removed["user"],
+            "items_removed": removed["item"],
             "events_removed": len(events) - len(log),
         },
         "names": _names_facts(vocabulary, events),
@@ -107,7 +112,7 @@ def make_log(
     }
     parts = split.parts(log)
     log, parts, unseen_facts = _treat_unseen(log, parts, unseen, vocabulary, events)
-    train = log.sequences(parts == TRAIN)
+    train = log.sequences(parts == TRAIN, log.counts(parts == TRAIN))
     vocabulary = vocabulary.with_counts(np.bincount(train.items, minlength=len(vocabulary)))
     valid = _holdout(log, parts < VALID, parts == VALID, vocabulary.untrained)
     test = _holdout(log, parts < TEST, parts == TEST, vocabulary.untrained)
@@ -151,7 +156,8 @@ def _duplicate_facts(log: SortedEvents, rule: str, dropped: int) -> dict[str, An
 def _first_user(log: SortedEvents, vocabulary: Vocabulary, events: Events) -> dict[str, Any]:
     """The first events of the user whose event stands first in the file."""
     user = log.user[np.argmin(log.row)]
-    places = np.flatnonzero(log.user == user)[:SHOWN]
+    begin, end = np.searchsorted(log.user, [user, user + 1])
+    places = np.arange(begin, min(begin + SHOWN, end))
     facts: dict[str, Any] = {"user": log.users[user], "of": int(log.lengths[user])}
     facts["items"] = [vocabulary.label(index) for index in log.item[places]]
     if log.time is not None:
@@ -168,11 +174,11 @@ def _names_facts(vocabulary: Vocabulary, events: Events) -> dict[str, int] | Non
 
 
 def _filtered(events: Events, min_user_events: int, min_item_events: int) -> pl.DataFrame:
-    users = len(codes_of(events.frame["user"])[1])
-    if users < 2:
-        raise FarziError(f"{events.source}: has events of one user only; at least 2 users are needed")
     frame = filter_rare(events.frame, min_user_events, min_item_events)
     if len(codes_of(frame["user"])[1]) < 2:
+        users = events.frame["user"].n_unique()
+        if users < 2:
+            raise FarziError(f"{events.source}: has events of one user only; at least 2 users are needed")
         raise FarziError(
             f"{events.source}: fewer than 2 of its {users:,} users remain if each user needs at least "
             f"{min_user_events} events and each item {min_item_events}; "
@@ -183,8 +189,9 @@ def _filtered(events: Events, min_user_events: int, min_item_events: int) -> pl.
 
 def _holdout(log: SortedEvents, history: np.ndarray, held_out: np.ndarray, untrained: np.ndarray) -> Holdout:
     """The users with both a history and targets."""
-    users = np.flatnonzero(log.counts(history) * log.counts(held_out))
-    return Holdout(log.sequences(history, users), log.sequences(held_out, users), untrained)
+    before, after = log.counts(history), log.counts(held_out)
+    users = np.flatnonzero((before > 0) & (after > 0))
+    return Holdout(log.sequences(history, before, users), log.sequences(held_out, after, users), untrained)
 
 
 def _treat_unseen(
@@ -224,8 +231,7 @@ def _log_facts(log: SortedEvents, events: Events) -> dict[str, Any]:
     """Users, items, events, lengths, time range, density and repeats of a log."""
     lengths = log.lengths
     users, items = len(lengths), int(np.count_nonzero(np.bincount(log.item)))
-    pair = log.user * np.int64(log.item.max() + 1) + log.item
-    pair.sort()
+    pair = pl.Series(log.user * np.int64(log.item.max() + 1) + log.item).sort().to_numpy()
     pairs = 1 + int(np.count_nonzero(pair[1:] != pair[:-1]))
     return {
         "users": users,

@@ -52,11 +52,10 @@ class SortedEvents:
         time = None if self.time is None else self.time[mask]
         return SortedEvents(self.users, self.user[mask], self.item[mask], time, self.row[mask])
 
-    def sequences(self, mask: np.ndarray, users: np.ndarray | None = None) -> Sequences:
-        """The events where `mask` (n,) holds, one sequence for each of `users`, which rise (default: all with
-        any).
+    def sequences(self, mask: np.ndarray, counts: np.ndarray, users: np.ndarray | None = None) -> Sequences:
+        """The events where `mask` (n,) holds, of which users have `counts`: one sequence for each of `users`,
+        which rise (default: all with any).
         """
-        counts = self.counts(mask)
         users = np.flatnonzero(counts) if users is None else users
         if len(users) < np.count_nonzero(counts):
             wanted = np.zeros(len(counts), bool)
