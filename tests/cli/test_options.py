@@ -235,7 +235,7 @@ def test_a_mistake_in_the_file_names_its_place(parse: Parse, tmp_path: Path):
             "data.unseen=keep counts them, data.unseen=drop does not",
             "data.unseen=keep counts them, data.unseen=drop does not",
         ),
-        ("a text is read with data.type=text", "a text is read with data.type=text"),
+        ("a text is read with data.type=text", "a text is read with --tokens words"),
         ("another folder, or restart=True", "another folder, or --restart"),
         ("give its file as data.source", "give its file as DATA"),
         ("data.split is by time", "--split is by time"),

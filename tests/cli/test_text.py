@@ -137,4 +137,4 @@ def test_plan_and_describe_take_a_text(place: Path):
 def test_a_log_that_is_a_text_is_pointed_out(place: Path):
     result = run("data", "describe", place / "corpus.txt")
     assert result.exit_code == 2
-    assert "data.type=text" in result.stderr
+    assert "--tokens words" in result.stderr

@@ -165,8 +165,9 @@ def test_no_row_left(write):
         (HEADER + "\n\n", "log.csv: has a header but no rows"),
         (
             "196\t242\t3\t8812\t5\n186\t302\t3\t8917\t6\n",
-            "log.csv:1: has no header, and 5 fields separated by tab; name the columns in their order: "
-            "data.columns=user,item,rating,time,_",
+            "log.csv:1: has no header, and 5 fields separated by tab; name the columns in their order (user, "
+            "item, time, rating, _ for others): data.columns=?,?,?,?,?; "
+            "line 1 is '196', '242', '3', '8812', '5'",
         ),
         (
             "user,what,time\na,b,1\n",

@@ -45,6 +45,9 @@ def rows(events: Events) -> list[tuple]:
         ("user,item,date,time\na,x,2009-04-01,77\n", {}, [("a", "x", 77)]),
         ("user,item,time\na,x,01.04.2009\n", {"time_format": "%d.%m.%Y"}, [("a", "x", 1238544000)]),
         ("user,item,time\na,x,200904010200\n", {"time_format": "%Y%m%d%H%M"}, [("a", "x", 1238551200)]),
+        ("user,item,time\na,x,2009-04-01 02\n", {"time_format": "%Y-%m-%d %H"}, [("a", "x", 1238551200)]),
+        ("user,item,date_day,date_month,date_year\na,x,1,4,2009\n", {}, [("a", "x", 1238544000)]),
+        ("user,item,date,time_ms\na,x,20090401,1238551200123\n", {}, [("a", "x", 1238551200123)]),
         ("user,item,rating,time\na,x,3,1\na,y,4.5,2\n", {"min_rating": 4}, [("a", "y", 2)]),
         ("user,item\na,300.0\nb,301\nc,007\n", {}, [("a", "300"), ("b", "301"), ("c", "007")]),
         ("user,item\na,300.0\nb,1.5\n", {}, [("a", "300.0"), ("b", "1.5")]),
@@ -73,7 +76,7 @@ def test_what_is_read(text: str, options: dict, expected: list[tuple]):
 def test_a_file_without_a_header_is_read_whole_and_said(text: str, columns: str):
     events = read(text)
     assert events.frame["row"].to_list() == [1, 2]
-    assert f"taken for {columns} (data.columns says otherwise)" in events.reading["notes"][0]
+    assert f"taken for {columns} (data.columns says otherwise" in events.reading["notes"][0]
 
 
 def test_lines_of_users_and_items_are_recognised_and_said():
@@ -96,6 +99,11 @@ def test_lines_of_users_and_items_are_recognised_and_said():
             "log.csv:1: looks like an event.*data.columns=user",
         ),
         ("u1,i1\nu2,i2\n", {"user": "u1", "item": "i1"}, "log.csv:1: looks like an event"),
+        ("4 12 8 1 9\n2 5 6\n", {}, "begins with the number of its items"),
+        ("1\t2010-10-17T01:48:53Z\t39\t-97\t5\n" * 2, {}, r"data.columns=\?,time,\?,\?,\?; line 1 is '1'"),
+        ("1,2,3\n", {"columns": "user,item,?"}, "say what column 3 is"),
+        ("{'user': 1, 'item': 2}\n", {}, "a Python dict"),
+        ("user,item\nNA,1\nNA,2\nc,3\n", {}, "most of this column is missing: data.user names another"),
         ("user,item\na,x\n", {"columns": "user,item"}, "log.csv:1: is a header"),
         ("a,x,5\n", {"columns": "user,item"}, "log.csv:1: has 3 fields where data.columns has 2"),
         ("# Title\n\nSome text, here.\nAnd more of it\n", {}, "is not a log of events: .* data.type=text"),
@@ -158,3 +166,21 @@ def test_times_that_look_wrong_are_warned_of(tmp_path: Path, times: list[str], n
     log = tmp_path / "log.csv"
     log.write_text("user,item,time\n" + "".join(f"{user},x,{time}\n" for user in "ab" for time in times))
     assert any(note in warning for warning in load_dataset(LogData(source=str(log))).facts["warnings"])
+
+
+def test_columns_that_are_not_read_may_have_other_bytes():
+    content = content_of("user,item,place\na,x,Café\nb,y,Bar\n".encode("latin-1"), "log.csv")
+    assert rows(read_events(content)) == [("a", "x"), ("b", "y")]
+
+
+def test_columns_that_were_not_recognised_are_named():
+    hints = " ".join(read("user,item,added_date,event_type\na,x,1,view\n").reading["hints"])
+    assert "added_date may be times" in hints
+    assert "event_type is not read: rows of every kind are events" in hints
+
+
+def test_other_containers_are_named():
+    tar = bytes(257) + b"ustar" + bytes(250)
+    for data, message in ((tar, "tar archive"), (b"\xd0\xcf\x11\xe0" + bytes(9), "Excel")):
+        with pytest.raises(FarziError, match=message):
+            content_of(data, "log")

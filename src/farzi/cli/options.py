@@ -84,6 +84,7 @@ ARGUMENTS = {
     "restart=True": "--restart",
     "unchecked=True": "--unchecked",
     "the same call": "the same command",
+    "data.type=text": "--tokens words",
 }
 """Words of messages for Python's users, and those for the command line."""
 

@@ -80,8 +80,13 @@ def _damaged(source: str, error: Exception) -> FarziError:
 
 
 def _zip_member(data: bytes, source: str) -> tuple[IO[bytes], str]:
-    archive = zipfile.ZipFile(io.BytesIO(data))
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except NotImplementedError as error:  # of a later version of zip
+        raise FarziError(f"{source}: cannot be unpacked ({error})") from None
     members = [one for one in archive.infolist() if not one.is_dir() and not _is_of_the_system(one.filename)]
+    if any(one.filename == "[Content_Types].xml" for one in members):
+        raise FarziError(f"{source}: is an Excel file; save it as CSV")
     if len(members) != 1:
         names = ", ".join(member.filename for member in members[:5])
         message = f"a zip of {len(members)} files ({names}); unpack it and give the file of events"

@@ -17,19 +17,22 @@ ITEM = (
     "business_id", "poi_id", "venue_id", "ad_id", "page_id", "url",
 )  # fmt: skip
 TIME = (
-    "timestamp", "time", "ts", "unix_review_time", "unix_time", "event_time", "event_timestamp",
-    "created_at", "datetime", "date_time", "date", "invoice_date", "order_date", "review_date", "watched_at",
-    "played_at", "order", "position",
+    "timestamp", "time", "ts", "timestamp_ms", "time_ms", "time_stamp", "utc_timestamp", "unix_review_time",
+    "unix_time", "event_time", "event_timestamp", "click_timestamp", "created_at", "datetime", "date_time",
+    "utc_time", "date", "t_dat", "transaction_dt", "event_date", "invoice_date", "order_date", "review_date",
+    "date_added", "watched_at", "played_at", "order", "position",
 )  # fmt: skip
 NAME = (
     "name", "title", "label", "item_name", "item_title", "movie_title", "movie_name", "film_title",
     "product_name", "product_title", "track_name", "track_title", "song_title", "song_name", "artist_name",
     "book_title", "game_title", "video_title", "description",
 )  # fmt: skip
-RATING = ("rating", "score", "stars", "overall", "review_score", "rate", "grade")
+RATING = ("rating", "score", "stars", "overall", "review_score", "rate", "grade", "book_rating")
+KIND = ("event", "event_type", "action", "action_type", "behavior", "behaviour", "behavior_type")
 PARTS = {
-    "year": ("year", "yr", "yyyy"), "month": ("month", "mon", "mm"), "day": ("day", "dd", "day_of_month"),
-    "hour": ("hour", "hh"), "minute": ("minute", "min"), "second": ("second", "sec"),
+    "year": ("year", "yr", "yyyy", "date_year"), "month": ("month", "mon", "mm", "date_month"),
+    "day": ("day", "dd", "day_of_month", "date_day"), "hour": ("hour", "hh", "date_hour"),
+    "minute": ("minute", "min", "date_minute"), "second": ("second", "sec", "date_second"),
 }  # fmt: skip
 """Columns that hold a time in parts, largest first; the first three are needed."""
 
@@ -87,9 +90,25 @@ def is_rating(column: str) -> bool:
     return _guess(RATING, [column]) is not None
 
 
+def may_be_times(column: str) -> bool:
+    """Whether a column may hold times, by its name."""
+    return re.search(r"time|date|stamp|(^|_)(day|dt)$", column, re.IGNORECASE) is not None
+
+
+def is_kind(column: str) -> bool:
+    """Whether a column says what kind of event a row is, by its name."""
+    return _guess(KIND, [column]) is not None
+
+
+def may_be_users(column: str) -> bool:
+    """Whether a column may hold the users of events, by its name."""
+    return _guess(USER, [column]) is not None
+
+
 def may_be_items(column: str) -> bool:
     """Whether a column may hold the items of events, by its name."""
-    return _guess(ITEM, [column]) is not None or (_folded(column).endswith("id") and len(column) > 3)
+    ends = _folded(column).endswith("id") and len(column) > 3 and not may_be_users(column)
+    return _guess(ITEM, [column]) is not None or ends
 
 
 def choose_name_columns(columns: Sequence[str], source: str) -> dict[str, str]:

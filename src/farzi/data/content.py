@@ -99,6 +99,10 @@ def _joined(pieces: Iterator[bytes], source: str, control: bytes) -> bytes:
     for piece in pieces:
         if parquet is None:
             parquet = piece.startswith(b"PAR1")
+            if piece[257:262] == b"ustar":
+                raise FarziError(f"{source}: is a tar archive; unpack it and give the file of events")
+            if piece.startswith(b"\xd0\xcf\x11\xe0"):
+                raise FarziError(f"{source}: is an Excel file; save it as CSV")
             if piece.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise FarziError(f"{source}: is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
         for start in range(0, 0 if parquet else len(piece), PIECE):

@@ -316,13 +316,14 @@ class _Careful:
                     for one in inner:
                         self._refuse(one, f"stands in the quotes of line {self.lines.number(index)}")
                     continue
-            if NOT_UTF8.search("".join(record)):
-                self.bad.append(self._not_utf8(index, record))
-            elif len(record) != width:
+            if len(record) != width:
                 if record != [""] and "".join(record).strip():
                     self._refuse(index, misfit(len(record), width))
+                continue
+            chosen = [record[place] for place in self.places.values()]
+            if NOT_UTF8.search("".join(chosen)):
+                self.bad.append(self._not_utf8(index, record))
             else:
-                chosen = [record[place] for place in self.places.values()]
                 if separator == INNER:
                     chosen = [value.replace(INNER, self.form.separator) for value in chosen]
                 yield [*chosen, self.lines.number(index)]
@@ -357,7 +358,9 @@ class _Careful:
         self.bad.append(BadRow(self.lines.number(index), None, None, reason))
 
     def _not_utf8(self, index: int, record: list[str]) -> BadRow:
-        at = next(place for place, value in enumerate(record) if NOT_UTF8.search(value))
+        at = next(
+            place for place in (*self.places.values(), *range(len(record))) if NOT_UTF8.search(record[place])
+        )
         value = record[at].encode("utf-8", "surrogateescape").decode("latin-1")
         column = self.form.names[at] if at < len(self.form.names) else None
         reason = f"not UTF-8 text ({quoted(value)} if it is Latin-1); {RECODE}"

@@ -13,8 +13,11 @@ from farzi.data.columns import (
     bare,
     choose_event_columns,
     choose_name_columns,
+    is_kind,
     is_rating,
     may_be_items,
+    may_be_times,
+    may_be_users,
 )
 from farzi.data.content import Content, read_content
 from farzi.data.delimited import delimited_table
@@ -287,6 +290,10 @@ def _check_events(table: Table, source: str, rules: Rules) -> Events:
     bad.sort(key=lambda row: row.line)
     if bad and not rules.skip_bad:
         hint = f"correct them, or leave them out with {setting('skip_bad', table.unit)}"
+        role = next((role for role in ("user", "item") if table.columns[role] == bad[0].column), None)
+        empty = [row for row in bad if row.reason.startswith("no value") or "stands for" in row.reason]
+        if role and 2 * sum(row.column == bad[0].column for row in empty) > len(table.frame):
+            hint += f"; most of this column is missing: {setting(role, table.unit)} names another"
         raise FarziError(_refusal(source, bad, hint))
     if len(frame) == 0 and not low:
         raise FarziError(f"{source}: none of its {len(bad):,} rows can be read; the first: {bad[0]}")
@@ -336,10 +343,16 @@ def _hints(table: Table) -> list[str]:
     hints = [f"{user}, {item} and {time} name other columns"] if table.unread else []
     if items := [name for name in table.unread if may_be_items(name)]:
         hints[0] += f"; {', '.join(items)} may be items, too"
+    if users := [name for name in table.unread if may_be_users(name)]:
+        hints[0] += f"; {', '.join(users)} may be users, too"
     if ratings := [name for name in table.unread if is_rating(name)]:
         hints.append(f"{ratings[0]} is not read; {rule}=X keeps only the events rated at least X")
+    if kinds := [name for name in table.unread if is_kind(name)]:
+        hints.append(f"{kinds[0]} is not read: rows of every kind are events")
     if not {"time", "year"}.intersection(table.columns):
-        hints.append("there is no time column: events are in the order of the file")
+        times = [name for name in table.unread if may_be_times(name)]
+        named = f"; {', '.join(times)} may be times: {time}" if times else ""
+        hints.append(f"no time column was recognised: events are in the order of the file{named}")
     return hints
 
 

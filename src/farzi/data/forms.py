@@ -277,6 +277,11 @@ def _shape(value: str) -> str:
 
 def _with_columns(head: _Head, choose: Choose, separators: Sequence[str], columns: str) -> Form:
     names = [name.strip() for name in columns.split(",")]
+    if "?" in names:
+        raise FarziError(
+            f"{head.source}: data.columns={columns}: say what column {names.index('?') + 1} is: user, item, "
+            "time, rating, or _"
+        )
     chosen = choose(names)
     counts = {separator: head.rows(head.at, separator) for separator in separators}
     fits = {one: sum(len(row) == len(names) for row in rows) for one, rows in counts.items()}
@@ -321,6 +326,11 @@ def _guessed(head: _Head, best: _Candidate, choose: Choose, may_be_sequences: bo
     rows = head.rows(head.at, best.separator)
     whole = all(field.strip().isdecimal() for row in rows for field in row)
     if best.alike < 1 and whole and may_be_sequences and min(map(len, rows)) > 1 and len(rows) > 1:
+        if all(int(row[0]) == len(row) - 1 for row in rows):
+            raise FarziError(
+                f"{place}: each line begins with the number of its items and names no user; write a user "
+                "before it in its place"
+            )
         note = "there is no header; each line was taken for a user and this user's items in their order"
         return _sequences(head, best.separator, (f"{note} (data.format=events if it is not)",))
     cells = [field for row in rows for field in row]
@@ -338,15 +348,20 @@ def _guessed(head: _Head, best: _Candidate, choose: Choose, may_be_sequences: bo
     if columns is None:
         raise FarziError(
             f"{place}: has no header, and {len(best.names)} fields separated by "
-            f"{NAMES.get(best.separator, quoted(best.separator))}; name the columns in their order: "
-            f"data.columns={_advice(len(best.names))}"
+            f"{NAMES.get(best.separator, quoted(best.separator))}; name the columns in their order (user, "
+            f"item, time, rating, _ for others): data.columns={_by_value(rows)}; "
+            f"line {head.at + 1} is {', '.join(map(quoted, rows[0]))}"
         )
     names = columns.split(",")
     try:
         chosen = choose(names)
     except FarziError:
         raise error from None
-    note = f"there is no header; the columns were taken for {columns} (data.columns says otherwise)"
+    swapped = ",".join(["item", "user", *names[2:]])
+    note = (
+        f"there is no header; the columns were taken for {columns} (data.columns says otherwise: "
+        f"if items stand first, data.columns={swapped})"
+    )
     form = Form(best.separator, names, chosen, head.at + 1, head.quotes, comments=head.comments)
     return replace(form, notes=(note,))
 
@@ -371,6 +386,16 @@ def _is_time(value: str) -> bool:
     return DATE.fullmatch(value) is not None or (
         NUMBER.fullmatch(value) is not None and float(value) >= 1e8  # seconds since 1970, from 1973 on
     )
+
+
+def _by_value(rows: Sequence[Sequence[str]]) -> str:
+    """What the values of columns say: which is the time, and `?` for those that the user must name."""
+    if len(rows[0]) == 3:
+        return _advice(3)
+    columns = zip(*(row for row in rows if len(row) == len(rows[0])), strict=True)
+    times = [all(map(_is_time, values)) for values in columns]
+    first = times.index(True) if any(times) else -1
+    return ",".join("time" if place == first else "?" for place in range(len(times)))
 
 
 def _advice(width: int) -> str:

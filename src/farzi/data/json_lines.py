@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 
 from farzi.data.columns import bare
@@ -61,4 +62,10 @@ def _objects(data: bytes, bad: list[BadRow]) -> Iterator[tuple[int, dict]]:
         if isinstance(record, dict):
             yield line, record
         else:
-            bad.append(BadRow(line, None, None, "not a JSON object; write one object per line"))
+            python = re.match(rb"\s*\{u?'", raw)
+            what = (
+                "a Python dict; write it as JSON (ast.literal_eval, json.dumps)"
+                if python
+                else "write one object in each line"
+            )
+            bad.append(BadRow(line, None, None, f"not a JSON object: {what}"))

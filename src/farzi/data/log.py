@@ -132,9 +132,9 @@ def make_log(
 
 
 def _without_duplicates(events: Events) -> Events:
-    """Drop events that repeat another's user, item and time; all are kept without times."""
+    """Drop events that repeat another's user, item and time. Raises FarziError if there are no times."""
     if "time" not in events.frame.columns:
-        return events
+        raise FarziError(f"{events.source}: data.duplicates=drop has no effect: the log has no time column")
     return replace(
         events, frame=events.frame.unique(["user", "item", "time"], keep="first", maintain_order=True)
     )

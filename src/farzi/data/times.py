@@ -1,5 +1,6 @@
 """Times in logs: counters, seconds or milliseconds since 1970, dates and datetimes; their order is exact."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -156,6 +157,8 @@ def _are_dates(numbers: np.ndarray) -> bool:
 
 def _formatted(text: pl.Series, form: str, source: str) -> Times:
     unit: Any = "ns" if "f" in form else "us"
+    if re.search("%[HI]", form) and "%M" not in form:  # polars wants both
+        text, form = text + " 00", form + " %M"
     try:
         values = text.str.to_datetime(form.replace(".%f", "%.f"), time_unit=unit, strict=False)
     except pl.exceptions.PolarsError as error:

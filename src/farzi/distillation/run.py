@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from farzi.data import Data, Text
+from farzi.data import Data, Log, Text
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation.check import check_parts, short_check
 from farzi.distillation.checkpoint import ADVICE, NAME
@@ -24,7 +24,7 @@ from farzi.models import SequenceModel
 from farzi.progress import Progress, StepReport, counted
 from farzi.provenance import environment, provenance
 from farzi.recipe import Recipe, differences, parse_recipe
-from farzi.summary import Summary, SummaryTensors
+from farzi.summary import Summary, SummaryTensors, checked_tensors
 
 PATIENCE = 10
 """Outer steps in a row without a finite metagradient after which a run gives up."""
@@ -131,7 +131,7 @@ class Run:
         except FarziError as error:  # a setting that this version does not have
             raise ValueError(str(error)) from error
         refuse_another(there, recipe, saved["data_sha256"], dataset, out, "an unfinished run")
-        best = SummaryTensors(**saved["selection"]["best"], temperature=recipe.summary.temperature)
+        best = checked_tensors(dict(saved["selection"]["best"]), str(recipe.summary.temperature))
         run = Run(recipe, dataset, progress, best, FullData(**saved["full_data"]))
         run.loop.load_state_dict(saved["loop"])
         run.selection.load_state_dict(saved["selection"])
@@ -151,8 +151,12 @@ class Run:
         last = self.history[-1]["outer_step"]
         if not 0 <= last <= step or not any(line["best"] for line in self.history):
             raise ValueError(f"a validation after outer step {last} of {step}")
-        if not self.selection.best_score > -math.inf or not self.seconds >= 0:
+        numbers = all(isinstance(norm, float) for norm in self.norms)
+        if not numbers or not self.selection.best_score > -math.inf or not self.seconds >= 0:
             raise ValueError("a figure that is no number")
+        first = self.selection.first
+        if first and isinstance(self.dataset, Log) and len(first.leave_one_out) != len(self.dataset.valid):
+            raise ValueError("a validation of other users")
         best = self.selection.best
         if (best.sequences, best.length, best.vocabulary) != (
             shape.sequences,

@@ -21,5 +21,6 @@ from farzi.summary.parametrizations import Parametrization as Parametrization
 from farzi.summary.parametrizations import Tucker as Tucker
 from farzi.summary.summary import LANGUAGE as LANGUAGE
 from farzi.summary.summary import Summary as Summary
+from farzi.summary.summary import checked_tensors as checked_tensors
 from farzi.summary.summary import history_text as history_text
 from farzi.summary.tensors import SummaryTensors as SummaryTensors

@@ -236,7 +236,7 @@ class Summary:
                 )
         tensors, metadata = read_tensors(path / TENSORS, FORMAT, ADVICE)
         with _naming(path / TENSORS):
-            summary = _summary_tensors(tensors, metadata)
+            summary = checked_tensors(tensors, metadata.get("temperature", "none"))
         history = []
         for number, line in enumerate(contents[HISTORY].split(b"\n"), start=1):
             with _naming(f"{path / HISTORY}:{number}"):
@@ -287,8 +287,13 @@ def _facts(kind: type[_Facts], text: bytes) -> dict[str, Any]:
     return facts
 
 
-def _summary_tensors(tensors: dict[str, Tensor], metadata: dict[str, str]) -> SummaryTensors:
-    word = metadata.get("temperature", "none")
+def checked_tensors(tensors: dict[str, Tensor], word: str) -> SummaryTensors:
+    """The summary of tensors that were read; `word` is its temperature as text.
+
+    Raises:
+        ValueError: a tensor is missing, unknown, of another type or shape, or not finite, or the temperature
+            is no positive number.
+    """
     try:
         temperature = float(word)
     except ValueError:

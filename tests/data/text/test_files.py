@@ -173,3 +173,16 @@ def test_documents_that_are_sorted_are_noticed():
     assert sorted_by(of_class) == "their first word"
     assert sorted_by([["\t".join(reversed(line.split("\t")))] for [line] in of_class]) == "their last word"
     assert sorted_by(of_class[::2] + of_class[1::2]) is None
+
+
+def test_a_folder_of_a_log_is_no_text(tmp_path: Path):
+    (tmp_path / "ratings.csv").write_text("userId,movieId\n1,2\n")
+    (tmp_path / "README.txt").write_text("about")
+    assert "ratings.csv: to read a log, give its file" in refused(tmp_path)
+
+
+def test_several_texts_of_a_part_are_not_mixed(tmp_path: Path):
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"ptb.{part}.txt").write_text("a b\n")
+        (tmp_path / f"ptb.char.{part}.txt").write_text("a _ b\n")
+    assert "has several texts for train" in refused(tmp_path)

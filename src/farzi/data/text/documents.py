@@ -92,12 +92,27 @@ def part_of(file: Path) -> str | None:
     return parts[0] if len(parts) == 1 else None
 
 
+LOG_SUFFIXES = (".csv", ".tsv", ".dat", ".inter", ".parquet", ".jsonl", ".ndjson")
+
+
 def _files_by_part(folder: Path, given: bool) -> dict[str, list[Path]]:
     files = files_of(folder)
+    if logs := [file.name for file in files if _plain_name(file).endswith(LOG_SUFFIXES)]:
+        raise FarziError(
+            f"{folder}: holds {logs[0]}: to read a log, give its file; a folder of texts has other files "
+            "such as .txt alone"
+        )
     texts = [file for file in files if _plain_name(file).endswith(".txt")] or files
     for those in () if given else (texts, files):
         by_part = {part: [file for file in those if part_of(file) == part] for part in PARTS}
         if all(by_part.values()):
+            for part, those in by_part.items():
+                kinds = {re.sub(rf"{part}|[\d\W_]", "", _plain_name(file)): file.name for file in those}
+                if len(kinds) > 1:
+                    names = " and ".join(list(kinds.values())[:2])
+                    raise FarziError(
+                        f"{folder}: has several texts for {part}, such as {names}; leave one kind there"
+                    )
             return by_part
     named = [] if given else [part for part in PARTS if any(part_of(file) == part for file in files)]
     if len(named) > 1:
