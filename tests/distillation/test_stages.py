@@ -117,9 +117,10 @@ def test_initialise_without_teachers_has_the_right_size(tiny: Log, taught: Recip
 
 
 def validation(score: float, *, noise: float = 0.0) -> Validation:
-    """One whose score has a standard error of `noise`, from 400 units."""
-    units = np.random.default_rng(0).normal(scale=20 * noise, size=400)
-    without = score - (units - units.mean()) / (len(units) - 1)
+    """One whose score has a standard error of `noise`, from the 60 users of `tiny`."""
+    units = np.random.default_rng(0).normal(size=60)
+    units = (units - units.mean()) / units.std(ddof=1) * noise * len(units) ** 0.5
+    without = score - units / (len(units) - 1)
     return Validation({"HR@100": score}, {"HR@100": score}, without)
 
 
