@@ -124,7 +124,7 @@ def seconds(text: str) -> float:
 
 def read_csv(data: bytes, delimiter: str, bare: bool) -> Rows:
     """Every row has as many fields as the header; quotes match; ids are there."""
-    text = _decoded(data)
+    text = data.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\x1a").decode("utf-8", "surrogateescape")
     if any(mark in text for mark in "\x00\x1c\x1d\x1e\x85\u2028\u2029\x0b\x0c"):
         raise Unsure
     text = text.replace("\r\n", "\n")
@@ -145,7 +145,10 @@ def read_csv(data: bytes, delimiter: str, bare: bool) -> Rows:
     if any(len(row) != len(names) for row in table):
         raise Unreadable("rows of several widths")
     user, item, time = (names.index(name) for name in ("user", "item", "time"))
-    return _complete([(row[user], row[item], row[time]) for row in table[1:]])
+    rows = [(row[user], row[item], row[time]) for row in table[1:]]
+    if any("\udc80" <= letter <= "\udcff" for row in rows for letter in "".join(row)):
+        raise Unreadable("not UTF-8")  # in a column that is read
+    return _complete(rows)
 
 
 def read_json(data: bytes) -> Rows:

@@ -1,7 +1,7 @@
 """Inner runs: trainings on the summary while it changes, their first weights, rates and execution."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -158,6 +158,11 @@ class Rates(NamedTuple):
         return self.optimizer.with_hypers({"learning_rate": rates})
 
 
+def kinds_of(tensors: Mapping[Any, Tensor]) -> dict[Any, tuple[torch.Size, torch.dtype]]:
+    """The shapes and types of tensors, to compare those of a checkpoint with."""
+    return {name: (value.shape, value.dtype) for name, value in tensors.items()}
+
+
 class RunPool:
     """Inner runs of one student in progress; each outer step differentiates a window of one of them.
 
@@ -214,9 +219,8 @@ class RunPool:
         like = self._weights(np.random.default_rng(0))
         slots = self._optimizer.init(torch.zeros(sum(value.numel() for value in like.values()))).slots
         for theta, kept, *_ in filter(None, state):
-            if {name: value.shape for name, value in theta.items()} != {
-                name: value.shape for name, value in like.items()
-            } or [slot.numel() for slot in kept] != [slot.numel() for slot in slots]:
+            same = [slot.numel() for slot in kept] == [slot.numel() for slot in slots]
+            if not same or kinds_of(theta) != kinds_of(like):
                 raise ValueError("the inner runs have other shapes")
         self._runs = [run and InnerRun(run[0], State(run[2], tuple(run[1])), run[3]) for run in state]
 

@@ -25,6 +25,7 @@ from farzi.distillation.inner import (
     RunPool,
     Theta,
     chosen_execution,
+    kinds_of,
 )
 from farzi.errors import FarziError
 from farzi.progress import StepReport
@@ -261,11 +262,10 @@ class OuterLoop:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict()`; ValueError where it is that of another loop."""
-        flat = [self._flat().shape] * len(self._adam.slots)
-        shapes = {name: part.shape for name, part in self._parts.items()}
-        if {name: part.shape for name, part in state["parts"].items()} != shapes:
+        if kinds_of(state["parts"]) != kinds_of(self._parts):
             raise ValueError("the summary has another shape")
-        if [slot.shape for slot in state["adam"]] != flat or len(state["runs"]) != len(self.pools):
+        slots, own = (kinds_of(dict(enumerate(some))) for some in (state["adam"], self._adam.slots))
+        if slots != own or len(state["runs"]) != len(self.pools):
             raise ValueError("the outer loop has another shape")
         self.step, self.clip.mean = state["step"], state["clip_mean"]
         self._parts = {name: state["parts"][name] for name in self._parts}
