@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -147,3 +149,15 @@ def test_items_that_are_never_trained_on_are_sure_misses(events: pl.DataFrame):
     assert "new" not in model.recommend([["film 1", "new"]], k=20, exclude_seen=False)["item_id"]
     with pytest.raises(farzi.FarziError, match="between 1 and 20, the number of items, not 21"):
         model.recommend([["film 1"]], k=21)
+
+
+def test_names_of_a_frames_items_are_a_dict_or_a_file(events: pl.DataFrame, tmp_path: Path):
+    ids = events["item_id"].unique().to_list()
+    names = {id: f"the {id}" for id in ids}
+    pl.DataFrame({"item_id": ids, "name": list(names.values())}).write_csv(tmp_path / "names.csv")
+    for given in (names, tmp_path / "names.csv"):
+        vocabulary = farzi.load_log(events, names=given).vocabulary
+        assert vocabulary.label(1) == names[vocabulary.frame["id"][1]]
+    other: Any = events
+    with pytest.raises(farzi.FarziError, match="names must be a file or a dict"):
+        farzi.load_log(events, names=other)

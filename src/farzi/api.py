@@ -2,14 +2,18 @@
 
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 
 from farzi.data import Data, Log, Text, frame_events, load_data, load_dataset
 from farzi.distillation import Cache
 from farzi.distillation import distill as _distill
+from farzi.errors import FarziError
 from farzi.evaluation import task_of
 from farzi.models import Model
 from farzi.progress import PrintedProgress, Progress, counted, time_left
@@ -22,25 +26,40 @@ FRAME = "frame"
 """What a recipe calls a log that was handed over as a frame."""
 
 
-def load_log(source: Any = "movielens-small", **settings: Any) -> Log:
+def load_log(
+    source: Any = "movielens-small", *, names: str | Path | Mapping[Any, str] | None = None, **settings: Any
+) -> Log:
     """Read a log of events, filter it, order it and split it.
 
     Args:
         source: a path, the name of a known log (`farzi data list`), or a frame of pandas, polars or Arrow
             with the columns `user_id`, `item_id` and `timestamp`; other columns are named by the settings
             `user`, `item` and `time`.
+        names: readable names of items: a file with the columns `item_id` and `name`, or, for a frame, the
+            names by id.
         settings: of `farzi.recipe.variants.LogData`, by name: `user`, `item`, `time`, `time_format`,
-            `rating`, `min_rating`, `missing`, `names`, `split`, `min_user_events`, `min_item_events`, `ties`,
+            `rating`, `min_rating`, `missing`, `split`, `min_user_events`, `min_item_events`, `ties`,
             `duplicates`, `unseen`, `skip_bad`; for files also `file`, `separator`, `columns`, `format` and
             `quotes`.
 
     Raises:
         FarziError: the log cannot be read or used; the line says what is wrong, where, and what to do.
     """
+    if not isinstance(names, str | Path | Mapping | None):
+        raise FarziError(f"names must be a file or a dict of names by id, not {type(names).__qualname__}")
+    given = None if names is None or isinstance(names, Mapping) else str(names)
     if isinstance(source, str | Path):
-        return load_dataset(_data(type="log", source=str(source), **settings))
-    chosen = _data(type="log", source=FRAME, **settings)
-    return load_dataset(chosen, frame_events(source, chosen))
+        if isinstance(names, Mapping):
+            raise FarziError(f"{source}: names of a file's items are read from a file: names=PATH")
+        return load_dataset(_data(type="log", source=str(source), names=given, **settings))
+    chosen = _data(type="log", source=FRAME, names=given, **settings)
+    events = frame_events(source, chosen)
+    if isinstance(names, Mapping):
+        table = pl.DataFrame(
+            {"id": [str(id) for id in names], "name": [str(name) for name in names.values()]}
+        )
+        events = replace(events, names=table)
+    return load_dataset(chosen, events)
 
 
 def load_text(source: str | Path = "sotu", **settings: Any) -> Text:

@@ -133,7 +133,9 @@ def _outer_steps(summary: "Summary", steps: int, selected: int) -> str:
     if selected:
         return f"{taken}; the state after step {selected:,} was selected."
     clearly = "none improved it clearly"
-    if select.get("gain") is not None:
+    if (select.get("gain") or 0) < 0:
+        clearly = "none was better"
+    elif select.get("gain") is not None:
         clearly += (
             f" (at best by {100 * select['gain']:.1f} % of the full data's figures, where more than "
             f"{100 * select['gain_needed']:.1f} % would be clear of the validation's noise)"
