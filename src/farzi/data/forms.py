@@ -288,9 +288,9 @@ def _with_columns(head: _Head, choose: Choose, separators: Sequence[str], column
     separator = max(separators, key=lambda one: (fits[one], len(counts[one][0])))
     first = counts[separator][0]
     if len(first) != len(names):
+        fields = f"{len(first)} field{'s' * (len(first) != 1)}"
         raise FarziError(
-            f"{head.source}:{head.at + 1}: has {_count(len(first), 'field')} where data.columns has "
-            f"{len(names)} ({listed(names)})"
+            f"{head.source}:{head.at + 1}: has {fields} where data.columns has {len(names)} ({listed(names)})"
         )
     roles = {bare(cell) for cell in first}
     if not any(map(NUMBER.fullmatch, first)) and (roles >= set(chosen.values()) or _is_header(first)):
@@ -383,9 +383,8 @@ def _positions(rows: Sequence[Sequence[str]]) -> str | None:
 
 
 def _is_time(value: str) -> bool:
-    return DATE.fullmatch(value) is not None or (
-        NUMBER.fullmatch(value) is not None and float(value) >= 1e8  # seconds since 1970, from 1973 on
-    )
+    number = NUMBER.fullmatch(value) is not None and float(value) >= 1e8  # seconds since 1970, from 1973 on
+    return number or DATE.fullmatch(value) is not None
 
 
 def _by_value(rows: Sequence[Sequence[str]]) -> str:
@@ -393,15 +392,9 @@ def _by_value(rows: Sequence[Sequence[str]]) -> str:
     if len(rows[0]) == 3:
         return _advice(3)
     columns = zip(*(row for row in rows if len(row) == len(rows[0])), strict=True)
-    times = [all(map(_is_time, values)) for values in columns]
-    first = times.index(True) if any(times) else -1
-    return ",".join("time" if place == first else "?" for place in range(len(times)))
+    return ",".join("time" if all(map(_is_time, values)) else "?" for values in columns)
 
 
 def _advice(width: int) -> str:
     other = " or user,item,rating" if width == 3 else ""
     return GUESSES.get(width, GUESSES[4] + ",_" * (width - 4)) + other
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
