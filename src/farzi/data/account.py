@@ -57,7 +57,7 @@ def _unseen(unseen: dict[str, Any]) -> str:
 
 def reading_lines(facts: dict[str, Any]) -> list[str]:
     """Three lines on what was read, left out and held out, and one for each guess about the form."""
-    reading, split, unseen = facts["reading"], facts["split"], facts["unseen"]
+    reading, split, missed = facts["reading"], facts["split"], _unseen(facts["unseen"])
     ignored = f"; not read: {', '.join(reading['not_read'])}" if reading.get("not_read") else ""
     form = f" ({reading['form']})" if reading.get("form") else ""
     held_out = f"{split['valid']['events']:,} events for validation, {split['test']['events']:,} for the test"
@@ -65,7 +65,7 @@ def reading_lines(facts: dict[str, Any]) -> list[str]:
         f"{facts['name']}{form}: {_columns(reading)}{ignored}",
         f"{facts['users']:,} users, {facts['items']:,} items, {facts['events']:,} events; "
         + ("; ".join(_left_out(facts)) or "nothing was left out"),
-        f"held out: {held_out}" + f"; {_unseen(unseen)}" * bool(_unseen(unseen)),
+        f"held out: {held_out}" + (f"; {missed}" if missed else ""),
         *(f"note: {note}" for note in reading.get("notes", [])),
     ]
 

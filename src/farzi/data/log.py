@@ -112,7 +112,8 @@ def make_log(
     }
     parts = split.parts(log)
     log, parts, unseen_facts = _treat_unseen(log, parts, unseen, vocabulary, events)
-    train = log.sequences(parts == TRAIN, log.counts(parts == TRAIN))
+    trained = parts == TRAIN
+    train = log.sequences(trained, log.counts(trained))
     vocabulary = vocabulary.with_counts(np.bincount(train.items, minlength=len(vocabulary)))
     valid = _holdout(log, parts < VALID, parts == VALID, vocabulary.untrained)
     test = _holdout(log, parts < TEST, parts == TEST, vocabulary.untrained)
@@ -146,9 +147,8 @@ def _duplicate_facts(log: SortedEvents, rule: str, dropped: int) -> dict[str, An
         return None
     if rule == "drop":
         return {"rule": rule, "events": dropped}
-    same = log.same_time
-    places = np.flatnonzero(np.append(same, False) | np.append(False, same))
-    group = np.cumsum(~np.append(False, same)[places])
+    places = np.flatnonzero(log.tied)
+    group = np.cumsum(~np.append(False, log.same_time)[places])
     distinct = len(np.unique(group * (int(log.item.max()) + 1) + log.item[places]))
     return {"rule": rule, "events": len(places) - distinct}
 
@@ -254,8 +254,7 @@ def _order_facts(log: SortedEvents, vocabulary: Vocabulary, ties: str, because: 
     """How events were sorted, how many share their time, and whether their order reveals the next item."""
     if log.time is None:
         return {"order": "the log has no times: events are in the order of the file", "ties": None}
-    same = log.same_time
-    tied = np.append(same, False) | np.append(False, same)
+    same, tied = log.same_time, log.tied
     words = "by time; a user's events at the same time "
     words += "in the order of the file" if ties == "file" else "by a fixed hash of user and item"
     rising = _rising(log, same, vocabulary.frame["id"].to_list()) if ties == "file" else None

@@ -37,6 +37,12 @@ class SortedEvents:
         return np.bincount(self.user, minlength=len(self.users))
 
     @property
+    def tied(self) -> np.ndarray:
+        """Whether each event shares its time with another one of its user: bool, (n,)."""
+        same = self.same_time  # not kept: a byte for each event counts while a long log is split
+        return np.append(same, False) | np.append(False, same)
+
+    @property
     def same_time(self) -> np.ndarray:
         """Whether each event but the last has the user and the time of the next one: bool, (n - 1,)."""
         same = self.user[1:] == self.user[:-1]

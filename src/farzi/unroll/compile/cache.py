@@ -183,7 +183,7 @@ class _Search:
                 self._open_slots(value, name)
 
     def _open_slots(self, value: Any, name: str) -> None:
-        """Note what an object of one's own class holds in slots, and visit its class."""
+        """Note what an object of a user's class holds in slots, and visit its class."""
         slots = {slot for part in type(value).__mro__ for slot in getattr(part, "__slots__", ())}
         for slot in self.wanted & slots if _is_ours(type(value)) else ():
             if hasattr(value, slot):
