@@ -22,10 +22,11 @@ from farzi.data import Log
 from farzi.distillation import OuterLoop, initialise
 from farzi.distillation.checkpoint import load_checkpoint, save_checkpoint
 from farzi.distillation.teach import FullTraining, train_on_full_data
+from farzi.event_training import train_on_events
 from farzi.recipe import Recipe, Teach
 from farzi.recipe import variants as v
 from farzi.summary import SummaryTensors
-from farzi.training import NextEvent, make_model, train_on_events, train_on_summary
+from farzi.training import NextEvent, make_model, train_on_summary
 from farzi.unroll import Adam, unroll
 
 META, aten = torch.device("meta"), torch.ops.aten

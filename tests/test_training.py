@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from farzi.data import Log, Sequences, crops
+from farzi.event_training import train_on_events
 from farzi.losses import hard_next_event, soft_next_event
 from farzi.models import SequenceModel
 from farzi.recipe import Inner, Recipe, Teach
@@ -19,7 +20,6 @@ from farzi.training import (
     fit_to_summary,
     make_model,
     make_optimizer,
-    train_on_events,
     train_on_summary,
 )
 from farzi.unroll import train

@@ -13,11 +13,12 @@ from farzi.data.fingerprint import checksum, fingerprint
 from farzi.evaluation import Seen, metric_of, task_of
 from farzi.evaluation.controls import Control
 from farzi.evaluation.trials import Trials
+from farzi.event_training import train_on_events
 from farzi.models import SequenceModel
 from farzi.recipe import Inner, Recipe, Teach
 from farzi.recipe.variants import StudentVariant
 from farzi.summary import Summary
-from farzi.training import Trained, train_on_events, train_on_summary
+from farzi.training import Trained, train_on_summary
 from research.studies.bench import FIRST_SEED, Bench, Source
 from research.studies.measures import Measure, OnHeldOut
 from research.studies.recipes import rate_of

@@ -15,12 +15,13 @@ from farzi.distillation import Cache
 from farzi.distillation import distill as _distill
 from farzi.errors import FarziError
 from farzi.evaluation import task_of
+from farzi.event_training import train_on_events
 from farzi.models import Model
 from farzi.progress import PrintedProgress, Progress, counted, time_left
 from farzi.recipe import Recipe, presets
 from farzi.summary import Summary
 from farzi.surroundings import undisturbed
-from farzi.training import train_on_events, train_on_summary
+from farzi.training import train_on_summary
 
 FRAME = "frame"
 """What a recipe calls a log that was handed over as a frame."""

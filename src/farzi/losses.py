@@ -10,14 +10,21 @@ product, since ⟨x, h Eᵀ⟩ = h · (x E). The first is `mean_log_partition`, 
 positions: neither it nor its gradient nor the gradient's tangent needs memory for positions x vocabulary.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from farzi.operations import OneByOne, chunks, operation, or_zeros, save
 from farzi.unroll import Fusion, add_rewrite
+
+FLOOR = -100.0
+"""Log-probabilities below it count as it."""
+LEAST_ROWS = 128
+"""Rows of a chunk at least: with fewer a product in bfloat16 is slower."""
 
 
 def soft_next_event(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
@@ -60,6 +67,89 @@ def hard_next_event(hidden: Tensor, table: Tensor, events: Tensor) -> Tensor:
     if len(hidden) == 0:
         return hidden.sum()
     return mean_log_partition(hidden, table[1:]) - (hidden * table[targets[real]]).sum(-1).mean()
+
+
+def next_event(
+    hidden: Tensor,
+    table: Tensor,
+    targets: Tensor,
+    precision: torch.dtype = torch.float32,
+    negatives: Tensor | None = None,
+) -> Tensor:
+    """Cross-entropy with item indices, for training on real events: first derivatives only.
+
+    Logits and probabilities exist for a chunk of rows at a time, and gradients are computed with the value.
+    With `negatives` it is the sampled softmax with correction of (Bengio and Senécal 2008): the target stands
+    against n items drawn at random, with replacement and equally often, whose logits are raised by
+    log((V − 1) / n); where one of them is the target it does not count.
+
+    Args:
+        hidden: hidden states, (N, width).
+        table: output table E, (V, width); row 0 is padding.
+        targets: indices in 1..V − 1, (N,).
+        precision: of the products; sums are in float32.
+        negatives: items to stand against, (n,); all if None.
+
+    Returns:
+        Scalar, nats per event.
+    """
+    value: Tensor = _NextEvent.apply(hidden, table, targets, precision, negatives)
+    return value
+
+
+class _NextEvent(torch.autograd.Function):
+    """The value and both gradients in one pass over chunks of rows."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        table: Tensor,
+        targets: Tensor,
+        precision: torch.dtype,
+        negatives: Tensor | None,
+    ) -> Tensor:
+        count, rows = len(hidden), hidden.to(precision)
+        others = table[1:] if negatives is None else table[negatives]
+        others = others.to(precision)
+        columns = others.T.contiguous()
+        own_rows = None if negatives is None else table[targets].to(precision)
+        raised = 0.0 if negatives is None else math.log((len(table) - 1) / len(negatives))
+        hidden_bar, others_bar = torch.empty_like(rows), table.new_zeros(others.shape)
+        own_bar = None if own_rows is None else torch.empty_like(own_rows)
+        total = table.new_zeros(())
+        for part in chunks(count, len(others), least=LEAST_ROWS):
+            h = rows[part]
+            logits = h @ columns
+            if negatives is None or own_rows is None or own_bar is None:
+                wanted = targets[part].unsqueeze(1) - 1
+                p = torch.softmax(logits, -1)
+                total -= p.gather(1, wanted).float().log().clamp(min=FLOOR).sum()
+                p.scatter_add_(1, wanted, p.new_full(wanted.shape, -1.0))
+                torch.mm(p, others, out=hidden_bar[part])
+            else:
+                logits = (logits + raised).masked_fill(targets[part].unsqueeze(1) == negatives, -torch.inf)
+                own = (h * own_rows[part]).sum(1, keepdim=True)
+                both = torch.softmax(torch.cat([own, logits], 1), -1)
+                total -= both[:, 0].float().log().clamp(min=FLOOR).sum()
+                p, share = both[:, 1:].contiguous(), both[:, :1] - 1
+                torch.addmm(share * own_rows[part], p, others, out=hidden_bar[part])
+                own_bar[part] = share * h
+            others_bar += p.T @ h
+        if negatives is None:
+            table_bar = torch.cat([table.new_zeros(1, table.shape[1]), others_bar])
+        else:
+            table_bar = torch.zeros_like(table).index_add_(0, negatives, others_bar)
+            assert own_bar is not None
+            table_bar.index_add_(0, targets, own_bar.to(table.dtype))
+        ctx.save_for_backward(hidden_bar.to(hidden.dtype).div_(count), table_bar.div_(count))
+        return total / count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, bar: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        hidden_bar, table_bar = ctx.saved_tensors
+        return hidden_bar * bar, table_bar * bar, None, None, None
 
 
 def mean_log_partition(hidden: Tensor, table: Tensor) -> Tensor:

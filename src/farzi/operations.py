@@ -76,7 +76,7 @@ def or_zeros(tangents: Sequence[Tensor | None], like: Sequence[Tensor]) -> list[
     return [torch.zeros_like(v) if t is None else t for t, v in zip(tangents, like, strict=True)]
 
 
-def chunks(rows: int, columns: int, arrays: int = 1) -> list[slice]:
+def chunks(rows: int, columns: int, arrays: int = 1, least: int = ROWS) -> list[slice]:
     """Slices of rows: `arrays` arrays of a slice's logits have about `CHUNK` numbers at most."""
-    size = max(ROWS, CHUNK // (arrays * max(1, columns)))
+    size = max(least, CHUNK // (arrays * max(1, columns)))
     return [slice(start, start + size) for start in range(0, rows, size)]

@@ -1,27 +1,23 @@
-"""Training a model from fresh random weights: on a summary, or on real events with early stopping.
+"""Training a model from fresh random weights on a summary.
 
 `train_on_summary` is the inner loop itself: the model is trained exactly as in the distillation, in
-evaluation mode, so that nothing in it is random. `train_on_events` is ordinary minibatch training, with
-dropout.
+evaluation mode, so that nothing in it is random. On real events: `farzi.event_training`.
 """
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from farzi.data import Sequences, crops
 from farzi.errors import FarziError
 from farzi.losses import hard_next_event, soft_next_event
 from farzi.models import SequenceModel, build_model
-from farzi.recipe import Inner, Teach
+from farzi.recipe import Inner
 from farzi.recipe import variants as v
 from farzi.soft import Events, as_events
 from farzi.summary import SOFT_INPUTS, BatchSchedule, SummaryTensors, chosen_soft_inputs
@@ -173,97 +169,3 @@ def fit_to_summary(
         data = SOFT_INPUTS[chosen_soft_inputs(inner, summary)[0]](summary)
     end = train(loss.at, loss.parameters_of(model), data, make_optimizer(inner, steps), schedule)
     return Trained(loss.student_with(end.theta), time.perf_counter() - start, len(schedule))
-
-
-def windows_per_step(teach: Teach, log: Sequences, length: int) -> int:
-    """Windows in each step on real events: `teach.batch`, or fewer if fewer fit without overlap."""
-    return min(teach.batch, int((-(-log.lengths // length)).sum()))
-
-
-_TORCH: dict[type, type[torch.optim.Optimizer]] = {
-    v.Adam: torch.optim.Adam,
-    v.AdamW: torch.optim.AdamW,
-    v.SGD: torch.optim.SGD,
-    v.Momentum: torch.optim.SGD,
-    v.Adagrad: torch.optim.Adagrad,
-    v.RMSprop: torch.optim.RMSprop,
-}
-_TORCH_NAMES = {"learning_rate": "lr", "epsilon": "eps", "decay": "alpha"}
-
-
-def torch_optimizer(
-    settings: v.OptimizerVariant, parameters: Iterable[nn.Parameter]
-) -> torch.optim.Optimizer:
-    """PyTorch's optimizer of these settings: no derivative through its steps is needed, and it is faster.
-
-    Raises:
-        FarziError: the user's own class is not a `torch.optim.Optimizer`.
-    """
-    if type(settings) not in _TORCH:
-        optimizer = settings.build(parameters)
-        if not isinstance(optimizer, torch.optim.Optimizer):
-            raise FarziError(f"teach.optimizer.type {settings.type}: is not a torch.optim.Optimizer")
-        return optimizer
-    own: dict[str, Any] = {_TORCH_NAMES.get(name, name): value for name, value in settings.own.items()}
-    if "beta1" in own:
-        own["betas"] = own.pop("beta1"), own.pop("beta2")
-    return _TORCH[type(settings)](parameters, **own)
-
-
-def train_on_events(
-    log: Sequences,
-    student: v.StudentVariant,
-    vocabulary: int,
-    length: int,
-    seed: int,
-    teach: Teach,
-    score: Callable[[SequenceModel], float],
-    device: torch.device | str = "cpu",
-    report: Callable[[int, float], None] = lambda step, figure: None,
-) -> Trained:
-    """Train a model from fresh random weights on real sequences until `score` stops improving.
-
-    Every random draw depends on `seed` alone, those of dropout (`teach.dropout`) included.
-
-    Args:
-        log: training sequences.
-        student: the architecture.
-        vocabulary: V, padding included.
-        length: items in a window.
-        seed: of the first weights, of the windows drawn and of dropout.
-        teach: optimizer, dropout, batch and patience.
-        score: measures the model on validation data, higher is better.
-        device: where the model is trained.
-        report: called after each validation with the steps taken and the score.
-
-    Returns:
-        The model at its best validation; the seconds count all steps taken.
-
-    Raises:
-        FarziError: as for `build_model` and `torch_optimizer`.
-    """
-    start = time.perf_counter()
-    model = make_model(student, vocabulary, length, seed, device)
-    if teach.dropout:
-        model.dropout = teach.dropout
-    loss = NextEvent(model)
-    optimizer = torch_optimizer(teach.optimizer, model.parameters())
-    rng = np.random.default_rng(seed)
-    batch = windows_per_step(teach, log, length)
-    best, best_state, since, step, best_step = -np.inf, copy.deepcopy(model.state_dict()), 0, 0, 0
-    with seeded(int(np.random.default_rng([seed, 7]).integers(2**62)), device):
-        while step < teach.max_steps and since < teach.patience:
-            windows = torch.from_numpy(crops(log, length, batch, rng)).to(device)
-            model.train()
-            optimizer.zero_grad()
-            loss(windows).backward()
-            optimizer.step()
-            step += 1
-            if step % teach.validate_every == 0 or step == teach.max_steps:
-                figure = score(model.eval())
-                report(step, figure)
-                since += 1
-                if figure > best:
-                    best, best_state, since, best_step = figure, copy.deepcopy(model.state_dict()), 0, step
-    model.load_state_dict(best_state)
-    return Trained(model.eval(), time.perf_counter() - start, step, best_step)

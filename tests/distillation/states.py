@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, equal
 
-from farzi.distillation.checkpoint import flatten, unflatten
+from farzi.states import flatten, unflatten
 
 
 def assert_same_state(ours: dict[str, Any], theirs: dict[str, Any], *apart_from: str) -> None:

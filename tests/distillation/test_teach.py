@@ -14,11 +14,11 @@ from farzi.distillation import Cache, distill, full_trainings, initialise, teach
 from farzi.distillation.teach import FullTraining, Outcome, train_on_full_data
 from farzi.errors import FarziError
 from farzi.evaluation import evaluate_ranking
+from farzi.event_training import train_on_events
 from farzi.models import SequenceModel
 from farzi.recipe import Custom, Recipe, Teach
 from farzi.recipe import variants as v
 from farzi.summary import Ensemble, RandomInitializer, Size, SummaryTensors
-from farzi.training import train_on_events
 
 from .recorded import Recorded
 

@@ -94,6 +94,13 @@ class Holdout:
     def parts(self) -> tuple[Sequences, ...]:
         return self.histories, self.targets
 
+    def sample(self, count: int | None) -> "Holdout":
+        """That many users, spread evenly over all; all if None or if there are no more."""
+        if count is None or count >= len(self):
+            return self
+        users = np.arange(count) * len(self) // count
+        return Holdout(self.histories.select(users), self.targets.select(users), self.untrained)
+
 
 def offsets_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
     """0 and the running sum of `lengths`: (n,) -> int64 (n + 1,)."""
@@ -127,6 +134,45 @@ def crops(sequences: Sequences, length: int, count: int, rng: np.random.Generato
     lengths = np.minimum(all_lengths[chosen], length)
     shift = rng.integers(all_lengths[chosen] - lengths + 1)  # (count,): 0 is the earliest window
     return _windows(sequences, sequences.offsets[chosen] + shift, lengths, length)
+
+
+def epoch(sequences: Sequences, length: int, events: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Batches of windows that cover every sequence once: int64, (rows, at most `length`), zeros on the left.
+
+    A sequence of more than `length` events is cut into windows of that length from a random place on; one
+    more window has its last events, so that what is predicted at the end has a whole window before it, as in
+    a test. Windows of like length stand in a batch, and batches are in random order. Windows of one event are
+    left out.
+
+    Args:
+        sequences: at least one of them has two events.
+        length: events in a window, at most, 2 or more.
+        events: in a batch, at most, padding included; one window if that alone has more.
+        rng: for all random draws.
+    """
+    lengths, step = sequences.lengths, length - 1
+    long = lengths > length
+    phases = np.where(long, rng.integers(step, size=len(lengths)), 0)
+    further = np.where(long, np.maximum(0, -(-(lengths - phases - 1) // step)), 0)  # windows before the last
+    owner = np.repeat(np.arange(len(lengths)), 1 + further)
+    turn = np.arange(len(owner)) - np.repeat(offsets_of(1 + further)[:-1], 1 + further)
+    ends = lengths[owner] - np.where(turn > 0, phases[owner] + (turn - 1) * step, 0)
+    keep = (ends > 1) & ((turn != 1) | (phases[owner] > 0))  # without a phase the first two are the same
+    owner, ends = owner[keep], ends[keep]
+    sizes = np.minimum(ends, length)
+    starts = sequences.offsets[owner] + ends - sizes
+    order = rng.permutation(len(sizes))
+    order = order[np.argsort(sizes[order] + rng.integers(1 + length // 32, size=len(order)), kind="stable")]
+    batches, begin, longest = [], 0, 0
+    for place, size in enumerate(sizes[order]):
+        longest = max(longest, size)
+        if place > begin and (place - begin + 1) * longest > events:
+            batches.append(order[begin:place])
+            begin, longest = place, size
+    batches.append(order[begin:])
+    rng.shuffle(batches)
+    for batch in batches:
+        yield _windows(sequences, starts[batch], sizes[batch], int(sizes[batch].max()))
 
 
 def _windows(sequences: Sequences, starts: np.ndarray, lengths: np.ndarray, width: int) -> np.ndarray:

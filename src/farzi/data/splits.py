@@ -31,13 +31,27 @@ class Split(Protocol):
 class LeaveOneOut:
     """The last event of each user is the test, the one before it the validation; users of fewer than 3
     events are only trained on.
+
+    Attributes:
+        valid_users: so many users, drawn by a fixed seed, have a validation event; all if None. That of the
+            others is trained on, and is in their history in the test.
     """
 
+    valid_users: int | None = None
+
     def parts(self, log: SortedEvents) -> np.ndarray:
-        return _from_end(log, np.ones_like(log.lengths), np.ones_like(log.lengths))
+        one = np.ones_like(log.lengths)
+        if self.valid_users is None:
+            return _from_end(log, one, one)
+        able = np.flatnonzero(log.lengths >= 3)
+        drawn = np.random.default_rng(0).permutation(able)[: self.valid_users]
+        valid = np.zeros_like(one)
+        valid[drawn] = 1
+        return _from_end(log, valid, one)
 
     def __str__(self) -> str:
-        return "leave one out: each user's last event is the test, the one before it the validation"
+        whose = "the" if self.valid_users is None else f"{self.valid_users:,} users'"
+        return f"leave one out: each user's last event is the test, {whose} one before it the validation"
 
 
 @dataclass(frozen=True)

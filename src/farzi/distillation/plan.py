@@ -14,11 +14,12 @@ from farzi.distillation.inner import chosen_execution
 from farzi.distillation.refine import OuterLoop
 from farzi.distillation.teach import RECORDED, Cache, full_trainings
 from farzi.evaluation import task_of
+from farzi.event_training import train_on_events
 from farzi.progress import Progress, counted, time_text
 from farzi.recipe import Recipe
 from farzi.summary import chosen_soft_inputs
 from farzi.surroundings import undisturbed
-from farzi.training import NextEvent, Trained, train_on_events
+from farzi.training import NextEvent, Trained
 from farzi.unroll import Budget, Memory, Plan, PlanRow, plan
 from farzi.unroll.diagnostics.calibration import timed
 from farzi.unroll.diagnostics.plan import MEMORIES

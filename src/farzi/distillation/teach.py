@@ -16,17 +16,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from farzi.data import Data
 from farzi.data.fingerprint import fingerprint
-from farzi.distillation.checkpoint import read_state, write_state
 from farzi.distillation.inner import Theta
 from farzi.errors import FarziError
 from farzi.evaluation import Seen, task_of
+from farzi.event_training import train_on_events
 from farzi.files import place, remove_leftovers
 from farzi.models import SequenceModel
 from farzi.progress import Progress, time_left
 from farzi.recipe import Recipe, Teach
 from farzi.recipe.explain import explain
 from farzi.recipe.variants import Student, StudentVariant
-from farzi.training import NextEvent, make_model, train_on_events
+from farzi.states import read_state, write_state
+from farzi.training import NextEvent, make_model
 
 RECORDED = 20
 """Measurements of a full-data training whose weights are recorded, at most."""

@@ -16,12 +16,13 @@ from farzi.data import Data, Sequences
 from farzi.evaluation.controls import Control, bytes_per_event
 from farzi.evaluation.metrics import metric_of
 from farzi.evaluation.tasks import Task
+from farzi.event_training import train_on_events
 from farzi.models import SequenceModel
 from farzi.progress import time_left
 from farzi.recipe import Inner, Teach
 from farzi.recipe.variants import StudentVariant
 from farzi.summary import SummaryTensors
-from farzi.training import Trained, train_on_events, train_on_summary
+from farzi.training import Trained, train_on_summary
 
 Pick = Callable[[int], Sequences]
 """The training sequences for a seed."""

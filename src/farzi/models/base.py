@@ -58,7 +58,12 @@ class SequenceModel(nn.Module, ABC):
 
     def drop(self, states: Tensor) -> Tensor:
         """Dropout at the rate `dropout` in training mode; the states themselves otherwise."""
-        return F.dropout(states, self.dropout) if self.training and self.dropout else states
+        return dropped(states, self.dropout) if self.training and self.dropout else states
+
+    @property
+    def any_length(self) -> bool:
+        """Whether `length` may be set to more than it was made with, as nothing of it depends on that."""
+        return False
 
     def embed(self, events: Events) -> Tensor:
         """Embeddings (B, L, width) of indices (B, L) or of soft inputs."""
@@ -96,6 +101,8 @@ class SequenceModel(nn.Module, ABC):
     @torch.no_grad()
     def last_scores(self, windows: Tensor, count: int) -> Tensor:
         """Scores (B, count, V) after each of the last `count` positions of (B, L); padding scores −∞."""
+        first = int((windows > 0).any(0).int().argmax())  # what is padding in all of them is not computed
+        windows = windows[:, min(first, windows.shape[1] - count) :]
         hidden = self.hidden(self.embed(windows), windows > 0)[:, -count:]
         scores = hidden @ self.output_table.T
         scores[..., 0] = -torch.inf
@@ -166,6 +173,20 @@ class TableModel(SequenceModel):
         """Refuse sequences that are longer than the model's positions, with a ValueError."""
         if length > self.length:
             raise ValueError(f"a sequence of {length} items is longer than the model's length {self.length}")
+
+
+def dropped(states: Tensor, rate: float) -> Tensor:
+    """Dropout (Srivastava et al. 2014): a share of the numbers is set to 0, the others grow by as much.
+
+    On a CPU the rate is rounded to whole 256ths, since one random byte for each number is drawn eight times
+    as fast as a random float.
+    """
+    if states.is_cuda:
+        return F.dropout(states, rate)
+    dropped_of_256, count = min(255, max(1, round(256 * rate))), states.numel()
+    words = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None)
+    kept = words.view(torch.uint8)[:count].view(states.shape) >= dropped_of_256
+    return states * kept * (256 / (256 - dropped_of_256))
 
 
 def build_model(student: StudentVariant, vocabulary: int, length: int) -> SequenceModel:

@@ -65,6 +65,10 @@ class Recurrent(TableModel):
         super().__init__(vocabulary, length, hidden, tied)
         self.layers = nn.ModuleList(self.layer(hidden) for _ in range(layers))
 
+    @property
+    def any_length(self) -> bool:
+        return True
+
     def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
         states = self.drop(vectors * self.scale)
         for layer in self.layers:

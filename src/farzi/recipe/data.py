@@ -11,6 +11,12 @@ class LeaveOneOut(Variant):
     """Each user's last event is the test, the one before it the validation."""
 
     type: Literal["leave_one_out"] = "leave_one_out"
+    valid_users: int | None = Field(
+        default=None,
+        ge=1,
+        description="users whose event before the last is the validation, drawn by a fixed seed; all if left "
+        "out. That of the others is trained on",
+    )
     implementation: ClassVar[str] = "farzi.data.splits:LeaveOneOut"
 
 

@@ -24,18 +24,54 @@ class Grid(Settings):
 
 class Teach(Settings):
     """Training on real events: of teachers, of the full-data models that a summary is compared with, and of
-    controls. Minibatches of random windows, stopped when the validation gets no better.
+    controls. Epochs of windows of every history, stopped when the validation gets no better.
     """
 
+    model: v.Student | None = Field(
+        default=None, description="the full-data models; the recipe's student if left out"
+    )
+    length: int | None = Field(
+        default=None, ge=2, description="events in a window; as many as in a synthetic sequence if left out"
+    )
     optimizer: v.TeachOptimizer = Field(
         default=v.Adam(learning_rate=3e-3, epsilon=1e-8), description="optimizer"
     )
+    cooldown: float = Field(
+        default=0.0, ge=0, le=1, description="last share of max_steps, in which the rate falls to 0 linearly"
+    )
+    warmup: int = Field(default=0, ge=0, description="first steps, in which the rate rises linearly")
+    average: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="decay of a running mean of the weights, which is then validated and kept; 0 keeps the "
+        "weights themselves",
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout in embeddings and blocks")
-    batch: int = Field(default=128, ge=1, description="windows in each step")
+    negatives: int | None = Field(
+        default=None,
+        ge=0,
+        description="items sampled for the loss of a step; 0: all of them, as if left out below 50,000 "
+        "items; 4,096 if left out above",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="of products in training; weights and their updates are in float32"
+    )
+    batch: int = Field(
+        default=128,
+        ge=1,
+        description="windows of full length in each step, or as many events in shorter ones",
+    )
     max_steps: int = Field(default=5000, ge=1, description="steps at most")
+    minutes: float | None = Field(
+        default=None, gt=0, description="minutes of training at most; steps are then decided by the clock"
+    )
     validate_every: int = Field(default=50, ge=1, description="steps between two validations")
+    validate_users: int | None = Field(
+        default=None, ge=1, description="users on whom models in training are validated; all if left out"
+    )
     patience: int = Field(default=5, ge=1, description="validations without a better one before it stops")
-    grid: Grid = Field(default=Grid(), description="what `farzi compare` tunes on the validation data")
+    grid: Grid = Field(default=Grid(), description="what is tuned on the validation data")
 
 
 class SummaryShape(Settings):

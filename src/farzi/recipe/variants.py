@@ -39,11 +39,26 @@ class _Sized(Variant):
 
 class _Attentive(_Sized):
     heads: int = Field(default=1, ge=1, description="attention heads in each block; must divide hidden")
+    feed_forward: int | None = Field(
+        default=None, ge=1, description="width inside the feed-forward layers; that of the paper if left out"
+    )
+    block: Literal["pre_norm", "published", "gated"] = Field(
+        default="pre_norm",
+        description="attention and a feed-forward layer, normalised first; as in SASRec's code; or each with "
+        "a gate, and SwiGLU, as in eSASRec",
+    )
+    positions: Literal["learnt", "rotary"] = Field(
+        default="learnt",
+        description="a vector for each position, or rotations of queries and keys by their distance, which "
+        "allow histories longer than in training",
+    )
 
     @model_validator(mode="after")
     def _check_heads(self) -> "_Attentive":
         if self.hidden % self.heads:
             raise ValueError(f"heads ({self.heads}) must divide hidden ({self.hidden})")
+        if self.positions == "rotary" and self.hidden // self.heads % 2:
+            raise ValueError("rotary positions need an even hidden / heads")
         return self
 
 

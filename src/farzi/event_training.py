@@ -1,0 +1,271 @@
+"""Training a model from fresh random weights on real events, at full speed, with early stopping.
+
+This is ordinary minibatch training, of which no derivative is taken: with dropout, fused operations, products
+in bfloat16 if asked for, and windows of like length in a batch.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from farzi.data import Sequences, epoch
+from farzi.errors import FarziError
+from farzi.losses import next_event
+from farzi.models import SequenceModel
+from farzi.recipe import Teach
+from farzi.recipe import variants as v
+from farzi.states import read_state, write_state
+from farzi.training import Trained, make_model, seeded
+
+FORMAT = "farzi-training-1"
+ADVICE = "delete it to train from the start"
+KEPT_EVERY = 60.0
+"""Seconds between two checkpoints, at least."""
+MANY, NEGATIVES = 50_000, 4096
+"""The size of a vocabulary from which on the loss is sampled, and by how many items, if not set."""
+
+
+def windows_per_step(teach: Teach, log: Sequences, length: int) -> int:
+    """Windows in each step on real events: `teach.batch`, or fewer if fewer fit without overlap."""
+    return min(teach.batch, int((-(-log.lengths // length)).sum()))
+
+
+_TORCH: dict[type, type[torch.optim.Optimizer]] = {
+    v.Adam: torch.optim.Adam,
+    v.AdamW: torch.optim.AdamW,
+    v.SGD: torch.optim.SGD,
+    v.Momentum: torch.optim.SGD,
+    v.Adagrad: torch.optim.Adagrad,
+    v.RMSprop: torch.optim.RMSprop,
+}
+_TORCH_NAMES = {"learning_rate": "lr", "epsilon": "eps", "decay": "alpha"}
+
+
+def torch_optimizer(
+    settings: v.OptimizerVariant, parameters: Iterable[nn.Parameter]
+) -> torch.optim.Optimizer:
+    """PyTorch's optimizer of these settings: no derivative through its steps is needed, and it is faster.
+
+    Raises:
+        FarziError: the user's own class is not a `torch.optim.Optimizer`.
+    """
+    if type(settings) not in _TORCH:
+        optimizer = settings.build(parameters)
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise FarziError(f"teach.optimizer.type {settings.type}: is not a torch.optim.Optimizer")
+        return optimizer
+    own: dict[str, Any] = {_TORCH_NAMES.get(name, name): value for name, value in settings.own.items()}
+    if "beta1" in own:
+        own["betas"] = own.pop("beta1"), own.pop("beta2")
+    if type(settings) in (v.Adam, v.AdamW):
+        own["fused"] = True
+    return _TORCH[type(settings)](parameters, **own)
+
+
+def training_loss(model: SequenceModel, windows: Tensor, teach: Teach, negatives: Tensor | None) -> Tensor:
+    """The mean cross-entropy of the next event of windows (B, L), zeros on the left, in nats."""
+    precision = getattr(torch, teach.precision)
+    read, targets = windows[:, :-1], windows[:, 1:]
+    with torch.autocast(windows.device.type, precision, enabled=precision != torch.float32):
+        hidden = model.hidden(model.embed(read), read > 0)
+    real = targets > 0
+    return next_event(hidden[real], model.output_table, targets[real], precision, negatives)
+
+
+def drawn_negatives(teach: Teach, vocabulary: int, device: torch.device | str) -> Tensor | None:
+    """The items that the loss of a step stands against, from PyTorch's generator of the CPU; None: all."""
+    count = teach.negatives
+    if count is None:
+        count = NEGATIVES if vocabulary > MANY else 0
+    if count == 0 or count >= vocabulary - 1:
+        return None
+    return torch.randint(1, vocabulary, (count,)).to(device)
+
+
+class Training:
+    """An unfinished training: everything that changes in it, and can be kept in a file.
+
+    Args:
+        model: with fresh weights, on its device.
+        teach: how it is trained.
+        log: training sequences.
+        length: events in a window.
+        seed: of the windows' order and of dropout.
+    """
+
+    def __init__(self, model: SequenceModel, teach: Teach, log: Sequences, length: int, seed: int) -> None:
+        self.model, self.teach, self.log, self.length, self.seed = model, teach, log, length, seed
+        self.optimizer = torch_optimizer(teach.optimizer, model.parameters())
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.events = windows_per_step(teach, log, length) * length
+        self.averaged = [one.detach().clone() for one in model.parameters()] if teach.average else None
+        self.best_state = copy.deepcopy(model.state_dict())
+        self.best, self.since, self.best_step = -np.inf, 0, 0
+        self.step, self.epoch, self.place, self.seconds = 0, 0, 0, 0.0
+        self.resumed = False
+
+    def batches(self) -> Iterator[Tensor]:
+        """Windows from where the training stands on, epoch after epoch."""
+        device = self.model.device
+        while True:
+            rng = np.random.default_rng([self.seed, 9, self.epoch])
+            skipped = self.place
+            for place, windows in enumerate(epoch(self.log, self.length, self.events, rng)):
+                if place >= skipped:
+                    self.place = place + 1
+                    yield torch.from_numpy(windows).to(device)
+            self.epoch, self.place = self.epoch + 1, 0
+
+    def share_done(self, seconds: float) -> float:
+        """How much of the training is over, by its steps or by the clock, 0 to 1."""
+        by_clock = 0.0 if self.teach.minutes is None else seconds / (60 * self.teach.minutes)
+        return max(self.step / self.teach.max_steps, by_clock)
+
+    def take_step(self, windows: Tensor, seconds: float) -> None:
+        """One step of the optimizer at the rate of this moment."""
+        teach = self.teach
+        factor = min(1.0, (self.step + 1) / (teach.warmup + 1))
+        if teach.cooldown:
+            factor *= max(0.0, min(1.0, (1 - self.share_done(seconds)) / teach.cooldown))
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        self.optimizer.zero_grad()
+        negatives = drawn_negatives(teach, len(self.model.output_table), windows.device)
+        training_loss(self.model, windows, teach, negatives).backward()
+        self.optimizer.step()
+        self.step += 1
+        if self.averaged is not None:
+            # at first over few steps: a mean of fresh weights would be worth nothing for long
+            weight = max(1 - teach.average, 1 / (1 + self.step))
+            torch._foreach_lerp_(self.averaged, [one.detach() for one in self.model.parameters()], weight)
+
+    def validated(self, score: Callable[[SequenceModel], float]) -> float:
+        """The figure of the model as it is now, or of the mean of its weights; the best is remembered."""
+        judged = self.model
+        if self.averaged is not None:
+            judged = copy.deepcopy(self.model)
+            for parameter, mean in zip(judged.parameters(), self.averaged, strict=True):
+                parameter.data.copy_(mean)
+        figure = score(judged.eval())
+        self.since += 1
+        if figure > self.best:
+            self.best, self.since, self.best_step = figure, 0, self.step
+            self.best_state = copy.deepcopy(judged.state_dict())
+        self.model.train()
+        return figure
+
+    def done(self, seconds: float) -> bool:
+        """Whether it has taken all its steps or its time, or its validations get no better."""
+        return self.share_done(seconds) >= 1 or self.since >= self.teach.patience
+
+    def keep(self, path: Path) -> None:
+        """Write everything to a file."""
+        moments = self.optimizer.state_dict()["state"]
+        device = self.model.device
+        numbers = ("best", "since", "best_step", "step", "epoch", "place", "seconds")
+        state = {
+            "model": dict(self.model.state_dict()),
+            "optimizer": {str(index): one for index, one in moments.items()},
+            "averaged": self.averaged,
+            "best_state": dict(self.best_state),
+            "random": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+            **{name: getattr(self, name) for name in numbers if name != "best"},
+            "best": self.best if np.isfinite(self.best) else None,
+        }
+        write_state(path, FORMAT, state)
+
+    def resume(self, path: Path) -> None:
+        """Go on from a file that `keep` wrote. Raises FarziError if it is damaged, or of another training."""
+        state = read_state(path, FORMAT, ADVICE, "cpu")
+        try:
+            self.model.load_state_dict(state["model"])
+            given = {int(index): one for index, one in state["optimizer"].items()}
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": given, "param_groups": groups})
+            if self.averaged is not None:
+                self.averaged = [one.to(self.model.device) for one in state["averaged"]]
+            self.best_state = state["best_state"]
+            self.best = -np.inf if state["best"] is None else float(state["best"])
+            for name in ("since", "best_step", "step", "epoch", "place"):
+                setattr(self, name, int(state[name]))
+            self.seconds = float(state["seconds"])
+            torch.set_rng_state(state["random"])
+            if state["cuda"] is not None and self.model.device.type == "cuda":
+                torch.cuda.set_rng_state(state["cuda"], self.model.device)
+        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            raise FarziError(f"{path}: is the state of another training ({error}); {ADVICE}") from None
+        self.resumed = True
+
+
+def train_on_events(
+    log: Sequences,
+    student: v.StudentVariant,
+    vocabulary: int,
+    length: int,
+    seed: int,
+    teach: Teach,
+    score: Callable[[SequenceModel], float],
+    device: torch.device | str = "cpu",
+    report: Callable[[int, float], None] = lambda step, figure: None,
+    checkpoint: Path | None = None,
+) -> Trained:
+    """Train a model from fresh random weights on real sequences until `score` stops improving.
+
+    Every random draw depends on `seed` alone, those of dropout (`teach.dropout`) included.
+
+    Args:
+        log: training sequences.
+        student: the architecture.
+        vocabulary: V, padding included.
+        length: events in a window.
+        seed: of the first weights, of the windows' order and of dropout.
+        teach: optimizer, dropout, batch and patience.
+        score: measures the model on validation data, higher is better.
+        device: where the model is trained.
+        report: called after each validation with the steps taken and the score.
+        checkpoint: a file from which the training goes on if it is there, kept up to date at validations, and
+            deleted at the end. Resumed, the training ends in the same model, bit for bit.
+
+    Returns:
+        The model at its best validation; the seconds count all steps taken.
+
+    Raises:
+        FarziError: as for `build_model` and `torch_optimizer`; no sequence has two events; or the checkpoint
+            is damaged.
+        OSError: the checkpoint cannot be written.
+    """
+    if not (log.lengths > 1).any():
+        raise FarziError("nothing to train on: no sequence has two events")
+    model = make_model(student, vocabulary, length, seed, device)
+    if teach.dropout:
+        model.dropout = teach.dropout
+    training = Training(model, teach, log, length, seed)
+    with seeded(int(np.random.default_rng([seed, 7]).integers(2**62)), device):
+        if checkpoint is not None and checkpoint.exists():
+            training.resume(checkpoint)
+        begun = time.perf_counter() - training.seconds
+        kept = training.seconds
+        model.train()
+        for windows in training.batches():
+            training.take_step(windows, time.perf_counter() - begun)
+            training.seconds = time.perf_counter() - begun
+            last = training.share_done(training.seconds) >= 1
+            if last or training.step % teach.validate_every == 0:
+                report(training.step, training.validated(score))
+                training.seconds = time.perf_counter() - begun
+                if training.done(training.seconds):
+                    break
+                if checkpoint is not None and training.seconds > kept + KEPT_EVERY:
+                    kept = training.seconds
+                    training.keep(checkpoint)
+    model.load_state_dict(training.best_state)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return Trained(model.eval(), time.perf_counter() - begun, training.step, training.best_step)
