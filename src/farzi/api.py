@@ -14,7 +14,7 @@ from farzi.data import Data, Log, Text, frame_events, load_data, load_dataset
 from farzi.distillation import Cache
 from farzi.distillation import distill as _distill
 from farzi.errors import FarziError
-from farzi.evaluation import task_of
+from farzi.evaluation import sample, task_of
 from farzi.event_training import train_on_events
 from farzi.models import Model
 from farzi.progress import PrintedProgress, Progress, counted, time_left
@@ -134,6 +134,7 @@ def train(
     seed: int = 0,
     progress: Progress | None = None,
     device: torch.device | str = "cpu",
+    checkpoint: str | Path | None = None,
 ) -> Model:
     """Train a model from fresh random weights: on a summary alone, or on a whole log or text.
 
@@ -146,21 +147,25 @@ def train(
         seed: of the first weights, and of the order in which data is read.
         progress: as of `distill`.
         device: where it is trained; the model is returned on the CPU.
+        checkpoint: a file in which a training on a whole log or text is kept while it lasts, and from which
+            the same call goes on after an interruption.
 
     Raises:
-        FarziError: parts of the recipe do not fit each other.
+        FarziError: parts of the recipe do not fit each other, or the checkpoint is of another training.
     """
     if isinstance(data, Summary):
         recipe, name, settings = recipe or data.recipe, "summary", data.recipe.data
     else:
         recipe, name, settings = recipe or _preset(data), "full", data.settings
     if student is not None:
-        recipe = recipe.changed({"student": student})
+        recipe = recipe.changed({"student": student, "teach.model": None})
+    architecture = recipe.student if isinstance(data, Summary) else recipe.full_model
     reports, begun = progress or PrintedProgress(), time.monotonic()
     if isinstance(data, Summary):
         trained = train_on_summary(data.tensors.to(device), recipe.student, recipe.inner, seed, steps)
     else:
         task, limit = task_of(data, recipe.select.seen), recipe.teach.max_steps
+        held = sample(data.valid, recipe.teach)
 
         def report(step: int, score: float) -> None:
             left = time_left(begun, step, limit)
@@ -168,22 +173,23 @@ def train(
 
         trained = train_on_events(
             data.train,
-            recipe.student,
+            architecture,
             len(data.vocabulary),
-            recipe.summary.length,
+            recipe.full_length,
             seed,
             recipe.teach,
-            lambda model: task.score(model, data.valid),
+            lambda model: task.score(model, held),
             device,
             report,
+            None if checkpoint is None else Path(checkpoint),
         )
     best = "" if trained.best_step is None else f", step {trained.best_step:,} is kept (best validation)"
     on = "the summary" if name == "summary" else "real events"
-    line = f"{recipe.student.type} on {on}, {counted(trained.steps, 'step')}{best}"
+    line = f"{architecture.type} on {on}, {counted(trained.steps, 'step')}{best}"
     reports.stage("train", line, trained.seconds)
     return Model(
         network=trained.model.to("cpu"),
-        student=recipe.student,
+        student=architecture,
         vocabulary=data.vocabulary,
         data=settings or recipe.data,
         trained_on=name,

@@ -108,7 +108,6 @@ class Training:
         self.best_state = copy.deepcopy(model.state_dict())
         self.best, self.since, self.best_step = -np.inf, 0, 0
         self.step, self.epoch, self.place, self.seconds = 0, 0, 0, 0.0
-        self.resumed = False
 
     def batches(self) -> Iterator[Tensor]:
         """Windows from where the training stands on, epoch after epoch."""
@@ -143,7 +142,9 @@ class Training:
         if self.averaged is not None:
             # at first over few steps: a mean of fresh weights would be worth nothing for long
             weight = max(1 - teach.average, 1 / (1 + self.step))
-            torch._foreach_lerp_(self.averaged, [one.detach() for one in self.model.parameters()], weight)
+            with torch.no_grad():
+                for mean, parameter in zip(self.averaged, self.model.parameters(), strict=True):
+                    mean.lerp_(parameter, weight)
 
     def validated(self, score: Callable[[SequenceModel], float]) -> float:
         """The figure of the model as it is now, or of the mean of its weights; the best is remembered."""
@@ -201,7 +202,6 @@ class Training:
                 torch.cuda.set_rng_state(state["cuda"], self.model.device)
         except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise FarziError(f"{path}: is the state of another training ({error}); {ADVICE}") from None
-        self.resumed = True
 
 
 def train_on_events(

@@ -168,4 +168,12 @@ def fit_to_summary(
     with torch.no_grad():
         data = SOFT_INPUTS[chosen_soft_inputs(inner, summary)[0]](summary)
     end = train(loss.at, loss.parameters_of(model), data, make_optimizer(inner, steps), schedule)
-    return Trained(loss.student_with(end.theta), time.perf_counter() - start, len(schedule))
+    trained = loss.student_with(end.theta)
+    if inner.history is not None and inner.history > trained.length:
+        if not trained.any_length:
+            raise FarziError(
+                f"inner.history: this model reads {trained.length} events at most, as many as it was trained "
+                "on; recurrent models read more, and attentive ones with student.positions rotary"
+            )
+        trained.length = inner.history
+    return Trained(trained, time.perf_counter() - start, len(schedule))

@@ -72,7 +72,10 @@ def train(folder: str | None, out: str, on: str, given: Given, device: str, as_j
         else:
             data = recorded_log(recipe.data, summary, str(folder)) if summary else load_data(recipe.data)
             data = data if on == "full" else replace(data, train=_picked(on, data, recipe))
-            model = run(data, recipe, seed=recipe.seed, device=device, progress=progress)
+            unfinished = Path(f"{out}.unfinished")  # a training that was interrupted goes on
+            model = run(
+                data, recipe, seed=recipe.seed, device=device, progress=progress, checkpoint=unfinished
+            )
             model = replace(model, trained_on=on, data=recipe.data)
         model.save(out)
     if as_json:

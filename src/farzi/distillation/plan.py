@@ -201,11 +201,11 @@ def _least_steps(recipe: Recipe) -> int:
 def _teaching(recipe: Recipe, dataset: Data, device: torch.device) -> tuple[Trained, float, float]:
     """A short training on the full data; seconds of a step, its share of validations included, and of one."""
     task, teach = task_of(dataset, recipe.select.seen), recipe.teach
-    size = (len(dataset.vocabulary), recipe.summary.length, recipe.seed)
+    size = (len(dataset.vocabulary), recipe.full_length, recipe.seed)
 
     def train(steps: int) -> Trained:
         few = teach.model_copy(update={"max_steps": steps})
-        return train_on_events(dataset.train, recipe.student, *size, few, lambda model: 0.0, device)
+        return train_on_events(dataset.train, recipe.full_model, *size, few, lambda model: 0.0, device)
 
     train(1)  # the first one of a process takes seconds more
     trained = train(ROUNDS)

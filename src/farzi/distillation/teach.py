@@ -18,7 +18,7 @@ from farzi.data import Data
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation.inner import Theta
 from farzi.errors import FarziError
-from farzi.evaluation import Seen, task_of
+from farzi.evaluation import Seen, sample, task_of
 from farzi.event_training import train_on_events
 from farzi.files import place, remove_leftovers
 from farzi.models import SequenceModel
@@ -42,7 +42,7 @@ class FullTraining:
 
     student: StudentVariant
     teach: Teach
-    length: int  # positions in a window
+    length: int  # events in a window
     seed: int  # of the first weights and of the windows drawn
     seen: Seen = "keep"  # treatment of seen items in the validation that ends it
     record: int = 0  # measurements whose weights are recorded
@@ -52,7 +52,7 @@ class FullTraining:
         """Its name in a cache: a checksum of all that it depends on, without what only `compare` tunes."""
         values = {
             "student": self.student.model_dump(mode="json"),
-            "teach": self.teach.model_dump(mode="json", exclude={"grid"}),
+            "teach": self.teach.model_dump(mode="json", exclude={"grid", "model", "length"}),
             "length": self.length,
             "seed": self.seed,
             "seen": self.seen,
@@ -100,7 +100,7 @@ def full_trainings(recipe: Recipe) -> list[FullTraining]:
     """
 
     def training(student: StudentVariant, seed: int, record: int = 0) -> FullTraining:
-        length, seen = recipe.summary.length, recipe.select.seen
+        length, seen = recipe.full_length, recipe.select.seen
         return FullTraining(student, recipe.teach, length, seed, seen, record, record > 0 and recorded > 0)
 
     def seed(*purpose: int) -> int:
@@ -112,7 +112,7 @@ def full_trainings(recipe: Recipe) -> list[FullTraining]:
     seeds = [recipe.seed, *(seed(5, k) for k in range(1, recorded))]
     further = enumerate(further_teachers(recipe))
     return [
-        *(training(recipe.student, one, record) for one in seeds),
+        *(training(recipe.full_model, one, record) for one in seeds),
         *(training(student, seed(6, k)) for k, student in further),
     ]
 
@@ -129,7 +129,7 @@ def further_teachers(recipe: Recipe) -> list[StudentVariant]:
         others = TypeAdapter(tuple[Student, ...]).validate_python(tuple(others))
     except ValidationError as error:
         raise FarziError(explain(error.errors()[0], "init.others")) from None
-    return [*[recipe.student] * max(0, count - 1), *others]
+    return [*[recipe.full_model] * max(0, count - 1), *others]
 
 
 class Cache:
@@ -159,8 +159,9 @@ class Cache:
         """Delete the cached trainings, and the folder if nothing else is in it."""
         if self.folder is not None and self.folder.is_dir():
             remove_leftovers(self.folder)
-            for path in self.folder.glob(f"full-{16 * '[0-9a-f]'}.safetensors"):
-                path.unlink(missing_ok=True)
+            for suffix in ("safetensors", "unfinished"):
+                for path in self.folder.glob(f"full-{16 * '[0-9a-f]'}.{suffix}"):
+                    path.unlink(missing_ok=True)
             with suppress(OSError):
                 self.folder.rmdir()
 
@@ -169,9 +170,11 @@ class Cache:
         training: FullTraining,
         dataset: Data,
         device: torch.device | str,
-        train: Callable[[], Outcome],
+        train: Callable[[Path | None], Outcome],
     ) -> Outcome:
         """The outcome of a training: read, or else trained and written.
+
+        `train` gets the file in which an unfinished training is kept, with which it is resumed.
 
         Raises:
             FarziError: the file is damaged.
@@ -179,11 +182,12 @@ class Cache:
         """
         path = self.path(training, dataset)
         if path is None:
-            return train()
+            return train(None)
         if not path.exists():
-            outcome = train()
-            weights = NextEvent(outcome.model).parameters_of(outcome.model)
             path.parent.mkdir(parents=True, exist_ok=True)
+            # a trajectory is not in a checkpoint
+            outcome = train(None if training.record else path.with_suffix(".unfinished"))
+            weights = NextEvent(outcome.model).parameters_of(outcome.model)
             write_state(path, FORMAT, outcome._asdict() | {"model": weights, "cached": True})
             return outcome
         state = read_state(path, FORMAT, ADVICE, device)
@@ -236,8 +240,12 @@ def train_on_full_data(
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
     name: str = "full data",
+    checkpoint: Path | None = None,
 ) -> Outcome:
-    """Train a model on all training events until the validation gets no better; `name` is for reports."""
+    """Train a model on all training events until the validation gets no better; `name` is for reports.
+
+    With a checkpoint it goes on from there, as `train_on_events`.
+    """
     task, vocabulary = task_of(dataset, training.seen), len(dataset.vocabulary)
     student, length, seed = training.student, training.length, training.seed
     trajectory: list[Theta] = []
@@ -250,7 +258,7 @@ def train_on_full_data(
         if len(trajectory) < record:
             theta = NextEvent(model).parameters_of(model)
             trajectory.append({name: value.clone() for name, value in theta.items()})
-        return task.score(model, dataset.valid)
+        return task.score(model, sample(dataset.valid, training.teach))
 
     begun = time.monotonic()
 
@@ -260,7 +268,7 @@ def train_on_full_data(
         (progress or Progress()).passing(line)
 
     trained = train_on_events(
-        dataset.train, student, vocabulary, length, seed, training.teach, score, device, report
+        dataset.train, student, vocabulary, length, seed, training.teach, score, device, report, checkpoint
     )
     figures = task.evaluate(trained.model, dataset.valid).means()
     return Outcome(trained.model, figures, trained.seconds, trajectory)

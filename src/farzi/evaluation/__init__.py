@@ -23,5 +23,6 @@ from farzi.evaluation.ranking import Seen as Seen
 from farzi.evaluation.ranking import evaluate_ranking as evaluate_ranking
 from farzi.evaluation.tasks import RecommendationTask as RecommendationTask
 from farzi.evaluation.tasks import evaluate as evaluate
+from farzi.evaluation.tasks import sample as sample
 from farzi.evaluation.tasks import task_of as task_of
 from farzi.evaluation.trials import Result as Result

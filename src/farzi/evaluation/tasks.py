@@ -13,6 +13,7 @@ from farzi.evaluation.metrics import Evaluation
 from farzi.evaluation.predictors import LanguageModel, Ranker
 from farzi.evaluation.ranking import Seen, evaluate_ranking
 from farzi.models import Model
+from farzi.recipe import Teach
 from farzi.summary import LANGUAGE
 from farzi.surroundings import undisturbed
 
@@ -21,6 +22,11 @@ QUICK_TOKENS = 50_000
 
 Held = Holdout | Passages
 """Held-out data of either task."""
+
+
+def sample(held: Held, teach: Teach) -> Held:
+    """What a model is validated on while it is trained on real events: some users of a log, a whole text."""
+    return held.sample(teach.validate_users) if isinstance(held, Holdout) else held
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ are used once, after the last training of a kind.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from farzi.data import Data, Sequences
 from farzi.evaluation.controls import Control, bytes_per_event
 from farzi.evaluation.metrics import metric_of
-from farzi.evaluation.tasks import Task
+from farzi.evaluation.tasks import Task, sample
 from farzi.event_training import train_on_events
 from farzi.models import SequenceModel
 from farzi.progress import time_left
@@ -91,7 +91,9 @@ class Trials:
         def whole(seed: int) -> Sequences:
             return self.dataset.train
 
-        return self.on_events("full", whole, self.best_rate("full", whole))
+        model, length = self.teach.model or self.student, self.teach.length or self.length
+        trials = replace(self, student=model, length=length)
+        return trials.on_events("full", whole, trials.best_rate("full", whole))
 
     def best_rate(self, name: str, pick: Pick) -> float:
         """The learning rate of `teach.grid` with the best validation score."""
@@ -151,7 +153,7 @@ class Trials:
         return self.train(log, *settings, report=report)
 
     def _validate(self, model: SequenceModel) -> float:
-        return self.task.score(model, self.dataset.valid)
+        return self.task.score(model, sample(self.dataset.valid, self.teach))
 
     def _test(
         self, name: str, sequences: int, size: int, rate: float, fit: Callable[[int], Trained]

@@ -53,12 +53,13 @@ class Attention(nn.Module):
     def attention(self, reader: Tensor, read: Tensor, context: Context) -> Tensor:
         """What a position reads, (B, L, width), from the queries' and the keys' input, each (B, L, width)."""
         if reader is read:
-            parts = self.qkv(read).chunk(3, dim=-1)
+            queries, keys, values = self.qkv(read).chunk(3, dim=-1)
         else:
-            width = read.shape[-1]
-            weight, bias = self.qkv.weight.split([width, 2 * width]), self.qkv.bias.split([width, 2 * width])
-            parts = (F.linear(reader, weight[0], bias[0]), *F.linear(read, weight[1], bias[1]).chunk(2, -1))
-        return context.drop(self.out(self._attended(*parts, context)))
+            sizes = [read.shape[-1], 2 * read.shape[-1]]
+            (first, rest), (one, more) = self.qkv.weight.split(sizes), self.qkv.bias.split(sizes)
+            queries = F.linear(reader, first, one)
+            keys, values = F.linear(read, rest, more).chunk(2, dim=-1)
+        return context.drop(self.out(self._attended(queries, keys, values, context)))
 
     def _attended(self, queries: Tensor, keys: Tensor, values: Tensor, context: Context) -> Tensor:
         """The values' means by each position's weights, (B, L, width)."""
@@ -144,6 +145,7 @@ class Attentive(TableModel):
     arXiv 2104.09864).
     """
 
+    position: nn.Parameter | None
     widening = 1
     activation = staticmethod(torch.relu)
 

@@ -92,6 +92,12 @@ class Inner(Settings):
     cooldown: float = Field(
         default=0.15, ge=0, le=1, description="last share of the steps, in which the rate falls to 0 linearly"
     )
+    history: int | None = Field(
+        default=None,
+        ge=1,
+        description="last events of a history that the trained model reads, where it can read more than a "
+        "synthetic sequence has; as many as in training if left out",
+    )
     steps: int = Field(default=400, ge=1, description="optimizer steps (T)")
     batch: int | None = Field(default=10, ge=1, description="synthetic sequences in each step; all if null")
     soft_inputs: Literal["auto", "materialized", "factored"] = Field(
@@ -197,6 +203,16 @@ class Recipe(Settings):
         if window > steps:
             raise ValueError(f"outer.window ({window}) is longer than inner.steps ({steps}); shorten it")
         return self
+
+    @property
+    def full_model(self) -> v.StudentVariant:
+        """The architecture of full-data models."""
+        return self.teach.model or self.student
+
+    @property
+    def full_length(self) -> int:
+        """Events in a window of full-data training."""
+        return self.teach.length or self.summary.length
 
     @property
     def source(self) -> str:
