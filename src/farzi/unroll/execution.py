@@ -7,7 +7,6 @@ and runs the graphs.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -77,9 +76,6 @@ Intermediates = tuple[Tensor, ...]
 class Execution(ABC):
     """A strategy: how the loss's derivatives and the optimizer's update are carried out."""
 
-    calls_loss: ClassVar[bool] = False
-    """Whether `product` calls the loss itself: its value is then compared at every step, else at the last."""
-
     @abstractmethod
     def gradient(self, loss: StepLoss, theta: Tensor) -> Tensor:
         """∇θ L, (P,), detached.
@@ -91,7 +87,7 @@ class Execution(ABC):
 
     @abstractmethod
     def product(self, loss: StepLoss, step: Step, direction: Tensor, bars: Sequence[Sum | None]) -> Tensor:
-        """(∂²L/∂θ²) u, (P,); (∂²L/∂X∂θ) u is added to `bars`.
+        """(∂²L/∂θ²) u, (P,); (∂²L/∂X∂θ) u is added to `bars`, and ∇θ L told to `loss.again` if computed.
 
         Args:
             loss: the loss of one step.
@@ -128,8 +124,6 @@ class Eager(Execution):
         curvature: how second derivatives are computed.
     """
 
-    calls_loss: ClassVar[bool] = True
-
     curvature: Curvature = field(default_factory=ReverseOverReverse)
 
     def gradient(self, loss: StepLoss, theta: Tensor) -> Tensor:
@@ -137,7 +131,9 @@ class Eager(Execution):
 
     def product(self, loss: StepLoss, step: Step, direction: Tensor, bars: Sequence[Sum | None]) -> Tensor:
         wanted = [bar is not None for bar in bars]
-        _, theta_part, parts = self.curvature.product(loss, step.theta, loss.leaves, wanted, direction)
+        slope, theta_part, parts = self.curvature.product(loss, step.theta, loss.leaves, wanted, direction)
+        if loss.again is not None:
+            loss.again(slope)
         for bar, part in zip(filter(None, bars), parts, strict=True):
             bar.add(part)
         return theta_part

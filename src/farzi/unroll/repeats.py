@@ -2,8 +2,8 @@
 
 The reverse pass recomputes steps. A recomputed step draws the same random numbers from PyTorch's generators,
 runs under the same autocast, and reads the module buffers that it read first; afterwards generators and
-buffers are as they were. Whatever else may change between two calls of a loss shows in its value: the values
-are compared, which costs nothing where both passes compute them anyway.
+buffers are as they were. Whatever else may change between two calls of a loss shows in its gradient: the
+gradients are compared, which costs little where both passes compute them anyway.
 """
 
 import math
@@ -19,14 +19,14 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from farzi.unroll.torch_private import outside_modes
 
 ROUNDING = 128
-"""Units in the last place by which a recomputed loss may differ: other kernels add in another order."""
+"""Units in the last place by which a recomputed gradient may differ: other kernels add in another order."""
 
 
-Value = Tensor | float
+Number = Tensor | float
 
 
 class RepeatError(RuntimeError):
-    """The loss of a step gave another value when the reverse pass called it again."""
+    """The loss of a step had another gradient when the reverse pass called it again."""
 
 
 @dataclass(frozen=True)
@@ -128,27 +128,43 @@ class Repeats:
         self._changing: list[Buffer] = []
         self._modules: dict[nn.Module, list[Buffer]] = {}
         self._dtype = torch.float32  # of the loss
-        self._values: dict[int, Value] = {}  # the loss of each step in the run, ()
-        self._anew: dict[int, Value | None] = {}  # the same at other parameters than the run's
-        self._pairs: list[tuple[int, Value, Value]] = []  # a step, its value, and the one given again
+        self._weights: Tensor | None = None  # of the digests
+        self._digests: dict[int, Number] = {}  # of the gradient of each step in the run
+        self._norms: list[Number] = []  # of these gradients
+        self._gaps: list[tuple[int, Number]] = []  # a step, and how far off its digest was when made again
+        self._reversed: dict[int, tuple[Number, Number]] = {}  # the same of its gradient, and that one's norm
+        self._terms: Number = 0.0  # a lower bound of the size of the terms that a gradient adds up
         self._before = RandomState.now(device)
 
-    def seen(self, index: int, value: Tensor) -> None:
-        """Take note of a value of step `index`'s loss: the first, or one to compare with it."""
+    def note(self, index: int, gradient: Tensor) -> None:
+        """Take note of a digest of step `index`'s gradient (P,), or compare it with the one noted first."""
+        if gradient.is_meta:
+            return
+        digest = _number(self._digest(gradient))
+        if index in self._digests:
+            self._gaps.append((index, abs(digest - self._digests[index])))
+        else:
+            self._digests[index] = digest
+            self._norms.append(_number(_norm(gradient)))
+
+    def compare(self, index: int, gradient: Tensor, again: Tensor) -> None:
+        """Compare the gradient with which step `index` was made with the one of the reverse pass, (P,)."""
+        if not gradient.is_meta:
+            self._reversed[index] = _number(_norm(again - gradient)), _number(_norm(gradient))
+
+    def compared(self, index: int) -> bool:
+        """Whether the reverse pass has compared step `index`."""
+        return index in self._reversed
+
+    def seen(self, theta: Tensor, value: Tensor) -> None:
+        """Take note of a value of the loss, which tells its precision and the size of its gradient's terms.
+
+        At a minimum these add up to nearly nothing, with the rounding errors of each. Of a homogeneous loss
+        of degree k they are k L / ‖θ‖ or larger, since ⟨θ, ∇L⟩ = k L.
+        """
         if value.ndim == 0 and not value.is_meta:
             self._dtype = value.dtype
-            # a copy: it may be a view of something large. A GPU isn't waited for
-            kept: Value = value.item() if value.device.type == "cpu" else value.clone()
-            values = self._anew if index in self._anew else self._values
-            first = values.get(index)
-            if first is None:
-                values[index] = kept
-            else:
-                self._pairs.append((index, first, kept))
-
-    def forget(self, index: int) -> None:
-        """The next value of a step is the one to compare with: its parameters are not those of the run."""
-        self._anew[index] = None
+            self._terms = _number(value.abs() / _norm(theta))
 
     @contextmanager
     def first(self, index: int) -> Iterator[None]:
@@ -186,39 +202,64 @@ class Repeats:
                 buffer.restore()
 
     def check(self) -> None:
-        """Compare the values of all recomputed steps.
+        """Compare all gradients that were made again with those of the run.
 
         Raises:
             RepeatError: the loss did not repeat itself; the message names the step and what to do.
         """
-        largest = max(map(abs, _numbers(self._values.values())), default=0.0)
-        firsts, seconds = (_numbers([pair[k] for pair in self._pairs]) for k in (1, 2))
-        indices = [pair[0] for pair in self._pairs]
-        for index, first, second in sorted(zip(indices, firsts, seconds, strict=True)):
-            # a loss near 0 has the rounding errors of larger terms
-            gap, size = abs(first - second), max(largest, abs(first))
-            if gap <= self._tolerance() * size or not (math.isfinite(first) or math.isfinite(second)):
+        largest = max(filter(math.isfinite, _floats([*self._norms, self._terms])), default=0.0)
+        gaps = zip((index for index, _ in self._gaps), _floats(gap for _, gap in self._gaps), strict=True)
+        pairs = [(index, gap, largest) for index, gap in gaps if math.isfinite(gap)]
+        off, own = (_floats(pair[k] for pair in self._reversed.values()) for k in (0, 1))
+        pairs += zip(self._reversed, off, own, strict=True)
+        for index, gap, norm in sorted(pairs):
+            size = max(largest, norm)
+            # nothing repeats itself where the gradient isn't finite
+            if gap <= self._tolerance() * size or not math.isfinite(norm):
                 continue
             raise RepeatError(
-                f"the loss of step {index} was {first:.9g} when first computed and {second:.9g} when the "
-                "reverse pass computed it again, so its gradient would be wrong: draw random numbers by "
-                "PyTorch's default generators, and pass whatever else changes between two calls (numbers, "
-                "masks, choices of rows) in data or batches"
+                f"the loss of step {index} had another gradient when the reverse pass computed it again "
+                f"(off by {gap:.3g}, where gradients have norms up to {size:.3g}), so the metagradient would "
+                "be wrong: draw random numbers by PyTorch's default generators, and pass whatever else "
+                "changes between two calls (numbers, masks, choices of rows) in data or batches"
             )
 
     def _tolerance(self) -> float:
-        """The largest difference of a loss and its recomputation, as a fraction of the run's largest loss."""
-        eps = torch.finfo(self._dtype).eps
-        if self._autocast_dtype is not None:
-            eps = max(eps, torch.finfo(self._autocast_dtype).eps)
-        if torch.get_float32_matmul_precision() != "highest":
-            eps = max(eps, 2.0**-8)
+        """The largest difference of a gradient and its recomputation, as a share of the largest norm."""
+        eps = precision(self._dtype, self._autocast_dtype)
         # kernels of a GPU may add in another order at each call, which training amplifies
         ordered = self._device.type == "cpu" or torch.are_deterministic_algorithms_enabled()
         return min(ROUNDING * eps, eps**0.5) if ordered else eps**0.5
 
+    def _digest(self, gradient: Tensor) -> Tensor:
+        """⟨g, w⟩ with fixed numbers w of no pattern, (): u vᵀ, so that they take √P floats and not P."""
+        width = math.isqrt(len(gradient))
+        rows = len(gradient) // width
+        if self._weights is None:
+            count = torch.arange(1, rows + 1, dtype=gradient.dtype, device=gradient.device)
+            self._weights = count.sin()
+        block, rest = gradient.split([rows * width, len(gradient) - rows * width])
+        whole = self._weights @ (block.view(rows, width) @ self._weights[:width])
+        return whole + rest @ self._weights[: len(rest)]
 
-def _numbers(values: Iterable[Value]) -> list[float]:
-    """The values as numbers, fetched from a GPU at once."""
+
+def precision(dtype: torch.dtype, autocast: torch.dtype | None = None) -> float:
+    """The relative precision of operations in a dtype, under autocast to another one if that is given."""
+    eps = max(torch.finfo(kind).eps for kind in (dtype, autocast or dtype))
+    return eps if torch.get_float32_matmul_precision() == "highest" else max(eps, 2.0**-8)
+
+
+def _norm(vector: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(vector, dtype=torch.promote_types(vector.dtype, torch.float32))
+
+
+def _number(value: Tensor) -> Number:
+    """A tensor () as a number; a GPU isn't waited for."""
+    return value.item() if value.device.type == "cpu" else value.detach().clone()
+
+
+def _floats(values: Iterable[Number]) -> list[float]:
+    """The numbers, fetched from a GPU at once."""
+    values = list(values)
     tensors = [value for value in values if isinstance(value, Tensor)]
     return torch.stack(tensors).tolist() if tensors else [float(value) for value in values]

@@ -1,7 +1,7 @@
 """`unroll`: training as a differentiable function, one node of the autograd graph."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from farzi.unroll.adjoint import Adjoint, AdjointLike, Cotangents, chosen, one_of
+from farzi.unroll.curvature import gradient
 from farzi.unroll.execution import Eager, Execution, Gathering, Intermediates
 from farzi.unroll.memory import Budget, Memory, Replay
 from farzi.unroll.optimizers import Optimizer, State, Step
@@ -17,6 +18,9 @@ from farzi.unroll.trees import Layout, StepLoss, Tree, TreeLoss, check_tree, tre
 
 Batches = Sequence[Any] | Tensor
 """One entry per step: a list, a range, or a tensor whose rows are the entries."""
+
+SPOT = 50
+"""Where reverse steps do not recompute gradients, that of every 50th is, to be compared: 2 % of the time."""
 
 
 class Trained(NamedTuple):
@@ -70,7 +74,7 @@ def unroll(
             `state` does not fit the optimizer and theta0; epsilon is 0 in the run's dtype; `memory` is too
             little, or does not support these hyper-parameters; both `memory` and `adjoint` are given.
         RuntimeError: called in inference mode; the loss does not depend on theta.
-        RepeatError: in the backward pass: the loss of a step gave another value when it was called again.
+        RepeatError: in the backward pass: the loss of a step had another gradient when it was called again.
         NotImplementedError: in the backward pass: an operation of the loss has no second derivative.
     """
     return unroll_with_state(
@@ -199,12 +203,12 @@ class _Problem:
         """The tensors that may get a gradient: the data's leaves, then the hyper-parameters."""
         return [*tree_leaves(self.data), *(value for _, value in self.optimizer.hypers())]
 
-    def step_loss(self, index: int, repeats: Repeats) -> StepLoss:
-        return StepLoss(self.loss, self.layout, self.data, self.batches[index], partial(repeats.seen, index))
+    def step_loss(self, index: int) -> StepLoss:
+        return StepLoss(self.loss, self.layout, self.data, self.batches[index])
 
-    def forward(self, index: int, theta: Tensor, repeats: Repeats) -> tuple[Tensor, Intermediates]:
+    def forward(self, index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
         """The gradient of a step's loss, and its intermediates if the memory stores them."""
-        loss = self.step_loss(index, repeats)
+        loss = self.step_loss(index)
         if self.memory.keeps_intermediates():
             return self.execution.forward(loss, theta)
         return self.execution.gradient(loss, theta), ()
@@ -220,17 +224,19 @@ class _Unroll(torch.autograd.Function):
         repeats = Repeats(theta.device)
 
         def forward_again(index: int, theta: Tensor) -> tuple[Tensor, Intermediates]:
-            if not problem.memory.exact():
-                repeats.forget(index)
             with repeats.again(index):
-                return problem.forward(index, theta, repeats)
+                g, intermediates = problem.forward(index, theta)
+                if problem.memory.exact():
+                    repeats.note(index, g)
+            return g, intermediates
 
         replay = Replay(problem.optimizer, forward_again, update, theta.device)
         tape = problem.memory.tape(steps, replay)
         ctx.save_for_backward(theta, *leaves)
         for index in range(steps):
             with repeats.first(index):
-                g, intermediates = problem.forward(index, theta, repeats)
+                g, intermediates = problem.forward(index, theta)
+                repeats.note(index, g)
             tape.put(index, Step(theta, state, g, intermediates))
             del intermediates  # else they would still be held while the next step is computed
             theta, state = update(g, state, theta)
@@ -256,15 +262,18 @@ class _Unroll(torch.autograd.Function):
                 ],
             )
             for index in reversed(range(tape.first, len(problem.batches))):
-                step = [tape.pop(index)]  # no reference stays here, so that the next pop can free it
-                loss = problem.step_loss(index, repeats)
-                if index == len(problem.batches) - 1 and not problem.execution.calls_loss:
-                    with repeats.again(index):
-                        loss(step[0].theta, loss.leaves)  # once a run, to compare its value
+                step, before_end = tape.pop(index), len(problem.batches) - 1 - index
+                loss = replace(
+                    problem.step_loss(index),
+                    seen=None if before_end else partial(repeats.seen, step.theta),
+                    again=partial(repeats.compare, index, step.gradient),
+                )
                 with repeats.again(index):
-                    bars = problem.adjoint.reverse(
-                        problem.execution, problem.optimizer, loss, step.pop(), bars
-                    )
+                    bars = problem.adjoint.reverse(problem.execution, problem.optimizer, loss, step, bars)
+                if before_end % SPOT == 0 and not repeats.compared(index):
+                    with repeats.again(index):
+                        repeats.compare(index, step.gradient, gradient(loss, step.theta, loss.leaves))
+                del step, loss  # so that the next pop can free what they hold
         repeats.check()
         theta_bar = bars.theta if tape.first == 0 else None
         results = [theta_bar, *(bar and bar.total() for bar in bars.data), *bars.hypers]

@@ -71,6 +71,7 @@ class StepLoss:
     data: Tree
     batch: Any
     seen: Callable[[Tensor], Any] | None = None  # told each value, detached
+    again: Callable[[Tensor], Any] | None = None  # told the gradient (P,) where a reverse step recomputes it
 
     def __call__(self, theta: Tensor, leaves: Sequence[Tensor]) -> Tensor:
         """The loss at parameters (P,) and other leaves of the data."""

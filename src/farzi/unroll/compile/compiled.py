@@ -28,6 +28,7 @@ from farzi.unroll.compile.partition import heavy_work, partition
 from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
 from farzi.unroll.execution import Eager, Execution, Intermediates, Sum
 from farzi.unroll.optimizers import After, Optimizer, PulledBack, State, Step, pull_back_update
+from farzi.unroll.repeats import RepeatError, Repeats
 from farzi.unroll.torch_private import is_fake, tree_flatten, tree_unflatten
 from farzi.unroll.trees import StepLoss, bytes_of, tree_names
 
@@ -80,17 +81,14 @@ class Compiled(Execution):
         graph = self._graph("gradient", call, call.gradient)
         if graph is None:
             return self._eager.gradient(loss, theta)
-        gradient, value = _run(graph.call, call.inputs)
-        call.tell(value)
-        return gradient
+        return _run(graph.call, call.inputs)[0]
 
     def forward(self, loss: StepLoss, theta: Tensor) -> tuple[Tensor, Intermediates]:
         call = _Derivatives(loss, theta, theta)
         split = self._split(call, loss.wanted)
         if split is None:
             return self.gradient(loss, theta), ()
-        gradient, value, *kept = _run(split.forward, call.inputs[:-1])
-        call.tell(value)
+        gradient, *kept = _run(split.forward, call.inputs[:-1])
         return gradient, tuple(kept)
 
     def intermediates(self, loss: StepLoss, theta: Tensor) -> int:
@@ -106,7 +104,7 @@ class Compiled(Execution):
         else:
 
             def function(*inputs: Tensor) -> list[Tensor]:
-                return call.products(self.curvature, wanted, inputs)[2:]  # the loss's value would take time
+                return call.products(self.curvature, wanted, inputs)[1:]  # the gradient would take time
 
             graph = self._graph(("product", *wanted), call, function, range(1, 1 + sum(wanted)))
             inputs = call.inputs
@@ -170,8 +168,8 @@ class Compiled(Execution):
         def make() -> tuple[_Split | None, Sequence[Tensor]]:
             module = trace(lambda *inputs: call.products(self.curvature, wanted, inputs), call.inputs)
             held = held_tensors(module)
-            pairs = factored_outputs(module, range(3, 3 + sum(wanted)))
-            parts = partition(module, direction=len(call.inputs) - 1, first=2)
+            pairs = factored_outputs(module, range(2, 2 + sum(wanted)))
+            parts = partition(module, direction=len(call.inputs) - 1)
             if parts is None:
                 return None, held
             first = call.inputs[:-1]
@@ -179,8 +177,8 @@ class Compiled(Execution):
             if heavy_work(parts.forward) != heavy_work(trace(call.gradient, first)):
                 return None, held
             forward = self._compiled(parts.forward, first)
-            _, value, *kept = _run(forward, first)
-            call.compare(value)
+            slope, *kept = _run(forward, first)
+            call.compare(slope)
             reverse = _Graph(self._compiled(parts.reverse, [*call.inputs, *kept]), pairs)
             return _Split(forward, reverse, bytes_of(kept)), held
 
@@ -197,7 +195,7 @@ class Compiled(Execution):
             pairs = factored_outputs(module, factored)
             compiled = self._compiled(module, call.inputs)
             if isinstance(call, _Derivatives):
-                call.compare(_run(compiled, call.inputs)[1] if what == "gradient" else call.value())
+                call.compare(_run(compiled, call.inputs)[0] if what == "gradient" else None)
             return _Graph(compiled, pairs), held
 
         return GRAPHS.get(self, what, call.loss, call.subject, call.inputs, make)
@@ -229,7 +227,7 @@ class _Derivatives(_Call):
     """A loss's derivatives as functions of tensors alone, from which a graph can be traced."""
 
     def __init__(self, loss: StepLoss, theta: Tensor, *direction: Tensor) -> None:
-        self._step, leaves = loss, loss.leaves
+        self._step, leaves = replace(loss, seen=None), loss.leaves
         self._count = len(leaves)
         parts, self._spec = tree_flatten(loss.batch)
         self._constants = tuple(None if isinstance(part, Tensor) else (type(part), part) for part in parts)
@@ -238,45 +236,47 @@ class _Derivatives(_Call):
         tensors = [tensor.detach() for tensor in (theta, *leaves, *batch, *direction)]
         super().__init__(loss.loss, subject, tensors)
 
-    def tell(self, value: Tensor) -> None:
-        """Tell the run what the loss was."""
-        if self._step.seen is not None:
-            self._step.seen(value)
+    def compare(self, found: Tensor | None) -> None:
+        """Refuse a graph that has another gradient than the loss: it keeps what should have changed.
 
-    def compare(self, value: Tensor) -> None:
-        """Refuse a graph that gives another value than the loss itself: it keeps what should have changed."""
-        right = self.value()
-        if is_fake(right) or not torch.allclose(
-            value, right, rtol=torch.finfo(value.dtype).eps ** 0.5, equal_nan=True
-        ):
-            raise UntraceableError("the loss gives another value when it is called again")
-
-    def value(self) -> Tensor:
-        """The loss, eagerly."""
+        Without the graph's gradient, two of the loss's are compared.
+        """
+        theta = self.inputs[0]
+        repeats = Repeats(theta.device)
         with torch.enable_grad():
-            return replace(self._step, seen=None)(self.inputs[0], self._step.leaves).detach()
+            value = self._step(theta, self._step.leaves).detach()
+        if not is_fake(value):  # as it is if the loss holds tensors that tracing left
+            repeats.seen(theta, value)
+            repeats.compare(0, self.slope() if found is None else found, self.slope())
+            try:
+                return repeats.check()
+            except RepeatError:
+                pass
+        raise UntraceableError("the loss has another gradient when it is called again")
+
+    def slope(self) -> Tensor:
+        """∇θ L, eagerly."""
+        return gradient(self._step, self.inputs[0], self._step.leaves)
 
     def gradient(self, theta: Tensor, *rest: Tensor) -> list[Tensor]:
-        """∇θ L and the loss, as a function of the inputs."""
-        step, leaves, values = self._given(rest)
-        return [gradient(step, theta, leaves), *values]
+        """∇θ L as a function of the inputs."""
+        step, leaves = self._given(rest)
+        return [gradient(step, theta, leaves)]
 
     def products(
         self, curvature: Curvature, wanted: Sequence[bool], inputs: Sequence[Tensor]
     ) -> list[Tensor]:
-        """∇θ L, L, (∂²L/∂θ²) u, and (∂²L/∂X∂θ) u where it is wanted, as a function of the inputs."""
+        """∇θ L, (∂²L/∂θ²) u, and (∂²L/∂X∂θ) u where it is wanted, as a function of the inputs."""
         theta, *rest, direction = inputs
-        step, leaves, values = self._given(rest)
+        step, leaves = self._given(rest)
         slope, product, parts = curvature.product(step, theta, leaves, wanted, direction)
-        return [slope, *values, product, *parts]
+        return [slope, product, *parts]
 
-    def _given(self, rest: Sequence[Tensor]) -> tuple[StepLoss, list[Tensor], list[Tensor]]:
-        """The loss, the leaves of the data, and where the loss's value will be."""
+    def _given(self, rest: Sequence[Tensor]) -> tuple[StepLoss, list[Tensor]]:
+        """The loss, and the leaves of the data."""
         leaves, batch = rest[: self._count], iter(rest[self._count :])
         parts = [next(batch) if constant is None else constant[1] for constant in self._constants]
-        values: list[Tensor] = []
-        step = replace(self._step, batch=tree_unflatten(parts, self._spec), seen=values.append)
-        return step, list(leaves), values
+        return replace(self._step, batch=tree_unflatten(parts, self._spec)), list(leaves)
 
 
 def _run(call: TensorFunction, inputs: Sequence[Tensor]) -> list[Tensor]:
