@@ -1,7 +1,7 @@
 """Text files and what they hold: their parts, documents and lines.
 
-A document is a list of lines. Each line is followed by an end-of-line token, and no training window reaches
-from one document into the next.
+A document is a list of lines. Each line is followed by an end-of-line token, unless a split cuts it there,
+and no training window reaches from one document into the next.
 """
 
 import re
@@ -11,6 +11,12 @@ from farzi.data.content import COMPRESSION_SUFFIXES, read_content
 from farzi.errors import FarziError
 
 Document = list[str]
+
+
+class OpenLine(str):
+    """The beginning of a line that continues in the next part of a text: no end-of-line token follows it."""
+
+
 Parts = tuple[list[Document], list[Document], list[Document]]
 """Documents for training, validation and test."""
 
