@@ -15,6 +15,11 @@ EXACT = {pl.Float32: 2**24, pl.Float64: 2**53}
 """Below these, floats hold every whole number."""
 
 
+def missing_words(given: str | None) -> tuple[str, ...]:
+    """The words of the setting `missing`, which are separated by commas; see there."""
+    return MISSING if given is None else tuple(given.replace(" ", "").split(",")) * (given != "none")
+
+
 def read_ids(
     values: pl.Series, role: str, column: str, source: str, missing: Sequence[str] = MISSING
 ) -> tuple[pl.Series, pl.Series, bool]:
