@@ -35,9 +35,9 @@ def load_log(source: Any = "movielens-small", *, names: Any = None, **settings: 
         names: readable names of items: a file with the columns `item_id` and `name`, or, for a frame, the
             names by id or a frame with these columns.
         settings: of `farzi.recipe.variants.LogData`, by name: `user`, `item`, `time`, `time_format`,
-            `rating`, `min_rating`, `missing`, `split`, `min_user_events`, `min_item_events`, `ties`,
-            `duplicates`, `unseen`, `skip_bad`; for files also `file`, `separator`, `columns`, `format` and
-            `quotes`.
+            `rating`, `min_rating`, `where`, `missing`, `split`, `min_user_events`, `min_item_events`, `ties`,
+            `duplicates`, `unseen`, `skip_bad`; for files also `file`, `encoding`, `separator`, `columns`,
+            `format` and `quotes`.
 
     Raises:
         FarziError: the log cannot be read or used; the line says what is wrong, where, and what to do.
@@ -55,7 +55,7 @@ def load_log(source: Any = "movielens-small", *, names: Any = None, **settings: 
     chosen = _data(type="log", source=FRAME, names=given, **settings)
     events = read_frame(source, chosen, FRAME)
     if held:
-        events = replace(events, names=read_names(names, chosen.missing))
+        events = replace(events, names=read_names(names, chosen))
     return load_dataset(chosen, events)
 
 

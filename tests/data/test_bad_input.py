@@ -35,7 +35,7 @@ def refusal(path, **options):
     return str(caught.value)
 
 
-RECODE = "save the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+RECODE = "save it as UTF-8, or name its encoding, as in data.encoding=latin-1"
 HINT = "data.skip_bad)"
 OTHERS = "others: data.time_format, such as %d.%m.%Y"
 TIME = f" is not a time (a number, or a date such as 2016-10-16 17:57:24; {OTHERS})"
@@ -191,7 +191,7 @@ def test_no_row_left(write):
         ),
         (
             "user,item\na,b\n".encode("utf-16"),
-            "log.csv: is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)",
+            "log.csv: is UTF-16; save it as UTF-8, or give data.encoding=utf-16",
         ),
         (
             bytes(range(256)),

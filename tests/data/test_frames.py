@@ -179,5 +179,5 @@ def test_names_have_the_ids_of_the_log(names: Any):
 def test_names_that_cannot_be_read_are_refused():
     with pytest.raises(FarziError, match=r"names, row 1 .*column 'id': '\(1, 2\)' is not one id"):
         read_names({"a": "x", (1, 2): "y"})
-    assert read_names({"NA": "x"}, "none").rows() == [("NA", "x")]
+    assert read_names({"NA": "x"}, LogData(missing="none")).rows() == [("NA", "x")]
     assert read_names({}).is_empty()

@@ -10,6 +10,7 @@ import polars as pl
 
 from farzi.data.columns import (
     PARTS,
+    VALUE,
     bare,
     choose_event_columns,
     choose_name_columns,
@@ -38,6 +39,7 @@ from farzi.data.tables import (
     value_text,
 )
 from farzi.data.times import FORMS, Times, parse_times
+from farzi.data.where import rows_with
 from farzi.errors import FarziError
 from farzi.recipe.variants import LogData
 
@@ -73,10 +75,12 @@ class Events:
 
 
 PLAIN = LogData()
-COLUMNS = ("user", "item", "time", "rating")
-FORM = ("separator", "columns", "format", "quotes")
+COLUMNS = ("user", "item", "time", "rating", "where")
+TEXT = ("separator", "columns", "format", "quotes")
+FORM = (*TEXT, "encoding")
 ROWS = ("time_format", "min_rating", "missing")
-"""Settings that say how a log is read; those of `FORM` apply to delimited text alone."""
+"""Settings that say how a log is read; those of `TEXT` apply to delimited text alone, those of `FORM`
+to files."""
 
 
 def refuse(settings: LogData, names: Iterable[str], source: str, why: str) -> None:
@@ -98,9 +102,12 @@ def read_events(source: str | Path | Content, settings: LogData = PLAIN) -> Even
         FarziError: the file, a column or a row cannot be read; names the line, the column and the value.
     """
     separator = plain_separator(settings.separator)
-    content = source if isinstance(source, Content) else read_content(source, separator or "")
+    content = (
+        source if isinstance(source, Content) else read_content(source, separator or "", settings.encoding)
+    )
     if content.kind != "text":
-        refuse(settings, FORM, content.source, f"applies to delimited text, and this is {content.kind}")
+        names = FORM if content.kind == "parquet" else TEXT
+        refuse(settings, names, content.source, f"applies to delimited text, and this is {content.kind}")
     if settings.format == "sequences":
         refuse(
             settings,
@@ -124,6 +131,7 @@ def _choice(settings: LogData, source: str, prefix: str = "data.") -> Choose:
         item=settings.item,
         time=settings.time,
         rating=settings.rating or settings.min_rating is not None,
+        where=settings.wanted,
         prefix=prefix,
     )
 
@@ -160,7 +168,7 @@ def read_frame(frame: Any, settings: LogData = PLAIN, source: str = "frame") -> 
     return _check_events(_frame_table(frame, _choice(settings, source, ""), source), source, settings)
 
 
-def read_names(source: Any, missing: str | None = None) -> pl.DataFrame:
+def read_names(source: Any, settings: LogData = PLAIN) -> pl.DataFrame:
     """Read one readable name for each item into columns `id` and `name` (String).
 
     Ids become text as those of a log. Rows without an id or a name are ignored; of several names for one id
@@ -168,7 +176,7 @@ def read_names(source: Any, missing: str | None = None) -> pl.DataFrame:
 
     Args:
         source: a file or a frame, whose columns are guessed from their names; or a dict of names by id.
-        missing: words that stand for a missing id; see the setting of this name.
+        settings: those of the log: `missing` and, for a file, `encoding` apply to names, too.
 
     Raises:
         FarziError: the names cannot be read, or there are no such columns.
@@ -182,12 +190,12 @@ def read_names(source: Any, missing: str | None = None) -> pl.DataFrame:
         place = "names"
         table = _frame_table(source, partial(choose_name_columns, source=place), place)
     else:
-        content = read_content(source)
+        content = read_content(source, encoding=settings.encoding)
         place = content.source
         table = _read_table(content, partial(choose_name_columns, source=place), None)
     if table.bad:
         raise FarziError(_refusal(place, table.bad, "correct them"))
-    ids = read_ids(table.frame["id"], "item", table.columns["id"], place, missing_words(missing))[0]
+    ids = read_ids(table.frame["id"], "item", table.columns["id"], place, missing_words(settings.missing))[0]
     frame = pl.DataFrame([ids.alias("id"), table.frame["name"].cast(pl.String).str.strip_chars()])
     frame = frame.filter(pl.col("id").is_not_null() & (pl.col("name") != ""))
     return frame.unique("id", keep="first", maintain_order=True)
@@ -227,6 +235,8 @@ def _frame_table(frame: Any, choose: Choose, source: str) -> Table:
 
 def _check_events(table: Table, source: str, settings: LogData) -> Events:
     """The rows of a table that have a user, an item and, if it has times, a time."""
+    if settings.where:  # first: rows of other kinds may lack an item
+        table = rows_with(table, settings.wanted, source)
     frame, bad, notes = table.frame, list(table.bad), list(table.notes)
     missing = missing_words(settings.missing)
     for role in ("user", "item"):
@@ -278,6 +288,7 @@ def _check_events(table: Table, source: str, settings: LogData) -> Events:
         raise FarziError(f"{source}: none of its {len(bad):,} rows can be read; the first: {bad[0]}")
     if len(frame) == 0:
         raise FarziError(f"{source}: no event is rated {settings.min_rating:g} or more")
+    columns = {role: name for role, name in columns.items() if not role.startswith(VALUE)}
     reading = {"columns": columns, "not_read": list(table.unread), "form": table.form}
     reading |= {"notes": notes, "hints": _hints(table)}
     order = [role for role in ("user", "item", "time", "row") if role in frame.columns]
@@ -327,7 +338,8 @@ def _hints(table: Table) -> list[str]:
     if ratings := [name for name in table.unread if is_rating(name)]:
         hints.append(f"{ratings[0]} is not read; {rule}=X keeps only the events rated at least X")
     if kinds := [name for name in table.unread if is_kind(name)]:
-        hints.append(f"{kinds[0]} is not read: rows of every kind are events")
+        where = f"{setting('where', table.unit)}={kinds[0]}=VALUE keeps those of one kind"
+        hints.append(f"{kinds[0]} is not read: rows of every kind are events; {where}")
     if not {"time", "year"}.intersection(table.columns):
         times = [name for name in table.unread if may_be_times(name)]
         named = f"; {', '.join(times)} may be times: {time}" if times else ""

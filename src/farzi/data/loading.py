@@ -59,7 +59,7 @@ def load_dataset(settings: LogData, events: Events | None = None) -> Log:
     entry = LOGS.get(settings.source) if events is None else None
     events = _events(settings) if events is None else events
     if settings.names is not None:
-        events = replace(events, names=read_names(settings.names, settings.missing))
+        events = replace(events, names=read_names(settings.names, settings))
     log = make_log(
         events,
         split,
@@ -102,14 +102,13 @@ def load_text(settings: TextData) -> Text:
     name, lines, kind, size = settings.source, settings.lines, settings.tokens, settings.vocabulary_size
     if name not in TEXTS:
         path = _path(settings)
-        texts = read_texts(path, settings.valid_file, settings.test_file)
+        texts = read_texts(path, settings.valid_file, settings.test_file, settings.encoding)
         name, lines, kind = str(path), lines or "sentences", kind or "words"
     else:
         entry = TEXTS[name]
-        if settings.valid_file is not None or settings.test_file is not None:
-            raise FarziError(
-                f"data.valid_file and data.test_file apply to files: the parts of {name} are known"
-            )
+        for setting in ("valid_file", "test_file", "encoding"):
+            if getattr(settings, setting) is not None:
+                raise FarziError(f"data.{setting} applies to files, and {name} is a named text")
         texts = entry.source.texts(settings.file)
         if kind is None and settings.vocabulary_file is None:
             size = size or entry.vocabulary_size

@@ -59,7 +59,7 @@ def test_three_files_may_be_given(tmp_path: Path):
     paths = [tmp_path / name for name in ("a", "b", "c")]
     for path in paths:
         path.write_text(path.name)
-    assert read_texts(*paths) == {"train": ["a"], "valid": ["b"], "test": ["c"]}
+    assert read_texts(paths[0], paths[1], paths[2]) == {"train": ["a"], "valid": ["b"], "test": ["c"]}
 
 
 def refused(path: Path, valid: Path | None = None) -> str:
