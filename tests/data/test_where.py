@@ -1,5 +1,6 @@
 """Rows that are events by the value of a column: the same ones in every form of a log; other encodings."""
 
+import csv
 import io
 import json
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from farzi import load_log, load_text
 from farzi.data import load_dataset, read_events, read_frame
@@ -92,6 +95,30 @@ def test_values_that_no_row_has(read: Any):
     with pytest.raises(FarziError, match=r"no column 'kind'; the columns are user"):
         read(LogData(where=("kind=buy",)))
     assert "no row has event=sold" in read(LogData(where=("event=buy,sold",))).reading["notes"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.sampled_from(["view", "buy", "1", ""])),
+        min_size=2,
+        max_size=12,
+    ),
+    st.sampled_from([",", "::", "\t"]),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.sampled_from(["view", "buy", "1", ""]),
+)
+def test_any_text_has_the_rows_that_one_filters_by_hand(table, separator, quoting, wanted):
+    file = io.StringIO()
+    rows = [("user", "item", "event"), *table]
+    csv.writer(file, delimiter="\x1f", quoting=quoting, lineterminator="\n").writerows(rows)
+    read = of_file(file.getvalue().replace("\x1f", separator).encode())
+    kept = [(user, item, line) for line, (user, item, kind) in enumerate(table, 2) if kind == wanted]
+    if kept:
+        assert read(LogData(where=(f"event={wanted}",))).frame.rows() == kept
+    else:
+        with pytest.raises(FarziError, match="no row has event="):
+            read(LogData(where=(f"event={wanted}",)))
 
 
 def test_values_of_other_types():
