@@ -194,7 +194,7 @@ def test_encodings_that_do_not_fit_are_refused(tmp_path: Path):
     path.write_bytes("user,item\na,x\nb,y\n".encode("utf-16")[:-1])
     with pytest.raises(FarziError, match=r"log\.csv:\d: is not utf-16 text"):
         load_log(path, encoding="utf-16")
-    for wrong in ("latin-0", "rot13", "undefined"):
+    for wrong in ("latin-0", "rot13", "undefined", ""):
         with pytest.raises(FarziError, match=r"data\.encoding must be an encoding that Python knows"):
             load_log(path, encoding=wrong)
     path.write_bytes(as_parquet())

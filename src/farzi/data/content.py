@@ -114,7 +114,7 @@ def _recoded(pieces: Iterator[bytes], encoding: str, source: str) -> Iterator[by
                 recoded = text.encode()
             except UnicodeError as error:
                 if isinstance(error, UnicodeDecodeError):
-                    line += error.object[: error.start].decode(encoding, "replace").count("\n")
+                    line += error.object.count(b"\n", 0, error.start)
                 raise FarziError(f"{source}:{line}: is not {encoding} text (data.encoding)") from None
             line += text.count("\n")
             yield recoded

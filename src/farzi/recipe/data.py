@@ -58,7 +58,7 @@ TextSplit = Annotated[TextSplitVariant, Axis("split of a text", "__call__")]
 
 def _known(encoding: str | None) -> str | None:
     try:
-        "a".encode(encoding or "utf-8")
+        "a".encode("utf-8" if encoding is None else encoding)
     except (LookupError, ValueError):  # some of Python's are not of text
         raise ValueError("must be an encoding that Python knows, such as latin-1, cp1252 or utf-16") from None
     return encoding
