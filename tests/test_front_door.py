@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -151,13 +150,15 @@ def test_items_that_are_never_trained_on_are_sure_misses(events: pl.DataFrame):
         model.recommend([["film 1"]], k=21)
 
 
-def test_names_of_a_frames_items_are_a_dict_or_a_file(events: pl.DataFrame, tmp_path: Path):
+def test_names_of_a_frames_items_are_a_dict_a_frame_or_a_file(events: pl.DataFrame, tmp_path: Path):
     ids = events["item_id"].unique().to_list()
     names = {id: f"the {id}" for id in ids}
-    pl.DataFrame({"item_id": ids, "name": list(names.values())}).write_csv(tmp_path / "names.csv")
-    for given in (names, tmp_path / "names.csv"):
+    table = pl.DataFrame({"item_id": ids, "name": list(names.values())})
+    table.write_csv(tmp_path / "names.csv")
+    for given in (names, table, tmp_path / "names.csv"):
         vocabulary = farzi.load_log(events, names=given).vocabulary
         assert vocabulary.label(1) == names[vocabulary.frame["id"][1]]
-    other: Any = events
-    with pytest.raises(farzi.FarziError, match="names must be a file or a dict"):
-        farzi.load_log(events, names=other)
+    with pytest.raises(farzi.FarziError, match="names must be a file, a frame or a dict"):
+        farzi.load_log(events, names=[7])
+    with pytest.raises(farzi.FarziError, match="names: no name column recognised"):
+        farzi.load_log(events, names=events)

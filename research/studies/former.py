@@ -28,7 +28,7 @@ RATES = (1e-3, 3e-3, 1e-2)
 
 LATER = {
     **dict.fromkeys(("rating", "min_rating", "time_format", "separator", "columns", "format", "missing")),
-    **{"quotes": True, "duplicates": "keep"},
+    **{"quotes": True, "duplicates": "keep", "where": [], "encoding": None},
 }
 """Settings of a log that came later, as logs were read before."""
 
@@ -193,7 +193,7 @@ def data(flat: Flat) -> dict[str, Any]:
     shares = {"valid": flat["valid_fraction"], "test": flat["test_fraction"]}
     if _is_text(flat):
         own = ("source", "tokens", "vocabulary_size", "vocabulary_file", "lines", "valid_file", "test_file")
-        return {"type": "text", **{name: flat[name] for name in own}, **shares}
+        return {"type": "text", **{name: flat[name] for name in own}, "encoding": None, **shares}
     own = (
         *("source", "user", "item", "time", "names", "min_user_events", "min_item_events"),
         *("ties", "unseen", "skip_bad"),

@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
 
-from farzi.data import Data, Log, Text, frame_events, load_data, load_dataset
+from farzi.data import Data, Log, Text, is_frame, load_data, load_dataset, read_frame, read_names
 from farzi.distillation import Cache
 from farzi.distillation import distill as _distill
 from farzi.errors import FarziError
@@ -27,9 +26,7 @@ FRAME = "frame"
 """What a recipe calls a log that was handed over as a frame."""
 
 
-def load_log(
-    source: Any = "movielens-small", *, names: str | Path | Mapping[Any, str] | None = None, **settings: Any
-) -> Log:
+def load_log(source: Any = "movielens-small", *, names: Any = None, **settings: Any) -> Log:
     """Read a log of events, filter it, order it and split it.
 
     Args:
@@ -37,29 +34,29 @@ def load_log(
             with the columns `user_id`, `item_id` and `timestamp`; other columns are named by the settings
             `user`, `item` and `time`.
         names: readable names of items: a file with the columns `item_id` and `name`, or, for a frame, the
-            names by id.
+            names by id or a frame with these columns.
         settings: of `farzi.recipe.variants.LogData`, by name: `user`, `item`, `time`, `time_format`,
-            `rating`, `min_rating`, `missing`, `split`, `min_user_events`, `min_item_events`, `ties`,
-            `duplicates`, `unseen`, `skip_bad`; for files also `file`, `separator`, `columns`, `format` and
-            `quotes`.
+            `rating`, `min_rating`, `where`, `missing`, `split`, `min_user_events`, `min_item_events`, `ties`,
+            `duplicates`, `unseen`, `skip_bad`; for files also `file`, `encoding`, `separator`, `columns`,
+            `format` and `quotes`.
 
     Raises:
         FarziError: the log cannot be read or used; the line says what is wrong, where, and what to do.
     """
-    if not isinstance(names, str | Path | Mapping | None):
-        raise FarziError(f"names must be a file or a dict of names by id, not {type(names).__qualname__}")
-    given = None if names is None or isinstance(names, Mapping) else str(names)
+    held = isinstance(names, Mapping) or is_frame(names)
+    if not held and not isinstance(names, str | Path | None):
+        raise FarziError(
+            f"names must be a file, a frame or a dict of names by id, not {type(names).__qualname__}"
+        )
+    given = None if names is None or held else str(names)
     if isinstance(source, str | Path):
-        if isinstance(names, Mapping):
+        if held:
             raise FarziError(f"{source}: names of a file's items are read from a file: names=PATH")
         return load_dataset(_data(type="log", source=str(source), names=given, **settings))
     chosen = _data(type="log", source=FRAME, names=given, **settings)
-    events = frame_events(source, chosen)
-    if isinstance(names, Mapping):
-        table = pl.DataFrame(
-            {"id": [str(id) for id in names], "name": [str(name) for name in names.values()]}
-        )
-        events = replace(events, names=table)
+    events = read_frame(source, chosen, FRAME)
+    if held:
+        events = replace(events, names=read_names(names, chosen))
     return load_dataset(chosen, events)
 
 

@@ -30,12 +30,12 @@ def write(tmp_path, monkeypatch):
 
 def refusal(path, **options):
     with pytest.raises(FarziError) as caught:
-        read_events(path, **options)
+        read_events(path, LogData(**options))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-RECODE = "save the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+RECODE = "save it as UTF-8, or name its encoding, as in data.encoding=latin-1"
 HINT = "data.skip_bad)"
 OTHERS = "others: data.time_format, such as %d.%m.%Y"
 TIME = f" is not a time (a number, or a date such as 2016-10-16 17:57:24; {OTHERS})"
@@ -110,7 +110,7 @@ def test_bad_rows(write, rows, message, bad):
     line = refusal(path)
     assert line.startswith(message)
     assert line.endswith(HINT)
-    events = read_events(path, skip_bad=True)
+    events = read_events(path, LogData(skip_bad=True))
     assert list(events.skipped) == bad
     assert not set(events.frame["row"]) & {row.line for row in bad}
     assert len(events) >= 1
@@ -128,7 +128,7 @@ def test_bad_rows_of_json_lines(write):
     path = write("log.jsonl", b"\n".join(lines))
     assert refusal(path).startswith("log.jsonl:2: not a JSON object")
     assert "4 bad rows" in refusal(path)
-    skipped = read_events(path, skip_bad=True).skipped
+    skipped = read_events(path, LogData(skip_bad=True)).skipped
     assert [(row.line, row.column) for row in skipped] == [(2, None), (4, None), (5, "item"), (6, None)]
     assert str(skipped[2]) == "line 5: column 'item': no value"
     path = write("log.json", json.dumps([{"user": 1, "item": 2}]))
@@ -141,8 +141,10 @@ def test_bad_rows_of_parquet(write):
     frame = pl.DataFrame({"user": ["a", None, "b"], "item": ["x", "y", ""], "time": [1.0, 2.0, float("nan")]})
     frame.write_parquet("log.parquet")
     assert refusal("log.parquet").startswith("log.parquet, row 2: column 'user': no value (2 bad rows in all")
-    assert str(read_events("log.parquet", skip_bad=True).skipped[0]) == "row 2: column 'user': no value"
-    assert len(read_events("log.parquet", skip_bad=True)) == 1
+    assert (
+        str(read_events("log.parquet", LogData(skip_bad=True)).skipped[0]) == "row 2: column 'user': no value"
+    )
+    assert len(read_events("log.parquet", LogData(skip_bad=True))) == 1
     frame.with_columns(pl.Series("user", [[1], [2], [3]])).write_parquet("log.parquet")
     assert refusal("log.parquet") == "log.parquet: column 'user' holds List(Int64), not one user per row"
     path = write("cut.parquet", (b"PAR1" + b"\0" * 100))
@@ -189,7 +191,7 @@ def test_no_row_left(write):
         ),
         (
             "user,item\na,b\n".encode("utf-16"),
-            "log.csv: is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)",
+            "log.csv: is UTF-16; save it as UTF-8, or give data.encoding=utf-16",
         ),
         (
             bytes(range(256)),
@@ -256,7 +258,7 @@ def test_ids_of_parquet_are_whole_where_they_can_be(write):
     """A column of ids with a gap is one of floats in many programs: 7.0 is the id 7."""
     users = [7.0, None, 1.5, float("nan"), 1e20]
     pl.DataFrame({"user": users, "item": range(5)}).write_parquet("log.parquet")
-    events = read_events("log.parquet", skip_bad=True)
+    events = read_events("log.parquet", LogData(skip_bad=True))
     assert events.frame["user"].to_list() == ["7", "1.5"]
     rounded = "1e+20 is rounded: save ids as text or whole numbers"
     assert [(row.line, row.reason) for row in events.skipped] == [

@@ -14,7 +14,7 @@ from farzi.recipe.variants import LogData
 
 
 def read(text: str, name: str = "log.csv", **options) -> Events:
-    return read_events(content_of(text.encode(), name, name), **options)
+    return read_events(content_of(text.encode(), name, name), LogData(**options))
 
 
 def rows(events: Events) -> list[tuple]:

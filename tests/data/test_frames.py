@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from farzi.data import is_frame, load_dataset, make_log, read_events, read_frame
+from farzi.data import is_frame, load_dataset, make_log, read_events, read_frame, read_names
 from farzi.data.fingerprint import fingerprint
 from farzi.errors import FarziError
 from farzi.recipe.variants import LogData
@@ -49,10 +49,10 @@ def test_a_frame_is_the_same_log_as_its_file(make: Any, tmp_path: Any):
 def test_columns_are_guessed_or_given(make: Any):
     frame = make({"sku": ["x", "y"], "user_id": [1, 2], "reviewerID": ["p", "q"], "when": [5, 6]})
     assert read_frame(frame).frame.columns == ["user", "item", "row"]
-    given = read_frame(frame, user="reviewerID", item="sku", time="when")
+    given = read_frame(frame, LogData(user="reviewerID", item="sku", time="when"))
     assert given.frame.rows() == [("p", "x", 5, 0), ("q", "y", 6, 1)]
     with pytest.raises(FarziError, match=r"frame: no column 'x'; the columns are sku, user_id, reviewerID"):
-        read_frame(frame, user="x")
+        read_frame(frame, LogData(user="x"))
     with pytest.raises(FarziError, match=r"frame: no item column recognised .* give its name as item"):
         read_frame(make({"user": [1], "what": [2]}))
 
@@ -65,7 +65,7 @@ def test_ids_become_text_and_missing_ones_are_bad_rows(make: Any):
         match=r"^frame, row 1 \(counted from 0\): column 'user': no value \(3 bad rows in all; .*skip_bad",
     ):
         read_frame(frame)
-    events = read_frame(frame, skip_bad=True)
+    events = read_frame(frame, LogData(skip_bad=True))
     assert events.frame.rows() == [("1", "a", 0)]
     assert [(row.line, row.column) for row in events.skipped] == [(1, "user"), (2, "item"), (3, "item")]
     assert str(events.skipped[0]) == "row 1 (counted from 0): column 'user': no value"
@@ -105,7 +105,7 @@ def test_a_time_that_is_none_is_named_by_its_row(make: Any):
         match=r"^frame, row 1 \(counted from 0\): column 'time': 'soon' is not a time .*\(2 bad rows",
     ):
         read_frame(frame)
-    assert [row.reason for row in read_frame(frame, skip_bad=True).skipped][1] == "no value"
+    assert [row.reason for row in read_frame(frame, LogData(skip_bad=True)).skipped][1] == "no value"
 
 
 def test_columns_of_pandas_that_arrow_does_not_have():
@@ -114,7 +114,7 @@ def test_columns_of_pandas_that_arrow_does_not_have():
     nullable = pandas.DataFrame(
         {"user": pandas.array([1, None], "Int64"), "item": pandas.array(["a", "b"], "string")}
     )
-    assert read_frame(nullable, skip_bad=True).frame.rows() == [("1", "a", 0)]
+    assert read_frame(nullable, LogData(skip_bad=True)).frame.rows() == [("1", "a", 0)]
     other = pandas.DataFrame({"user": [1, 2], "item": [1, 2], "x": [{1}, object()]}, index=["p", "q"])
     assert len(read_frame(other)) == 2  # a column that is not wanted is not read
 
@@ -154,3 +154,30 @@ def test_a_frame_is_split_by_the_settings_of_a_recipe(tmp_path: Any):
     assert log.settings == settings
     assert (log.facts["users"], log.facts["unseen"]["rule"]) == (2, "keep")
     assert "Apple" in log.vocabulary.frame["name"]
+
+
+NAMED = [("300", "a"), ("7", "b")]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {300: "a", 7: "b"},
+        {300.0: "a", 7.0: " b "},
+        {"300.0": "a", " 7": "b", "8": None, None: "x", "NA": "y"},
+        {300.0: "a", "7": "b", "9": float("nan")},
+        {2**63: "c", 300: "a", 7: "b"},
+        pl.DataFrame({"item_id": [300.0, 7.0, None], "title": ["a", "b", "c"]}),
+        pandas.DataFrame({"item_id": [300.0, 7.0, None], "title": ["a", "b", "c"]}),
+        pyarrow.table({"item_id": ["300.0", "7"], "title": ["a", "b"]}),
+    ],
+)
+def test_names_have_the_ids_of_the_log(names: Any):
+    assert [row for row in read_names(names).rows() if row[1] != "c"] == NAMED
+
+
+def test_names_that_cannot_be_read_are_refused():
+    with pytest.raises(FarziError, match=r"names, row 1 .*column 'id': '\(1, 2\)' is not one id"):
+        read_names({"a": "x", (1, 2): "y"})
+    assert read_names({"NA": "x"}, LogData(missing="none")).rows() == [("NA", "x")]
+    assert read_names({}).is_empty()

@@ -14,6 +14,7 @@ import pytest
 
 from farzi.data.events import read_events, read_names
 from farzi.errors import FarziError
+from farzi.recipe.variants import LogData
 
 ROWS = [
     ("007", "a,b", 20),
@@ -32,7 +33,7 @@ def delimited(delimiter, rows=ROWS, header=("user_id", "item_id", "timestamp")):
 def read(tmp_path, name, data, **options):
     path = tmp_path / name
     path.write_bytes(data.encode() if isinstance(data, str) else data)
-    return read_events(path, **options)
+    return read_events(path, LogData(**options))
 
 
 def triples(events):

@@ -19,6 +19,7 @@ from farzi.data.content import content_of
 from farzi.data.events import read_events
 from farzi.data.ids import MISSING
 from farzi.errors import FarziError
+from farzi.recipe.variants import LogData
 
 letters = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\ufeff")
 ids = st.text(letters | st.sampled_from(" \",;|\t:#'.0a"), min_size=1, max_size=6).filter(
@@ -61,7 +62,11 @@ def is_whole(text):
 
 
 def triples(data, name="log.csv", **options):
-    return read_events(content_of(data, name, name), **options).frame.select("user", "item", "time").rows()
+    return (
+        read_events(content_of(data, name, name), LogData(**options))
+        .frame.select("user", "item", "time")
+        .rows()
+    )
 
 
 @lenient
@@ -104,8 +109,10 @@ def test_any_separator_and_no_header(rows, separator, header):
     data = "\n".join(separator.join(map(str, row)) for row in lines).encode()
     found = read_events(
         content_of(data, "log.dat", allowed=separator),
-        separator=" " if separator.isspace() and separator != "\t\t" else separator,
-        columns=None if header else "user,item,time",
+        LogData(
+            separator=" " if separator.isspace() and separator != "\t\t" else separator,
+            columns=None if header else "user,item,time",
+        ),
     ).frame
     assert found.select("user", "item", "time").rows() == expected(rows)
     assert found["row"].to_list() == list(range(1 + header, len(lines) + 1))
@@ -136,7 +143,7 @@ def test_json_values_are_ids_or_bad_rows(rows):
     good = [row for row in rows if is_id(row[0]) and is_id(row[1])]
     data = "\n".join(json.dumps(dict(zip(("user", "item", "time"), row, strict=True))) for row in rows)
     try:
-        read = read_events(content_of(data.encode(), "log.jsonl", "log.jsonl"), skip_bad=True)
+        read = read_events(content_of(data.encode(), "log.jsonl", "log.jsonl"), LogData(skip_bad=True))
     except FarziError:
         assert not good
         return
@@ -176,7 +183,7 @@ def test_no_line_is_lost_in_quotes(titles):
     data = "\n".join(["user,item,note,title", *lines]).encode()
     count = data.count(b"\n")
     try:
-        read = read_events(content_of(data, "log.csv"), skip_bad=True)
+        read = read_events(content_of(data, "log.csv"), LogData(skip_bad=True))
     except FarziError:
         return
     starts = read.frame["row"].to_list()
@@ -193,7 +200,8 @@ def test_no_line_is_lost_in_quotes(titles):
 def test_a_line_for_each_user(lines, separator):
     data = "\n".join(separator.join(map(str, line)) for line in lines).encode()
     read = read_events(
-        content_of(data, "log.txt"), format="sequences", separator=separator if ":" in separator else None
+        content_of(data, "log.txt"),
+        LogData(format="sequences", separator=separator if ":" in separator else None),
     )
     expected = [(str(user), str(item), n) for n, (user, *items) in enumerate(lines, 1) for item in items]
     assert read.frame.select("user", "item", "row").rows() == expected

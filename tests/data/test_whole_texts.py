@@ -11,6 +11,7 @@ from farzi.data.columns import choose_event_columns
 from farzi.data.content import Content
 from farzi.data.events import read_events
 from farzi.errors import FarziError
+from farzi.recipe.variants import LogData
 
 fields = st.text("aé0 1.x", max_size=4)
 lines = st.lists(st.lists(fields, min_size=2, max_size=4).map(",".join), min_size=1, max_size=8)
@@ -18,7 +19,7 @@ lines = st.lists(st.lists(fields, min_size=2, max_size=4).map(",".join), min_siz
 
 def read(text: bytes) -> list[tuple] | str:
     try:
-        return read_events(Content(text, "log.csv", "text"), skip_bad=True).frame.rows()
+        return read_events(Content(text, "log.csv", "text"), LogData(skip_bad=True)).frame.rows()
     except FarziError as error:
         return str(error)
 

@@ -155,7 +155,7 @@ def test_parts_of_recipes_are_converted_wherever_they_stand():
         "inner": None,
         "among": [inner(FLAT["inner"])],
     }
-    own = LogData(source="ml-100k", split=TimeSplit()).model_dump(exclude={"file"})
+    own = LogData(source="ml-100k", split=TimeSplit()).model_dump(mode="json", exclude={"file"})
     assert other == {"kind": "Members", "settings": own, "others": True}
     assert converted(converted(row)) == converted(row)
 

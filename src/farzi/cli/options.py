@@ -35,6 +35,8 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
     "--columns": ("data.columns", "A,B,...", "columns of a text without a header: user,item,rating,time"),
     "--time-format": ("data.time_format", "FORM", "of dates that are not ISO, such as %d.%m.%Y"),
     "--min-rating": ("data.min_rating", float, "leave out events with a lower rating"),
+    "--where": ("data.where", "COLUMN=VALUE", "only such rows are events: event=view,cart; may be repeated"),
+    "--encoding": ("data.encoding", "NAME", "of text files, such as latin-1 [UTF-8]"),
     "--split": ("data.split.type", SPLITS, "which events are held out [leave_one_out; of a text position]"),
     "--min-item-events": ("data.min_item_events", int, "leave out items with fewer events [1 for a file]"),
     "--tokens": ("data.tokens", TOKENS, "DATA is a text, cut into these [words]"),
@@ -75,7 +77,7 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
     ),
 }
 
-FORM = ("--separator", "--columns", "--time-format", "--min-rating")
+FORM = ("--separator", "--columns", "--encoding", "--time-format", "--min-rating", "--where")
 """Settings that have options in `farzi data describe` alone; `farzi distill` has enough options."""
 DATA = tuple(flag for flag, (path, *_) in SETTINGS.items() if path.startswith("data.") and flag not in FORM)
 RUN = ("--seed", "--student", "--sequences", "--length", "--teachers", "--steps", "--minutes")
@@ -107,7 +109,7 @@ def settings(*flags: str, defaults: bool = True) -> Decorator:
             if isinstance(kind, tuple):
                 extra["type"] = click.Choice(kind)
             elif isinstance(kind, str):
-                extra["metavar"] = kind
+                extra |= {"metavar": kind, "multiple": kind == "COLUMN=VALUE"}
             elif kind is not None:
                 extra |= {"type": kind, "metavar": "N" if kind is int else "X"}
             option = click.option(flag, path.replace(".", "__"), cls=SettingOption, path=path, **extra)
@@ -146,7 +148,7 @@ class SettingsCommand(click.Command):
     def _given(self, params: dict[str, Any]) -> "Given":
         options = [param for param in self.params if isinstance(param, SettingOption)]
         values = {option.path: params.pop(option.name or "") for option in options}
-        values = {path: value for path, value in values.items() if value is not None}
+        values = {path: value for path, value in values.items() if value not in (None, ())}
         if "compare.controls" in values:
             values["compare.controls"] = tuple(values["compare.controls"].replace(",", " ").split())
         for text in params.pop("changes"):

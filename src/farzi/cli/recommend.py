@@ -42,10 +42,11 @@ def recommend(
     from farzi.data import read_events
     from farzi.files import write_bytes_atomic
     from farzi.models import Model
+    from farzi.recipe.variants import LogData
 
     model = Model.load(file)
     try:
-        events = read_events(histories, user=user, item=item, time=time)
+        events = read_events(histories, LogData.model_construct(user=user, item=item, time=time))
     except FarziError as error:
         raise FarziError(re.sub(r"\bdata\.(user|item|time)\b", r"--\1", str(error))) from None
     for note in events.reading["notes"]:

@@ -1,8 +1,8 @@
 """Event logs and texts: reading, filtering, splitting, named data sets, and batches of indices."""
 
 from farzi.data.catalog import CATALOG
-from farzi.data.events import is_frame, read_events, read_frame
-from farzi.data.loading import Data, frame_events, is_text_source, load_data, load_dataset, load_text
+from farzi.data.events import is_frame, read_events, read_frame, read_names
+from farzi.data.loading import Data, is_text_source, load_data, load_dataset, load_text
 from farzi.data.log import Log, make_log
 from farzi.data.sequences import Holdout, Sequences, crops, epoch, pad_left
 from farzi.data.text.text import Passages, Text
@@ -19,7 +19,6 @@ __all__ = [
     "Vocabulary",
     "crops",
     "epoch",
-    "frame_events",
     "is_frame",
     "is_text_source",
     "load_data",
@@ -29,4 +28,5 @@ __all__ = [
     "pad_left",
     "read_events",
     "read_frame",
+    "read_names",
 ]

@@ -1,7 +1,7 @@
 """Which columns hold users, items, times and names: given by the user, or guessed from their names alone."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from farzi.errors import FarziError
 
@@ -28,7 +28,12 @@ NAME = (
     "book_title", "game_title", "video_title", "description",
 )  # fmt: skip
 RATING = ("rating", "score", "stars", "overall", "review_score", "rate", "grade", "book_rating")
-KIND = ("event", "event_type", "action", "action_type", "behavior", "behaviour", "behavior_type")
+KIND = (
+    "event", "event_type", "event_name", "action", "action_type", "behavior", "behaviour", "behavior_type",
+    "interaction", "interaction_type", "type",
+)  # fmt: skip
+VALUE = "value of "
+"""Begins the roles of columns that say which rows are events, as `value of event`."""
 PARTS = {
     "year": ("year", "yr", "yyyy", "date_year"), "month": ("month", "mon", "mm", "date_month"),
     "day": ("day", "dd", "day_of_month", "date_day"), "hour": ("hour", "hh", "date_hour"),
@@ -44,12 +49,14 @@ def choose_event_columns(
     item: str | None = None,
     time: str | None = None,
     rating: str | bool | None = None,
+    where: Iterable[str] = (),
     prefix: str = "data.",
 ) -> dict[str, str]:
     """The columns of a log by role: "user", "item" and, if there is one, "time"; guessed where None.
 
     Without a time column, columns for year, month and day (and hour, minute, second) have these roles. A
-    column "date" beside one called time has its own role.
+    column "date" beside one called time has its own role. So has each column of `where`: it begins with
+    `VALUE`.
 
     Args:
         columns: all names, without RecBole types (see `bare`).
@@ -58,6 +65,7 @@ def choose_event_columns(
         item: the name of the item column.
         time: the name of the time column.
         rating: the name of the rating column; True to guess it; if None or False it has no role.
+        where: names of columns that say which rows are events.
         prefix: of the settings `user`, `item`, `time` and `rating` in messages.
 
     Raises:
@@ -77,6 +85,8 @@ def choose_event_columns(
         parts = {part: _guess(names, columns) for part, names in PARTS.items()}
         if parts["year"] and parts["month"] and parts["day"]:
             chosen |= {part: column for part, column in parts.items() if column is not None}
+    for name in where:
+        chosen[VALUE + bare(name)] = _checked(bare(name), "", columns, source, "")
     return chosen
 
 

@@ -1,7 +1,9 @@
 """The content of a file, unpacked, and its format; both are recognised by content before name."""
 
+import codecs
 import difflib
 import io
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from farzi.errors import FarziError
 COMPRESSION_SUFFIXES = (".gz", ".xz", ".zst", ".bz2", ".zip")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 CONTROL = bytes(code for code in range(32) if chr(code) not in "\t\n\r\f\x1a")
+RECODE = "save it as UTF-8, or name its encoding, as in data.encoding=latin-1"
 DOS_END = b"\x1a"  # Ctrl-Z, which ended files of DOS; refused elsewhere
 
 
@@ -27,15 +30,16 @@ class Content:
     files: tuple[Path, ...] = ()
 
 
-def read_content(path: str | Path, allowed: str = "") -> Content:
+def read_content(path: str | Path, allowed: str = "", encoding: str | None = None) -> Content:
     """Read a whole file, plain or compressed (gz, xz, zst, bz2, zip with one member), or list a folder's.
 
     Args:
         path: the file.
         allowed: control characters that the text may have, such as one that separates fields.
+        encoding: of a text; UTF-8 if None.
 
     Raises:
-        FarziError: the file is missing, a folder, empty, cannot be unpacked, or is not text.
+        FarziError: the file is missing, a folder, empty, cannot be unpacked, or is not text of this encoding.
     """
     path = Path(path)
     if path.is_dir():
@@ -48,7 +52,7 @@ def read_content(path: str | Path, allowed: str = "") -> Content:
         raise missing(path) from None
     except OSError as error:
         raise FarziError(f"{path}: cannot be read ({error.strerror})") from None
-    return content_of(data, str(path), path.name, allowed)
+    return content_of(data, str(path), path.name, allowed, encoding)
 
 
 def parquet_files(folder: Path) -> tuple[Path, ...]:
@@ -58,9 +62,13 @@ def parquet_files(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / one for one in sorted(shown))
 
 
-def content_of(data: bytes, source: str, name: str = "", allowed: str = "") -> Content:
+def content_of(
+    data: bytes, source: str, name: str = "", allowed: str = "", encoding: str | None = None
+) -> Content:
     """`read_content` for bytes that were read already; the suffix of `name` may tell their format."""
     pieces, member = unpack(data, source)
+    if encoding is not None and codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
+        pieces = _recoded(pieces, encoding, source)
     name = (member or name).lower()
     for suffix in COMPRESSION_SUFFIXES:
         name = name.removesuffix(suffix)
@@ -92,6 +100,26 @@ def missing(path: Path, alternatives: Iterable[str] = ()) -> FarziError:
     return FarziError(f"{path}: no such file{hint}")
 
 
+def _recoded(pieces: Iterator[bytes], encoding: str, source: str) -> Iterator[bytes]:
+    """Text of another encoding as UTF-8; Parquet as it is."""
+    decoder, line, text = codecs.getincrementaldecoder(encoding)(), 1, None
+    for piece in itertools.chain(pieces, [b""]):
+        if text is None and piece.startswith(b"PAR1"):
+            yield piece
+            yield from pieces
+            return
+        for start in range(0, max(1, len(piece)), PIECE):
+            try:
+                text = decoder.decode(piece[start : start + PIECE], final=not piece)
+                recoded = text.encode()
+            except UnicodeError as error:
+                if isinstance(error, UnicodeDecodeError):
+                    line += error.object.count(b"\n", 0, error.start)
+                raise FarziError(f"{source}:{line}: is not {encoding} text (data.encoding)") from None
+            line += text.count("\n")
+            yield recoded
+
+
 def _joined(pieces: Iterator[bytes], source: str, control: bytes) -> bytes:
     """All pieces; text is checked as it comes, so that a gigabyte of zeros is not unpacked to its end."""
     whole = io.BytesIO()
@@ -104,7 +132,7 @@ def _joined(pieces: Iterator[bytes], source: str, control: bytes) -> bytes:
             if piece.startswith(b"\xd0\xcf\x11\xe0"):
                 raise FarziError(f"{source}: is an Excel file; save it as CSV")
             if piece.startswith((b"\xff\xfe", b"\xfe\xff")):
-                raise FarziError(f"{source}: is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
+                raise FarziError(f"{source}: is UTF-16; save it as UTF-8, or give data.encoding=utf-16")
         for start in range(0, 0 if parquet else len(piece), PIECE):
             part = piece[start : start + PIECE]
             if len(part.translate(None, control)) < len(part):

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from farzi.data.content import Content
+from farzi.data.columns import VALUE
+from farzi.data.content import RECODE, Content
 from farzi.data.forms import NOT_UTF8, Form, Layout, OpenQuote, TextAfterQuote, cut, find_form
-from farzi.data.tables import RECODE, BadRow, Choose, Table, quoted, text_frame
+from farzi.data.tables import BadRow, Choose, Table, quoted, text_frame
 
 INNER = "\x1f"  # stands for separators of more than one byte; no text has it, see `content`
 AS_TEXT = "data.quotes=false reads quotes as text"
@@ -97,9 +98,11 @@ def _whole(data: bytes, form: Form, numbers: bool) -> pl.DataFrame | None:
     read = sorted({*places.values(), width - 1})  # the last one, so that polars refuses longer lines
     for time in [pl.Int64] * numbers + [pl.String]:
         for id in [pl.Int64] * (not odd) + [pl.Categorical]:
-            kinds = {"user": id, "item": id, "time": time}
+            kinds = {"user": id, "item": id, "time": time} | {
+                role: pl.Categorical for role in places if role.startswith(VALUE)
+            }
             schema: dict[str, Any] = dict.fromkeys(map(str, range(width)), pl.String)
-            schema |= {str(place): kinds.get(role, pl.String) for role, place in places.items()}
+            schema |= {str(place): kinds.get(role, pl.String) for role, place in reversed(places.items())}
             try:
                 frame = _read_csv(data, form.separator, None, read, form.line - 1, schema=schema)
             except pl.exceptions.PolarsError:  # of another kind, a longer line, or not UTF-8

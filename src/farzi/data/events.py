@@ -1,6 +1,6 @@
 """Event logs as they are read, from files and frames: user, item, time, and the line of each event; names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ import polars as pl
 
 from farzi.data.columns import (
     PARTS,
+    VALUE,
     bare,
     choose_event_columns,
     choose_name_columns,
@@ -22,7 +23,7 @@ from farzi.data.columns import (
 from farzi.data.content import Content, read_content
 from farzi.data.delimited import delimited_table
 from farzi.data.forms import Layout, plain_separator
-from farzi.data.ids import MISSING, coded_ids, read_ids
+from farzi.data.ids import coded_ids, missing_words, read_ids
 from farzi.data.json_lines import json_table
 from farzi.data.tables import (
     BadRow,
@@ -38,7 +39,9 @@ from farzi.data.tables import (
     value_text,
 )
 from farzi.data.times import FORMS, Times, parse_times
+from farzi.data.where import rows_with
 from farzi.errors import FarziError
+from farzi.recipe.variants import LogData
 
 
 @dataclass(frozen=True)
@@ -71,83 +74,66 @@ class Events:
         return len(self.frame)
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What is read of a row, and what becomes of bad rows; see the settings of the same names."""
-
-    time_format: str | None = None
-    min_rating: float | None = None
-    skip_bad: bool = False
-    missing: Sequence[str] = MISSING
-
-
-def _rules(time_format: str | None, min_rating: float | None, skip_bad: bool, missing: str | None) -> Rules:
-    words = MISSING if missing is None else tuple(missing.replace(" ", "").split(",")) * (missing != "none")
-    return Rules(time_format, min_rating, skip_bad, words)
+PLAIN = LogData()
+COLUMNS = ("user", "item", "time", "rating", "where")
+TEXT = ("separator", "columns", "format", "quotes")
+FORM = (*TEXT, "encoding")
+ROWS = ("time_format", "min_rating", "missing")
+"""Settings that say how a log is read; those of `TEXT` apply to delimited text alone, those of `FORM`
+to files."""
 
 
-def read_events(
-    source: str | Path | Content,
-    user: str | None = None,
-    item: str | None = None,
-    time: str | None = None,
-    skip_bad: bool = False,
-    *,
-    rating: str | None = None,
-    min_rating: float | None = None,
-    time_format: str | None = None,
-    separator: str | None = None,
-    columns: str | None = None,
-    format: str | None = None,
-    quotes: bool = True,
-    missing: str | None = None,
-) -> Events:
+def refuse(settings: LogData, names: Iterable[str], source: str, why: str) -> None:
+    """Raise FarziError if one of these settings is not its default."""
+    for name in names:
+        if getattr(settings, name) != getattr(PLAIN, name):
+            raise FarziError(f"{source}: data.{name} {why}")
+
+
+def read_events(source: str | Path | Content, settings: LogData = PLAIN) -> Events:
     """Read an event log: delimited text, Parquet, JSON lines or RecBole `.inter`, plain or compressed.
 
     Args:
         source: the file, or what was read from it.
-        user: the user column, guessed from the column names if None.
-        item: the item column, guessed likewise.
-        time: the time column, guessed likewise. Without one, events are in the order of the file.
-        skip_bad: leave out rows that cannot be read (they are listed in `Events.skipped`) instead of raising.
-        rating: the rating column, guessed likewise; read if there is a `min_rating`.
-        min_rating: events with a lower rating are left out.
-        time_format: of dates that are not ISO, such as "%d.%m.%Y".
-        separator: between the fields of a text, guessed if None; " " for any number of blanks.
-        columns: names of the columns of a text without a header, separated by commas.
-        format: "events" (one in each row) or "sequences" (a user and items in each line); guessed if None.
-        quotes: whether fields of a text may stand in double quotes.
-        missing: words that stand for a missing id, separated by commas; `ids.MISSING` if None.
+        settings: those named in `COLUMNS`, `FORM` and `ROWS`, and `skip_bad`: bad rows are then listed in
+            `Events.skipped`. The others have no effect.
 
     Raises:
         FarziError: the file, a column or a row cannot be read; names the line, the column and the value.
     """
-    separator = plain_separator(separator)
-    content = source if isinstance(source, Content) else read_content(source, separator or "")
-    layout = Layout(separator, columns, None if format is None else format == "sequences", quotes)
-    if content.kind != "text" and layout != Layout():
-        form = {
-            "separator": separator,
-            "columns": columns,
-            "format": format,
-            "quotes": None if quotes else quotes,
-        }
-        name = next(name for name, value in form.items() if value is not None)
-        raise FarziError(
-            f"{content.source}: data.{name} applies to delimited text, and this is {content.kind}"
-        )
-    roles = {"user": user, "item": item, "time": time, "rating": rating, "min_rating": min_rating}
-    if format == "sequences" and (
-        named := [name for name, one in {**roles, "columns": columns}.items() if one]
-    ):
-        raise FarziError(f"{content.source}: data.{named[0]} has no effect beside data.format=sequences")
-    given = rating or min_rating is not None
-    choose = partial(
-        choose_event_columns, source=content.source, user=user, item=item, time=time, rating=given
+    separator = plain_separator(settings.separator)
+    content = (
+        source if isinstance(source, Content) else read_content(source, separator or "", settings.encoding)
     )
-    table, name = _read_table(content, choose, layout, time_format is None), content.source
+    if content.kind != "text":
+        names = FORM if content.kind == "parquet" else TEXT
+        refuse(settings, names, content.source, f"applies to delimited text, and this is {content.kind}")
+    if settings.format == "sequences":
+        refuse(
+            settings,
+            (*COLUMNS, "min_rating", "columns"),
+            content.source,
+            "has no effect beside data.format=sequences",
+        )
+    sequences = None if settings.format is None else settings.format == "sequences"
+    layout = Layout(separator, settings.columns, sequences, settings.quotes)
+    choose = _choice(settings, content.source)
+    table, name = _read_table(content, choose, layout, settings.time_format is None), content.source
     del content  # its bytes are no longer needed
-    return _check_events(table, name, _rules(time_format, min_rating, skip_bad, missing))
+    return _check_events(table, name, settings)
+
+
+def _choice(settings: LogData, source: str, prefix: str = "data.") -> Choose:
+    return partial(
+        choose_event_columns,
+        source=source,
+        user=settings.user,
+        item=settings.item,
+        time=settings.time,
+        rating=settings.rating or settings.min_rating is not None,
+        where=settings.wanted,
+        prefix=prefix,
+    )
 
 
 def is_frame(value: object) -> bool:
@@ -157,20 +143,8 @@ def is_frame(value: object) -> bool:
     return isinstance(value, pl.DataFrame | pl.LazyFrame) or hasattr(value, "__arrow_c_stream__")
 
 
-def read_frame(
-    frame: Any,
-    user: str | None = None,
-    item: str | None = None,
-    time: str | None = None,
-    skip_bad: bool = False,
-    source: str = "frame",
-    *,
-    rating: str | None = None,
-    min_rating: float | None = None,
-    time_format: str | None = None,
-    missing: str | None = None,
-) -> Events:
-    """Read an event log from a frame, with the arguments and checks of `read_events`.
+def read_frame(frame: Any, settings: LogData = PLAIN, source: str = "frame") -> Events:
+    """Read an event log from a frame, with the settings and checks of `read_events`.
 
     Rows are numbered from 0 in the order of the frame; an index of pandas is not read. Ids become text: whole
     floats as whole numbers; missing, NaN and empty ids are bad rows. Times may be numbers, dates, datetimes
@@ -178,59 +152,50 @@ def read_frame(
 
     Args:
         frame: of pandas, polars or pyarrow, or another object with `__arrow_c_stream__`.
-        user: the user column; if None the one called user_id, else guessed from the names.
-        item: the item column; likewise item_id.
-        time: the time column; likewise timestamp.
-        skip_bad: leave out rows that cannot be read.
+        settings: as `read_events`, without those of `FORM`.
         source: name of the frame in messages.
-        rating: the rating column; guessed.
-        min_rating: events with a lower rating are left out.
-        time_format: of dates that are text but not ISO.
-        missing: words that stand for a missing id, separated by commas; `ids.MISSING` if None.
 
     Raises:
-        FarziError: not a frame; or a column or a row cannot be read; names the row, the column and the value.
+        FarziError: not a frame; a setting applies to files; or a column or a row cannot be read; names the
+            row, the column and the value.
 
     Example:
         >>> frame = pl.DataFrame({"user_id": [7, 7], "item_id": ["a", "b"], "timestamp": [1, 2]})
         >>> read_frame(frame).frame.rows()
         [('7', 'a', 1, 0), ('7', 'b', 2, 1)]
     """
-    if not is_frame(frame):
-        raise FarziError(
-            f"{source}: a pandas, polars or pyarrow frame is needed, not {type(frame).__qualname__}"
-        )
-    table: Any = frame if _is_pandas(frame) else _from_arrow(frame, source)
-    names = [bare(str(name)) for name in table.columns]
-    given = rating or min_rating is not None
-    columns = choose_event_columns(names, source, user, item, time, given, prefix="")
-    places, bad = [names.index(name) for name in columns.values()], list[BadRow]()
-    if _is_pandas(table):
-        named = zip(columns.items(), places, strict=True)
-        series = [_from_pandas(table.iloc[:, place], role, name, bad) for (role, name), place in named]
-    else:
-        series = [table.to_series(place) for place in places]
-    if len(table) == 0:
-        raise FarziError(f"{source}: has columns but no rows")
-    read = typed_table(series, columns, "index", unread=unread(names, columns), form="frame")
-    read = replace(read, frame=read.frame.filter(~pl.col("row").is_in([row.line for row in bad])), bad=bad)
-    return _check_events(read, source, _rules(time_format, min_rating, skip_bad, missing))
+    refuse(settings, FORM, source, "applies to files, and this log is a frame")
+    return _check_events(_frame_table(frame, _choice(settings, source, ""), source), source, settings)
 
 
-def read_names(path: str | Path) -> pl.DataFrame:
-    """Read a file with one readable name for each item into columns `id` and `name` (String).
+def read_names(source: Any, settings: LogData = PLAIN) -> pl.DataFrame:
+    """Read one readable name for each item into columns `id` and `name` (String).
 
-    Its columns are guessed from the header. Rows without an id or a name are ignored; of several names for
-    one id the first counts.
+    Ids become text as those of a log. Rows without an id or a name are ignored; of several names for one id
+    the first counts.
+
+    Args:
+        source: a file or a frame, whose columns are guessed from their names; or a dict of names by id.
+        settings: those of the log: `missing` and, for a file, `encoding` apply to names, too.
 
     Raises:
-        FarziError: the file cannot be read, or has no such columns.
+        FarziError: the names cannot be read, or there are no such columns.
     """
-    content = read_content(path)
-    table = _read_table(content, partial(choose_name_columns, source=content.source), None)
+    if isinstance(source, Mapping):
+        place, bad = "names", list[BadRow]()
+        pairs = {"id": list(source), "name": list(source.values())}
+        series = [_typed(values, role, role, bad) for role, values in pairs.items()]
+        table = typed_table(series, {"id": "id", "name": "name"}, "index", bad=bad)
+    elif is_frame(source):
+        place = "names"
+        table = _frame_table(source, partial(choose_name_columns, source=place), place)
+    else:
+        content = read_content(source, encoding=settings.encoding)
+        place = content.source
+        table = _read_table(content, partial(choose_name_columns, source=place), None)
     if table.bad:
-        raise FarziError(_refusal(content.source, table.bad, "correct them"))
-    ids = read_ids(table.frame["id"], "item", table.columns["id"], content.source)[0]
+        raise FarziError(_refusal(place, table.bad, "correct them"))
+    ids = read_ids(table.frame["id"], "item", table.columns["id"], place, missing_words(settings.missing))[0]
     frame = pl.DataFrame([ids.alias("id"), table.frame["name"].cast(pl.String).str.strip_chars()])
     frame = frame.filter(pl.col("id").is_not_null() & (pl.col("name") != ""))
     return frame.unique("id", keep="first", maintain_order=True)
@@ -247,11 +212,35 @@ def _read_table(content: Content, choose: Choose, layout: Layout | None, numbers
     return table
 
 
-def _check_events(table: Table, source: str, rules: Rules) -> Events:
+def _frame_table(frame: Any, choose: Choose, source: str) -> Table:
+    """The columns of a frame that `choose` picks; raises FarziError if it is none, or has no row."""
+    if not is_frame(frame):
+        raise FarziError(
+            f"{source}: a pandas, polars or pyarrow frame is needed, not {type(frame).__qualname__}"
+        )
+    table: Any = frame if _is_pandas(frame) else _from_arrow(frame, source)
+    names = [bare(str(name)) for name in table.columns]
+    columns = choose(names)
+    places, bad = [names.index(name) for name in columns.values()], list[BadRow]()
+    if _is_pandas(table):
+        named = zip(columns.items(), places, strict=True)
+        series = [_from_pandas(table.iloc[:, place], role, name, bad) for (role, name), place in named]
+    else:
+        series = [table.to_series(place) for place in places]
+    if len(table) == 0:
+        raise FarziError(f"{source}: has columns but no rows")
+    read = typed_table(series, columns, "index", unread=unread(names, columns), form="frame")
+    return replace(read, frame=read.frame.filter(~pl.col("row").is_in([row.line for row in bad])), bad=bad)
+
+
+def _check_events(table: Table, source: str, settings: LogData) -> Events:
     """The rows of a table that have a user, an item and, if it has times, a time."""
+    if settings.where:  # first: rows of other kinds may lack an item
+        table = rows_with(table, settings.wanted, source)
     frame, bad, notes = table.frame, list(table.bad), list(table.notes)
+    missing = missing_words(settings.missing)
     for role in ("user", "item"):
-        ids, reasons, floats = coded_ids(frame[role], role, table.columns[role], source, rules.missing)
+        ids, reasons, floats = coded_ids(frame[role], role, table.columns[role], source, missing)
         if floats:
             notes.append(f"{table.columns[role]}: ids such as 300.0 were read as 300")
         valid = ids.is_not_null()
@@ -262,19 +251,19 @@ def _check_events(table: Table, source: str, rules: Rules) -> Events:
     columns, times = dict(table.columns), Times(pl.Series([]))
     if written := _written_times(frame, columns):
         name, values = written
-        times = parse_times(values, source, name, rules.time_format)
+        times = parse_times(values, source, name, settings.time_format)
         failed = times.values.is_null()
-        hint = _time_hint(table.unit, rules.time_format) + times.limits
+        hint = _time_hint(table.unit, settings.time_format) + times.limits
         for row, value in zip(frame["row"].filter(failed), values.filter(failed), strict=True):
             empty = value is None or value == ""
             reason = "no value" if empty else f"{quoted(value)} is not a time ({hint})"
             bad.append(BadRow(row, name, None if empty else str(value), reason, table.unit))
         frame = frame.with_columns(times.values.alias("time")).filter(~failed)
         columns = {role: columns[role] for role in ("user", "item")} | {"time": name}
-    elif rules.time_format is not None:
+    elif settings.time_format is not None:
         raise FarziError(f"{source}: data.time_format has no effect: the log has no time column")
     low = 0
-    if rules.min_rating is not None:
+    if settings.min_rating is not None:
         if "rating" not in frame.columns:  # lines of users and items
             raise FarziError(f"{source}: data.min_rating needs ratings, and there are none")
         values = (
@@ -284,11 +273,11 @@ def _check_events(table: Table, source: str, rules: Rules) -> Events:
         for row, value in zip(frame["row"].filter(failed), frame["rating"].filter(failed), strict=True):
             reason = "no value" if value is None else f"{quoted(value)} is not a number"
             bad.append(BadRow(row, table.columns["rating"], None, reason, table.unit))
-        low = int((values < rules.min_rating).sum())
-        frame = frame.filter((values >= rules.min_rating).fill_null(False))
-        notes.append(f"events rated below {rules.min_rating:g} were left out: {low:,}")
+        low = int((values < settings.min_rating).sum())
+        frame = frame.filter((values >= settings.min_rating).fill_null(False))
+        notes.append(f"events rated below {settings.min_rating:g} were left out: {low:,}")
     bad.sort(key=lambda row: row.line)
-    if bad and not rules.skip_bad:
+    if bad and not settings.skip_bad:
         hint = f"correct them, or leave them out with {setting('skip_bad', table.unit)}"
         role = next((role for role in ("user", "item") if table.columns[role] == bad[0].column), None)
         empty = [row for row in bad if row.reason.startswith("no value") or "stands for" in row.reason]
@@ -298,7 +287,8 @@ def _check_events(table: Table, source: str, rules: Rules) -> Events:
     if len(frame) == 0 and not low:
         raise FarziError(f"{source}: none of its {len(bad):,} rows can be read; the first: {bad[0]}")
     if len(frame) == 0:
-        raise FarziError(f"{source}: no event is rated {rules.min_rating:g} or more")
+        raise FarziError(f"{source}: no event is rated {settings.min_rating:g} or more")
+    columns = {role: name for role, name in columns.items() if not role.startswith(VALUE)}
     reading = {"columns": columns, "not_read": list(table.unread), "form": table.form}
     reading |= {"notes": notes, "hints": _hints(table)}
     order = [role for role in ("user", "item", "time", "row") if role in frame.columns]
@@ -348,7 +338,8 @@ def _hints(table: Table) -> list[str]:
     if ratings := [name for name in table.unread if is_rating(name)]:
         hints.append(f"{ratings[0]} is not read; {rule}=X keeps only the events rated at least X")
     if kinds := [name for name in table.unread if is_kind(name)]:
-        hints.append(f"{kinds[0]} is not read: rows of every kind are events")
+        where = f"{setting('where', table.unit)}={kinds[0]}=VALUE keeps those of one kind"
+        hints.append(f"{kinds[0]} is not read: rows of every kind are events; {where}")
     if not {"time", "year"}.intersection(table.columns):
         times = [name for name in table.unread if may_be_times(name)]
         named = f"; {', '.join(times)} may be times: {time}" if times else ""
@@ -372,7 +363,7 @@ def _from_arrow(frame: Any, source: str) -> pl.DataFrame:
 
 
 def _from_pandas(column: Any, role: str, name: str, bad: list[BadRow]) -> pl.Series:
-    """One column of pandas, without pyarrow; values of several types become text, or bad rows."""
+    """One column of pandas, without pyarrow."""
     if column.dtype.kind in "iuf" and not hasattr(column.dtype, "na_value"):  # numpy's own numbers
         return pl.Series(values=column.to_numpy())
     if column.dtype.kind == "M":
@@ -381,10 +372,15 @@ def _from_pandas(column: Any, role: str, name: str, bad: list[BadRow]) -> pl.Ser
         return pl.Series(values=column.to_numpy())
     missing = column.isna().tolist()
     values = [None if gone else value for value, gone in zip(column.tolist(), missing, strict=True)]
+    return _typed(values, role, name, bad)
+
+
+def _typed(values: list[Any], role: str, name: str, bad: list[BadRow]) -> pl.Series:
+    """A column from Python's values; those of several types become text, or bad rows."""
     try:
         return pl.Series(values=values, strict=True)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        texts = [value_text(value, role) for value in values]  # values of several types
+        texts = [value_text(value, role) for value in values]
         reasons = ((row, reason) for row, (_, reason) in enumerate(texts) if reason is not None)
         bad += [BadRow(row, name, None, reason, "index") for row, reason in reasons]
         return pl.Series(values=[text for text, _ in texts], dtype=pl.String)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from farzi.data.columns import bare, choose_event_columns, has_known_name, listed
-from farzi.data.content import Content
-from farzi.data.tables import RECODE, Choose, quoted, unread
+from farzi.data.content import RECODE, Content
+from farzi.data.tables import Choose, quoted, unread
 from farzi.errors import FarziError
 
 SEPARATORS = ("\t", ",", ";", "|", "::", " ")  # " ": one or more blanks or tabs

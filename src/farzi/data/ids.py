@@ -15,6 +15,11 @@ EXACT = {pl.Float32: 2**24, pl.Float64: 2**53}
 """Below these, floats hold every whole number."""
 
 
+def missing_words(given: str | None) -> tuple[str, ...]:
+    """The words of the setting `missing`, which are separated by commas; see there."""
+    return MISSING if given is None else tuple(given.replace(" ", "").split(",")) * (given != "none")
+
+
 def read_ids(
     values: pl.Series, role: str, column: str, source: str, missing: Sequence[str] = MISSING
 ) -> tuple[pl.Series, pl.Series, bool]:
@@ -71,7 +76,7 @@ def coded_ids(
         The ids (Enum of the sorted distinct ids, (n,)), why there is none (only for the rows without one, in
         their order), and whether text such as 300.0 was made whole.
     """
-    places, distinct = _distinct(values)
+    places, distinct = places_and_distinct(values)
     ids, reasons, floats = read_ids(distinct, role, column, source, missing)
     coded = ids.cast(pl.Enum(ids.drop_nulls().unique().sort())).gather(places)
     return (
@@ -81,7 +86,7 @@ def coded_ids(
     )
 
 
-def _distinct(values: pl.Series) -> tuple[pl.Series, pl.Series]:
+def places_and_distinct(values: pl.Series) -> tuple[pl.Series, pl.Series]:
     """The place of each value among the distinct ones, (n,), and these; missing values are among them."""
     if values.dtype.is_integer() and not values.null_count() and len(values):
         low, high = (int(end) for end in (values.min(), values.max()))  # type: ignore[arg-type]

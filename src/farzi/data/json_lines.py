@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from farzi.data.columns import bare
-from farzi.data.content import Content
-from farzi.data.tables import RECODE, BadRow, Choose, Table, text_frame, unread, value_text
+from farzi.data.content import RECODE, Content
+from farzi.data.tables import BadRow, Choose, Table, text_frame, unread, value_text
 from farzi.errors import FarziError
 
 HEAD = 1000  # there is no header: the keys of this many first lines are the columns

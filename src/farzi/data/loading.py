@@ -5,14 +5,12 @@ token by token; everything between reading and evaluation takes both alike.
 """
 
 import warnings
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from farzi.data.catalog import CATALOG, LOGS, TEXTS
 from farzi.data.content import missing, parquet_files
-from farzi.data.events import Events, read_events, read_frame, read_names
+from farzi.data.events import COLUMNS, FORM, ROWS, Events, read_events, read_names, refuse
 from farzi.data.log import Log, make_log
 from farzi.data.text.documents import documents_of, read_texts
 from farzi.data.text.splits import sorted_by
@@ -61,7 +59,7 @@ def load_dataset(settings: LogData, events: Events | None = None) -> Log:
     entry = LOGS.get(settings.source) if events is None else None
     events = _events(settings) if events is None else events
     if settings.names is not None:
-        events = replace(events, names=read_names(settings.names))
+        events = replace(events, names=read_names(settings.names, settings))
     log = make_log(
         events,
         split,
@@ -83,34 +81,12 @@ def load_dataset(settings: LogData, events: Events | None = None) -> Log:
     return replace(log, settings=settings)
 
 
-COLUMNS = ("user", "item", "time", "rating")
-FORM = ("separator", "columns", "format", "quotes")
-ROWS = ("time_format", "min_rating", "missing", "skip_bad")
-"""Settings of `LogData` that say how a file is read; those of `FORM` apply to delimited text alone."""
-
-
-def frame_events(frame: Any, settings: LogData) -> Events:
-    """The events in a frame. Raises FarziError as `read_frame`, and if a setting does not apply to frames."""
-    _refuse(settings, FORM, "applies to files, and this log is a frame")
-    return read_frame(frame, **{name: getattr(settings, name) for name in (*COLUMNS, *ROWS)})
-
-
 def _events(settings: LogData) -> Events:
     if settings.source not in LOGS:
-        given = {name: getattr(settings, name) for name in (*COLUMNS, *FORM, *ROWS)}
-        return read_events(_path(settings), **given)
-    _refuse(
-        settings,
-        (*COLUMNS, *FORM, *ROWS[:-1]),
-        f"applies to files: the columns of {settings.source} are known",
-    )
+        return read_events(_path(settings), settings)
+    known = f"applies to files: the columns of {settings.source} are known"
+    refuse(settings, (*COLUMNS, *FORM, *ROWS), settings.source, known)
     return LOGS[settings.source].source.events(settings.file)
-
-
-def _refuse(settings: LogData, names: Iterable[str], why: str) -> None:
-    for name in names:
-        if getattr(settings, name) != LogData.model_fields[name].default:
-            raise FarziError(f"data.{name} {why}")
 
 
 def load_text(settings: TextData) -> Text:
@@ -126,14 +102,13 @@ def load_text(settings: TextData) -> Text:
     name, lines, kind, size = settings.source, settings.lines, settings.tokens, settings.vocabulary_size
     if name not in TEXTS:
         path = _path(settings)
-        texts = read_texts(path, settings.valid_file, settings.test_file)
+        texts = read_texts(path, settings.valid_file, settings.test_file, settings.encoding)
         name, lines, kind = str(path), lines or "sentences", kind or "words"
     else:
         entry = TEXTS[name]
-        if settings.valid_file is not None or settings.test_file is not None:
-            raise FarziError(
-                f"data.valid_file and data.test_file apply to files: the parts of {name} are known"
-            )
+        for setting in ("valid_file", "test_file", "encoding"):
+            if getattr(settings, setting) is not None:
+                raise FarziError(f"data.{setting} applies to files, and {name} is a named text")
         texts = entry.source.texts(settings.file)
         if kind is None and settings.vocabulary_file is None:
             size = size or entry.vocabulary_size

@@ -50,7 +50,7 @@ class BundledLog(_Bundled):
     def events(self, file: str | None = None) -> Events:
         """The events in the order of the file, and the titles. Raises FarziError as `get`."""
         path = self.get(file)
-        events = read_events(path, "user", "item", "timestamp")
+        events = read_events(path)
         return replace(events, source=self.name, names=read_names(path))
 
 

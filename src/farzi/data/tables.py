@@ -11,11 +11,10 @@ from typing import Any, Literal
 
 import polars as pl
 
-from farzi.data.columns import bare
+from farzi.data.columns import VALUE, bare
 from farzi.data.content import Content
 from farzi.errors import FarziError
 
-RECODE = "save the file as UTF-8 (iconv -f LATIN1 -t UTF-8)"
 DAMAGED = "is not a Parquet file, or a damaged one"
 # On some damaged pages polars panics; Python does not count a panic as an Exception.
 DAMAGE = (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
@@ -100,6 +99,8 @@ def value_text(value: Any, role: str) -> tuple[str | None, str | None]:
     if isinstance(value, float):
         finite = value == value and abs(value) != float("inf")
         return (str(int(value)) if value.is_integer() else str(value)) if finite else None, None
+    if isinstance(value, bool) and role.startswith(VALUE):
+        return str(value).lower(), None
     if isinstance(value, bool | list | tuple | dict | set | bytes):
         return None, f"{quoted(value)} is not one {role}"
     return str(value), None

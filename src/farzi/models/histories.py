@@ -13,6 +13,7 @@ from farzi.data import Vocabulary, is_frame, read_frame
 from farzi.data.columns import bare, choose_event_columns
 from farzi.errors import FarziError, FarziWarning
 from farzi.models.base import SequenceModel
+from farzi.recipe.variants import LogData
 
 SCORES = 2**26
 """Scores held at a time: 256 MiB in float32."""
@@ -122,7 +123,8 @@ def _from_frame(frame: Any, user: str | None, item: str | None, time: str | None
     roles = choose_event_columns(names, "histories", user, item, time, prefix="")
     events, skipped = pl.DataFrame(schema={"user": pl.String, "item": pl.String, "row": pl.UInt32}), 0
     if len(table):
-        read = read_frame(table, roles["user"], roles["item"], roles.get("time"), True, "histories")
+        given = {"user": roles["user"], "item": roles["item"], "time": roles.get("time"), "skip_bad": True}
+        read = read_frame(table, LogData.model_construct(**given), "histories")  # any text names a column
         events, skipped = read.frame, len(read.skipped)
     if "time" in events.columns:
         events = events.sort("time", maintain_order=True)

@@ -1,8 +1,8 @@
 """The built-in variants of `data`: logs, with their splits, and texts."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator
 
 from farzi.recipe.settings import Axis, Custom, Variant
 
@@ -62,6 +62,17 @@ TextSplitVariant = PositionSplit | RandomSplit | Custom
 TextSplit = Annotated[TextSplitVariant, Axis("split of a text", "__call__")]
 
 
+def _known(encoding: str | None) -> str | None:
+    try:
+        "a".encode("utf-8" if encoding is None else encoding)
+    except (LookupError, ValueError):  # some of Python's are not of text
+        raise ValueError("must be an encoding that Python knows, such as latin-1, cp1252 or utf-16") from None
+    return encoding
+
+
+Encoding = Annotated[str | None, AfterValidator(_known)]
+
+
 class LogData(Variant):
     """A log of events: who did what, in which order."""
 
@@ -79,6 +90,10 @@ class LogData(Variant):
         default=None, description="column of ratings, for min_rating; guessed likewise"
     )
     min_rating: float | None = Field(default=None, description="events with a lower rating are left out")
+    where: tuple[str, ...] = Field(
+        default=(),
+        description="only rows in which a column has one of these values are events: event=view,cart",
+    )
     time_format: str | None = Field(
         default=None, description="of dates that are not ISO, such as %d.%m.%Y for 31.12.2024"
     )
@@ -94,6 +109,7 @@ class LogData(Variant):
         description="of a text: one event in each row, or a user and items in each line; guessed if left out",
     )
     quotes: bool = Field(default=True, description="whether fields of a text may stand in double quotes")
+    encoding: Encoding = Field(default=None, description="of text files, such as latin-1; UTF-8 if left out")
     missing: str | None = Field(
         default=None,
         description="words for a missing id, such as NA,null, or none; those of common programs if left out",
@@ -123,6 +139,27 @@ class LogData(Variant):
         default=False, description="leave out and count rows that cannot be read, instead of stopping"
     )
 
+    @field_validator("where", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("where")
+    @classmethod
+    def _conditions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        columns = [one.partition("=")[0].strip() for one in value if "=" in one]
+        if len(columns) < len(value) or "" in columns:
+            raise ValueError("must be COLUMN=VALUE, or COLUMN=VALUE,VALUE, as in event=view,cart")
+        if twice := [one for one in columns if columns.count(one) > 1]:
+            raise ValueError(f"must name each column once, with all its values: {twice[0]}=view,cart")
+        return value
+
+    @property
+    def wanted(self) -> dict[str, tuple[str, ...]]:
+        """The values of `where` by column."""
+        pairs = (one.partition("=") for one in self.where)
+        return {column.strip(): tuple(map(str.strip, values.split(","))) for column, _, values in pairs}
+
 
 class TextData(Variant):
     """A text, cut into tokens."""
@@ -151,6 +188,7 @@ class TextData(Variant):
         description="what a line is: a sentence of one running text, a document, or nothing; a named text "
         "has its own rule, a file sentences",
     )
+    encoding: Encoding = Field(default=None, description="of the files, such as latin-1; UTF-8 if left out")
     split: TextSplit = Field(
         default=PositionSplit(), description="what is held out if there are no separate files"
     )

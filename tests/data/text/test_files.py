@@ -59,7 +59,7 @@ def test_three_files_may_be_given(tmp_path: Path):
     paths = [tmp_path / name for name in ("a", "b", "c")]
     for path in paths:
         path.write_text(path.name)
-    assert read_texts(*paths) == {"train": ["a"], "valid": ["b"], "test": ["c"]}
+    assert read_texts(paths[0], paths[1], paths[2]) == {"train": ["a"], "valid": ["b"], "test": ["c"]}
 
 
 def refused(path: Path, valid: Path | None = None) -> str:
@@ -136,10 +136,10 @@ def test_a_split_cuts_at_lines_else_at_spaces():
     assert (train, valid, test) == ([lines[:8]], [lines[8:9]], [lines[9:]])
     words = " ".join(lines)
     train, valid, test = Position()([[words]], 0.2, 0.2, "x")
-    assert " ".join([train[0][0], valid[0][0], test[0][0]]) == words
+    assert train[0][0] + valid[0][0] + test[0][0] == words
     of_lines = Position()([["one two three", "four", "five six"]], 0.3, 0.3, "x")
     assert of_lines == ([["one two three"]], [["four"]], [["five six"]])
-    assert Position()([["a b c d e f g h i j", "k"]], 0.2, 0.2, "x")[2] == [["j", "k"]]  # two lines
+    assert Position()([["a b c d e f g h i j", "k"]], 0.2, 0.2, "x")[2] == [[" j", "k"]]  # two lines
     assert 55 <= len(train[0][0]) <= 80 <= len(train[0][0] + valid[0][0]) <= 99
 
 

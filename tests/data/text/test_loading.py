@@ -45,6 +45,26 @@ def test_a_file_becomes_tokens(file: Path):
     assert load(file, tokens="subwords", vocabulary_size=300).valid.bytes == 165
 
 
+@pytest.mark.parametrize("tokens", ["words", "spaces", "bytes", "subwords"])
+@pytest.mark.parametrize(
+    "text", ["one  two three four five six seven", "a b c d e f g\nh", "a\na b c d e\nf"]
+)
+def test_a_line_that_is_cut_ends_once(tmp_path: Path, text: str, tokens: str):
+    path = tmp_path / "a.txt"
+    path.write_text(text)
+    size = 257 if tokens == "subwords" else None
+    read = load(path, tokens=tokens, valid=0.3, test=0.3, vocabulary_size=size)
+    tokenizer, items = Tokenizer.from_str(read.tokenizer), list[int]()
+    for part in (read.train, read.valid.texts, read.test.texts):
+        items += part.items.tolist()
+    whole = list[int]()
+    for line in text.split("\n"):
+        whole += [*(token + 1 for token in tokenizer.encode(line).ids), read.valid.start]
+    assert items == whole
+    sizes = [part["bytes"] for name, part in read.facts["split"].items() if name != "rule"]
+    assert sum(sizes) == len(text) + 1
+
+
 def test_pieces_are_the_sentences_of_the_training_text(file: Path):
     text = load(file)
     assert np.array_equal(text.pieces.items, text.train.items)
@@ -99,7 +119,7 @@ def test_a_text_that_is_not_there(tmp_path: Path):
     [
         ({"tokens": "bytes", "vocabulary_size": 9}, "there are always 256"),
         ({"vocabulary_size": 9, "vocabulary_file": "x"}, "give only one of them"),
-        ({"source": "sotu", "valid_file": "x"}, r"data\.valid_file .* apply to files"),
+        ({"source": "sotu", "valid_file": "x"}, r"data\.valid_file applies to files"),
         ({"valid_file": "x"}, r"data\.valid_file and data\.test_file"),
         ({"valid": 0.5, "test": 0.5}, r"data\.valid and data\.test must together"),
     ],

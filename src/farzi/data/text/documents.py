@@ -1,16 +1,22 @@
 """Text files and what they hold: their parts, documents and lines.
 
-A document is a list of lines. Each line is followed by an end-of-line token, and no training window reaches
-from one document into the next.
+A document is a list of lines. Each line is followed by an end-of-line token, unless a split cuts it there,
+and no training window reaches from one document into the next.
 """
 
 import re
 from pathlib import Path
 
-from farzi.data.content import COMPRESSION_SUFFIXES, read_content
+from farzi.data.content import COMPRESSION_SUFFIXES, RECODE, read_content
 from farzi.errors import FarziError
 
 Document = list[str]
+
+
+class OpenLine(str):
+    """The beginning of a line that continues in the next part of a text: no end-of-line token follows it."""
+
+
 Parts = tuple[list[Document], list[Document], list[Document]]
 """Documents for training, validation and test."""
 
@@ -27,7 +33,10 @@ LINES = {
 
 
 def read_texts(
-    path: str | Path, valid: str | Path | None = None, test: str | Path | None = None
+    path: str | Path,
+    valid: str | Path | None = None,
+    test: str | Path | None = None,
+    encoding: str | None = None,
 ) -> dict[str, list[str]]:
     """The contents of a text file or a folder of them by part: all in "train" if nothing is held out.
 
@@ -40,6 +49,7 @@ def read_texts(
         path: the file or folder.
         valid: the validation file, if it is separate; only together with `test`.
         test: the test file.
+        encoding: of all files; UTF-8 if None.
 
     Raises:
         FarziError: a file is missing, empty, damaged or not UTF-8 text (with its line); only one of `valid`
@@ -51,12 +61,12 @@ def read_texts(
     files = {"train": [path]} if not path.is_dir() else _files_by_part(path, given=valid is not None)
     if valid is not None and test is not None:
         files |= {"valid": [Path(valid)], "test": [Path(test)]}
-    return {part: [read_text(one) for one in paths] for part, paths in files.items()}
+    return {part: [read_text(one, encoding=encoding) for one in paths] for part, paths in files.items()}
 
 
-def read_text(path: str | Path, allowed: str = "") -> str:
+def read_text(path: str | Path, allowed: str = "", encoding: str | None = None) -> str:
     """The text in one file; `allowed` are control characters in it. Raises FarziError as `read_texts`."""
-    content = read_content(path, allowed)
+    content = read_content(path, allowed, encoding)
     if content.kind == "parquet":
         raise FarziError(f"{path}: a Parquet file, not a text")
     try:
@@ -64,8 +74,7 @@ def read_text(path: str | Path, allowed: str = "") -> str:
     except UnicodeDecodeError as error:
         line = content.data.count(b"\n", 0, error.start) + 1
         raise FarziError(
-            f"{path}:{line}: not UTF-8 text (byte 0x{content.data[error.start]:02x}); "
-            "convert it, as with iconv -f LATIN1 -t UTF-8"
+            f"{path}:{line}: not UTF-8 text (byte 0x{content.data[error.start]:02x}); {RECODE}"
         ) from None
 
 

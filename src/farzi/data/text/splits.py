@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from farzi.data.text.documents import Document, Parts
+from farzi.data.text.documents import Document, OpenLine, Parts
 from farzi.errors import FarziError
 
 SORTED = 0.9
@@ -45,7 +45,8 @@ class Position:
     """The last share `test` of all characters, and the share `valid` before it.
 
     Documents stay whole if each part then has one. Otherwise lines stay whole, each in the part that its
-    middle lies in. Otherwise a line is cut at white space.
+    middle lies in. Otherwise a line is cut at white space: its first piece is an `OpenLine`, and its last one
+    begins with the white space, so that the parts together hold the tokens of the text.
     """
 
     def __call__(self, documents: Sequence[Document], valid: float, test: float, source: str) -> Parts:
@@ -126,16 +127,20 @@ def _split_between_words(documents: Sequence[Document], first: float, second: fl
     text = "\0".join(line for document in documents for line in document)  # which no text has
     cut = _next_space(text, round(len(text) * first))
     end = _next_space(text, max(cut + 1, round(len(text) * second)))
-    train, valid, test = (
-        [lines] if (lines := [one for line in text[start:stop].split("\0") if (one := line.strip())]) else []
-        for start, stop in ((0, cut), (cut, end), (end, len(text)))
-    )
-    return train, valid, test
+    parts: Parts = ([], [], [])
+    for part, (start, stop) in zip(parts, ((0, cut), (cut, end), (end, len(text))), strict=True):
+        lines: Document = [line for line in text[start:stop].split("\0") if line]
+        if lines and text[stop : stop + 1].isspace():
+            lines[-1] = OpenLine(lines[-1])
+        part += [lines] * bool(lines)
+    return parts
 
 
 def _next_space(text: str, position: int) -> int:
-    """The first white space or end of a line at or after `position`; else the end of the text."""
-    match = re.compile(r"[\s\0]").search(text, position)
+    """The first end of a word that white space or the next line follows, at or after `position`; else the end
+    of the text.
+    """
+    match = re.compile(r"(?<=[^\s\0])[\s\0]").search(text, position)
     return match.start() if match else len(text)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from farzi.data.sequences import Sequences, offsets_of
-from farzi.data.text.documents import LINES, Document, Parts
+from farzi.data.text.documents import LINES, Document, OpenLine, Parts
 from farzi.data.text.tokenizer import FittedTokenizer
 from farzi.data.vocabulary import Vocabulary
 from farzi.recipe.variants import TextData
@@ -22,8 +22,8 @@ class Passages:
     Attributes:
         texts: token indices, one sequence for each document.
         start: the token before a document's first one: the end of a line.
-        bytes: length of the text in UTF-8 with one line break after each line, to which bits per byte refer;
-            None if some tokens are unknown, which hide text.
+        bytes: length of the text in UTF-8 with one line break after each line but an `OpenLine`, to which
+            bits per byte refer; None if some tokens are unknown, which hide text.
     """
 
     texts: Sequences
@@ -119,7 +119,9 @@ def _sentences(documents: Sequences, ends: np.ndarray) -> Sequences:
 
 
 def _bytes(documents: Sequence[Document]) -> int:
-    return sum(len(line.encode()) + 1 for document in documents for line in document)
+    return sum(
+        len(line.encode()) + (not isinstance(line, OpenLine)) for document in documents for line in document
+    )
 
 
 def _most_frequent(vocabulary: Vocabulary, counts: np.ndarray) -> str:

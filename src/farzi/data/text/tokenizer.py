@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from farzi.data.text.documents import Document, read_text
+from farzi.data.text.documents import Document, OpenLine, read_text
 from farzi.errors import FarziError, FarziWarning
 
 UNKNOWN, END = "<unk>", "<eos>"
@@ -78,7 +78,7 @@ class FittedTokenizer:
     file: str | None = None
 
     def encode(self, document: Document) -> np.ndarray:
-        """A document as indices, int64, (n,); each line is followed by `end`.
+        """A document as indices, int64, (n,); each line but an `OpenLine` is followed by `end`.
 
         Raises:
             FarziError: a tokenizer of someone else cannot encode it, or leaves letters out without a token.
@@ -86,8 +86,9 @@ class FittedTokenizer:
         pieces: list[np.ndarray] = [np.empty(0, np.int64)]
         for begin in range(0, len(document), BATCH):
             batch = document[begin : begin + BATCH]
-            lines = self._encoded(batch)
-            pieces += [np.array([*line.ids, self.end - 1], np.int64) + 1 for line in lines]
+            for line, encoded in zip(batch, self._encoded(batch), strict=True):
+                end = [self.end - 1] * (not isinstance(line, OpenLine))
+                pieces.append(np.array([*encoded.ids, *end], np.int64) + 1)
         return np.concatenate(pieces)
 
     def _encoded(self, batch: list[str]) -> list[Any]:
@@ -169,11 +170,11 @@ def _words(
 
 
 def _count_words(tokenizer: Tokenizer, train: Sequence[Document]) -> Counter[str]:
-    """Each word of the training text with its count, `<eos>` once per line."""
+    """Each word of the training text with its count, `<eos>` once per line that ends."""
     counts: Counter[str] = Counter()
     for line in _lines(train):
         counts.update(_words_of(tokenizer, line))
-        counts[END] += 1
+        counts[END] += not isinstance(line, OpenLine)
     return counts
 
 
