@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,17 @@ from typing import Any
 import torch
 
 from farzi.data import Data, Log, Text, is_frame, load_data, load_dataset, read_frame, read_names
+from farzi.data.fingerprint import fingerprint
 from farzi.distillation import Cache
 from farzi.distillation import distill as _distill
 from farzi.errors import FarziError
 from farzi.evaluation import sample, task_of
 from farzi.event_training import train_on_events
+from farzi.files import locked, place
 from farzi.models import Model
 from farzi.progress import PrintedProgress, Progress, counted, time_left
 from farzi.recipe import Recipe, presets
+from farzi.states import remove_state
 from farzi.summary import Summary
 from farzi.surroundings import undisturbed
 from farzi.training import train_on_summary
@@ -145,7 +149,7 @@ def train(
         progress: as of `distill`.
         device: where it is trained; the model is returned on the CPU.
         checkpoint: a file in which a training on a whole log or text is kept while it lasts, and from which
-            the same call goes on after an interruption.
+            the same call goes on after an interruption; deleted at the end.
 
     Raises:
         FarziError: parts of the recipe do not fit each other, or the checkpoint is of another training.
@@ -161,6 +165,7 @@ def train(
     if isinstance(data, Summary):
         trained = train_on_summary(data.tensors.to(device), recipe.student, recipe.inner, seed, steps)
     else:
+        unfinished = None if checkpoint is None else place(checkpoint)
         task, limit = task_of(data, recipe.select.seen), recipe.teach.max_steps
         held = sample(data.valid, recipe.teach)
 
@@ -168,18 +173,22 @@ def train(
             left = time_left(begun, step, limit)
             reports.passing(f"step {step}, validation {task.score_text(score)}, at most {left} left")
 
-        trained = train_on_events(
-            data.train,
-            architecture,
-            len(data.vocabulary),
-            recipe.full_length,
-            seed,
-            recipe.teach,
-            lambda model: task.score(model, held),
-            device,
-            report,
-            None if checkpoint is None else Path(checkpoint),
-        )
+        with nullcontext() if unfinished is None else locked(unfinished):
+            trained = train_on_events(
+                data.train,
+                architecture,
+                len(data.vocabulary),
+                recipe.full_length,
+                seed,
+                recipe.teach,
+                lambda model: task.score(model, held),
+                device,
+                report,
+                unfinished,
+                "" if unfinished is None else f"seen items: {recipe.select.seen}; {fingerprint(data)}",
+            )
+            if unfinished is not None:
+                remove_state(unfinished)
     best = "" if trained.best_step is None else f", step {trained.best_step:,} is kept (best validation)"
     on = "the summary" if name == "summary" else "real events"
     line = f"{architecture.type} on {on}, {counted(trained.steps, 'step')}{best}"

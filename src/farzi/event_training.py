@@ -5,6 +5,8 @@ in bfloat16 if asked for, and windows of like length in a batch.
 """
 
 import copy
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from farzi.data import Sequences, epoch
+from farzi.data.fingerprint import checksum
 from farzi.errors import FarziError
 from farzi.losses import next_event
 from farzi.models import SequenceModel
@@ -66,6 +69,13 @@ def torch_optimizer(
     if type(settings) in (v.Adam, v.AdamW):
         own["fused"] = True
     return _TORCH[type(settings)](parameters, **own)
+
+
+def training_key(student: v.StudentVariant, teach: Teach, length: int, seed: int, **further: Any) -> str:
+    """A checksum of all that a training depends on; `further` are JSON values: the data, how it is judged."""
+    settings = teach.model_dump(mode="json", exclude={"grid", "model", "length"})  # what it does not read
+    own = {"student": student.model_dump(mode="json"), "teach": settings, "length": length, "seed": seed}
+    return hashlib.sha256(json.dumps(own | further, sort_keys=True).encode()).hexdigest()
 
 
 def training_loss(model: SequenceModel, windows: Tensor, teach: Teach, negatives: Tensor | None) -> Tensor:
@@ -165,12 +175,13 @@ class Training:
         """Whether it has taken all its steps or its time, or its validations get no better."""
         return self.share_done(seconds) >= 1 or self.since >= self.teach.patience
 
-    def keep(self, path: Path) -> None:
-        """Write everything to a file."""
+    def keep(self, path: Path, key: str) -> None:
+        """Write everything to a file, with the training's key."""
         moments = self.optimizer.state_dict()["state"]
         device = self.model.device
         numbers = ("best", "since", "best_step", "step", "epoch", "place", "seconds")
         state = {
+            "key": key,
             "model": dict(self.model.state_dict()),
             "optimizer": {str(index): one for index, one in moments.items()},
             "averaged": self.averaged,
@@ -182,9 +193,11 @@ class Training:
         }
         write_state(path, FORMAT, state)
 
-    def resume(self, path: Path) -> None:
+    def resume(self, path: Path, key: str) -> None:
         """Go on from a file that `keep` wrote. Raises FarziError if it is damaged, or of another training."""
         state = read_state(path, FORMAT, ADVICE, "cpu")
+        if state.get("key") != key:
+            raise FarziError(f"{path}: is of a training on other data or with other settings; {ADVICE}")
         try:
             self.model.load_state_dict(state["model"])
             given = {int(index): one for index, one in state["optimizer"].items()}
@@ -200,8 +213,8 @@ class Training:
             torch.set_rng_state(state["random"])
             if state["cuda"] is not None and self.model.device.type == "cuda":
                 torch.cuda.set_rng_state(state["cuda"], self.model.device)
-        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-            raise FarziError(f"{path}: is the state of another training ({error}); {ADVICE}") from None
+        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError):
+            raise FarziError(f"{path}: is not the whole state of this training; {ADVICE}") from None
 
 
 def train_on_events(
@@ -215,6 +228,7 @@ def train_on_events(
     device: torch.device | str = "cpu",
     report: Callable[[int, float], None] = lambda step, figure: None,
     checkpoint: Path | None = None,
+    judged: str = "",
 ) -> Trained:
     """Train a model from fresh random weights on real sequences until `score` stops improving.
 
@@ -230,15 +244,17 @@ def train_on_events(
         score: measures the model on validation data, higher is better.
         device: where the model is trained.
         report: called after each validation with the steps taken and the score.
-        checkpoint: a file from which the training goes on if it is there, kept up to date at validations, and
-            deleted at the end. Resumed, the training ends in the same model, bit for bit.
+        checkpoint: a file from which the training goes on if it is there, and which is kept up to date at
+            validations; who has saved the model deletes it. Resumed, the training ends in the same model, bit
+            for bit. An optimizer of the user's own class is not kept: such a training starts again.
+        judged: what `score` measures, in words; a checkpoint of something else is refused.
 
     Returns:
         The model at its best validation; the seconds count all steps taken.
 
     Raises:
         FarziError: as for `build_model` and `torch_optimizer`; no sequence has two events; or the checkpoint
-            is damaged.
+            is damaged, or of another training.
         OSError: the checkpoint cannot be written.
     """
     if not (log.lengths > 1).any():
@@ -246,10 +262,15 @@ def train_on_events(
     model = make_model(student, vocabulary, length, seed, device)
     if teach.dropout:
         model.dropout = teach.dropout
-    training = Training(model, teach, log, length, seed)
+    training, key = Training(model, teach, log, length, seed), ""
+    if type(teach.optimizer) not in _TORCH:
+        checkpoint = None
+    if checkpoint is not None:
+        further = {"vocabulary": vocabulary, "data": checksum(log), "judged": judged}
+        key = training_key(student, teach, length, seed, **further)
     with seeded(int(np.random.default_rng([seed, 7]).integers(2**62)), device):
         if checkpoint is not None and checkpoint.exists():
-            training.resume(checkpoint)
+            training.resume(checkpoint, key)
         begun = time.perf_counter() - training.seconds
         kept = training.seconds
         model.train()
@@ -264,8 +285,6 @@ def train_on_events(
                     break
                 if checkpoint is not None and training.seconds > kept + KEPT_EVERY:
                     kept = training.seconds
-                    training.keep(checkpoint)
+                    training.keep(checkpoint, key)
     model.load_state_dict(training.best_state)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
     return Trained(model.eval(), time.perf_counter() - begun, training.step, training.best_step)

@@ -87,7 +87,7 @@ def next_event(
         hidden: hidden states, (N, width).
         table: output table E, (V, width); row 0 is padding.
         targets: indices in 1..V − 1, (N,).
-        precision: of the products; sums are in float32.
+        precision: of the products; sums are in that of the table.
         negatives: items to stand against, (n,); all if None.
 
     Returns:
@@ -124,14 +124,14 @@ class _NextEvent(torch.autograd.Function):
             if negatives is None or own_rows is None or own_bar is None:
                 wanted = targets[part].unsqueeze(1) - 1
                 p = torch.softmax(logits, -1)
-                total -= p.gather(1, wanted).float().log().clamp(min=FLOOR).sum()
+                total -= p.gather(1, wanted).to(total.dtype).log().clamp(min=FLOOR).sum()
                 p.scatter_add_(1, wanted, p.new_full(wanted.shape, -1.0))
                 torch.mm(p, others, out=hidden_bar[part])
             else:
                 logits = (logits + raised).masked_fill(targets[part].unsqueeze(1) == negatives, -torch.inf)
                 own = (h * own_rows[part]).sum(1, keepdim=True)
                 both = torch.softmax(torch.cat([own, logits], 1), -1)
-                total -= both[:, 0].float().log().clamp(min=FLOOR).sum()
+                total -= both[:, 0].to(total.dtype).log().clamp(min=FLOOR).sum()
                 p, share = both[:, 1:].contiguous(), both[:, :1] - 1
                 torch.addmm(share * own_rows[part], p, others, out=hidden_bar[part])
                 own_bar[part] = share * h

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from farzi.errors import FarziError
+from farzi.files import remove_leftovers
 from farzi.tensorfile import read_tensors, write_tensors
 
 TENSOR, SEPARATOR = "tensor:", "//"
@@ -33,6 +34,12 @@ def read_state(path: Path, format: str, advice: str, device: torch.device | str)
         return unflatten({name: value.to(device) for name, value in tensors.items()}, values)
     except (KeyError, ValueError, TypeError, RecursionError):
         raise FarziError(f"{path}: holds no state, or that of another version of Farzi; {advice}") from None
+
+
+def remove_state(path: Path) -> None:
+    """Delete a file of `write_state`, if it is there, and what killed writes of it left."""
+    path.unlink(missing_ok=True)
+    remove_leftovers(path.parent, path.name)
 
 
 def flatten(state: Any) -> tuple[dict[str, Tensor], Any]:

@@ -144,6 +144,15 @@ def _own_names(theta: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("student."): value for name, value in theta.items()}
 
 
+def check_history(model: SequenceModel, inner: Inner) -> None:
+    """Raise FarziError where `inner.history` is longer than the histories that a model can read."""
+    if (inner.history or 0) > model.length and not model.any_length:
+        raise FarziError(
+            f"inner.history: this model reads {model.length} events at most, as many as it was trained on; "
+            "recurrent models read more, and attentive ones with student.positions rotary"
+        )
+
+
 def train_on_summary(
     summary: SummaryTensors, student: v.StudentVariant, inner: Inner, seed: int, steps: int | None = None
 ) -> Trained:
@@ -169,11 +178,6 @@ def fit_to_summary(
         data = SOFT_INPUTS[chosen_soft_inputs(inner, summary)[0]](summary)
     end = train(loss.at, loss.parameters_of(model), data, make_optimizer(inner, steps), schedule)
     trained = loss.student_with(end.theta)
-    if inner.history is not None and inner.history > trained.length:
-        if not trained.any_length:
-            raise FarziError(
-                f"inner.history: this model reads {trained.length} events at most, as many as it was trained "
-                "on; recurrent models read more, and attentive ones with student.positions rotary"
-            )
-        trained.length = inner.history
+    check_history(trained, inner)
+    trained.length = max(trained.length, inner.history or 0)
     return Trained(trained, time.perf_counter() - start, len(schedule))

@@ -261,7 +261,7 @@ def test_a_group_must_be_a_group(text: str, place: str):
         (
             "student:\n  zzz: 1",
             "2:3",
-            "student.zzz of sasrec; known here: type, hidden, layers, tied, heads",
+            "student.zzz of sasrec; known here: type, hidden, layers, tied, heads, feed_forward, block, positions",
         ),
         (
             "inner.steps: 1",

@@ -72,7 +72,12 @@ def train(folder: str | None, out: str, on: str, given: Given, device: str, as_j
         else:
             data = recorded_log(recipe.data, summary, str(folder)) if summary else load_data(recipe.data)
             data = data if on == "full" else replace(data, train=_picked(on, data, recipe))
-            unfinished = Path(f"{out}.unfinished")  # a training that was interrupted goes on
+            if on != "full":  # as in farzi compare
+                recipe = recipe.changed({"teach.model": None, "teach.length": None})
+            elif any(path.partition(".")[0] == "student" for path in given.values):
+                recipe = recipe.changed({"teach.model": None})
+            whole = Path(out).is_file() or not Path(out).exists()  # no device, beside which nothing is kept
+            unfinished = Path(f"{out}.unfinished") if whole else None  # an interrupted training goes on
             model = run(
                 data, recipe, seed=recipe.seed, device=device, progress=progress, checkpoint=unfinished
             )
@@ -81,7 +86,7 @@ def train(folder: str | None, out: str, on: str, given: Given, device: str, as_j
     if as_json:
         print_json({"out": out, "trained_on": on, "steps": model.steps, "seconds": model.seconds})
     else:
-        name = recipe.student.type
+        name = model.student.type
         say(f"{out}: {name} trained on {on}, {counted(model.steps, 'step')}, {time_text(model.seconds)}")
 
 

@@ -18,7 +18,7 @@ from farzi.progress import Progress
 from farzi.recipe import Recipe
 from farzi.summary import Parametrization
 from farzi.surroundings import undisturbed
-from farzi.training import make_model
+from farzi.training import check_history, make_model
 from farzi.unroll import Check, Precision, State, check, compare_precision
 from farzi.unroll.diagnostics.verdict import COSINE
 
@@ -87,14 +87,33 @@ def check_parts(recipe: Recipe, vocabulary: int = 1) -> None:
             f"outer.weights.type {recipe.outer.weights.type}: the recorded weights are of `student` alone; "
             "leave outer.students out"
         )
+    _check_full_models(recipe)
     students = [recipe.student, *recipe.outer.students]
     for k, student in enumerate(students):
         if student in students[:k]:
             named = "the student already" if student == recipe.student else "there twice"
             raise FarziError(f"outer.students: {student.type} is {named}; name each of the others once")
-        make_model(student, 3, recipe.summary.length, recipe.seed)  # a user's class: can it be called?
+        # a user's class: can it be called?
+        check_history(make_model(student, 3, recipe.summary.length, recipe.seed), recipe.inner)
+    make_model(recipe.full_model, 3, recipe.full_length, recipe.seed)
     for axis in (recipe.init, recipe.outer.weights, *recipe.compare.controls):
         axis.build()
+
+
+def _check_full_models(recipe: Recipe) -> None:
+    """Raise FarziError where full-data models do not fit what they are for."""
+    same = recipe.full_model == recipe.student and recipe.full_length == recipe.summary.length
+    if not same and any(training.record for training in full_trainings(recipe)):
+        given = "teach.model" if recipe.full_model != recipe.student else "teach.length"
+        raise FarziError(
+            f"{given}: inner runs start from, or are compared with, weights of full-data models, which must "
+            "then be the student, on windows as long as synthetic sequences; leave it out"
+        )
+    if recipe.full_length < recipe.summary.length and hasattr(recipe.init.build(), "teachers"):
+        raise FarziError(
+            f"teach.length ({recipe.full_length}) is less than summary.length ({recipe.summary.length}): "
+            "teachers must read whole synthetic sequences; raise it or leave it out"
+        )
 
 
 @undisturbed()

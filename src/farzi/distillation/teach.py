@@ -1,7 +1,5 @@
 """The first stage: train models on the full data, as teachers and as the baseline of all figures."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,14 +17,14 @@ from farzi.data.fingerprint import fingerprint
 from farzi.distillation.inner import Theta
 from farzi.errors import FarziError
 from farzi.evaluation import Seen, sample, task_of
-from farzi.event_training import train_on_events
+from farzi.event_training import train_on_events, training_key
 from farzi.files import place, remove_leftovers
 from farzi.models import SequenceModel
 from farzi.progress import Progress, time_left
 from farzi.recipe import Recipe, Teach
 from farzi.recipe.explain import explain
 from farzi.recipe.variants import Student, StudentVariant
-from farzi.states import read_state, write_state
+from farzi.states import read_state, remove_state, write_state
 from farzi.training import NextEvent, make_model
 
 RECORDED = 20
@@ -50,16 +48,8 @@ class FullTraining:
 
     def key(self, data_sha256: str) -> str:
         """Its name in a cache: a checksum of all that it depends on, without what only `compare` tunes."""
-        values = {
-            "student": self.student.model_dump(mode="json"),
-            "teach": self.teach.model_dump(mode="json", exclude={"grid", "model", "length"}),
-            "length": self.length,
-            "seed": self.seed,
-            "seen": self.seen,
-            "record": [self.record, self.record_first],
-            "data": data_sha256,
-        }
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        further = {"seen": self.seen, "record": [self.record, self.record_first], "data": data_sha256}
+        return training_key(self.student, self.teach, self.length, self.seed, **further)[:16]
 
 
 class Outcome(NamedTuple):
@@ -186,9 +176,11 @@ class Cache:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             # a trajectory is not in a checkpoint
-            outcome = train(None if training.record else path.with_suffix(".unfinished"))
+            unfinished = path.with_suffix(".unfinished")
+            outcome = train(None if training.record else unfinished)
             weights = NextEvent(outcome.model).parameters_of(outcome.model)
             write_state(path, FORMAT, outcome._asdict() | {"model": weights, "cached": True})
+            remove_state(unfinished)
             return outcome
         state = read_state(path, FORMAT, ADVICE, device)
         size = (len(dataset.vocabulary), training.length, training.seed)

@@ -102,7 +102,7 @@ class SequenceModel(nn.Module, ABC):
     def last_scores(self, windows: Tensor, count: int) -> Tensor:
         """Scores (B, count, V) after each of the last `count` positions of (B, L); padding scores −∞."""
         first = int((windows > 0).any(0).int().argmax())  # what is padding in all of them is not computed
-        windows = windows[:, min(first, windows.shape[1] - count) :]
+        windows = windows[:, max(0, min(first, windows.shape[1] - count)) :]
         hidden = self.hidden(self.embed(windows), windows > 0)[:, -count:]
         scores = hidden @ self.output_table.T
         scores[..., 0] = -torch.inf
