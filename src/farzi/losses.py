@@ -23,7 +23,7 @@ from farzi.unroll import Fusion, add_rewrite
 
 FLOOR = -100.0
 """Log-probabilities below it count as it."""
-LEAST_ROWS = 128
+LEAST_ROWS = 256
 """Rows of a chunk at least: with fewer a product in bfloat16 is slower."""
 
 
