@@ -220,6 +220,7 @@ def train_on_events(
     score: Callable[[SequenceModel], float],
     device: torch.device | str = "cpu",
     report: Callable[[int, float], None] = lambda step, figure: None,
+    loss_of: Callable[[SequenceModel], Callable[[Tensor], Tensor]] = NextEvent,
 ) -> Trained:
     """Train a model from fresh random weights on real sequences until `score` stops improving.
 
@@ -235,6 +236,7 @@ def train_on_events(
         score: measures the model on validation data, higher is better.
         device: where the model is trained.
         report: called after each validation with the steps taken and the score.
+        loss_of: gives the loss on windows (B, length) of a model; the next event's cross-entropy by default.
 
     Returns:
         The model at its best validation; the seconds count all steps taken.
@@ -246,7 +248,7 @@ def train_on_events(
     model = make_model(student, vocabulary, length, seed, device)
     if teach.dropout:
         model.dropout = teach.dropout
-    loss = NextEvent(model)
+    loss = loss_of(model)
     optimizer = torch_optimizer(teach.optimizer, model.parameters())
     rng = np.random.default_rng(seed)
     batch = windows_per_step(teach, log, length)

@@ -4,7 +4,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,12 +19,13 @@ from farzi.distillation.checkpoint import read_state, write_state
 from farzi.distillation.inner import Theta
 from farzi.errors import FarziError
 from farzi.evaluation import Seen, task_of
-from farzi.files import place, remove_leftovers
+from farzi.files import place
 from farzi.models import SequenceModel
 from farzi.progress import Progress, time_left
 from farzi.recipe import Recipe, Teach
 from farzi.recipe.explain import explain
 from farzi.recipe.variants import Student, StudentVariant
+from farzi.summary import remove_cached
 from farzi.training import NextEvent, make_model, train_on_events
 
 RECORDED = 20
@@ -156,12 +156,8 @@ class Cache:
 
     def remove(self) -> None:
         """Delete the cached trainings, and the folder if nothing else is in it."""
-        if self.folder is not None and self.folder.is_dir():
-            remove_leftovers(self.folder)
-            for path in self.folder.glob(f"full-{16 * '[0-9a-f]'}.safetensors"):
-                path.unlink(missing_ok=True)
-            with suppress(OSError):
-                self.folder.rmdir()
+        if self.folder is not None:
+            remove_cached(self.folder)
 
     def get(
         self,

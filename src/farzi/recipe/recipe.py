@@ -133,11 +133,16 @@ class Compare(Settings):
 
     seeds: int = Field(default=5, ge=2, description="trainings on each kind of data")
     controls: tuple[v.Control, ...] = Field(
-        default=(v.RandomControl(), v.HeadControl()),
+        default=(v.LabelledControl(), v.RandomControl()),
         description="real sequences that are trained on beside the summary, as many as it has",
     )
     equal_bytes: bool = Field(
         default=True, description="whether controls of as many bytes as the summary are trained on, too"
+    )
+    references: tuple[Literal["initial", "teachers", "full-labels"], ...] = Field(
+        default=("initial", "teachers", "full-labels"),
+        description="what stands beside the summary from its distillation: the initial summary, the teachers "
+        "and their ensemble, and the full data with their soft labels",
     )
 
 
