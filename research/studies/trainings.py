@@ -13,6 +13,7 @@ from farzi.data.fingerprint import checksum, fingerprint
 from farzi.evaluation import Seen, metric_of, task_of
 from farzi.evaluation.controls import Control
 from farzi.evaluation.trials import Trials
+from farzi.evaluation.tuning import ALONE, AXES, trainings_of, tune
 from farzi.event_training import train_on_events
 from farzi.models import SequenceModel
 from farzi.recipe import Inner, Recipe, Teach
@@ -135,12 +136,14 @@ class OnReal:
         dataset = bench.data(self.recipe.data, self.source, repeat.summary)
         student = self.student or self.recipe.student
         trials = trials_of(bench, dataset, student, self.recipe, self._teach)
+        whole = self.control is None
         name = "full" if self.control is None else type(self.control).__name__.lower()
-        key = (replace(self, source=None), "rate", self.source, repeat.summary if self.source else 0)
-        rate = bench.once(key, lambda: trials.best_rate(name, lambda seed: self.pick(dataset, seed)))
+        begin, axes = (trials.baseline, AXES) if whole else (trials, ALONE)
+        key = (replace(self, source=None), "tuning", self.source, repeat.summary if self.source else 0)
+        tuned = bench.once(key, lambda: tune(begin, name, lambda seed: self.pick(dataset, seed), axes).trials)
         seed = FIRST_SEED + repeat.number
-        trained = trials.fit(self.pick(dataset, seed), rate, seed)
-        return trained, {"learning rate": rate, "training steps": float(trained.steps)}
+        trained = tuned.fit(self.pick(dataset, seed), seed)
+        return trained, {"learning rate": tuned.rate, "training steps": float(trained.steps)}
 
     def pick(self, dataset: Data, seed: int) -> Sequences:
         """The sequences that are trained on."""
@@ -167,8 +170,9 @@ class OnReal:
     @property
     def demand(self) -> Demand:
         """See `Training`."""
-        one, rates = (Job(self.recipe, self.source),), len(self._teach.grid.learning_rate)
-        return Demand(real=one, tuning=one * rates if rates > 1 else ())
+        one = (Job(self.recipe, self.source),)
+        axes = AXES if self.control is None else ALONE
+        return Demand(real=one, tuning=one * trainings_of(self._teach.grid, axes))
 
     @property
     def _teach(self) -> Teach:

@@ -12,17 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from farzi.api import compare as compare
     from farzi.api import distill as distill
     from farzi.api import load_log as load_log
     from farzi.api import load_text as load_text
     from farzi.api import train as train
+    from farzi.api import tune_baseline as tune_baseline
     from farzi.data import Log as Log
     from farzi.data import Text as Text
     from farzi.errors import FarziError as FarziError
     from farzi.errors import FarziWarning as FarziWarning
     from farzi.evaluation import Comparison as Comparison
     from farzi.evaluation import Evaluation as Evaluation
-    from farzi.evaluation import compare as compare
     from farzi.evaluation import evaluate as evaluate
     from farzi.models import Model as Model
     from farzi.recipe import Recipe as Recipe
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
     from farzi.summary import Summary as Summary
 
 _MODULES = {
-    "farzi.api": ("load_log", "load_text", "distill", "train"),
+    "farzi.api": ("load_log", "load_text", "distill", "train", "compare", "tune_baseline"),
     "farzi.data": ("Log", "Text"),
     "farzi.errors": ("FarziError", "FarziWarning"),
-    "farzi.evaluation": ("Comparison", "Evaluation", "compare", "evaluate"),
+    "farzi.evaluation": ("Comparison", "Evaluation", "evaluate"),
     "farzi.models": ("Model",),
     "farzi.recipe": ("Recipe", "presets"),
     "farzi.summary": ("Summary",),

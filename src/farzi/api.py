@@ -1,5 +1,6 @@
 """The front door: load data, distil it, train on it, as `farzi.NAME`."""
 
+import hashlib
 import tempfile
 import time
 from collections.abc import Mapping
@@ -12,10 +13,13 @@ import torch
 
 from farzi.data import Data, Log, Text, is_frame, load_data, load_dataset, read_frame, read_names
 from farzi.data.fingerprint import fingerprint
-from farzi.distillation import Cache
+from farzi.distillation import Cache, full_trainings, initialise, teach
 from farzi.distillation import distill as _distill
 from farzi.errors import FarziError
-from farzi.evaluation import sample, task_of
+from farzi.evaluation import Comparison, Origin, Teachers, check_vocabulary, sample, task_of
+from farzi.evaluation import compare as _compare
+from farzi.evaluation.compare import tune_full_data
+from farzi.evaluation.tuning import Tuning
 from farzi.event_training import train_on_events
 from farzi.files import locked, place
 from farzi.models import Model
@@ -202,6 +206,106 @@ def train(
         seconds=trained.seconds,
         steps=trained.steps,
     )
+
+
+def compare(
+    summary: Summary,
+    data: Data,
+    recipe: Recipe | None = None,
+    *,
+    progress: Progress | None = None,
+    cache: Cache | None = None,
+    device: torch.device | str = "cpu",
+) -> Comparison:
+    """Train and test models on the full data, the summary and the controls.
+
+    The teachers of the distillation, and its initial summary, are made again from the summary's own recipe:
+    the same bits on the same machine. That takes the full-data trainings of its first stage.
+
+    Args:
+        summary: from `distill` or `Summary.load`.
+        data: the log or text that it was distilled from.
+        recipe: another recipe than the summary's; its `compare`, `teach`, `student` and `inner` are used for
+            all rows but the teachers and the initial summary.
+        progress: receives reports; if left out, a line for each training is printed to stderr. `Progress()`
+            shows nothing.
+        cache: of full-data trainings, as of `distill`; each finished training of the comparison is kept there
+            as well, so that the same call resumes an interrupted one.
+        device: where models are trained.
+
+    Raises:
+        FarziError: the data have other items than the summary, or a control of the recipe cannot be built.
+        KeyboardInterrupt: interrupted; with `cache` the same call resumes.
+    """
+    recipe, progress, cache = recipe or summary.recipe, progress or PrintedProgress(), cache or Cache()
+    check_vocabulary(data, summary)
+    try:
+        origin = _origin(summary, data, recipe, cache, device, progress)
+        settings: dict[str, Any] = {"origin": origin, "kept": cache.folder, "progress": progress}
+        return _compare(summary, data, recipe, device=device, **settings)
+    except KeyboardInterrupt:
+        if cache.folder is None:
+            raise
+        raise KeyboardInterrupt("stopped; finished trainings are kept, the same call resumes there") from None
+
+
+@undisturbed()
+def tune_baseline(
+    data: Data,
+    recipe: Recipe | None = None,
+    *,
+    progress: Progress | None = None,
+    cache: Cache | None = None,
+    device: torch.device | str = "cpu",
+) -> Tuning:
+    """Tune the training of full-data models, `recipe.teach`, on the validation data.
+
+    What is tried is `recipe.teach.grid`, one setting after the other. `compare` does the same by itself; with
+    the same `cache` it finds these trainings.
+
+    Args:
+        data: the log or text.
+        recipe: the presets' if left out.
+        progress: as of `compare`.
+        cache: keeps each finished training, so that the same call resumes an interrupted one.
+        device: where models are trained.
+
+    Returns:
+        What was tried. Its method `recipe` gives the recipe with the best settings.
+
+    Raises:
+        FarziError: the grid has a setting that the model or the optimizer does not have.
+        KeyboardInterrupt: interrupted; with `cache` the same call resumes.
+    """
+    recipe, cache = recipe or _preset(data), cache or Cache()
+    return tune_full_data(data, recipe, cache.folder, progress or PrintedProgress(), device)
+
+
+@undisturbed()
+def _origin(
+    summary: Summary,
+    data: Data,
+    recipe: Recipe,
+    cache: Cache,
+    device: torch.device | str,
+    progress: Progress,
+) -> Origin | None:
+    """The summary's teachers, trained again where they are not cached; None if no row needs them."""
+    settings = recipe.compare
+    if not settings.references and not any(getattr(one.build(), "keep", 0) for one in settings.controls):
+        return None
+    own = summary.recipe
+    trainings = full_trainings(own)
+    if missing := len(trainings) - cache.present(trainings, data):
+        models = counted(missing, "model")
+        progress.message(f"teachers: training {models} on the full data, as for the distillation")
+    full_data = teach(own, data, cache, device, progress)
+    words = own.model_dump_json(exclude={"compare": True, "data": {"file"}})
+    key, seconds = hashlib.sha256(words.encode()).hexdigest(), full_data.seconds / full_data.trainings
+    teachers = Teachers(full_data.teachers, seconds, key)
+    if summary.run.get("data_sha256", fingerprint(data)) != fingerprint(data):
+        return Origin(teachers)
+    return Origin(teachers, lambda: initialise(own, data, full_data.teachers))
 
 
 def _preset(data: Data) -> Recipe:

@@ -107,9 +107,19 @@ class Training:
         log: training sequences.
         length: events in a window.
         seed: of the windows' order and of dropout.
+        loss: of the model on windows (B, `length`), zeros on the left; that of the next event if None.
     """
 
-    def __init__(self, model: SequenceModel, teach: Teach, log: Sequences, length: int, seed: int) -> None:
+    def __init__(
+        self,
+        model: SequenceModel,
+        teach: Teach,
+        log: Sequences,
+        length: int,
+        seed: int,
+        loss: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.loss = loss or self.next_event
         self.model, self.teach, self.log, self.length, self.seed = model, teach, log, length, seed
         self.optimizer = torch_optimizer(teach.optimizer, model.parameters())
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -131,6 +141,11 @@ class Training:
                     yield torch.from_numpy(windows).to(device)
             self.epoch, self.place = self.epoch + 1, 0
 
+    def next_event(self, windows: Tensor) -> Tensor:
+        """The model's loss on windows of real events, among all items or against sampled ones."""
+        negatives = drawn_negatives(self.teach, len(self.model.output_table), windows.device)
+        return training_loss(self.model, windows, self.teach, negatives)
+
     def share_done(self, seconds: float) -> float:
         """How much of the training is over, by its steps or by the clock, 0 to 1."""
         by_clock = 0.0 if self.teach.minutes is None else seconds / (60 * self.teach.minutes)
@@ -145,8 +160,7 @@ class Training:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         self.optimizer.zero_grad()
-        negatives = drawn_negatives(teach, len(self.model.output_table), windows.device)
-        training_loss(self.model, windows, teach, negatives).backward()
+        self.loss(windows).backward()
         self.optimizer.step()
         self.step += 1
         if self.averaged is not None:
@@ -229,6 +243,7 @@ def train_on_events(
     report: Callable[[int, float], None] = lambda step, figure: None,
     checkpoint: Path | None = None,
     judged: str = "",
+    loss_of: Callable[[SequenceModel], Callable[[Tensor], Tensor]] | None = None,
 ) -> Trained:
     """Train a model from fresh random weights on real sequences until `score` stops improving.
 
@@ -248,6 +263,7 @@ def train_on_events(
             validations; who has saved the model deletes it. Resumed, the training ends in the same model, bit
             for bit. An optimizer of the user's own class is not kept: such a training starts again.
         judged: what `score` measures, in words; a checkpoint of something else is refused.
+        loss_of: gives a model's loss on windows (B, length); the next event's cross-entropy if None.
 
     Returns:
         The model at its best validation; the seconds count all steps taken.
@@ -262,7 +278,8 @@ def train_on_events(
     model = make_model(student, vocabulary, length, seed, device)
     if teach.dropout:
         model.dropout = teach.dropout
-    training, key = Training(model, teach, log, length, seed), ""
+    loss = None if loss_of is None else loss_of(model)
+    training, key = Training(model, teach, log, length, seed, loss), ""
     if type(teach.optimizer) not in _TORCH:
         checkpoint = None
     if checkpoint is not None:

@@ -27,6 +27,7 @@ from farzi.cli.plan import plan
 from farzi.cli.recipe import recipe
 from farzi.cli.recommend import recommend
 from farzi.cli.train import train
+from farzi.cli.tune_baseline import tune_baseline
 from farzi.errors import FarziError, out_of_memory
 
 TOO_LARGE = (MemoryError, RuntimeError, ValueError)
@@ -159,7 +160,9 @@ def app() -> None:
     """Distil a log of event sequences into a few synthetic ones that train a recommender as well."""
 
 
-for _command in (data, recipe, plan, check, distill, train, evaluate, recommend, compare, inspect):
+for _command in (
+    *(data, recipe, plan, check, distill, train, evaluate, recommend, compare, tune_baseline, inspect),
+):
     app.add_command(_command)
 
 

@@ -1,5 +1,7 @@
 """`farzi compare`: a summary beside the full data and controls."""
 
+from pathlib import Path
+
 import click
 
 from farzi.cli.data import recorded_log
@@ -11,29 +13,42 @@ from farzi.cli.output import print_json, say
 @click.argument("folder", metavar="SUMMARY")
 @device_option
 @json_option
-@settings("--from", "--seeds", "--max-steps", "--equal-bytes/--no-equal-bytes", "--controls", "--seen")
-def compare(folder: str, given: Given, device: str, as_json: bool) -> None:
+@click.option(
+    "--cache",
+    metavar="FOLDER",
+    help="full-data models and finished trainings, shared by comparisons on the same data",
+)
+@settings(
+    *("--from", "--seeds", "--max-steps", "--equal-bytes/--no-equal-bytes", "--controls", "--references"),
+    "--seen",
+)
+def compare(folder: str, given: Given, device: str, as_json: bool, cache: str | None) -> None:
     """Train models on SUMMARY, on its whole log and on controls, and print their figures.
 
-    Controls are as many real sequences as the summary has, and as many as fit in its bytes. The table is also
-    written into the summary's folder: results.json, comparison.md, .json and .png.
+    Controls are as many real sequences as the summary has, and as many as fit in its bytes. The summary's
+    teachers are trained again unless they are in --cache. The table is also written into the summary's
+    folder: results.json, comparison.md, .json and .png. Ctrl-C is safe: the same command resumes.
 
     Another architecture than the summary was distilled with is trained by --set student.type=gru4rec.
     """
     given.only("a comparison", "data.file", "compare", "teach", "inner", "select.seen", "student")
 
+    from farzi.api import compare as run
     from farzi.cli.progress import ConsoleProgress
-    from farzi.evaluation import compare as run
+    from farzi.distillation import Cache
     from farzi.files import locked
     from farzi.report import save_report
-    from farzi.summary import Summary
+    from farzi.summary import PARTIAL, Summary
 
     summary = Summary.load(folder)
     recipe = given.recipe(summary.recipe)
     data = recorded_log(recipe.data, summary, folder)
     with locked(folder), ConsoleProgress() as progress:  # a folder that cannot be written is found out now
-        comparison = run(summary, data, recipe, device=device, progress=progress)
+        partial = Cache(Path(folder) / PARTIAL)
+        kept = partial if cache is None else Cache(cache)
+        comparison = run(summary, data, recipe, device=device, progress=progress, cache=kept)
         rows = save_report(comparison, folder, summary.history, device)
+        partial.remove()
     if as_json:
         print_json(rows)
     else:

@@ -66,9 +66,15 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
     "--controls": (
         "compare.controls",
         "A,B,...",
-        "which real sequences to compare with: random, head (of the most active users), herding (together "
-        "like the whole log), k-centre (none of the log far from all of them), or package.module:Class "
-        "[random,head]",
+        "which real sequences to compare with: labelled (random, with the teachers' soft labels), random, "
+        "head (of the most active users), herding (together like the whole log), k-centre (none of the log "
+        "far from all of them), or package.module:Class [labelled,random]",
+    ),
+    "--references": (
+        "compare.references",
+        "A,B,...",
+        "what to show of the distillation: initial (the summary before any outer step), teachers (and their "
+        "ensemble), full-labels (the full data with their labels) [all three]",
     ),
     "--seen": (
         "select.seen",
@@ -149,8 +155,9 @@ class SettingsCommand(click.Command):
         options = [param for param in self.params if isinstance(param, SettingOption)]
         values = {option.path: params.pop(option.name or "") for option in options}
         values = {path: value for path, value in values.items() if value not in (None, ())}
-        if "compare.controls" in values:
-            values["compare.controls"] = tuple(values["compare.controls"].replace(",", " ").split())
+        for path in ("compare.controls", "compare.references"):
+            if path in values:
+                values[path] = tuple(values[path].replace(",", " ").split())
         for text in params.pop("changes"):
             from farzi.recipe import parse_change
 

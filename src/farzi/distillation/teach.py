@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,13 +17,14 @@ from farzi.distillation.inner import Theta
 from farzi.errors import FarziError
 from farzi.evaluation import Seen, sample, task_of
 from farzi.event_training import train_on_events, training_key
-from farzi.files import place, remove_leftovers
+from farzi.files import place
 from farzi.models import SequenceModel
 from farzi.progress import Progress, time_left
 from farzi.recipe import Recipe, Teach
 from farzi.recipe.explain import explain
 from farzi.recipe.variants import Student, StudentVariant
 from farzi.states import read_state, remove_state, write_state
+from farzi.summary import remove_cached
 from farzi.training import NextEvent, make_model
 
 RECORDED = 20
@@ -147,13 +147,8 @@ class Cache:
 
     def remove(self) -> None:
         """Delete the cached trainings, and the folder if nothing else is in it."""
-        if self.folder is not None and self.folder.is_dir():
-            remove_leftovers(self.folder)
-            for suffix in ("safetensors", "unfinished"):
-                for path in self.folder.glob(f"full-{16 * '[0-9a-f]'}.{suffix}"):
-                    path.unlink(missing_ok=True)
-            with suppress(OSError):
-                self.folder.rmdir()
+        if self.folder is not None:
+            remove_cached(self.folder)
 
     def get(
         self,

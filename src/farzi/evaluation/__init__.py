@@ -1,7 +1,10 @@
 """How good models are: their metrics on held-out data, intervals, and a summary beside the full data."""
 
-from farzi.evaluation.compare import Comparison as Comparison
+from farzi.evaluation.compare import Origin as Origin
+from farzi.evaluation.compare import check_vocabulary as check_vocabulary
 from farzi.evaluation.compare import compare as compare
+from farzi.evaluation.comparison import Comparison as Comparison
+from farzi.evaluation.controls import Teachers as Teachers
 from farzi.evaluation.intervals import Interval as Interval
 from farzi.evaluation.intervals import jackknife_interval as jackknife_interval
 from farzi.evaluation.intervals import paired_ratio as paired_ratio

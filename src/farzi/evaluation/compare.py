@@ -1,222 +1,82 @@
 """A summary beside the full data and controls, under the same evaluation.
 
 Each model starts from fresh random weights. Models on real events are trained as usual: with early stopping
-and with the best of several learning rates, both by the validation data. The kinds of training data are
+and with the best of several learning rates, both by the validation data. The rows are
 
-- full: the whole log or text;
-- summary;
-- the recipe's controls: as many real sequences as the summary has, of the same length;
+- full: the whole log or text, the baseline;
+- summary, and the initial summary before any outer step;
+- the recipe's controls: as many real sequences as the summary has, of the same length; with the teachers'
+  labels they are trained on as the summary is;
 - the same controls at equal bytes: as many real sequences as fit in the summary's bytes;
-- counts of the full data's events, without any training: what is most popular, and what most often follows.
+- the full data with the teachers' labels; the teachers themselves, and their ensemble;
+- models of the full data that need no training: counts, nearest neighbours, a linear model.
 
-The learning rate chosen for the full data is also used for the controls at equal bytes, which are of similar
-size. The one chosen for the first control is used for all small controls. The test data are used once, at the
-end.
+What is tuned for the full data (`teach.grid`) is also used for the full data with labels; rate, dropout and
+decay also for the controls at equal bytes, which are of similar size. What is tuned for the first small
+control is used for all of them.
+The test data are used once, at the end.
 """
 
-import itertools
-import math
-import textwrap
+import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import polars as pl
+import numpy as np
 import torch
 
 from farzi.data import Data
+from farzi.data.fingerprint import fingerprint
 from farzi.errors import FarziError
-from farzi.evaluation.controls import Bigram, Control, Popularity, Successors, bytes_per_event
-from farzi.evaluation.intervals import Interval, paired_difference, paired_ratio, seed_interval
-from farzi.evaluation.metrics import aligned, headlines, kib, metric_of
+from farzi.evaluation.comparison import Comparison
+from farzi.evaluation.controls import (
+    Bigram,
+    Control,
+    Labelled,
+    Popularity,
+    Successors,
+    Teachers,
+    ease,
+    item_knn,
+)
+from farzi.evaluation.controls.ease import LARGEST
+from farzi.evaluation.kept import Kept
+from farzi.evaluation.metrics import kib
 from farzi.evaluation.tasks import LanguageTask, RecommendationTask, Task, task_of
-from farzi.evaluation.trials import Result, Trials
-from farzi.progress import PrintedProgress, Progress, counted, time_left, time_text
+from farzi.evaluation.trials import Pick, Result, Trials
+from farzi.evaluation.tuning import ALONE, Tuning, changed, trainings_of, tune, value_of, values_of
+from farzi.progress import PrintedProgress, Progress, time_left
 from farzi.recipe import Recipe
 from farzi.recipe.variants import ControlVariant
-from farzi.summary import Summary, distillation_facts
+from farzi.summary import Summary, SummaryTensors, distillation_facts
 from farzi.surroundings import undisturbed
 
-COUNTS: dict[type[Task], dict[str, type]] = {
-    RecommendationTask: {"popularity": Popularity, "successors": Successors},
+COUNTS: dict[type[Task], dict[str, Callable[..., object]]] = {
+    RecommendationTask: {
+        "popularity": Popularity,
+        "successors": Successors,
+        "item-kNN": item_knn,
+        "EASE": ease,
+    },
     LanguageTask: {"unigram": Popularity, "bigram": Bigram},
 }
 """Controls without training, of each task, by the names of their rows."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
-    """Models trained on several kinds of data. `print` gives a table and what it means.
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """What a summary was distilled from, besides the data.
 
     Attributes:
-        student: the architecture's name.
-        task: of the data.
-        window: events in a training window.
-        items: how many items or tokens were ranked or predicted among, V − 1.
-        results: one per kind of training data, "full" first.
-        distilling: seconds that the distillation took; None if unknown.
-        origin: how the summary was made, as sentences; empty if unknown.
+        teachers: the models whose predictions its first labels are, or would have been.
+        initial: gives the initial summary; None if the data are not those of the distillation.
     """
 
-    student: str
-    task: Task
-    window: int
-    items: int
-    results: tuple[Result, ...]
-    distilling: float | None = None
-    origin: str = ""
-
-    def result(self, trained_on: str) -> Result:
-        """The result of that name."""
-        return next(one for one in self.results if one.trained_on == trained_on)
-
-    def share(self, trained_on: str, metric: str) -> float:
-        """Ratio to the full data's figure; nan if that is 0."""
-        whole = self.result("full").figures(metric).mean()
-        return float(self.result(trained_on).figures(metric).mean() / whole) if whole > 0 else math.nan
-
-    def relative(self, trained_on: str, metric: str) -> Interval:
-        """The same ratio with a 95 % interval, by a paired bootstrap over units and seeds."""
-        ours, theirs = self.result(trained_on).per_unit[metric], self.result("full").per_unit[metric]
-        return paired_ratio(ours, theirs, figure=metric_of(metric).figure)
-
-    def lead(self, trained_on: str, metric: str) -> int:
-        """1 if the summary is better than that result, -1 if worse, 0 if the 95 % interval includes 0.
-
-        The interval is that of the difference, by a paired bootstrap over units and seeds.
-        """
-        ours, theirs = self.result("summary").per_unit[metric], self.result(trained_on).per_unit[metric]
-        _, low, high = paired_difference(ours, theirs, figure=metric_of(metric).figure)
-        return (1 if low > 0 else -1 if high < 0 else 0) * (1 if metric_of(metric).gain(2.0) > 1 else -1)
-
-    @property
-    def headlines(self) -> tuple[str, ...]:
-        """The metrics that tables contain."""
-        return headlines(self.result("full").per_unit)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The rows of results.json: one per kind of training data and metric.
-
-        mean, low and high are in `unit`: "%", or "" for a perplexity and the like. relative_to_full is a
-        ratio, nan if the full data's figure is 0.
-        """
-        return [
-            {
-                "trained_on": result.trained_on,
-                "student": self.student,
-                "sequences": result.sequences,
-                "bytes": result.bytes,
-                "metric": name,
-                "unit": metric_of(name).unit,
-                **seed_interval(metric_of(name).scaled(result.figures(name)))._asdict(),
-                "seeds": len(values),
-                "train_seconds": result.seconds,
-                "relative_to_full": self.share(result.trained_on, name),
-            }
-            for result in self.results
-            for name, values in result.per_unit.items()
-        ]
-
-    def to_frame(self) -> pl.DataFrame:
-        """`rows()` as a polars frame."""
-        return pl.DataFrame(self.rows())
-
-    @property
-    def speedup(self) -> float:
-        """Seconds of a training on the full data, divided by those of a training on the summary."""
-        return self.result("full").seconds / self.result("summary").seconds
-
-    @property
-    def break_even(self) -> float | None:
-        """Trainings after which the distillation has saved time; None if never, or if its cost is unknown."""
-        saved = self.result("full").seconds - self.result("summary").seconds
-        return None if self.distilling is None or saved <= 0 else self.distilling / saved
-
-    def cell(self, result: Result, name: str, separator: str = " ") -> str:
-        """Figure, 95 % interval over seeds and ratio to the full data's, as `11.7 ±0.6 (97 %)`."""
-        metric = metric_of(name)
-        figures = result.figures(name)
-        mean, low, _ = seed_interval(figures)
-        figure = f"{metric.text(mean)} ±{metric.text(mean - low)}" if len(figures) > 1 else metric.text(mean)
-        if result.trained_on == "full":
-            return figure
-        return f"{figure}{separator}({metric.ratio(self.share(result.trained_on, name))})"
-
-    def table(self, separator: str = " ") -> tuple[list[str], list[list[str]]]:
-        """The columns, and a row of cells for each kind of training data."""
-        rows = [
-            [
-                result.trained_on,
-                f"{result.sequences:,}",
-                kib(result.bytes),
-                *(self.cell(result, name, separator) for name in self.headlines),
-                f"{result.seconds:.1f}",
-            ]
-            for result in self.results
-        ]
-        return ["trained on", "sequences", "KiB", *self.headlines, "train s"], rows
-
-    def conclusions(self) -> list[str]:
-        """What the figures are, what the summary reaches, is ahead of and saves, and how it was made."""
-        full, ours = self.result("full"), self.result("summary")
-        seeds, units = next(iter(full.per_unit.values())).shape
-        few = "" if seeds > 3 else f" (Student's t, {counted(seeds - 1, 'degree')} of freedom, hence wide)"
-        few = few if seeds > 1 else " (none of a single model)"
-        times = max(self.speedup, 1 / self.speedup)
-        faster = f"{times:,.{0 if times >= 10 else 1}f} times {'faster' if self.speedup >= 1 else 'slower'}"
-        reached = []
-        for name in self.headlines:
-            mean, low, high = self.relative("summary", name)
-            ratio = metric_of(name).ratio
-            interval = "" if math.isnan(mean) else f" ({ratio(low)} to {ratio(high)})"
-            reached.append(f"{name} {ratio(mean)}{interval}")
-        lines = [
-            f"Test {self.task.statement(units, self.items, self.window)}. Means of "
-            f"{counted(seeds, 'model')} ± 95 % interval{few}; below them, the share of the full "
-            "data's figure.",
-            f"Of the full data's figures the summary reaches {', '.join(reached)}; 95 % intervals over "
-            f"{self.task.units} and models.",
-            self._leads(),
-            *([self.origin] if self.origin else []),
-            f"Training on the summary takes {time_text(ours.seconds)}, on the full data "
-            f"{time_text(full.seconds)}: {faster}.",
-        ]
-        if self.distilling is not None:
-            even = self.break_even
-            paid = (
-                "never paid for" if even is None else f"paid for after {counted(math.ceil(even), 'training')}"
-            )
-            lines.append(f"Distilling took {self.distilling:,.0f} s, {paid}.")
-        return lines
-
-    def _leads(self) -> str:
-        """One sentence: what the summary is ahead of, behind, and not clearly different from."""
-        words = {1: "ahead of", -1: "behind", 0: "not clearly different from"}
-        others: dict[int, list[str]] = {verdict: [] for verdict in words}
-        for result in self.results:
-            if result.trained_on == "summary":
-                continue
-            leads = {name: self.lead(result.trained_on, name) for name in self.headlines}
-            for verdict, names in others.items():
-                metrics = [metric for metric, lead in leads.items() if lead == verdict]
-                if metrics:
-                    some = "" if len(metrics) == len(leads) else f" ({', '.join(metrics)})"
-                    names.append(f'"{result.trained_on}"{some}')
-        parts = [f"{words[verdict]} {_listed(names)}" for verdict, names in others.items() if names]
-        return f"The summary is {'; '.join(parts)} (95 % intervals of the differences)."
-
-    def __str__(self) -> str:
-        """The table, then what it means."""
-        lines = [textwrap.fill(line, 100) for line in self.conclusions()]
-        return "\n".join([aligned(*self.table("\n")), "", *lines])
-
-    __repr__ = __str__
-
-
-def _listed(names: list[str]) -> str:
-    """`a, b and c`."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    teachers: Teachers
+    initial: Callable[[], SummaryTensors] | None = None
 
 
 @undisturbed()
@@ -225,80 +85,186 @@ def compare(
     data: Data,
     recipe: Recipe | None = None,
     *,
+    origin: Origin | None = None,
+    kept: Path | None = None,
     progress: Progress | None = None,
     device: torch.device | str = "cpu",
 ) -> Comparison:
-    """Train and test models on the full data, the summary and the controls.
+    """As `farzi.compare`, which see, with the teachers given; rows that need them are left out if not.
 
-    Args:
-        summary: from `distill` or `Summary.load`.
-        data: the log or text that it was distilled from.
-        recipe: another recipe than the summary's; its `compare`, `teach`, `student` and `inner` are used.
-        progress: receives reports; if left out, a line for each training is printed to stderr. `Progress()`
-            shows nothing.
-        device: where models are trained.
-
-    Raises:
-        FarziError: the data have other items than the summary, or a control of the recipe cannot be built.
+    `kept` is a folder for finished trainings, which are read from there.
     """
     recipe = recipe or summary.recipe
     check_vocabulary(data, summary)
-    tensors, progress, settings = summary.tensors.to(device), progress or PrintedProgress(), recipe.compare
-    kinds = 2 + (2 if settings.equal_bytes else 1) * len(settings.controls)
-    rates = len(recipe.teach.grid.learning_rate)
-    total = settings.seeds * kinds + (rates > 1) * rates * (2 if settings.controls else 1)
-    begun, trainings = time.monotonic(), itertools.count()
-
-    def doing(text: str) -> None:
-        done = next(trainings)
-        left = f", about {time_left(begun, done, total)} left" if done else ""
-        progress.doing(f"{text} ({done + 1} of {total} trainings{left})")
-
-    trials = Trials(
-        data,
-        recipe.student,
-        tensors.length,
-        task_of(data, recipe.select.seen),
-        recipe.compare.seeds,
-        recipe.teach,
-        progress=doing,
-        passing=progress.passing,
-        device=tensors.device,
-    )
-    controls = build_controls(recipe.compare.controls)
-    full = trials.on_full_data()
-    results = [full, trials.on_summary(tensors, recipe.inner)]
-    small = {name: trials.picker(control, tensors.sequences) for name, control in controls.items()}
-    rate = next((trials.best_rate(name, pick) for name, pick in small.items()), 0.0)
-    results += [trials.on_events(name, pick, rate) for name, pick in small.items()]
-    if recipe.compare.equal_bytes:
-        count = max(1, tensors.bytes // (tensors.length * bytes_per_event(len(data.vocabulary))))
-        for name, control in controls.items():
-            pick = trials.picker(control, count)
-            results.append(trials.on_events(f"{name}, equal bytes", pick, full.learning_rate))
-    results += [trials.on_counts(name, counts) for name, counts in COUNTS[type(trials.task)].items()]
+    counter = _Counter(progress or PrintedProgress())
+    trials = _trials(data, recipe, summary.tensors.length, kept, counter, device)
+    rows, left_out = _rows(trials, summary, recipe, origin, device)
+    counter.expect(sum(row.trainings for row in rows), trials.kept)
     return Comparison(
         recipe.student.type,
         trials.task,
-        tensors.length,
+        summary.tensors.length,
         len(data.vocabulary) - 1,
-        tuple(results),
+        tuple(row.work() for row in rows),
         summary.run.get("seconds"),
         distillation_facts(summary),
+        tuple(left_out),
     )
+
+
+def tune_full_data(
+    data: Data, recipe: Recipe, kept: Path | None, progress: Progress, device: torch.device | str
+) -> Tuning:
+    """As `farzi.tune_baseline`; `kept` is a folder for finished trainings, as of `compare`."""
+    counter = _Counter(progress)
+    trials = _trials(data, recipe, recipe.summary.length, kept, counter, device)
+    counter.expect(trainings_of(recipe.teach.grid), trials.kept)
+    return tune(trials.baseline, "full", trials.whole)
+
+
+class _Counter:
+    """Reports each training with its number and the time left."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.begun, self.done = progress, time.monotonic(), 0
+        self.total, self.kept = 0, Kept()
+
+    def expect(self, total: int, kept: Kept) -> None:
+        """So many trainings, those that are kept included."""
+        self.total, self.kept = total, kept
+
+    def __call__(self, text: str) -> None:
+        """A training begins."""
+        new = self.total - self.kept.found
+        left = f", about {time_left(self.begun, self.done, new)} left" if self.done else ""
+        number = self.done + self.kept.found + 1
+        self.progress.doing(f"{text} ({number} of {self.total} trainings{left})")
+        self.done += 1
+
+
+def _trials(
+    data: Data, recipe: Recipe, length: int, kept: Path | None, counter: _Counter, device: torch.device | str
+) -> Trials:
+    task = task_of(data, recipe.select.seen)
+    facts = {"name": task.name, **task.facts(length)}
+    common = {"task": facts, "data": fingerprint(data), "device": str(device)}
+    return Trials(
+        data,
+        recipe.student,
+        length,
+        task,
+        recipe.compare.seeds,
+        recipe.teach,
+        progress=counter,
+        passing=counter.progress.passing,
+        device=device,
+        kept=Kept(kept, common),
+    )
+
+
+class _Row(NamedTuple):
+    """A row before it is measured."""
+
+    work: Callable[[], Result]
+    trainings: int  # that it takes, choices of a learning rate included
+
+
+def _rows(
+    trials: Trials, summary: Summary, recipe: Recipe, origin: Origin | None, device: torch.device | str
+) -> tuple[list[_Row], list[str]]:
+    """The rows in their order, and sentences on those that are left out."""
+    settings, seeds, tensors = recipe.compare, recipe.compare.seeds, summary.tensors
+    controls, left_out = build_controls(settings.controls), []
+    if origin is None:
+        controls = {name: one for name, one in controls.items() if not getattr(one, "keep", 0)}
+        left_out.append("There are no rows of teachers, of their labels, or of the initial summary.")
+    plain = {name: one for name, one in controls.items() if not getattr(one, "keep", 0)}
+    small = {name: trials.picker(control, tensors.sequences) for name, control in controls.items()}
+    first = next(iter(plain), None)
+    baseline = cache(lambda: tune(trials.baseline, "full", trials.whole).trials)
+    small_trials = cache(lambda: tune(trials, first, small[first], ALONE).trials if first else trials)
+    alone = tuple(values_of(recipe.teach.grid, ALONE))
+    many_trials = cache(lambda: changed(trials, {axis: value_of(baseline(), axis) for axis in alone}))
+
+    def add(work: Callable[..., Result], *given: Any, trainings: int = seeds) -> None:
+        rows.append(_Row(partial(work, *given), trainings))
+
+    def sequences(
+        name: str, pick: Pick, keep: int, how: Callable[[], Trials], trainings: int = seeds
+    ) -> None:
+        if keep and origin is not None:
+            add(trials.on_labelled, name, pick, keep, origin.teachers, recipe.inner)
+        else:
+            add(lambda: how().on_events(name, pick), trainings=trainings)
+
+    rows: list[_Row] = []
+    sequences("full", trials.whole, 0, baseline, seeds + trainings_of(recipe.teach.grid))
+    ours = cache(lambda: tensors.to(device))
+    add(trials.on_summary, "summary", recipe.inner, tensors, _checksum(tensors), ours)
+    if origin is not None and "initial" in settings.references:
+        if summary.selected_step == 0:
+            left_out.append("The summary is the initial one: no outer step was kept.")
+        elif (make := origin.initial) is None:
+            left_out.append("There is no initial summary: it was made of other data.")
+        else:
+            initial = cache(lambda: make().to(device))
+            key = f"initial, {origin.teachers.key}"
+            add(trials.on_summary, "initial summary", recipe.inner, tensors, key, initial)
+    for name, control in controls.items():
+        more = trainings_of(recipe.teach.grid, ALONE) if name == first else 0
+        sequences(name, small[name], getattr(control, "keep", 0), small_trials, seeds + more)
+    if settings.equal_bytes:
+        for name, control in controls.items():
+            pick, size_of = trials.filler(control, tensors.bytes), trials.bytes_of(control)
+            size = int(size_of(pick(trials.first_seed).lengths).sum())
+            if tensors.bytes - size >= size_of(np.array([tensors.length]))[0]:
+                left_out.append(
+                    f'There is no row "{name}, equal bytes": all of its sequences take {kib(size)} KiB, less '
+                    f"than the summary's {kib(tensors.bytes)}."
+                )
+            else:
+                sequences(f"{name}, equal bytes", pick, getattr(control, "keep", 0), many_trials)
+    if origin is not None:
+        teachers = origin.teachers
+        if "full-labels" in settings.references:
+            add(lambda: baseline().on_events("full, teachers' labels", trials.whole, teachers))
+        if "teachers" in settings.references:
+            single = [replace(teachers, models=(model,)) for model in teachers.models]
+            add(trials.of_teachers, "teachers", single, trainings=0)
+            if len(single) > 1:
+                add(trials.of_teachers, "teachers' ensemble", [teachers], trainings=0)
+    for name, counts in COUNTS[type(trials.task)].items():
+        if counts is ease and tensors.vocabulary > LARGEST:
+            left_out.append(f'There is no row "{name}": it is for at most {LARGEST:,} items.')
+        else:
+            add(trials.on_counts, name, counts, trainings=0)
+    return rows, left_out
+
+
+def _checksum(tensors: SummaryTensors) -> str:
+    """SHA-256 over a summary's numbers and its temperature, in hexadecimal."""
+    digest = hashlib.sha256(repr(tensors.temperature).encode())
+    for name, part in tensors.parts.items():
+        digest.update(name.encode() + part.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def build_controls(variants: Sequence[ControlVariant]) -> dict[str, Control]:
     """Controls by the names of their rows: the `type`, or the class of a variant from outside the package.
+
+    A control whose sequences get the teachers' labels says so in its name.
 
     Raises:
         FarziError: a class cannot be imported or does not take its settings.
     """
     controls: dict[str, Control] = {}
     for variant in variants:
+        control = variant.build()
         plain = variant.type.rpartition(":")[2].rpartition(".")[2]
+        if getattr(control, "keep", 0):
+            plain = f"{'random' if isinstance(control, Labelled) else plain}, teachers' labels"
         names = (plain, *(f"{plain} {number}" for number in range(2, len(controls) + 2)))
-        controls[next(name for name in names if name not in controls)] = variant.build()
+        controls[next(name for name in names if name not in controls)] = control
     return controls
 
 

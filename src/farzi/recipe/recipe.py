@@ -15,11 +15,16 @@ from farzi.recipe.settings import Settings
 
 
 class Grid(Settings):
-    """What is tuned on the validation data when models are trained on real events."""
+    """What is tuned on the validation data when models are trained on real events: the values tried of each
+    setting, one after the other, each at the best of the others. Nothing is tried of what has no values.
+    """
 
-    learning_rate: tuple[float, ...] = Field(
-        default=(1e-3, 3e-3, 1e-2), description="learning rates tried, one training each"
-    )
+    learning_rate: tuple[float, ...] = Field(default=(1e-3, 3e-3, 1e-2), description="of the optimizer")
+    dropout: tuple[float, ...] = Field(default=(), description="of the training")
+    weight_decay: tuple[float, ...] = Field(default=(), description="of the optimizer")
+    hidden: tuple[int, ...] = Field(default=(), description="widths of full-data models")
+    layers: tuple[int, ...] = Field(default=(), description="blocks or layers of full-data models")
+    length: tuple[int, ...] = Field(default=(), description="events in a window of full-data models")
 
 
 class Teach(Settings):
@@ -175,11 +180,16 @@ class Compare(Settings):
 
     seeds: int = Field(default=5, ge=2, description="trainings on each kind of data")
     controls: tuple[v.Control, ...] = Field(
-        default=(v.RandomControl(), v.HeadControl()),
+        default=(v.LabelledControl(), v.RandomControl()),
         description="real sequences that are trained on beside the summary, as many as it has",
     )
     equal_bytes: bool = Field(
         default=True, description="whether controls of as many bytes as the summary are trained on, too"
+    )
+    references: tuple[Literal["initial", "teachers", "full-labels"], ...] = Field(
+        default=("initial", "teachers", "full-labels"),
+        description="what stands beside the summary from its distillation: the initial summary, the teachers "
+        "and their ensemble, and the full data with their soft labels",
     )
 
 

@@ -404,5 +404,15 @@ class KCentreControl(Variant):
     implementation: ClassVar[str] = "farzi.evaluation.controls:KCentre"
 
 
-ControlVariant = RandomControl | HeadControl | HerdingControl | KCentreControl | Custom
+class LabelledControl(Variant):
+    """The windows of random with the soft labels of the summary's teachers, trained on as the summary is:
+    knowledge distillation (arXiv 1503.02531).
+    """
+
+    type: Literal["labelled"] = "labelled"
+    keep: int = Field(default=16, ge=1, description="items stored with each label, the most probable ones")
+    implementation: ClassVar[str] = "farzi.evaluation.controls:Labelled"
+
+
+ControlVariant = RandomControl | HeadControl | HerdingControl | KCentreControl | LabelledControl | Custom
 Control = Annotated[ControlVariant, Axis("control", "__call__")]

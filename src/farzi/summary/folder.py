@@ -3,10 +3,11 @@
 import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from farzi.errors import FarziError
-from farzi.files import sha256
+from farzi.files import remove_leftovers, sha256
 from farzi.tensorfile import is_other_content
 
 TENSORS, CHECKPOINT = "summary.safetensors", "checkpoint.safetensors"
@@ -21,7 +22,19 @@ RESULTS = (  # of a comparison; removed with the summary
     "students.md",
 )
 NAMES = (CHECKPOINT, SUMS, *SUMMED, TOKENIZER, CARD, *RESULTS)
+PARTIAL = "comparison-partial"  # a folder: finished trainings of a comparison that is not finished
 CARD_SUM = "card_sha256"  # in run.json: that of the card as it was written
+
+
+def remove_cached(folder: Path) -> None:
+    """Delete the cached trainings in a folder, and the folder if it is empty."""
+    if folder.is_dir():
+        remove_leftovers(folder)
+        for suffix in ("safetensors", "unfinished"):
+            for path in folder.glob(f"*-{16 * '[0-9a-f]'}.{suffix}"):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def check_folder(folder: Path) -> None:

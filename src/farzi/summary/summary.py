@@ -30,6 +30,7 @@ from farzi.summary.folder import (
     CHECKPOINT,
     HISTORY,
     NAMES,
+    PARTIAL,
     RECIPE,
     RUN,
     SUMMED,
@@ -38,6 +39,7 @@ from farzi.summary.folder import (
     TOKENIZER,
     VOCABULARY,
     check_folder,
+    remove_cached,
 )
 from farzi.summary.tensors import SummaryTensors
 from farzi.surroundings import undisturbed
@@ -207,6 +209,7 @@ class Summary:
         """Remove a summary's files from a folder, and the results measured on it."""
         for name in (SUMS, *(name for name in NAMES if name != CHECKPOINT)):
             (Path(path) / name).unlink(missing_ok=True)
+        remove_cached(Path(path) / PARTIAL)
 
     @staticmethod
     @undisturbed(training=False)
