@@ -28,7 +28,7 @@ Batches = Sequence[Any] | Tensor
 """One entry per step: a list, a range, or a tensor whose rows are the entries."""
 
 SPOT = 50
-"""Where reverse steps do not recompute gradients, that of every 50th is, to be compared: 2 % of the time."""
+"""Where reverse steps do not compute gradients, that of the last and of every 50th before it is compared."""
 
 
 class Trained(NamedTuple):
