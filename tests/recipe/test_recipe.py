@@ -261,7 +261,8 @@ def test_a_group_must_be_a_group(text: str, place: str):
         (
             "student:\n  zzz: 1",
             "2:3",
-            "student.zzz of sasrec; known here: type, hidden, layers, tied, heads, feed_forward, block, positions",
+            "student.zzz of sasrec; known here: type, hidden, layers, tied, heads, feed_forward, block, "
+            "positions",
         ),
         (
             "inner.steps: 1",

@@ -70,7 +70,7 @@ class Attention(nn.Module):
             q, k = _rotated(q, context.rotation), _rotated(k, context.rotation)
         scale = (width // self.heads) ** 0.5
         blocked = context.blocked
-        if self.training and not queries.is_cuda:  # one pass over (B, heads, L, L) instead of three
+        if self.training and queries.is_cpu:  # one pass over (B, heads, L, L) instead of three
             flat = (batch * self.heads, length, width // self.heads)
             q, k, v = q.reshape(flat), k.reshape(flat), v.reshape(flat)
             bias = torch.zeros((), dtype=q.dtype).masked_fill(blocked, -torch.inf)
@@ -225,7 +225,7 @@ def _blocked(vectors: Tensor, real: Tensor | None, training: bool) -> Tensor:
     """Which positions (columns) a position (row) must not read: later ones, padding; (L, L) or (B, L, L)."""
     length = vectors.shape[1]
     future = torch.ones(length, length, dtype=torch.bool, device=vectors.device).triu(1)  # (L, L)
-    if real is None or (training and bool(real.all())):
+    if real is None or (training and real.is_cpu and bool(real.all())):  # elsewhere it would be waited for
         return future
     # A padded position would have nothing to attend to: it reads itself, and nothing reads it.
     padding = ~torch.eye(length, dtype=torch.bool, device=vectors.device)
