@@ -36,7 +36,7 @@ def plain_sampled(hidden: Tensor, table: Tensor, targets: Tensor, negatives: Ten
     """−log of the target's share among it and the sampled items, each of which counts for (V − 1) / n."""
     logits = hidden @ table.T
     own = logits.gather(1, targets[:, None])
-    weights = (targets[:, None] != negatives) * (len(table) - 1) / len(negatives)
+    weights = (targets[:, None] != negatives).double() * (len(table) - 1) / len(negatives)
     others = (logits[:, negatives].exp() * weights).sum(1, keepdim=True)
     return -(own.exp() / (own.exp() + others)).log().mean()
 

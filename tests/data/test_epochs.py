@@ -1,5 +1,7 @@
 """Epochs of windows: every next event is predicted, batches are no larger than wanted."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from farzi.data import Sequences, epoch
 def log_of(lengths: list[int]) -> Sequences:
     """Sequences of these lengths; every event in them has an index of its own."""
     ends = np.cumsum([0, *lengths]) + 1
-    return Sequences.from_lists([[*range(begin, end)] for begin, end in zip(ends, ends[1:], strict=False)])
+    return Sequences.from_lists([[*range(begin, end)] for begin, end in pairwise(ends)])
 
 
 def batches(lengths: list[int], length: int, events: int, seed: int = 0) -> list[np.ndarray]:
