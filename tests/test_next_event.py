@@ -57,8 +57,8 @@ def test_value_and_gradients_are_those_of_the_plain_expression(
     hidden, table, targets = problem(torch.float64 if precision == torch.float64 else torch.float32)
     negatives = torch.tensor([3, 5, 5, 7, 1, 12, 9, 2, 2]) if sampled else None
     found = derivatives(next_event(hidden, table, targets, precision, negatives), hidden, table)
-    exact = [leaf.detach().double().requires_grad_() for leaf in (hidden, table)]
-    value = plain(*exact, targets) if negatives is None else plain_sampled(*exact, targets, negatives)
+    exact = h, e = [leaf.detach().double().requires_grad_() for leaf in (hidden, table)]
+    value = plain(h, e, targets) if negatives is None else plain_sampled(h, e, targets, negatives)
     for ours, right in zip(found, derivatives(value, *exact), strict=True):
         assert ours.dtype == hidden.dtype
         assert (ours.double() - right).norm() <= tolerance * right.norm()
