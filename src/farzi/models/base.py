@@ -181,7 +181,7 @@ def dropped(states: Tensor, rate: float) -> Tensor:
     On a CPU the rate is rounded to whole 256ths, since one random byte for each number is drawn eight times
     as fast as a random float.
     """
-    if states.is_cuda:
+    if not states.is_cpu:
         return F.dropout(states, rate)
     dropped_of_256, count = min(255, max(1, round(256 * rate))), states.numel()
     words = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None)
