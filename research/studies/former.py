@@ -207,7 +207,7 @@ def data(flat: Flat) -> dict[str, Any]:
         *("ties", "unseen", "skip_bad"),
     )
     split = flat["split"].replace("-", "_")
-    parts = {"type": split, **({} if split == "leave_one_out" else shares)}
+    parts = {"type": split, **({"valid_users": None} if split == "leave_one_out" else shares)}
     return {"type": "log", **{name: flat[name] for name in own}, **LATER, "split": parts}
 
 

@@ -59,7 +59,7 @@ def test_a_recipe_says_all_that_affects_its_summary():
 
 
 def of_the_time(training: dict[str, Any]) -> dict[str, Any]:
-    """Of the settings of a training on real events those that there were when windows were drawn at random."""
+    """Those settings of a training on real events that there were when windows were drawn at random."""
     later = {"model", "length", "cooldown", "warmup", "average", "negatives", "precision", "minutes"}
     return {key: value for key, value in training.items() if key not in later | {"validate_users", "grid"}}
 
