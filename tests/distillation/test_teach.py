@@ -284,6 +284,11 @@ def test_an_unfinished_training_is_in_the_cache_and_is_resumed(
     assert full.figures == whole.figures
     assert same_weights(full.teachers, whole.teachers)
     assert [*path.parent.iterdir()] == [path]
+    stopped = (
+        "stopped before the first outer step; 0 of 1 full-data trainings and a part of one are saved, the"
+    )
+    with pytest.raises(KeyboardInterrupt, match=stopped):
+        distill(taught, tmp_path / "out", dataset=tiny, progress=Stopping())
     path.with_suffix(".unfinished").write_bytes(b"of a killed one")
     cache.remove()
     assert not path.parent.exists()
