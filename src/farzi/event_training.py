@@ -193,7 +193,7 @@ class Training:
         return self.share_done(seconds) >= 1 or self.since >= self.teach.patience
 
     def keep(self, path: Path, key: str) -> None:
-        """Write everything to a file, with the training's key."""
+        """Write everything to a file, whose folder is made if need be, with the training's key."""
         moments = self.optimizer.state_dict()["state"]
         device = self.model.device
         numbers = ("best", "since", "best_step", "step", "epoch", "place", "seconds")
@@ -208,6 +208,7 @@ class Training:
             **{name: getattr(self, name) for name in numbers if name != "best"},
             "best": self.best if np.isfinite(self.best) else None,
         }
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_state(path, FORMAT, state)
 
     def resume(self, path: Path, key: str) -> None:
