@@ -89,8 +89,8 @@ class Recurrent(TableModel):
 
 
 LANGUAGE_DEVIATION = 0.1
-"""Of the first embeddings of language models. With the other models' 0.02, two layers of width 200 long stay at the
-frequencies of words."""
+"""Of the first embeddings of language models: with 0.02 two layers of width 200 long stay at the words'
+frequencies."""
 
 
 class GRU(Recurrent):
