@@ -32,7 +32,7 @@ RATES, DROPOUTS, WIDTHS = (1e-3, 3e-4), (0.2, 0.5), (64, 128)
 
 
 def grid(model: str) -> list[dict[str, Any]]:
-    """The settings that are compared, by RecBole's names; its defaults for the model (at None) first."""
+    """The settings that are compared, by RecBole's names; its own defaults first."""
     named: list[dict[str, Any]] = [{}]
     for rate, dropout, width in itertools.product(RATES, DROPOUTS, WIDTHS):
         setting: dict[str, Any] = {"learning_rate": rate, "hidden_size": width}
@@ -49,8 +49,8 @@ def grid(model: str) -> list[dict[str, Any]]:
 class Run:
     """A training with early stopping, which can be continued."""
 
-    def __init__(self, training: Training, setting: dict[str, Any]) -> None:
-        self.training, self.setting = training, setting
+    def __init__(self, training: Training) -> None:
+        self.training = training
         self.valid: list[float] = []  # nDCG@10 after each epoch
         self.cpu_seconds = 0.0  # of the epochs
         self.state = copy.deepcopy(training.model.state_dict())  # at the best of them
@@ -60,7 +60,7 @@ class Run:
         return max(self.valid)
 
     def until(self, epochs: int, patience: int) -> None:
-        """Train up to so many epochs in all, or until the validation gets no better."""
+        """Train up to so many epochs in all, or until the validation was no better for `patience` epochs."""
         log = self.training.log
         while len(self.valid) < epochs and len(self.valid) - self._best_epoch < patience:
             begin = time.process_time()
@@ -75,9 +75,8 @@ class Run:
         return 1 + int(np.argmax(self.valid)) if self.valid else 0
 
     def row(self) -> dict[str, Any]:
-        """What it was and what came of it, as JSON values; figures on the validation events in per cent."""
+        """Validation nDCG@10 after each epoch, per cent, and the cost, as JSON values."""
         return {
-            "setting": self.setting,
             "valid_nDCG@10": [round(100 * value, 3) for value in self.valid],
             "cpu_seconds": round(self.cpu_seconds, 1),
         }
@@ -100,7 +99,7 @@ def main() -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("data", help="a named log or a file, split by leave one out")
-    parser.add_argument("out", type=Path, help="folder for the results; those that are there are kept")
+    parser.add_argument("out", type=Path, help="folder for the results; what is there is continued")
     parser.add_argument("--file", help="a copy of a named log")
     parser.add_argument("--models", nargs="+", choices=("SASRec", "GRU4Rec"), default=["SASRec", "GRU4Rec"])
     parser.add_argument("--history", type=int, default=50, help="events that the models read, at most")
@@ -111,7 +110,9 @@ def main() -> None:
     )
     parser.add_argument("--patience", type=int, default=10, help="epochs")
     parser.add_argument("--seeds", type=int, default=3, help="final trainings")
-    parser.add_argument("--setting", type=json.loads, help="RecBole's settings as JSON: no tuning")
+    parser.add_argument(
+        "--settings", type=json.loads, nargs="+", help="RecBole's settings as JSON in place of the grid"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -121,37 +122,34 @@ def main() -> None:
         data = Data(log, args.history, Path(folder))
         for model in args.models:
             path = args.out / f"{log.name}-{model}-{args.history}.json"
-            if not path.exists():
-                part = path.with_suffix(".part.jsonl")
-                part.unlink(missing_ok=True)
-                result = tuned(data, model, args, part)
+            result = json.loads(path.read_text()) if path.exists() else tuned(data, model, args)
+            write_text_atomic(path, json.dumps(result, indent=1) + "\n")
+            for seed in range(len(result["final"]), args.seeds):
+                run = Run(data.training(model, result["fixed"] | result["setting"] | {"seed": seed}))
+                run.until(args.epochs[2], args.patience)
+                result["final"].append(run.row() | run.figures())
                 write_text_atomic(path, json.dumps(result, indent=1) + "\n")
-            print_figures(path, json.loads(path.read_text()))
+                print_figures(path, result)
 
 
-def tuned(data: Data, model: str, args: argparse.Namespace, log: Path) -> dict[str, Any]:
-    """Choose the settings and train with them from each seed; every training is also logged when it ends."""
+def tuned(data: Data, model: str, args: argparse.Namespace) -> dict[str, Any]:
+    """The chosen settings, and all that were compared, as JSON values."""
     fixed = {"train_batch_size": args.batch, "enable_amp": args.amp}
-
-    def train(run: Run, epochs: int, what: str) -> Run:
-        run.until(epochs, args.patience)
-        row = {"stage": what, **run.row()}
-        print(f"{data.log.name} {model} {what}: {run.setting}, {len(run.valid)} epochs, "
-              f"nDCG@10 {100 * run.best:.2f} %, {run.cpu_seconds:.0f} s", flush=True)  # fmt: skip
-        with log.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        return run
-
-    def start(setting: dict[str, Any], seed: int) -> Run:
-        return Run(data.training(model, fixed | setting | {"seed": seed}), setting)
-
-    settings = grid(model) if args.setting is None else [args.setting]
-    runs = [start(setting, 0) for setting in settings] if len(settings) > 1 else []
-    for share, epochs, what in ((1, args.epochs[0], "all"), (3, args.epochs[1], "third")):
-        runs = sorted(runs, key=lambda run: -run.best)[: -(-len(runs) // share)] if share > 1 else runs
-        runs = [train(run, epochs, what) for run in runs]
-    chosen = max(runs, key=lambda run: run.best).setting if runs else settings[0]
-    final = [train(start(chosen, seed), args.epochs[2], "best") for seed in range(args.seeds)]
+    settings = args.settings or grid(model)
+    compared: list[dict[str, Any]] = []
+    if len(settings) > 1:
+        runs = [(setting, Run(data.training(model, fixed | setting | {"seed": 0}))) for setting in settings]
+        # slow settings stand still at first: patience is for the second stage
+        for epochs, patience, share in (
+            (args.epochs[0], args.epochs[0], 3),
+            (args.epochs[1], args.patience, 1),
+        ):
+            for setting, run in runs:
+                run.until(epochs, patience)
+                compared.append({"setting": setting} | run.row())
+                print(f"{data.log.name} {model}: {compared[-1]}", flush=True)
+            runs = sorted(runs, key=lambda pair: -pair[1].best)[: -(-len(runs) // share)]
+        settings = [setting for setting, _ in runs]
     return {
         "data": data.log.name,
         "model": model,
@@ -160,15 +158,15 @@ def tuned(data: Data, model: str, args: argparse.Namespace, log: Path) -> dict[s
         "fixed": fixed,
         "epochs": args.epochs,
         "patience": args.patience,
-        "setting": chosen,
-        "trainings": [json.loads(line) for line in log.read_text().splitlines()],
-        "final": [run.figures() for run in final],
+        "compared": compared,
+        "setting": settings[0],
+        "final": [],
         **provenance(),
     }
 
 
 def print_figures(path: Path, result: dict[str, Any]) -> None:
-    """One line: means over the seeds and their standard deviations."""
+    """One line: means over the seeds, and standard deviations."""
     parts = []
     for split in ("valid", "test"):
         values = np.array([[one[split][name] for name in SHOWN] for one in result["final"]])
