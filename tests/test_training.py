@@ -258,11 +258,13 @@ def test_the_best_weights_are_kept_and_patience_ends_it(tiny: Log):
 
 
 def test_each_validation_is_reported(tiny: Log):
-    reports: list[tuple[int, float]] = []
+    reports: list[tuple[int, float, float]] = []
     training = teach(validate_every=2, batch=4, max_steps=5)
     judge = Judge(1.0, 3.0, 2.0)
     train_on_events(tiny.train, SETTINGS, 41, 5, 0, training, judge, report=lambda *one: reports.append(one))
-    assert reports == [(2, 1.0), (4, 3.0), (5, 2.0)]
+    assert [one[:2] for one in reports] == [(2, 1.0), (4, 3.0), (5, 2.0)]
+    first, second, last = (left for *_, left in reports)
+    assert first > second > last == 0
 
 
 def test_the_last_step_is_validated_though_it_falls_between_two_validations(tiny: Log):

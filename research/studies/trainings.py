@@ -14,7 +14,7 @@ from farzi.evaluation import Seen, metric_of, task_of
 from farzi.evaluation.controls import Control
 from farzi.evaluation.trials import Trials
 from farzi.evaluation.tuning import ALONE, AXES, trainings_of, tune
-from farzi.event_training import train_on_events
+from farzi.event_training import Report, train_on_events
 from farzi.models import SequenceModel
 from farzi.recipe import Inner, Recipe, Teach
 from farzi.recipe.variants import StudentVariant
@@ -192,7 +192,7 @@ def trials_of(bench: Bench, dataset: Data, student: StudentVariant, recipe: Reci
         teach: Teach,
         validate: Callable[[SequenceModel], float],
         device: torch.device | str,
-        report: Callable[[int, float], None],
+        report: Report,
     ) -> Trained:
         key = {
             "student": student.model_dump(mode="json"),

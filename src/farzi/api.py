@@ -2,7 +2,6 @@
 
 import hashlib
 import tempfile
-import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -23,7 +22,7 @@ from farzi.evaluation.tuning import Tuning
 from farzi.event_training import train_on_events
 from farzi.files import locked, place
 from farzi.models import Model
-from farzi.progress import PrintedProgress, Progress, counted, time_left
+from farzi.progress import PrintedProgress, Progress, counted, time_text
 from farzi.recipe import Recipe, presets
 from farzi.states import remove_state
 from farzi.summary import Summary
@@ -165,17 +164,17 @@ def train(
     if student is not None:
         recipe = recipe.changed({"student": student, "teach.model": None})
     architecture = recipe.student if isinstance(data, Summary) else recipe.full_model
-    reports, begun = progress or PrintedProgress(), time.monotonic()
+    reports = progress or PrintedProgress()
     if isinstance(data, Summary):
         trained = train_on_summary(data.tensors.to(device), recipe.student, recipe.inner, seed, steps)
     else:
         unfinished = None if checkpoint is None else place(checkpoint)
-        task, limit = task_of(data, recipe.select.seen), recipe.teach.max_steps
+        task = task_of(data, recipe.select.seen)
         held = sample(data.valid, recipe.teach)
 
-        def report(step: int, score: float) -> None:
-            left = time_left(begun, step, limit)
-            reports.passing(f"step {step}, validation {task.score_text(score)}, at most {left} left")
+        def report(step: int, score: float, left: float) -> None:
+            words = f"at most {time_text(left)} left"
+            reports.passing(f"step {step}, validation {task.score_text(score)}, {words}")
 
         with nullcontext() if unfinished is None else locked(unfinished):
             trained = train_on_events(

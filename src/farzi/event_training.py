@@ -29,6 +29,8 @@ from farzi.training import Trained, make_model, seeded
 
 FORMAT = "farzi-training-1"
 ADVICE = "delete it to train from the start"
+Report = Callable[[int, float, float], None]
+"""Is told the steps taken, the last validation's score, and the seconds that are left at most."""
 KEPT_EVERY = 60.0
 """Seconds between two checkpoints, at least."""
 MANY, NEGATIVES = 50_000, 4096
@@ -154,6 +156,11 @@ class Training:
         by_clock = 0.0 if self.teach.minutes is None else seconds / (60 * self.teach.minutes)
         return max(self.step / self.teach.max_steps, by_clock)
 
+    def left(self, seconds: float) -> float:
+        """The seconds that are left at most; patience may end it before."""
+        share = self.share_done(seconds)
+        return seconds * (1 - min(1.0, share)) / share
+
     def take_step(self, windows: Tensor, seconds: float) -> None:
         """One step of the optimizer at the rate of this moment."""
         teach = self.teach
@@ -244,7 +251,7 @@ def train_on_events(
     teach: Teach,
     score: Callable[[SequenceModel], float],
     device: torch.device | str = "cpu",
-    report: Callable[[int, float], None] = lambda step, figure: None,
+    report: Report = lambda step, figure, left: None,
     checkpoint: Path | None = None,
     judged: str = "",
     loss_of: Callable[[SequenceModel], Callable[[Tensor], Tensor]] | None = None,
@@ -262,7 +269,8 @@ def train_on_events(
         teach: optimizer, dropout, batch and patience.
         score: measures the model on validation data, higher is better.
         device: where the model is trained.
-        report: called after each validation with the steps taken and the score.
+        report: called after each validation with the steps taken, the score, and the seconds that are left at
+            most.
         checkpoint: a file from which the training goes on if it is there, and which is kept up to date at
             validations; who has saved the model deletes it. Resumed, the training ends in the same model, bit
             for bit. An optimizer of the user's own class is not kept: such a training starts again.
@@ -300,8 +308,9 @@ def train_on_events(
             training.seconds = time.perf_counter() - begun
             last = training.share_done(training.seconds) >= 1
             if last or training.step % teach.validate_every == 0:
-                report(training.step, training.validated(score))
+                figure = training.validated(score)
                 training.seconds = time.perf_counter() - begun
+                report(training.step, figure, training.left(training.seconds))
                 if training.done(training.seconds):
                     break
                 if checkpoint is not None and training.seconds > kept + KEPT_EVERY:

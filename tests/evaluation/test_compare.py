@@ -168,8 +168,8 @@ def test_the_learning_rate_is_chosen_on_validation_events(tiny: Log, summary: Su
     assert chosen.result("full").learning_rate == 2e-2
     assert chosen.result("summary").learning_rate == 0.02
     parts = [line.partition(" (")[0] for line in progress.parts]
-    rates = [f"full: choosing a learning rate, {k} of 2" for k in (1, 2)]
-    assert parts[:5] == [*rates, "full: training 1 of 2", "full: training 2 of 2", "summary: training 1 of 2"]
+    assert [part.partition(": learning rate ")[2] for part in parts[:2]] == ["1e-07", "0.02"]
+    assert parts[2:5] == ["full: training 1 of 2", "full: training 2 of 2", "summary: training 1 of 2"]
     for k, line in enumerate(progress.parts, 1):
         assert f"({k} of {len(parts)} trainings" in line
     assert "left" in progress.lines[0]

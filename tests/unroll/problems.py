@@ -91,6 +91,7 @@ def tied_student() -> Problem:
     """A small SASRec with tied embeddings on soft events."""
     torch.manual_seed(3)
     student = SASRec(vocabulary=7, length=5, hidden=4, layers=1, heads=2)
+    assert student.position is not None
     with torch.no_grad():
         student.embedding.mul_(50)
         student.position.mul_(50)

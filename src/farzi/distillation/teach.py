@@ -1,6 +1,5 @@
 """The first stage: train models on the full data, as teachers and as the baseline of all figures."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from farzi.evaluation import Seen, sample, task_of
 from farzi.event_training import train_on_events, training_key
 from farzi.files import place
 from farzi.models import SequenceModel
-from farzi.progress import Progress, time_left
+from farzi.progress import Progress, time_text
 from farzi.recipe import Recipe, Teach
 from farzi.recipe.explain import explain
 from farzi.recipe.variants import Student, StudentVariant
@@ -252,11 +251,8 @@ def train_on_full_data(
             trajectory.append({name: value.clone() for name, value in theta.items()})
         return task.score(model, sample(dataset.valid, training.teach))
 
-    begun = time.monotonic()
-
-    def report(step: int, figure: float) -> None:
-        left = time_left(begun, step, training.teach.max_steps)
-        line = f"{name}: step {step}, {task.score_text(figure)}, at most {left} left"
+    def report(step: int, figure: float, left: float) -> None:
+        line = f"{name}: step {step}, {task.score_text(figure)}, at most {time_text(left)} left"
         (progress or Progress()).passing(line)
 
     trained = train_on_events(

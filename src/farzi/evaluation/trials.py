@@ -22,7 +22,7 @@ from farzi.evaluation.metrics import metric_of
 from farzi.evaluation.tasks import Task, sample
 from farzi.event_training import train_on_events
 from farzi.models import SequenceModel
-from farzi.progress import time_left
+from farzi.progress import time_text
 from farzi.recipe import Inner, Teach
 from farzi.recipe.variants import StudentVariant
 from farzi.summary import SummaryTensors
@@ -238,14 +238,13 @@ class Trials:
     def fit(self, log: Sequences, seed: int, teachers: Teachers | None = None) -> Trained:
         """Train on real sequences, with early stopping on the validation data."""
         size, teach, held = len(self.dataset.vocabulary), self.teach, sample(self.dataset.valid, self.teach)
-        begun = time.monotonic()
 
         def score(model: SequenceModel) -> float:
             return self.task.score(model, held)
 
-        def report(step: int, score: float) -> None:
-            left = time_left(begun, step, teach.max_steps)
-            self.passing(f"step {step}, validation {self.task.score_text(score)}, at most {left} left")
+        def report(step: int, score: float, left: float) -> None:
+            words = f"at most {time_text(left)} left"
+            self.passing(f"step {step}, validation {self.task.score_text(score)}, {words}")
 
         settings = (self.student, size, self.length, seed, teach, score, self.device)
         labels: dict[str, Any] = {} if teachers is None else {"loss_of": teachers.loss_of}
