@@ -103,7 +103,7 @@ def test_full_data_passes_through_its_state(tiny: Log, recipe: Recipe):
 
 def json_round_trip(state: dict[str, Any]) -> dict[str, Any]:
     """All but the tensors through JSON."""
-    from farzi.distillation.checkpoint import flatten, unflatten
+    from farzi.states import flatten, unflatten
 
     tensors, values = flatten(state)
     return unflatten(tensors, json.loads(json.dumps(values)))
