@@ -176,25 +176,41 @@ def test_compare_prints_a_table_and_writes_the_rows(place: Path):
     assert "summary" in text
     assert "times faster" in text or "times slower" in text
     rows = json.loads((place / "summary" / "results.json").read_text())
-    assert {row["trained_on"] for row in rows} >= {"full", "summary", "random", "head"}
-    assert {row["seeds"] for row in rows if row["trained_on"] not in COUNTS} == {2}
+    kinds = {row["trained_on"] for row in rows}
+    assert kinds >= {"full", "summary", "random", "random, teachers' labels", "teachers"}
+    assert {row["seeds"] for row in rows if row["trained_on"] not in {*COUNTS, "teachers"}} == {2}
+    assert not (place / "summary" / "comparison-partial").exists()
 
 
-COUNTS = {"popularity", "successors"}
+COUNTS = {"popularity", "successors", "item-kNN", "EASE"}
 QUICK = ("--seeds", "2", "--max-steps", "3", "--no-equal-bytes")
 
 
 def test_compare_has_the_controls_that_are_named(place: Path):
-    words = ("compare", place / "summary", *QUICK, "--controls")
+    words = ("compare", place / "summary", *QUICK, "--references", "", "--controls")
     rows = json.loads(read(*words, "herding, k-centre", "--json"))
     assert {row["trained_on"] for row in rows} == {"full", "summary", "herding", "k-centre", *COUNTS}
     assert (place / "summary" / "comparison.png").exists()
-    line = '--controls must be one of random, head, herding, k-centre, not "kcentre"; did you mean k-centre?'
+    line = '--controls must be one of random, head, herding, k-centre, labelled, not "kcentre"; did you mean'
     assert refused(*words, "random,kcentre").startswith(line)
 
 
+def test_finished_trainings_are_shared_by_comparisons(place: Path, tmp_path: Path):
+    words = ("compare", place / "summary", *QUICK, "--cache", tmp_path / "cache", "--json")
+    first = run(*words, "--controls", "random")
+    before = sorted((tmp_path / "cache").iterdir())
+    second = run(*words, "--controls", "random")
+    assert sorted((tmp_path / "cache").iterdir()) == before
+    assert "training" in first.stderr
+    assert "training" not in second.stderr
+    assert json.loads(first.stdout) == json.loads(second.stdout)
+    assert refused(*words, "--references", "teacher").startswith(
+        "--references must be one of initial, teachers"
+    )
+
+
 def test_compare_trains_another_architecture(place: Path):
-    words = ("compare", place / "summary", *QUICK, "--json", "--controls", "", "--set")
+    words = ("compare", place / "summary", *QUICK, "--json", "--controls", "", "--references", "", "--set")
     rows = json.loads(read(*words, "student.type=gru4rec"))
     assert {row["trained_on"] for row in rows} == {"full", "summary", *COUNTS}
     line = "student.type must be one of sasrec, gru4rec, fmlprec, transformer, gru, lstm"

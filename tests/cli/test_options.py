@@ -66,7 +66,7 @@ def test_the_choices_are_those_of_the_recipe():
 
     assert types(Recipe, "student") == options.STUDENTS
     assert types(v.LogData, "split") + types(v.TextData, "split") == options.SPLITS
-    assert tuple(one.tag() for one in v.ControlVariant.__args__[:-1]) == options.CONTROLS
+    assert (*options.CONTROLS, "labelled") == tuple(one.tag() for one in v.ControlVariant.__args__[:-1])
     tokens = v.TextData.model_fields["tokens"].annotation
     assert all(f"'{name}'" in str(tokens) for name in options.TOKENS)
     assert tuple(PRESETS) == options.PRESETS

@@ -82,7 +82,7 @@ def test_the_comparison_speaks_of_text(place: Path):
     assert "from the 3 to 5 before it (stride 3)" in text
     rows = json.loads((place / "out" / "results.json").read_text())
     kinds = {row["trained_on"] for row in rows}
-    assert {"full", "summary", "random", "head", "random, equal bytes"} <= kinds
+    assert {"full", "summary", "random", "random, teachers' labels", "teachers", "bigram"} <= kinds
     units = {row["metric"]: row["unit"] for row in rows}
     assert units == {"perplexity": "", "accuracy": "%", "bits per byte": ""}
     assert all(row["low"] <= row["mean"] <= row["high"] for row in rows)

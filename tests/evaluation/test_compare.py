@@ -302,7 +302,7 @@ def distilled(cyclic_log: Log, taught: Recipe) -> Summary:
 
 TAUGHT = [
     *("full", "summary", "initial summary", "random, teachers' labels", "random"),
-    *("full, teachers' labels", "teachers", "teachers' ensemble"),
+    *("random, teachers' labels, equal bytes", "full, teachers' labels", "teachers", "teachers' ensemble"),
     *COUNTS,
 ]
 
