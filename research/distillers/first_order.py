@@ -1,4 +1,4 @@
-"""First-order distillation: a penalty in place of the derivative of a training (arXiv 2301.10945, 2209.08709).
+"""First-order distillation: a penalty in place of the derivative of a training (F2SA, arXiv 2301.10945).
 
 With L the students' loss on the summary S, and R that on real events, distillation is the bilevel problem
 
@@ -13,8 +13,8 @@ Both are minima, so that a change of them does not count (the envelope theorem),
     dF/dS = λ [∂L/∂S (θλ; S) − ∂L/∂S (θ*; S)],
 
 first derivatives of L alone. Where L is strongly convex in θ, it differs from dR(θ*)/dS by O(1/λ): Kwon et
-al., "A Fully First-Order Method for Stochastic Bilevel Optimization" (F2SA, arXiv 2301.10945). BOME (arXiv
-2209.08709) treats the same difference of losses as a constraint, L(θ; S) ≤ L(θ*; S).
+al., "A Fully First-Order Method for Stochastic Bilevel Optimization". BOME (arXiv 2209.08709) treats the same
+difference of losses as a constraint, L(θ; S) ≤ L(θ*; S).
 
 Here each minimum is `outer.window` steps of the inner optimizer from the same student in training, with the
 same sequences. After so few steps neither is a minimum, and dF/dS is an approximation of the metagradient.
@@ -24,7 +24,7 @@ its algorithm: only its abstract was read. Common to both is that nothing is dif
 abstract names besides is absent: samples of the items, which have no texts to encode here; parameters reset
 along a trajectory (`outer.weights: {type: pretrained}` comes nearest); a term for similar items.
 
-    outer: {objective: {type: "research.distillers.first_order:FirstOrder", penalty: 1}}
+    outer: {objective: {type: "research.distillers.first_order:FirstOrder", penalty: 3}}
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class FirstOrder:
         penalty: λ, above 0. The larger, the nearer to the metagradient, and the more rounding counts.
     """
 
-    penalty: float = 1.0
+    penalty: float = 3.0
     name = "penalised_loss"
 
     def check(self, recipe: Recipe) -> None:
@@ -66,8 +66,8 @@ class FirstOrder:
     def episode(self, loop: OuterLoop, step: int) -> Episode:
         """See `farzi.distillation.Objective`.
 
-        What is differentiated is one step whose only parameter is λ, of the loss λ [L(θλ; S) − L(θ*; S)]. Its
-        gradient is the difference of losses, and the engine's derivative of that is a first one of L.
+        What is differentiated is one step on u L(θλ; S) + v L(θ*; S), whose only parameters are u and v. Its
+        gradient is the two losses, and the engine's derivative of that with respect to S a first one of L.
         """
         pool, run, windows = loop.draw(step)
         replicas, rates = pool.replicas, loop.rates_of(run.started_at)
@@ -91,11 +91,11 @@ class FirstOrder:
             pool.put(loop.advance(replicas, run, rates.until(), rates.window) if rates.annealed else optimal)
 
         return Episode(
-            MethodType(_gap, replicas),
-            InnerRun({"multiplier": real.new_tensor(self.penalty)}, State(0, ()), run.started_at),
+            MethodType(_both, replicas),
+            InnerRun({"weights": real.new_ones(2)}, State(0, ()), run.started_at),
             Gradient(),
             [(batches[-1], penalised, optimal.theta)],
-            lambda gap: real + self.penalty * gap["multiplier"],
+            lambda losses: real + self.penalty * (losses["weights"][0] - losses["weights"][1]),
             finish if loop.recipe.outer.pool else None,
         )
 
@@ -106,8 +106,8 @@ def _penalised(replicas: Replicas, theta: Theta, data: Any, batch: Any) -> Tenso
     return replicas.inner(theta, data, sequences) + share * replicas.inner(theta, windows, None)
 
 
-def _gap(replicas: Replicas, theta: Theta, data: Any, batch: Any) -> Tensor:
-    """λ [L(θλ; S) − L(θ*; S)], the mean over replicas; the losses count as functions of S alone."""
-    sequences, penalised, optimal = batch
-    gap = replicas.inner(penalised, data, sequences) - replicas.inner(optimal, data, sequences)
-    return theta["multiplier"] * gap / replicas.count
+def _both(replicas: Replicas, theta: Theta, data: Any, batch: Any) -> Tensor:
+    """u L(θλ; S) + v L(θ*; S), the mean over replicas; `theta` holds u and v alone."""
+    sequences, *ends = batch
+    losses = torch.stack([replicas.inner(end, data, sequences) for end in ends])
+    return (theta["weights"] * losses).sum() / replicas.count

@@ -1,4 +1,4 @@
-"""Gradient and trajectory matching: each against autograd through a plain loop; all objectives in whole runs."""
+"""Gradient and trajectory matching against autograd through plain loops. All objectives: whole runs."""
 
 import json
 import signal
