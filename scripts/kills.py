@@ -3,10 +3,10 @@
     python -m scripts.kills --kills 1000 --seed 1
     python -m scripts.kills --kills 0 --pairs 50
 
-A trial starts one of four commands (a distillation, a comparison, a training, the rows of a study) in its own
-folder and kills it up to four times with SIGKILL: at a random file operation, or after a random delay. The
-same command again must then end well. Its files must be those of an uninterrupted run, bit for bit except for
-times, and no temporary file or lock may be left.
+A trial starts one of five commands (a distillation, a comparison, a training on a summary and one on a log,
+the rows of a study) in its own folder and kills it up to four times with SIGKILL: at a random file operation,
+or after a random delay. The same command again must then end well. Its files must be those of an
+uninterrupted run, bit for bit except for times, and no temporary file or lock may be left.
 
 A pair runs the same command twice at once in one folder. One process works; the other one is refused, or
 comes after it. Of a study both work. The files must be the same again.
@@ -33,6 +33,7 @@ from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is imported: no threads, which a fork would lose
 
+from farzi import event_training
 from farzi.cli import app
 from farzi.distillation import distill
 from farzi.files import LOCK, TEMPORARY
@@ -117,7 +118,8 @@ class Command:
 
 
 def commands(place: Path) -> list[Command]:
-    """The four commands on a small log, which is written to `place`."""
+    """The five commands on a small log, which is written to `place`."""
+    event_training.KEPT_EVERY = 0.0  # an unfinished training is kept at every validation
     rng = random.Random(0)
     walks = [(f"u{u}", f"i{(u + t * rng.choice((1, 1, 2))) % 12}", t) for u in range(12) for t in range(8)]
     lines = ["user,item,time", *(f"{user},{item},{t}" for user, item, t in walks)]
@@ -136,6 +138,9 @@ def commands(place: Path) -> list[Command]:
     def farzi(*words: str) -> None:
         app.main([*words], prog_name="farzi")
 
+    def train(folder: Path, *words: str) -> None:
+        farzi("train", str(folder / "out"), *words, "--out", str(folder / "model.safetensors"))
+
     def distilled(folder: Path) -> None:
         distill(recipe, folder / "out", checkpoint_seconds=0)
 
@@ -144,12 +149,8 @@ def commands(place: Path) -> list[Command]:
     return [
         Command("distill", distilled, lambda folder: None, content_of),
         Command("compare", lambda folder: farzi("compare", str(folder / "out")), summary, content_of),
-        Command(
-            "train",
-            lambda folder: farzi("train", str(folder / "out"), "--out", str(folder / "model.safetensors")),
-            summary,
-            content_of,
-        ),
+        Command("train", train, summary, content_of),
+        Command("train on a log", lambda folder: train(folder, "--on", "full"), summary, content_of),
         Command("rows", study, lambda folder: None, content_of),
     ]
 

@@ -1,9 +1,9 @@
 """Small fixed recipes end in the same summaries as they did before: figures do not change unnoticed.
 
 tests/golden/summaries.safetensors holds what each of these runs ended in, on one thread of an x86 processor:
-those with full-data models since these are trained by epochs, the others before recipes were nested. There it
-is the same bit for bit; other processors round differently. A change that is meant to change figures writes
-that file again and says so in its commit.
+those with full-data models since these are trained by epochs, the others since before recipes were nested.
+There it is the same bit for bit; other processors round differently. A change that is meant to change figures
+writes that file again and says so in its commit.
 """
 
 from pathlib import Path

@@ -61,7 +61,7 @@ class Bench:
         self.doing = doing or (lambda what: None)
         self.device = device
         self.trainings = TrainingCache(self.cache)
-        self._full_data = Cache(self.cache)
+        self.full_data = Cache(self.cache)
         self._results: dict[Any, Any] = {}
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -98,7 +98,7 @@ class Bench:
                 place,
                 dataset=dataset,
                 progress=self.progress,
-                cache=self._full_data,
+                cache=self.full_data,
                 device=self.device,
             )
 
@@ -109,7 +109,7 @@ class Bench:
     def full_data_paths(self, recipe: Recipe, number: int, dataset: Data) -> list[Path]:
         """The cache's files of the full-data trainings that this summary needs, there or not."""
         paths = [
-            self._full_data.path(training, dataset) for training in full_trainings(_numbered(recipe, number))
+            self.full_data.path(training, dataset) for training in full_trainings(_numbered(recipe, number))
         ]
         return [path for path in paths if path is not None]
 

@@ -125,7 +125,11 @@ def on_real(flat: Flat) -> dict[str, Any]:
 
 
 def teach(flat: Flat | None = None) -> dict[str, Any]:
-    """A training on real events, without what is tuned; that of the time's default if none is given."""
+    """A training on real events, without what is tuned; that of the time's default if none is given.
+
+    It drew windows at random. It lacks the settings that came with training by epochs, so that no row of it
+    passes for one of today's.
+    """
     flat = flat or {"learning_rate": 3e-3, "batch": 128, "steps": 5000, "every": 50, "patience": 5}
     hypers = {**HYPERS["adam"], "epsilon": 1e-8, "learning_rate": flat["learning_rate"]}
     return {
@@ -145,6 +149,7 @@ def inner(flat: Flat) -> dict[str, Any]:
     return {
         "optimizer": {"type": name, "learning_rate": flat["learning_rate"], **HYPERS[name], **given},
         **{key: flat[key] for key in ("cooldown", "steps", "batch")},
+        "history": None,
         "soft_inputs": feeds.get(flat["soft_events"], flat["soft_events"]),
     }
 
@@ -183,9 +188,12 @@ def init(flat: Flat) -> dict[str, Any]:
 
 
 def student(flat: Flat) -> dict[str, Any]:
-    """A student; `heads` is of those alone that have attention."""
-    heads = {"heads": flat["heads"] or 1} if flat["name"] in ("sasrec", "transformer") else {}
-    return {"type": flat["name"], **{name: flat[name] for name in ("hidden", "layers", "tied")}, **heads}
+    """A student; some settings are of those alone that have attention."""
+    values = {"type": flat["name"], **{name: flat[name] for name in ("hidden", "layers", "tied")}}
+    if flat["name"] in ("sasrec", "transformer"):
+        values |= {"heads": flat["heads"] or 1, "feed_forward": None}
+        values |= {"block": "pre_norm", "positions": "learnt"}
+    return values
 
 
 def data(flat: Flat) -> dict[str, Any]:
@@ -199,7 +207,7 @@ def data(flat: Flat) -> dict[str, Any]:
         *("ties", "unseen", "skip_bad"),
     )
     split = flat["split"].replace("-", "_")
-    parts = {"type": split, **({} if split == "leave_one_out" else shares)}
+    parts = {"type": split, **({"valid_users": None} if split == "leave_one_out" else shares)}
     return {"type": "log", **{name: flat[name] for name in own}, **LATER, "split": parts}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from research.studies.conclusions import cell, counted, figures_of, first, interval_of, share_of
 from research.studies.findings import Chart, Curve, Findings, Line, Point, Table, paragraph
-from research.studies.headline import FARZI, START, methods
+from research.studies.headline import FARZI, START, TEACHERS, methods
 from research.studies.measures import ByGroup, group_names
 from research.studies.rows import Done
 from research.studies.study import Row, Setting, Study
@@ -38,7 +38,11 @@ def conclude(rows: Sequence[Done]) -> Findings:
 
 def drawn(rows: Sequence[Done]) -> list[Done]:
     """The rows of the picture: `DRAWN`, and the best other one by groups of users."""
-    others = [done for done in rows if done.labels["trained on"] not in (*DRAWN, START) and not done.failure]
+    others = [
+        done
+        for done in rows
+        if done.labels["trained on"] not in (*DRAWN, START, *TEACHERS) and not done.failure
+    ]
     names = [_figure("user", name) for name in group_names(MEASURE.users)]
 
     def level(done: Done) -> float:

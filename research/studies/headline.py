@@ -28,7 +28,8 @@ from research.studies.recipes import Changes, without_teachers
 from research.studies.rows import Done
 from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import FULL, full_row, key_of
-from research.studies.trainings import Measured, OnReal, OnSummary
+from research.studies.taught import OfTeachers, OnLabelled
+from research.studies.trainings import Measured, OnReal, OnSummary, Training
 
 FARZI, START = "farzi", "its start alone"
 
@@ -39,6 +40,19 @@ CONTROLS: Mapping[str, Control] = {
     "k-centre": KCentre(),
 }
 """Ways to pick real sequences, by the names in the table."""
+
+TEACHERS = ("teachers", "teachers' ensemble")
+"""Full-data models, and so no rivals of a summary."""
+
+
+def taught(recipe: Recipe) -> Mapping[str, Training]:
+    """What a summary's teachers make without a summary, by the names in the table."""
+    return {
+        "random, teachers' labels": OnLabelled(recipe),
+        "random, teachers' labels, equal bytes": OnLabelled(recipe, equal_bytes=True),
+        **{name: OfTeachers(recipe, ensemble=name != "teachers") for name in TEACHERS},
+    }
+
 
 START_ALONE: Changes = {"outer.steps": 1, "outer.minutes": None}
 """The initial summary, after the one outer step that every run took when these rows were first measured."""
@@ -98,6 +112,8 @@ def methods(setting: Setting, measure: Measure | None = None) -> list[Row]:
     for name, control in CONTROLS.items():
         work = Measured(OnReal(setting.recipe, control), measure)
         rows.append(setting.row(key_of(name), {"trained on": name}, work))
+    for name, training in taught(setting.recipe).items():
+        rows.append(setting.row(key_of(name), {"trained on": name}, Measured(training, measure)))
     for name, changes in distillers(setting.recipe).items():
         work = Measured(OnSummary(setting.recipe.changed(changes)), measure)
         rows.append(setting.row(key_of(name), {"trained on": name}, work))
@@ -124,7 +140,14 @@ def conclude(rows: Sequence[Done]) -> Findings:
         shares = [f"{name} {_share(ours, whole, name)}" for name in figures]
         sentences.append(f"The summary reaches, of the full data's figures, {listed(shares)}.")
     start = first(rows, **{"trained on": START})
-    rivals = [done for done in others if done is not ours and done is not start and not done.failure]
+    rivals = [
+        done
+        for done in others
+        if done is not ours
+        and done is not start
+        and done.labels["trained on"] not in TEACHERS
+        and not done.failure
+    ]
     if ours and rivals:
         sentences += [_ahead(ours, rivals, name, "the best of the others, ") for name in figures]
     if ours and start and not start.failure:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -13,8 +14,8 @@ from pathlib import Path
 
 from scripts.fuzz.worker import FORMATS, Outcome, draw
 
-SECONDS, START = 10, 120
-"""Time for a case, and for a process to start."""
+WAIT, START = 700, 600
+"""Most seconds for a case that computes nothing, and for a process to start on a busy machine."""
 
 
 class Worker:
@@ -34,11 +35,14 @@ class Worker:
         with contextlib.suppress(BrokenPipeError):  # it has ended: there is no answer
             process.stdin.write(f"{number}\n")
             process.stdin.flush()
-        answer = self._line(SECONDS + 1)
+        answer = self._line(WAIT)
         if answer:
             return Outcome(**json.loads(answer))
-        status = process.poll() if answer == "" else None
-        kind = "hangs" if answer is None else f"the process ends with status {status or process.wait()}"
+        if answer == "":
+            status = process.wait()
+            kind = "hangs" if status == -signal.SIGPROF else f"the process ends with status {status}"
+        else:
+            kind = "hangs"
         self.stop()
         name = draw(self.seed, number, self.formats)[0]
         return Outcome(number, name, "fault", f"{name}: {kind}")

@@ -6,9 +6,9 @@ import json
 import random
 import resource
 import shutil
+import signal
 import subprocess
 import sys
-import time
 import traceback
 import unicodedata
 import warnings
@@ -32,6 +32,8 @@ SHARES = {
 }
 """How often a format is drawn, 1 if it is not named."""
 MEMORY = 1 << 30
+SECONDS = 10
+"""Seconds of computing for a case: wall-clock time would tell how busy the machine is."""
 IN_PROCESS, OUTSIDE = 0.25, 0.0005
 """Shares of the cases that are also read by the command line: in this process, and in one of its own."""
 
@@ -63,7 +65,7 @@ def run_case(seed: int, number: int, folder: Path, only: list[str] | None = None
             case = FORMATS[name](rng, folder)
         except Exception:
             return Outcome(number, name, "fault", "the case cannot be made", traceback.format_exc())
-        before, start = _peak(), time.monotonic()
+        before = _peak()
         verdict, kind, detail = _judged(case)
         if verdict != "fault" and case.words is not None and (share := rng.random()) < IN_PROCESS:
             wrong = _told(case.words, verdict, outside=share < OUTSIDE)
@@ -71,8 +73,6 @@ def run_case(seed: int, number: int, folder: Path, only: list[str] | None = None
                 verdict, kind, detail = "fault", *wrong
         if verdict != "fault" and _peak() - before > MEMORY:
             verdict, kind = "fault", f"{name}: more than 1 GiB of memory"
-        if verdict != "fault" and time.monotonic() - start > 10:
-            verdict, kind = "fault", f"{name}: more than 10 seconds"
     return Outcome(number, name, verdict, kind, detail)
 
 
@@ -139,7 +139,7 @@ def _command(words: list[str]) -> tuple[int, str]:
 
 def _subprocess(words: list[str]) -> tuple[int, str]:
     command = [sys.executable, "-c", "from farzi.cli.app import main; main()", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     return done.returncode, done.stderr
 
 
@@ -166,7 +166,9 @@ def main() -> None:
         number = int(line)
         folder = place / str(number)
         folder.mkdir(parents=True)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)  # which ends the process
         outcome = run_case(seed, number, folder, only)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         if outcome.verdict != "fault":
             shutil.rmtree(folder)
         print(json.dumps(asdict(outcome)), file=answers, flush=True)

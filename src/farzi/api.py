@@ -244,7 +244,7 @@ def compare(
         settings: dict[str, Any] = {"origin": origin, "kept": cache.folder, "progress": progress}
         return _compare(summary, data, recipe, device=device, **settings)
     except KeyboardInterrupt:
-        if cache.folder is None:
+        if cache.folder is None or not cache.folder.exists():
             raise
         raise KeyboardInterrupt("stopped; finished trainings are kept, the same call resumes there") from None
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def torch_optimizer(
     if "beta1" in own:
         own["betas"] = own.pop("beta1"), own.pop("beta2")
     if type(settings) in (v.Adam, v.AdamW):
-        own["fused"] = True
+        parameters = [*parameters]
+        own["fused"] = all(one.device.type in ("cpu", "cuda") for one in parameters)
     return _TORCH[type(settings)](parameters, **own)
 
 
@@ -82,7 +84,8 @@ def training_loss(model: SequenceModel, windows: Tensor, teach: Teach, negatives
     """The mean cross-entropy of the next event of windows (B, L), zeros on the left, in nats."""
     precision = getattr(torch, teach.precision)
     read, targets = windows[:, :-1], windows[:, 1:]
-    with torch.autocast(windows.device.type, precision, enabled=precision != torch.float32):
+    single = precision == torch.float32
+    with nullcontext() if single else torch.autocast(windows.device.type, precision):
         hidden = model.hidden(model.embed(read), read > 0)
     real = targets > 0
     return next_event(hidden[real], model.output_table, targets[real], precision, negatives)
@@ -190,7 +193,7 @@ class Training:
         return self.share_done(seconds) >= 1 or self.since >= self.teach.patience
 
     def keep(self, path: Path, key: str) -> None:
-        """Write everything to a file, with the training's key."""
+        """Write everything to a file, whose folder is made if need be, with the training's key."""
         moments = self.optimizer.state_dict()["state"]
         device = self.model.device
         numbers = ("best", "since", "best_step", "step", "epoch", "place", "seconds")
@@ -205,6 +208,7 @@ class Training:
             **{name: getattr(self, name) for name in numbers if name != "best"},
             "best": self.best if np.isfinite(self.best) else None,
         }
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_state(path, FORMAT, state)
 
     def resume(self, path: Path, key: str) -> None:

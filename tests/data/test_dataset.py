@@ -274,3 +274,13 @@ def test_every_event_is_where_its_time_puts_it(load, log, split, ties):
             assert (times[position], item) in time_of[user]
     assert (dataset.train.items > 0).all()
     assert np.bincount(dataset.train.items).size <= len(dataset.vocabulary)
+
+
+def test_what_is_not_validated_is_trained_on_and_in_the_history_of_the_test(load):
+    text = "user,item,time\n" + "".join(f"{user},i{k},{k}\n" for user in "abcd" for k in range(5))
+    every, some = load(text), load(text, split=LeaveOneOut(valid_users=1))
+    assert (len(every.valid), len(some.valid)) == (4, 1)
+    assert len(some.test) == 4
+    for one, other in zip(some.test.parts, every.test.parts):
+        assert [events.tolist() for events in one] == [events.tolist() for events in other]
+    assert some.train.lengths.tolist() == [3 if user in some.valid.histories.users else 4 for user in "abcd"]

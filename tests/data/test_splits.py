@@ -71,6 +71,24 @@ def test_leave_one_out(log):
         assert events == [(*event, part) for event, part in zip(expected, parts)]
 
 
+@given(logs, st.integers(1, 7))
+def test_leave_one_out_with_the_validation_of_some_users(log, count):
+    every, some = cut(log, LeaveOneOut()), cut(log, LeaveOneOut(valid_users=count))
+    able = [user for user, events in every.items() if len(events) >= 3]
+    drawn = [user for user in able if VALID in [part for *_, part in some[user]]]
+    assert len(drawn) == min(count, len(able))
+    for user, events in every.items():
+        parts = [part if part != VALID or user in drawn else TRAIN for *_, part in events]
+        assert some[user] == [(*event[:3], part) for event, part in zip(events, parts)]
+    assert some == cut(log, LeaveOneOut(valid_users=count))  # they do not change from call to call
+
+
+def test_the_users_of_the_validation_are_not_the_first_ones():
+    log = [(user, item, item) for user in "abcdef" for item in (1, 2, 3)]
+    drawn = [user for user, events in cut(log, LeaveOneOut(valid_users=3)).items() if events[1][3] == VALID]
+    assert drawn != ["a", "b", "c"]
+
+
 @given(logs, fractions)
 def test_user_ratio(log, shares):
     valid, test = shares

@@ -170,3 +170,49 @@ def test_an_endless_metagradient_is_left_to_the_outer_loop(tiny: Log, recipe: Re
     recipe = recipe.changed({"inner.optimizer.learning_rate": 1e20})
     outer = begun(recipe, tiny)
     assert short_check(outer, False, Progress())["cosine"] is None
+
+
+# Full-data models that are not the student
+
+PRETRAINED = {"outer.weights": "pretrained"}
+TRAJECTORIES = "research.distillers.trajectories:TrajectoryMatching"
+
+
+@pytest.mark.parametrize(
+    "changes", [PRETRAINED, {"outer.objective": TRAJECTORIES}], ids=["weights", "objective"]
+)
+@pytest.mark.parametrize(
+    ("path", "value"), [("teach.model", {"type": "sasrec", "hidden": 6}), ("teach.length", 7)]
+)
+def test_weights_of_full_data_models_that_runs_start_from_must_be_the_students(
+    tiny: Log, recipe: Recipe, tmp_path: Path, changes: Any, path: str, value: Any
+):
+    refused = recipe.changed({**changes, path: value})
+    with pytest.raises(FarziError) as error:
+        distill(refused, tmp_path / "out", dataset=tiny)
+    assert str(error.value).startswith(f"{path}: ")
+    assert "must then be the student" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+    same = {"teach.model": recipe.student, "teach.length": recipe.summary.length}
+    check.check_parts(recipe.changed({**changes, **same}))
+    check.check_parts(recipe.changed({path: value}))
+
+
+def test_teachers_read_whole_synthetic_sequences(recipe: Recipe):
+    labels = {"summary.parametrization.label_decoder": True, "init": {"type": "teacher", "teachers": 1}}
+    with pytest.raises(FarziError, match=r"^teach\.length \(4\) is less than summary\.length \(5\): "):
+        check.check_parts(recipe.changed({**labels, "teach.length": 4}))
+    check.check_parts(recipe.changed({**labels, "teach.length": 9}))
+    check.check_parts(recipe.changed({"teach.length": 4}))  # only the figures that others are divided by
+
+
+@pytest.mark.parametrize("student", [{"type": "sasrec", "hidden": 8}, {"type": "fmlprec", "hidden": 8}])
+def test_longer_histories_than_a_model_can_read_are_refused(recipe: Recipe, student: Any):
+    longer = recipe.changed({"student": student, "inner.history": 9})
+    with pytest.raises(FarziError, match=r"^inner\.history: this model reads 4 events at most, ") as error:
+        check.check_parts(longer)
+    assert "\n" not in str(error.value)
+    check.check_parts(longer.changed({"inner.history": 4}))
+    for able in ({"type": "gru4rec", "hidden": 8}, {"type": "sasrec", "hidden": 8, "positions": "rotary"}):
+        check.check_parts(longer.changed({"student": able}))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from farzi import states
 from farzi.data import Log
 from farzi.distillation import Progress, StepReport, checkpoint, distill
 from farzi.distillation.checkpoint import load_checkpoint, save_checkpoint
@@ -152,7 +153,7 @@ def test_it_runs_outside_the_main_thread(tiny: Log, recipe: Recipe, tmp_path: Pa
 def test_a_full_disk_costs_the_steps_since_the_last_checkpoint_only(
     tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ):
-    saves, write = [], checkpoint.write_tensors
+    saves, write = [], states.write_tensors
 
     def until_full(path: Path, *rest: Any) -> None:
         if path.name == checkpoint.NAME:  # and no training's file
@@ -161,7 +162,7 @@ def test_a_full_disk_costs_the_steps_since_the_last_checkpoint_only(
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         write(path, *rest)
 
-    monkeypatch.setattr(checkpoint, "write_tensors", until_full)
+    monkeypatch.setattr(states, "write_tensors", until_full)
     with pytest.raises(OSError, match="No space left on device"):
         distill(recipe, tmp_path / "cut", dataset=tiny, checkpoint_seconds=0)
     saved = load_checkpoint(tmp_path / "cut")

@@ -232,3 +232,76 @@ def test_what_does_not_fit_the_teachers_is_refused(tiny: Log, taught: Recipe, tm
         FarziError, match=r"^unknown key init\.teachers: classes has no teachers, only teacher has"
     ):
         several.changed({"init": {"type": "classes", "teachers": 3}})
+
+
+OTHERS = {"teach.model": {"type": "sasrec", "hidden": 6, "block": "gated"}, "teach.length": 9}
+
+
+def test_full_data_models_have_an_architecture_and_a_history_of_their_own(
+    tiny: Log, taught: Recipe, tmp_path: Path
+):
+    several = taught.changed({**THREE, **OTHERS})
+    model = several.teach.model
+    assert [one.student for one in full_trainings(several)] == [model, model, v.GRU4Rec(hidden=8)]
+    assert {one.length for one in full_trainings(several)} == {9}
+    cache = Cache(tmp_path / "cache")
+    full = teach(several, tiny, cache)
+    assert [(type(one).__name__, one.length) for one in full.teachers] == [
+        ("SASRec", 8),
+        ("SASRec", 8),
+        ("GRU4Rec", 8),
+    ]
+    assert same_weights(full.teachers, teach(several, tiny, cache).teachers)
+    summary = distill(several, tmp_path / "out", dataset=tiny, cache=cache)
+    assert summary.tensors.length == taught.summary.length
+    alike = taught.changed({"teach.model": taught.student, "teach.length": taught.summary.length})
+    assert paths(cache, alike, tiny) == paths(cache, taught, tiny)  # as if left out
+
+
+def test_an_unfinished_training_is_in_the_cache_and_is_resumed(
+    tiny: Log, taught: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("farzi.event_training.KEPT_EVERY", -1.0)
+
+    class Stopping(Recorded):
+        def passing(self, text: str) -> None:
+            if "step 8," in text:
+                raise KeyboardInterrupt
+
+    taught = taught.changed({"teach": {"max_steps": 12, "validate_every": 2, "dropout": 0.2, "average": 0.5}})
+    cache, whole = Cache(tmp_path / "cache"), teach(taught, tiny)
+    with pytest.raises(KeyboardInterrupt):
+        teach(taught, tiny, cache, progress=Stopping())
+    (path,) = paths(cache, taught, tiny)
+    assert path is not None
+    assert [one.name for one in path.parent.iterdir()] == [path.with_suffix(".unfinished").name]
+    (path.parent / f".{path.stem}.unfinished.0123abcd.farzi-tmp").write_bytes(b"left by a kill")
+    progress = Recorded()
+    full = teach(taught, tiny, cache, progress=progress)
+    assert [line.partition(",")[0] for line in progress.lines] == [
+        f"full data: step {k}" for k in (8, 10, 12)
+    ]
+    assert full.figures == whole.figures
+    assert same_weights(full.teachers, whole.teachers)
+    assert [*path.parent.iterdir()] == [path]
+    stopped = (
+        "stopped before the first outer step; 0 of 1 full-data trainings and a part of one are saved, the"
+    )
+    with pytest.raises(KeyboardInterrupt, match=stopped):
+        distill(taught, tmp_path / "out", dataset=tiny, progress=Stopping())
+    path.with_suffix(".unfinished").write_bytes(b"of a killed one")
+    cache.remove()
+    assert not path.parent.exists()
+
+
+def test_a_training_whose_weights_are_recorded_starts_again(
+    tiny: Log, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("farzi.event_training.KEPT_EVERY", -1.0)
+    kept: list[Path] = []
+    monkeypatch.setattr("farzi.event_training.Training.keep", lambda training, path, key: kept.append(path))
+    recipe = recipe.changed({"outer.weights": "pretrained"})
+    teach(recipe, tiny, Cache(tmp_path))
+    assert not kept
+    teach(recipe.changed({"outer.weights": "fresh"}), tiny, Cache(tmp_path))
+    assert kept

@@ -3,12 +3,16 @@
 import json
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
+import farzi
 from farzi.data import Log, Sequences
+from farzi.distillation import Cache, initialise, teach
 from farzi.errors import FarziError
 from farzi.evaluation import (
     Comparison,
@@ -18,16 +22,19 @@ from farzi.evaluation import (
     seed_interval,
 )
 from farzi.evaluation.compare import build_controls
-from farzi.evaluation.controls import bytes_per_event
+from farzi.evaluation.controls import Head, Labelled, Random, bytes_per_event
+from farzi.evaluation.trials import Trials
 from farzi.progress import Progress
 from farzi.recipe import Custom, Recipe
 from farzi.recipe import variants as v
 from farzi.summary import Size, Summary, SummaryTensors, TransitionInitializer, distillation_facts
+from farzi.training import train_on_summary
 
 KEYS = [
     "trained_on",
     "student",
     "sequences",
+    "events",
     "bytes",
     "metric",
     "unit",
@@ -37,9 +44,13 @@ KEYS = [
     "seeds",
     "train_seconds",
     "relative_to_full",
+    "events_share",
+    "bytes_share",
+    "seconds_share",
 ]
-COUNTS = ["popularity", "successors"]
-KINDS = ["full", "summary", "random", "head", "random, equal bytes", "head, equal bytes", *COUNTS]
+COUNTS = ["popularity", "successors", "item-kNN", "EASE"]
+KINDS = ["full", "summary", "random", *COUNTS]
+"""Without the teachers."""
 METRICS = ["HR@10", "HR@100", "nDCG@10", "nDCG@100", "MRR", "AUC"]
 QUICK = {"compare.seeds": 2, "teach.grid.learning_rate": (1e-2,)}
 
@@ -87,23 +98,38 @@ def test_figures_are_per_cent_over_seeds(comparison: Comparison):
             assert row["relative_to_full"] == 1
 
 
-def test_controls_have_equal_sequences_or_equal_bytes(
+def test_a_log_that_is_too_small_has_no_row_of_equal_bytes(
     comparison: Comparison, tensors: SummaryTensors, tiny: Log
 ):
-    size = {entry.trained_on: (entry.sequences, entry.bytes) for entry in comparison.results}
+    size = {entry.trained_on: (entry.sequences, entry.events, entry.bytes) for entry in comparison.results}
     assert bytes_per_event(41) == 2
     assert tensors.bytes == 4 * (6 * 5 * 4 + 4 * 41)
-    assert size["full"] == (60, 2 * len(tiny.train.items))
-    assert size["summary"] == (6, tensors.bytes)
-    assert size["head"] == (6, 2 * 6 * 5)
+    assert size["full"] == (60, len(tiny.train.items), 2 * len(tiny.train.items))
+    assert size["summary"] == (6, 30, tensors.bytes)
     assert size["random"][0] == 6
-    fit = tensors.bytes // (
-        2 * 5
-    )  # 113 sequences of 5 events; the log has not that many windows of two or more
-    windows = sum(sum(1 for end in range(n, 1, -5)) for n in tiny.train.lengths.tolist())
-    assert fit > windows
-    assert size["head, equal bytes"][0] == size["random, equal bytes"][0] == windows
-    assert size["head, equal bytes"][1] <= tensors.bytes
+    assert 2 * len(tiny.train.items) < tensors.bytes
+    assert any('no row "random, equal bytes"' in line for line in comparison.left_out)
+    assert any('no row "random, equal bytes"' in line for line in comparison.conclusions())
+
+
+def test_a_row_of_equal_bytes_has_them(tiny: Log, recipe: Recipe):
+    """Windows are shorter than the summary's sequences here, so more of them fit."""
+    trials = Trials(tiny, recipe.student, 5, RecommendationTask(), 2, recipe.teach)
+    for control in (Random(), Head(), Labelled(keep=3)):
+        each = trials.bytes_of(control)
+        for size in (60, 155, 301):
+            lengths = trials.filler(control, size)(7).lengths
+            assert each(lengths).sum() <= size < each(lengths).sum() + each(np.array([5]))[0]
+    few = trials.filler(Random(), 1)(7)
+    assert len(few) == 1
+
+
+def test_shares_of_the_full_datas_size(comparison: Comparison):
+    full, random = comparison.result("full"), comparison.result("random")
+    row = next(row for row in comparison.rows() if row["trained_on"] == "random")
+    assert row["events_share"] == random.events / full.events
+    assert row["bytes_share"] == random.bytes / full.bytes
+    assert row["seconds_share"] == random.seconds / full.seconds
 
 
 @pytest.mark.usefixtures("_generators_untouched")
@@ -149,24 +175,10 @@ def test_the_learning_rate_is_chosen_on_validation_events(tiny: Log, summary: Su
     assert "left" in progress.lines[0]
 
 
-def test_the_controls_at_equal_bytes_may_be_left_out(tiny: Log, summary: Summary):
-    few = compare(summary, tiny, summary.recipe.changed({"compare.equal_bytes": False}))
-    assert [entry.trained_on for entry in few.results] == [*KINDS[:4], *COUNTS]
-
-
 def test_other_controls_are_trained_where_asked_for(tiny: Log, summary: Summary):
     chosen = summary.recipe.changed({"compare.controls": ("herding", "k-centre")})
-    names = [
-        "full",
-        "summary",
-        "herding",
-        "k-centre",
-        "herding, equal bytes",
-        "k-centre, equal bytes",
-        *COUNTS,
-    ]
     results = compare(summary, tiny, chosen).results
-    assert [entry.trained_on for entry in results] == names
+    assert [entry.trained_on for entry in results] == ["full", "summary", "herding", "k-centre", *COUNTS]
     assert [entry.sequences for entry in results][1:4] == [6, 6, 6]
     none = compare(summary, tiny, summary.recipe.changed({"compare.controls": ()}))
     assert [entry.trained_on for entry in none.results] == ["full", "summary", *COUNTS]
@@ -183,9 +195,9 @@ class Firsts:
 
 
 def test_controls_of_a_users_class_have_its_name():
-    variants = (v.RandomControl(), Custom.of(Firsts), Custom.of(Firsts(skip=2)))
+    variants = (v.RandomControl(), Custom.of(Firsts), Custom.of(Firsts(skip=2)), v.LabelledControl(keep=2))
     controls = build_controls(variants)
-    assert list(controls) == ["random", "Firsts", "Firsts 2"]
+    assert list(controls) == ["random", "Firsts", "Firsts 2", "random, teachers' labels"]
     assert controls["Firsts 2"] == Firsts(skip=2)
 
 
@@ -218,15 +230,18 @@ def test_the_summary_is_ahead_only_where_the_interval_is_clear_of_zero():
     base = rng.random((3, 200))
 
     def entry(name: str, shift: float) -> Result:
-        return Result(name, 1, 1, 1.0, {"HR@10": base + shift, "perplexity": base + shift}, 0.1)
+        return Result(name, 1, 1, 1, 1.0, {"HR@10": base + shift, "perplexity": base + shift}, 0.1)
 
     results = entry("full", 0.2), entry("summary", 0.0), entry("random", -0.3), entry("head", 0.001)
     comparison = Comparison("sasrec", RecommendationTask(), 20, 40, results)
     assert [comparison.lead(name, "HR@10") for name in ("full", "random", "head")] == [-1, 1, 0]
     assert [comparison.lead(name, "perplexity") for name in ("full", "random", "head")] == [1, -1, 0]
-    sentence = next(line for line in comparison.conclusions() if line.startswith("The summary is"))
-    assert 'ahead of "full" (perplexity) and "random" (HR@10' in sentence
-    assert 'not clearly different from "head"' in sentence
+    chief, rest = (
+        line for line in comparison.conclusions() if line.startswith(("The summary is", "Of the other"))
+    )
+    assert 'ahead of "full" (perplexity); behind "full" (HR@10)' in chief
+    assert 'ahead of "random" (HR@10)' in rest
+    assert 'not clearly different from "head"' in rest
 
 
 def test_how_the_summary_was_made_is_said(summary: Summary, tiny: Log):
@@ -244,7 +259,7 @@ def test_how_the_summary_was_made_is_said(summary: Summary, tiny: Log):
 
 def made(full: float, summary: float, distilling: float | None) -> Comparison:
     def entry(name: str, seconds: float) -> Result:
-        return Result(name, 1, 1, seconds, {"HR@10": np.zeros((2, 3))}, 0.1)
+        return Result(name, 1, 1, 1, seconds, {"HR@10": np.zeros((2, 3))}, 0.1)
 
     results = entry("full", full), entry("summary", summary)
     return Comparison("sasrec", RecommendationTask(), 20, 40, results, distilling)
@@ -260,3 +275,81 @@ def test_what_the_summary_saves():
 
 def test_a_full_figure_of_zero_has_no_share():
     assert all(math.isnan(row["relative_to_full"]) for row in made(1.0, 1.0, None).rows())
+
+
+@pytest.fixture(scope="module")
+def taught(tiny: Log, recipe: Recipe) -> Recipe:
+    """A recipe with two teachers, compared quickly with all rows."""
+    return recipe.changed(
+        {
+            **QUICK,
+            "summary.parametrization.label_decoder": True,
+            "init": {"type": "teacher", "teachers": 2},
+            "outer.steps": 4,
+            "outer.probe": None,
+            "select.every": 2,
+            "compare.controls": ({"type": "labelled", "keep": 2}, "random"),
+            "compare.references": ("initial", "teachers", "full-labels"),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def distilled(cyclic_log: Log, taught: Recipe) -> Summary:
+    quiet = farzi.distill(cyclic_log, taught, progress=Progress())
+    return replace(quiet, history=[*quiet.history, {"outer_step": 4, "best": True}])  # as if it had gained
+
+
+TAUGHT = [
+    *("full", "summary", "initial summary", "random, teachers' labels", "random"),
+    *("full, teachers' labels", "teachers", "teachers' ensemble"),
+    *COUNTS,
+]
+
+
+def test_an_interrupted_comparison_resumes_at_its_next_training(
+    cyclic_log: Log, distilled: Summary, tmp_path: Path
+):
+    class Interrupting(Recorded):
+        def doing(self, text: str) -> None:
+            if text.startswith("random: training 2"):
+                raise KeyboardInterrupt
+            super().doing(text)
+
+    first, second = Interrupting(), Recorded()
+    with pytest.raises(KeyboardInterrupt, match="the same call resumes"):
+        farzi.compare(distilled, cyclic_log, progress=first, cache=Cache(tmp_path / "kept"))
+    resumed = farzi.compare(distilled, cyclic_log, progress=second, cache=Cache(tmp_path / "kept"))
+    assert [result.trained_on for result in resumed.results] == TAUGHT
+    parts = [[line.partition(" (")[0] for line in progress.parts] for progress in (first, second)]
+    assert not set(parts[0]) & set(parts[1])
+    assert second.parts[0].startswith("random: training 2 of 2 (10 of ")
+    whole = farzi.compare(distilled, cyclic_log, progress=Progress())
+    for ours, theirs in zip(resumed.results, whole.results, strict=True):
+        for name, figures in ours.per_unit.items():
+            assert np.array_equal(figures, theirs.per_unit[name]), ours.trained_on
+    Cache(tmp_path / "kept").remove()
+    assert not (tmp_path / "kept").exists()
+
+
+def test_teachers_and_the_initial_summary_are_those_of_the_distillation(
+    cyclic_log: Log, distilled: Summary, taught: Recipe
+):
+    """With no outer step, the distillation's summary is the initial one: the same bits are made again."""
+    initial = farzi.distill(cyclic_log, taught.changed({"outer.steps": 0}), progress=Progress())
+    full_data = teach(distilled.recipe, cyclic_log)
+    again = initialise(distilled.recipe, cyclic_log, full_data.teachers)
+    assert all(torch.equal(part, again.parts[name]) for name, part in initial.tensors.parts.items())
+    comparison = farzi.compare(distilled, cyclic_log, progress=Progress())
+    figures = comparison.result("teachers").per_unit["HR@10"]
+    assert figures.shape == (2, 60)
+    own = [farzi.evaluate(model, cyclic_log)["HR@10"] for model in full_data.teachers]
+    assert comparison.result("teachers").figures("HR@10").tolist() == pytest.approx(own)
+    start = [
+        farzi.evaluate(train_on_summary(again, taught.student, taught.inner, seed).model, cyclic_log)["AUC"]
+        for seed in (1000, 1001)
+    ]
+    assert comparison.result("initial summary").figures("AUC").tolist() == pytest.approx(start)
+    not_again = farzi.compare(initial, cyclic_log, progress=Progress())
+    assert "initial summary" not in [result.trained_on for result in not_again.results]
+    assert any("no outer step was kept" in line for line in not_again.left_out)

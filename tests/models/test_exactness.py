@@ -31,6 +31,14 @@ VOCABULARY, LENGTH, STEPS = 9, 6, 8
 KINDS = {
     **{name: {"type": name} for name in TYPES},
     **{f"{name}, 2 layers, untied": {"type": name, "layers": 2, "tied": False} for name in TYPES},
+    **{f"sasrec, {block}": {"type": "sasrec", "block": block} for block in ("published", "gated")},
+    "sasrec, gated, rotary, 2 layers": {
+        "type": "sasrec",
+        "block": "gated",
+        "positions": "rotary",
+        "feed_forward": 6,
+        "layers": 2,
+    },
 }
 EXECUTIONS: dict[str, Any] = {
     "eager": Eager,

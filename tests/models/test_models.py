@@ -23,6 +23,12 @@ KINDS = {
         "tied": False,
     },
     "lstm, untied": {"type": "lstm", "tied": False},
+    **{
+        f"sasrec, {block}": {"type": "sasrec", "block": block, "layers": 2}
+        for block in ("published", "gated")
+    },
+    "sasrec, rotary": {"type": "sasrec", "positions": "rotary", "layers": 2},
+    "transformer, gated, rotary": {"type": "transformer", "block": "gated", "positions": "rotary"},
 }
 
 

@@ -139,3 +139,13 @@ def test_differences_name_each_setting_with_both_values():
         "inner.optimizer.beta2: 0.999 -> null",
         "inner.optimizer.epsilon: 1e-05 -> null",
     ]
+
+
+def test_a_recipe_may_be_without_a_full_data_model_again():
+    recipe = Recipe().changed({"teach.model": {"type": "gru4rec", "hidden": 8}, "teach.length": 50})
+    assert (recipe.full_model.type, recipe.full_length) == ("gru4rec", 50)
+    assert recipe.changed({"teach.model.hidden": 9}).full_model.own["hidden"] == 9
+    again = recipe.changed({"teach.model": None, "teach.length": None})
+    assert again == Recipe()
+    assert (again.full_model, again.full_length) == (again.student, again.summary.length)
+    assert recipe.changed({"student": None}).student == recipe.student  # every other group stays

@@ -15,7 +15,7 @@ METRICS = ("HR@10", "nDCG@10", "HR@100")
 def measured(name: str, level: float, seconds: float) -> Result:
     rng = np.random.default_rng(0)
     per_unit = {metric: (rng.random((3, 200)) < level).astype(float) for metric in METRICS}
-    return Result(name, 50, 20_480, seconds, per_unit, 0.01)
+    return Result(name, 50, 1000, 20_480, seconds, per_unit, 0.01)
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def test_results_are_the_rows_of_the_comparison(comparison: Comparison, tmp_path
     rows = save_report(comparison, tmp_path, [])
     assert json.loads((tmp_path / "results.json").read_text()) == rows == comparison.rows()
     assert set(rows[0]) == {
-        *("trained_on", "student", "sequences", "bytes", "metric", "unit", "mean", "low", "high", "seeds"),
-        *("train_seconds", "relative_to_full"),
+        *("trained_on", "student", "sequences", "events", "bytes", "metric", "unit", "mean", "low", "high"),
+        *("seeds", "train_seconds", "relative_to_full", "events_share", "bytes_share", "seconds_share"),
     }
 
 
@@ -79,7 +79,7 @@ def test_a_cost_that_is_never_paid_back_is_told():
 def test_the_page_holds_the_table_the_sentences_and_the_source(comparison: Comparison, tmp_path: Path):
     save_report(comparison, tmp_path, [])
     page = (tmp_path / "comparison.md").read_text()
-    assert "| summary | 50 | 20 |" in page
+    assert "| summary | 1,000 (100 %) | 20 (100 %) |" in page
     assert "40 times faster" in page
     assert "farzi" in page.splitlines()[-1]
     facts = json.loads((tmp_path / "comparison.json").read_text())

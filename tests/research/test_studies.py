@@ -124,6 +124,9 @@ def test_any_rows_can_be_told_of(study: Study, tmp_path: Path):
     [
         ("headline", "farzi", ("AUC", "HR@100", "distil seconds", "validation at start")),
         ("headline", "head", ("AUC", "learning rate", "train seconds")),
+        ("headline", "random-teachers-labels", ("AUC", "windows")),
+        ("headline", "random-teachers-labels-equal-bytes", ("AUC", "windows")),
+        ("headline", "teachers-ensemble", ("AUC", "train seconds")),
         ("unrolling", "T-20", ("step seconds", "step MiB", "metagradient norm")),
         ("unrolling", "algorithm-1-5", ("cosine", "length ratio in float64")),
         ("weights", "pretrained-steps", ("outer steps",)),

@@ -74,7 +74,7 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
         "compare.references",
         "A,B,...",
         "what to show of the distillation: initial (the summary before any outer step), teachers (and their "
-        "ensemble), full-labels (the full data with their labels) [all three]",
+        "ensemble), full-labels (the full data with their labels: slow) [initial,teachers]",
     ),
     "--seen": (
         "select.seen",

@@ -157,10 +157,10 @@ def _begin(out: Path, recipe: Recipe, dataset: Data, cache: Cache, *settings: An
     except KeyboardInterrupt:
         trainings = full_trainings(recipe)
         saved = "nothing was saved, the same call starts again"
-        if present := cache.present(trainings, dataset):
-            saved = (
-                f"{present} of {len(trainings)} full-data trainings are saved, the same call resumes there"
-            )
+        present, begun = cache.present(trainings, dataset), cache.begun(trainings, dataset)
+        if present or begun:
+            done = f"{present} of {len(trainings)} full-data trainings{' and a part of one' if begun else ''}"
+            saved = f"{done} are saved, the same call resumes there"
         raise KeyboardInterrupt(f"stopped before the first outer step; {saved}") from None
 
 

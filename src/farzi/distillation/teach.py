@@ -145,6 +145,11 @@ class Cache:
         paths = [self.path(training, dataset) for training in trainings]
         return sum(path is not None and path.exists() for path in paths)
 
+    def begun(self, trainings: Sequence[FullTraining], dataset: Data) -> bool:
+        """Whether an unfinished one of these trainings is there."""
+        paths = [self.path(training, dataset) for training in trainings]
+        return any(path is not None and path.with_suffix(".unfinished").exists() for path in paths)
+
     def remove(self) -> None:
         """Delete the cached trainings, and the folder if nothing else is in it."""
         if self.folder is not None:
@@ -169,11 +174,11 @@ class Cache:
         if path is None:
             return train(None)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
             # a trajectory is not in a checkpoint
             unfinished = path.with_suffix(".unfinished")
             outcome = train(None if training.record else unfinished)
             weights = NextEvent(outcome.model).parameters_of(outcome.model)
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_state(path, FORMAT, outcome._asdict() | {"model": weights, "cached": True})
             remove_state(unfinished)
             return outcome

@@ -217,4 +217,6 @@ def _listed(names: list[str]) -> str:
 
 def _per_cent(share: float) -> str:
     """A share of a size with two digits or more: `0.12 %`, `110 %`."""
-    return "–" if math.isnan(share) else f"{100 * share:.{2 if share < 0.01 else 1 if share < 0.1 else 0}f} %"
+    return (
+        "–" if math.isnan(share) else f"{100 * share:,.{2 if share < 0.01 else 1 if share < 0.1 else 0}f} %"
+    )

@@ -70,7 +70,7 @@ class Attention(nn.Module):
             q, k = _rotated(q, context.rotation), _rotated(k, context.rotation)
         scale = (width // self.heads) ** 0.5
         blocked = context.blocked
-        if self.training and not queries.is_cuda:  # one pass over (B, heads, L, L) instead of three
+        if self.training and queries.is_cpu:  # one pass over (B, heads, L, L) instead of three
             flat = (batch * self.heads, length, width // self.heads)
             q, k, v = q.reshape(flat), k.reshape(flat), v.reshape(flat)
             bias = torch.zeros((), dtype=q.dtype).masked_fill(blocked, -torch.inf)
@@ -129,7 +129,8 @@ class GatedBlock(Attention):
         normed = self.norm1(states)
         states = states + torch.sigmoid(self.gate1(states)) * self.attention(normed, normed, context)
         up, gate = self.inner(self.norm2(states)).chunk(2, dim=-1)
-        added = context.drop(self.outer(F.silu(gate) * up))
+        swish = F.silu(gate) if self.training else gate * torch.sigmoid(gate)  # fused: no forward mode
+        added = context.drop(self.outer(swish * up))
         return states + torch.sigmoid(self.gate2(states)) * added
 
 
@@ -225,7 +226,7 @@ def _blocked(vectors: Tensor, real: Tensor | None, training: bool) -> Tensor:
     """Which positions (columns) a position (row) must not read: later ones, padding; (L, L) or (B, L, L)."""
     length = vectors.shape[1]
     future = torch.ones(length, length, dtype=torch.bool, device=vectors.device).triu(1)  # (L, L)
-    if real is None or (training and bool(real.all())):
+    if real is None or (training and real.is_cpu and bool(real.all())):  # elsewhere it would be waited for
         return future
     # A padded position would have nothing to attend to: it reads itself, and nothing reads it.
     padding = ~torch.eye(length, dtype=torch.bool, device=vectors.device)

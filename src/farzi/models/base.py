@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from farzi.recipe.variants import StudentVariant
 from farzi.soft import Events, SoftEvents
 
 DEVIATION = 0.02
-"""Standard deviation of the first embeddings, positions and spectra."""
+"""Standard deviation of the first embeddings, positions and spectra, where a model has none of its own."""
 
 
 class SequenceModel(nn.Module, ABC):
@@ -156,12 +156,14 @@ class TableModel(SequenceModel):
     """
 
     output: nn.Parameter | None
+    deviation: ClassVar[float] = DEVIATION
+    """Standard deviation of the first embeddings."""
 
     def __init__(self, vocabulary: int, length: int, hidden: int = 32, tied: bool = True) -> None:
         super().__init__()
         self.length = length
-        self.embedding = nn.Parameter(torch.randn(vocabulary, hidden) * DEVIATION)
-        output = None if tied else nn.Parameter(torch.randn(vocabulary, hidden) * DEVIATION)
+        self.embedding = nn.Parameter(torch.randn(vocabulary, hidden) * self.deviation)
+        output = None if tied else nn.Parameter(torch.randn(vocabulary, hidden) * self.deviation)
         self.register_parameter("output", output)
         self.scale = hidden**0.5  # so that small first embeddings still count beside the layers' own weights
 
@@ -181,7 +183,7 @@ def dropped(states: Tensor, rate: float) -> Tensor:
     On a CPU the rate is rounded to whole 256ths, since one random byte for each number is drawn eight times
     as fast as a random float.
     """
-    if states.is_cuda:
+    if not states.is_cpu:
         return F.dropout(states, rate)
     dropped_of_256, count = min(255, max(1, round(256 * rate))), states.numel()
     words = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None)

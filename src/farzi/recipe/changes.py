@@ -34,10 +34,15 @@ def _flat(values: Mapping[str, Any], path: Path = ()) -> dict[Path, Any]:
     return result
 
 
+ABSENT = ("model",)
+"""Names of groups that a recipe may be without: `teach.model`."""
+
+
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """`above`, completed by `below`.
 
-    A variant of another `type` replaces the one below as a whole; null leaves a group as it is.
+    A variant of another `type` replaces the one below as a whole; null leaves a group as it is, unless it is
+    one of `ABSENT`.
     """
     result = dict(below)
     for name, value in above.items():
@@ -48,7 +53,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
             kind = former.get("type") if isinstance(former, Mapping) else None
         if kind is not None and isinstance(value, str):
             value = {"type": value}
-        if value is None and isinstance(former, Mapping | Custom):
+        if value is None and isinstance(former, Mapping | Custom) and name not in ABSENT:
             continue
         if not isinstance(former, Mapping | Custom) or not isinstance(value, Mapping):
             result[name] = value

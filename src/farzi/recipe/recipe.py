@@ -187,9 +187,9 @@ class Compare(Settings):
         default=True, description="whether controls of as many bytes as the summary are trained on, too"
     )
     references: tuple[Literal["initial", "teachers", "full-labels"], ...] = Field(
-        default=("initial", "teachers", "full-labels"),
-        description="what stands beside the summary from its distillation: the initial summary, the teachers "
-        "and their ensemble, and the full data with their soft labels",
+        default=("initial", "teachers"),
+        description="rows of the distillation: the initial summary, the teachers and their ensemble, and, "
+        "three times as slow as the full data, students of the full data with the teachers' labels",
     )
 
 

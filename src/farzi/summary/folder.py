@@ -27,7 +27,7 @@ CARD_SUM = "card_sha256"  # in run.json: that of the card as it was written
 
 
 def remove_cached(folder: Path) -> None:
-    """Delete the cached trainings in a folder, and the folder if it is empty."""
+    """Delete cached trainings, whose names end in a checksum, and the folder if nothing else is in it."""
     if folder.is_dir():
         remove_leftovers(folder)
         for suffix in ("safetensors", "unfinished"):

@@ -14,9 +14,9 @@ forward mode records every tangent for a further derivative that is never taken,
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -24,9 +24,7 @@ from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from farzi.unroll.torch_private import once_differentiable_name
-
-Loss = Callable[[Tensor, Sequence[Tensor]], Tensor]
-"""The loss of one step as a function of the flat parameters (P,) and the leaves of the data."""
+from farzi.unroll.trees import Loss
 
 
 class Products(NamedTuple):
@@ -35,37 +33,6 @@ class Products(NamedTuple):
     slope: Tensor  # ∇θ L, (P,), a by-product
     theta: Tensor  # (∂²L/∂θ²) u, (P,)
     data: list[Tensor]  # (∂²L/∂X∂θ) u for each leaf of the data that is wanted
-
-
-def gradient(loss: Loss, theta: Tensor, data: Sequence[Tensor]) -> Tensor:
-    """∇θ L, (P,), detached; errors as for `Execution.gradient`."""
-    with torch.enable_grad():
-        theta = theta.detach().requires_grad_()
-        value = loss(theta, [leaf.detach() for leaf in data])
-        if not isinstance(value, Tensor):
-            raise TypeError(f"loss(theta, data, batch) must be a scalar tensor, got {type(value).__name__}")
-        if value.ndim != 0:
-            raise ValueError(f"loss(theta, data, batch) must be a scalar, got shape {tuple(value.shape)}")
-        if not value.requires_grad:
-            raise RuntimeError(
-                "the loss does not depend on theta by differentiable operations: it ignores theta, or is "
-                "detached, made of .item() or NumPy, or computed under torch.no_grad()"
-            )
-        (result,) = _dense(torch.autograd.grad, value, theta, materialize_grads=True)
-    return result
-
-
-def _dense(grad: Callable[..., Sequence[Tensor]], *args: Any, **kwargs: Any) -> Sequence[Tensor]:
-    """Gradients; an error that says what is wanted where they are sparse."""
-    try:
-        return grad(*args, **kwargs)
-    except RuntimeError as error:
-        if "sparse" not in str(error).lower():
-            raise
-        raise TypeError(
-            "the loss gives sparse gradients, such as those of nn.Embedding(sparse=True); give dense "
-            f"ones: {_first_line(error)}"
-        ) from error
 
 
 class Curvature(Protocol):

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
+from farzi.unroll.curvature import Curvature, ReverseOverReverse
 from farzi.unroll.optimizers import After, Optimizer, PulledBack, State, Step, pull_back_update
-from farzi.unroll.trees import StepLoss
+from farzi.unroll.trees import StepLoss, gradient
 
 INNER = 512
 """Columns of factors collected before they are multiplied: wide products run at full speed."""

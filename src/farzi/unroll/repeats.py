@@ -149,7 +149,9 @@ class Repeats:
 
     def compare(self, index: int, gradient: Tensor, again: Tensor) -> None:
         """Compare the gradient with which step `index` was made with the one of the reverse pass, (P,)."""
-        if not gradient.is_meta:
+        if gradient.is_meta:  # a plan's
+            self._reversed[index] = 0.0, 0.0
+        else:
             self._reversed[index] = _number(_norm(again - gradient)), _number(_norm(gradient))
 
     def compared(self, index: int) -> bool:

@@ -9,18 +9,26 @@ import torch
 from torch import Tensor
 
 from farzi.unroll.adjoint import Adjoint, AdjointLike, Cotangents, chosen, one_of
-from farzi.unroll.curvature import gradient
 from farzi.unroll.execution import Eager, Execution, Gathering, Intermediates
 from farzi.unroll.memory import Budget, Memory, Replay
 from farzi.unroll.optimizers import Optimizer, State, Step
 from farzi.unroll.repeats import Repeats
-from farzi.unroll.trees import Layout, StepLoss, Tree, TreeLoss, check_tree, tree_leaves, with_leaves
+from farzi.unroll.trees import (
+    Layout,
+    StepLoss,
+    Tree,
+    TreeLoss,
+    check_tree,
+    gradient,
+    tree_leaves,
+    with_leaves,
+)
 
 Batches = Sequence[Any] | Tensor
 """One entry per step: a list, a range, or a tensor whose rows are the entries."""
 
 SPOT = 50
-"""Where reverse steps do not recompute gradients, that of every 50th is, to be compared: 2 % of the time."""
+"""Where reverse steps do not compute gradients, that of the last and of every 50th before it is compared."""
 
 
 class Trained(NamedTuple):

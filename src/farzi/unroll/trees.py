@@ -20,6 +20,9 @@ Tree = Tensor | Mapping[str, Tensor]
 TreeLoss = Callable[[Any, Any, Any], Tensor]
 """loss(theta, data, batch) -> scalar; theta and data have the structure that the caller gave them."""
 
+Loss = Callable[[Tensor, Sequence[Tensor]], Tensor]
+"""The loss of one step as a function of the flat parameters (P,) and the leaves of the data."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -89,6 +92,37 @@ class StepLoss:
     def wanted(self) -> list[bool]:
         """For each leaf of the data, whether it gets a gradient."""
         return [leaf.requires_grad for leaf in tree_leaves(self.data)]
+
+
+def gradient(loss: Loss, theta: Tensor, data: Sequence[Tensor]) -> Tensor:
+    """∇θ L, (P,), detached; errors as for `Execution.gradient`."""
+    with torch.enable_grad():
+        theta = theta.detach().requires_grad_()
+        value = loss(theta, [leaf.detach() for leaf in data])
+        if not isinstance(value, Tensor):
+            raise TypeError(f"loss(theta, data, batch) must be a scalar tensor, got {type(value).__name__}")
+        if value.ndim != 0:
+            raise ValueError(f"loss(theta, data, batch) must be a scalar, got shape {tuple(value.shape)}")
+        if not value.requires_grad:
+            raise RuntimeError(
+                "the loss does not depend on theta by differentiable operations: it ignores theta, or is "
+                "detached, made of .item() or NumPy, or computed under torch.no_grad()"
+            )
+        (result,) = _dense(torch.autograd.grad, value, theta, materialize_grads=True)
+    return result
+
+
+def _dense(grad: Callable[..., Sequence[Tensor]], *args: Any, **kwargs: Any) -> Sequence[Tensor]:
+    """Gradients; an error that says what is wanted where they are sparse."""
+    try:
+        return grad(*args, **kwargs)
+    except RuntimeError as error:
+        if "sparse" not in str(error).lower():
+            raise
+        raise TypeError(
+            "the loss gives sparse gradients, such as those of nn.Embedding(sparse=True); give dense "
+            f"ones: {str(error).splitlines()[0].rstrip('.')}"
+        ) from error
 
 
 def check_tree(name: str, tree: object) -> None:

@@ -25,12 +25,12 @@ from farzi.unroll.compile.graph import (
     trace,
 )
 from farzi.unroll.compile.partition import heavy_work, partition
-from farzi.unroll.curvature import Curvature, ReverseOverReverse, gradient
+from farzi.unroll.curvature import Curvature, ReverseOverReverse
 from farzi.unroll.execution import Eager, Execution, Intermediates, Sum
 from farzi.unroll.optimizers import After, Optimizer, PulledBack, State, Step, pull_back_update
 from farzi.unroll.repeats import RepeatError, Repeats
 from farzi.unroll.torch_private import is_fake, tree_flatten, tree_unflatten
-from farzi.unroll.trees import StepLoss, bytes_of, tree_names
+from farzi.unroll.trees import StepLoss, bytes_of, gradient, tree_names
 
 
 class _Graph(NamedTuple):

@@ -194,6 +194,8 @@ class Rehearsal(Execution):
         for bar, added in zip(bars, self.bench.added, strict=True):
             if bar is not None and added is not None:
                 added.replay(bar, _empty)
+        if loss.again is not None:
+            loss.again(step.gradient)  # without contents: there is nothing to compare
         return _empty(direction)
 
     def update(self, optimizer: Optimizer, gradient: Tensor, state: State, theta: Tensor) -> After:

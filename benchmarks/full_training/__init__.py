@@ -1,0 +1,1 @@
+"""SASRec trained on all real events, by Farzi and by other libraries; see benchmarks/README.md."""
