@@ -89,7 +89,7 @@ def test_it_approaches_the_metagradient_of_a_quadratic_problem():
 
 @pytest.mark.parametrize("name", STUDENTS)
 @pytest.mark.parametrize(("soft_inputs", "execution"), WAYS)
-@pytest.mark.parametrize(("replicas", "rows", "pool"), [(1, None, 0), (1, 4, 2), (3, 4, 0)])
+@pytest.mark.parametrize(("replicas", "rows", "pool"), [(1, 4, 2), (3, None, 0)])
 def test_it_is_that_of_the_plain_loop(
     tiny: Log, name: str, soft_inputs: str, execution: str, replicas: int, rows: int | None, pool: int
 ):
@@ -133,15 +133,16 @@ def test_it_is_that_of_the_plain_loop(
             torch.testing.assert_close(theta[key], value.detach())
 
 
-@pytest.mark.parametrize("cooldown", [0.0, 0.5])
-def test_students_learn_from_the_summary(tiny: Log, recipe: Recipe, cooldown: float):
+def test_it_lowers_the_real_loss_of_new_students(tiny: Log, recipe: Recipe):
+    """With windows that end as trainings end, where both sets of weights are nearest to minima."""
     recipe = recipe.changed(
         {
             "init": v.RandomInit(),
             "inner.optimizer.learning_rate": 0.05,
             "inner.steps": 16,
-            "inner.cooldown": cooldown,
-            "outer.window": 6,
+            "inner.cooldown": 0.5,
+            "outer.window": 8,
+            "outer.batch": 64,
             "outer.objective": {"type": "research.distillers.first_order:FirstOrder"},
         }
     )
@@ -150,13 +151,13 @@ def test_students_learn_from_the_summary(tiny: Log, recipe: Recipe, cooldown: fl
     def real_loss(loop: OuterLoop) -> float:
         """Of students from new weights."""
         students = [
-            train_on_summary(loop.summary, recipe.student, recipe.inner, seed).model for seed in (7, 8)
+            train_on_summary(loop.summary, recipe.student, recipe.inner, seed).model for seed in (7, 8, 9)
         ]
         losses = map(NextEvent, students)
         return float(np.mean([float(one.at(one.parameters_of(one.student), windows)) for one in losses]))
 
     loop = OuterLoop(recipe, tiny, initialise(recipe, tiny))
     before = real_loss(loop)
-    for _ in range(40):
+    for _ in range(30):
         loop.take_step(0.1)
-    assert real_loss(loop) < before - 0.2
+    assert real_loss(loop) < before - 0.3
