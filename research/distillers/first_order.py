@@ -107,7 +107,7 @@ def _penalised(replicas: Replicas, theta: Theta, data: Any, batch: Any) -> Tenso
 
 
 def _both(replicas: Replicas, theta: Theta, data: Any, batch: Any) -> Tensor:
-    """u L(θλ; S) + v L(θ*; S), the mean over replicas; `theta` holds u and v alone."""
+    """The mean over replicas of u L(θλ; S) + v L(θ*; S); `theta` holds u and v alone."""
     sequences, *ends = batch
     losses = torch.stack([replicas.inner(end, data, sequences) for end in ends])
     return (theta["weights"] * losses).sum() / replicas.count

@@ -106,7 +106,7 @@ def test_it_is_that_of_the_plain_loop(
     windows = torch.from_numpy(crops(tiny.train, 5, BATCH, rng))
     latents, decoder, soft = world.leaves(summary)
     schedule = world.schedule(0)
-    total = torch.zeros((), dtype=torch.float64)
+    total, optimal = torch.zeros((), dtype=torch.float64), {}
     for first in firsts:
         steps = age + WINDOW
         optimal = world.trained(first, soft.detach(), steps, schedule, differentiated=False)
