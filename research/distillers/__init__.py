@@ -1,1 +1,1 @@
-"""Other distillers, for comparison: gradient and trajectory matching, as variants of `outer.objective`."""
+"""Other distillers, for comparison: variants of `outer.objective`."""

@@ -89,6 +89,7 @@ def distillers(recipe: Recipe) -> Mapping[str, Changes]:
         "trajectories": 5,
         "ahead": 1,
     }
+    first_order = {"type": "research.distillers.first_order:FirstOrder", "penalty": 3.0}
     return {
         FARZI: {},
         START: START_ALONE,
@@ -100,6 +101,7 @@ def distillers(recipe: Recipe) -> Mapping[str, Changes]:
         "rat-bptt": {**paper, "outer.pool": 0, "outer.burn_in": 0},
         "gradients": {**paper, "outer.objective": gradients, "outer.burn_in": 0},
         "trajectories": {**paper, "outer.objective": trajectories},
+        "first order": {**paper, "outer.objective": first_order},
     }
 
 

@@ -39,6 +39,7 @@ def test_a_recipe_can_be_used(path: Path):
         ),
         ("algorithm-1", {f"outer.adjoint.{name}" for name in ("type", "dtype", "memory.type")}),
         ("rat-bptt", {"outer.pool", "outer.burn_in"}),
+        ("first-order", {"outer.objective.type", "outer.objective.penalty"}),
     ],
 )
 def test_other_distillers_differ_from_the_papers_in_one_thing(name: str, settings: set[str]):

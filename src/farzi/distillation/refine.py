@@ -46,7 +46,7 @@ class Episode(NamedTuple):
     inner: TreeLoss  # inner(theta, data, batch): the training loss
     begin: InnerRun  # the run before the first of these steps
     optimizer: Optimizer  # takes the steps
-    batches: Sequence[None] | Tensor  # what each of them reads
+    batches: Sequence[Any] | Tensor  # what each of them reads
     outer: Callable[[Theta], Tensor]  # outer(theta): the loss of the parameters after the last step
     finish: Callable[[InnerRun], None] | None = None  # called with the run at its end, if something continues
 

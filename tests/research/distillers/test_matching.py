@@ -1,8 +1,7 @@
-"""Gradient and trajectory matching: each against autograd through a plain loop, and in whole runs."""
+"""Gradient and trajectory matching against autograd through plain loops. All objectives: whole runs."""
 
 import json
 import signal
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from farzi.data import Log, crops
 from farzi.distillation import (
@@ -24,137 +22,27 @@ from farzi.distillation import (
     teach,
 )
 from farzi.distillation.check import check_parts
-from farzi.distillation.refine import RunningClip
 from farzi.distillation.teach import FullTraining, train_on_full_data
 from farzi.errors import FarziError
-from farzi.recipe import Inner, Outer, Recipe, SummaryShape
+from farzi.recipe import Recipe
 from farzi.recipe import variants as v
-from farzi.summary import RandomInitializer, Size, SummaryTensors
 from farzi.training import NextEvent, make_model
 from research.distillers.gradients import GradientMatching, _apart
 from research.distillers.trajectories import TrajectoryMatching
 
-Theta = dict[str, Tensor]
-STEPS, WINDOW, SKIP, BATCH, SEED, AHEAD = 7, 3, 2, 5, 11, 2
-STUDENTS = {"sasrec": v.SASRec(hidden=6), "gru4rec": v.GRU4Rec(hidden=6)}
-WAYS = [("materialized", "eager"), ("factored", "eager"), ("factored", "graph")]
-
-
-class RecordingClip(RunningClip):
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Tensor] = []
-
-    def __call__(self, gradient: Tensor) -> tuple[Tensor, float]:
-        self.seen.append(gradient.clone())
-        return super().__call__(gradient)
-
-
-@dataclass(frozen=True)
-class DoubleWeights:
-    """Fresh weights in double precision."""
-
-    def __call__(self, rng: np.random.Generator, fresh: Any, recorded: Any) -> Theta:
-        return {name: value.double() for name, value in fresh(rng).items()}
-
-
-class World:
-    """A summary, a student and its loss in float64, and an outer loop on them."""
-
-    def __init__(self, tiny: Log, name: str, replicas: int, soft_inputs: Any, rows: int | None) -> None:
-        start = RandomInitializer()(Size(6, 5, 4, 41, 0.5), tiny.train, np.random.default_rng(0))
-        self.start = SummaryTensors(start.latents.double(), start.decoder.double(), 0.5)
-        self.tiny, self.soft_inputs, self.rows, self.replicas = tiny, soft_inputs, rows, replicas
-        self.student = STUDENTS[name]
-        self.loss = NextEvent(make_model(self.student, 41, 5, 0))
-        self.clip = RecordingClip()
-
-    def weights(self, rng: np.random.Generator) -> Theta:
-        model = make_model(self.student, 41, 5, int(rng.integers(2**62)))
-        return {name: value.double() for name, value in self.loss.parameters_of(model).items()}
-
-    def outer(self, objective: object, execution: Any, **settings: Any) -> OuterLoop:
-        trajectories = settings.pop("recorded", [])
-        recipe = Recipe(
-            seed=SEED,
-            student=self.student,
-            summary=SummaryShape(
-                sequences=6, length=5, temperature=0.5, parametrization=v.LowRank(dim=4, label_decoder=False)
-            ),
-            init=v.RandomInit(),
-            inner=Inner(
-                optimizer=v.Adam(learning_rate=0.02),
-                cooldown=0.0,
-                steps=STEPS,
-                batch=self.rows,
-                soft_inputs=self.soft_inputs,
-            ),
-            outer=Outer(
-                batch=BATCH,
-                window=WINDOW,
-                burn_in=SKIP,
-                replicas=self.replicas,
-                objective=objective,  # pyright: ignore[reportArgumentType] (an object is a variant too)
-                execution=execution,
-                **settings,
-            ),
-        )
-        loop = OuterLoop(recipe, self.tiny, self.start, trajectories)
-        loop.clip = self.clip
-        return loop
-
-    def schedule(self, step: int) -> list[list[int]]:
-        """What the steps of a run read that began at that outer step."""
-        if self.rows is None:
-            return [list(range(6))] * STEPS
-        seed = int(np.random.default_rng([SEED, 4, step]).integers(2**62))
-        orders = [np.random.default_rng([seed, 3, k]).permutation(6) for k in range(5)]
-        return np.concatenate(orders)[: self.rows * STEPS].reshape(STEPS, self.rows).tolist()
-
-    def trained(
-        self, theta: Theta, soft: Tensor, steps: int, schedule: list[list[int]], differentiated: bool
-    ) -> Theta:
-        """Plain steps of Adam."""
-        mean = {name: torch.zeros_like(value) for name, value in theta.items()}
-        square = {name: torch.zeros_like(value) for name, value in theta.items()}
-        for t in range(1, steps + 1):
-            if t == 1 or not differentiated:
-                theta = {name: value.detach().requires_grad_() for name, value in theta.items()}
-            value = self.loss.at(theta, soft[schedule[t - 1]])
-            gradients = torch.autograd.grad(value, list(theta.values()), create_graph=differentiated)
-            after = {}
-            for (name, parameter), g in zip(theta.items(), gradients):
-                mean[name] = 0.9 * mean[name] + 0.1 * g
-                square[name] = 0.999 * square[name] + 0.001 * g * g
-                root = torch.where(square[name] > 0, square[name], 1.0).sqrt() * (square[name] > 0)
-                step = mean[name] / (1 - 0.9**t) / (root / (1 - 0.999**t) ** 0.5 + 1e-5)
-                after[name] = parameter - 0.02 * step
-            theta = after
-        return theta
-
-    def leaves(self, summary: SummaryTensors) -> tuple[Tensor, Tensor, Tensor]:
-        latents, decoder = summary.latents.clone().requires_grad_(), summary.decoder.clone().requires_grad_()
-        return latents, decoder, SummaryTensors(latents, decoder, 0.5).soft_inputs()
-
-    def distance(self, ours: Theta, theirs: Theta) -> Tensor:
-        """Of gradients, in a sum over layers; none of these students has a layer without a gradient."""
-        whole = torch.cat([value.flatten() for value in theirs.values()]).norm()
-        assert all(value.norm() > 1e-4 * whole for value in theirs.values())
-        cosines = [
-            torch.nn.functional.cosine_similarity(ours[name].flatten(), theirs[name].flatten(), dim=0)
-            for name in theirs
-        ]
-        return sum((1 - one for one in cosines), torch.zeros((), dtype=torch.float64))
-
-    def gradient(self, theta: Theta, events: Tensor, create: bool) -> Theta:
-        theta = {name: value.detach().requires_grad_() for name, value in theta.items()}
-        found = torch.autograd.grad(self.loss.at(theta, events), list(theta.values()), create_graph=create)
-        return dict(zip(theta, found, strict=True))
-
-
-def agree(found: Tensor, expected: Tensor, tolerance: float = 1e-11) -> None:
-    assert expected.norm() > 1e-4
-    assert (found - expected).norm() / expected.norm() < tolerance
+from .plain_loop import (
+    AHEAD,
+    BATCH,
+    SEED,
+    SKIP,
+    STEPS,
+    STUDENTS,
+    WAYS,
+    WINDOW,
+    DoubleWeights,
+    World,
+    agree,
+)
 
 
 @pytest.mark.parametrize("name", STUDENTS)
@@ -258,6 +146,12 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         "trajectories": 2,
         "ahead": 1,
     },
+    "first order": {"type": "research.distillers.first_order:FirstOrder", "penalty": 2.0},
+}
+FIGURES = {
+    "gradients": "gradient_distance",
+    "trajectories": "trajectory_distance",
+    "first order": "penalised_loss",
 }
 
 
@@ -285,10 +179,9 @@ def test_a_stopped_run_ends_like_an_uninterrupted_one(
 ):
     recipe = wanting(recipe, name, {"outer.replicas": replicas, "inner.batch": batch})
     summary = distill(recipe, tmp_path / "whole", dataset=tiny)
-    figure = {"gradients": "gradient_distance", "trajectories": "trajectory_distance"}[name]
     lines = [json.loads(line) for line in (tmp_path / "whole" / "history.jsonl").read_text().splitlines()]
     assert summary.history == lines
-    assert all(figure in line and "real_loss" not in line for line in lines)
+    assert all(FIGURES[name] in line and "real_loss" not in line for line in lines)
     for step in (1, 6):
         with pytest.raises(KeyboardInterrupt):
             distill(recipe, tmp_path / "cut", dataset=tiny, progress=Interrupt(step))
@@ -304,9 +197,9 @@ def test_check_and_plan(tiny: Log, recipe: Recipe, name: str, replicas: int):
     assert all(one.agrees for one in found.differences)
     assert found.precision.cosine > 0.999
     planned = plan_run(recipe, tiny)
-    steps = {"gradients": 1, "trajectories": recipe.outer.window}[name]
-    assert planned.window.steps == steps
-    assert planned.teach_steps == recipe.teach.max_steps * {"gradients": 1, "trajectories": 2}[name]
+    trajectories = name == "trajectories"
+    assert planned.window.steps == (recipe.outer.window if trajectories else 1)
+    assert planned.teach_steps == recipe.teach.max_steps * (2 if trajectories else 1)
 
 
 def test_gradients_of_several_students_are_matched_in_turn(tiny: Log, recipe: Recipe):
@@ -323,7 +216,7 @@ def test_gradients_of_several_students_are_matched_in_turn(tiny: Log, recipe: Re
     assert met == wanted
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", ["gradients", "trajectories"])
 def test_the_distance_falls(tiny: Log, recipe: Recipe, name: str):
     recipe = wanting(recipe, name, {"outer.replicas": 2, "outer.pool": 2, "outer.window": 3})
     outer = OuterLoop(recipe, tiny, initialise(recipe, tiny), teach(recipe, tiny).trajectories)
@@ -370,6 +263,16 @@ def test_a_stretch_that_no_training_is_long_enough_for_is_refused(tiny: Log, rec
             "gradients",
             {"outer.adjoint": {"type": "algorithm1"}},
             r"^outer\.adjoint\.type algorithm1: runs Adam backwards, and gradient matching runs none",
+        ),
+        (
+            "first order",
+            {"outer.adjoint": {"type": "algorithm1"}},
+            r"^outer\.adjoint\.type algorithm1: runs Adam backwards, and a first-order step runs nothing",
+        ),
+        (
+            "first order",
+            {"outer.objective.penalty": 0},
+            r"^outer\.objective\.penalty 0: must be above 0$",
         ),
     ],
 )
