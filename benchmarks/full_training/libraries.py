@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.full_training.watch import Watch
-from farzi.data import Log
+from farzi.data import Log, epoch
+from farzi.event_training import train_on_events, windows_per_step
 from farzi.models import SequenceModel
 from farzi.recipe import presets
-from farzi.training import train_on_events, windows_per_step
 
 
 @dataclass(frozen=True)
@@ -51,36 +51,34 @@ class Over(Exception):
 
 
 def farzi(log: Log, shape: Shape, watch: Watch) -> None:
-    """Farzi's own training; an epoch has as many steps as predict each training event once, on average."""
+    """Farzi's own training, with products in bfloat16; an epoch has all windows of the log."""
     settings: dict[str, Any] = {
         "student": {"type": "sasrec", "hidden": shape.hidden, "layers": shape.layers, "heads": shape.heads},
         "teach.optimizer.learning_rate": shape.learning_rate,
         "teach.dropout": shape.dropout,
+        "teach.precision": "bfloat16",
         "teach.max_steps": 10**9,
         "teach.patience": 10**9,
     }
-    if shape.batch is not None:
-        settings["teach.batch"] = shape.batch
-    recipe = presets.LOG.changed(settings)
+    settings["teach.batch"] = shape.batch or 64  # windows of full length, or as many events
+    teach = presets.LOG.changed(settings).teach
     window = shape.history + 1
-    # a window of n events predicts n − 1; a sequence is drawn in proportion to its number of next events
-    lengths = log.train.lengths
-    shares = np.maximum(1, lengths - 1)
-    predicted = float((np.minimum(lengths, window) - 1) @ shares / shares.sum())
-    events = windows_per_step(recipe.teach, log.train, window) * predicted
-    every = max(1, round(float((lengths - 1).sum()) / events))
+    size = windows_per_step(teach, log.train, window) * window
+    batches = list(epoch(log.train, window, size, np.random.default_rng(0)))
+    events = sum(int((one[:, 1:] > 0).sum()) for one in batches)
 
     def score(model: SequenceModel) -> float:
-        watch.events += round(every * events)
+        watch.events += events
         point = watch.measure(model)
         if watch.over:
             raise Over
         return point.ndcg
 
-    teach = recipe.changed({"teach.validate_every": every}).teach
+    teach = teach.model_copy(update={"validate_every": len(batches)})
+    student = presets.LOG.changed(settings).student
     watch.start()
     with contextlib.suppress(Over):
-        train_on_events(log.train, recipe.student, len(log.vocabulary), window, shape.seed, teach, score)
+        train_on_events(log.train, student, len(log.vocabulary), window, shape.seed, teach, score)
 
 
 class Reordered:
