@@ -79,7 +79,7 @@ class Recurrent(TableModel):
 
     def hidden(self, vectors: Tensor, real: Tensor | None = None) -> Tensor:
         states, padding = vectors * self.scale, None
-        if self.training and real is not None and not bool(real.all()):
+        if self.training and real is not None and not (real.is_cpu and bool(real.all())):
             padding = (~real).sum(1)
             states = _turned(states, padding)  # what stands at the end is read by nothing
         states = self.drop(states)
