@@ -203,7 +203,7 @@ def test_an_option_that_does_nothing_is_refused(parse: Parse, words: list[str], 
         (["--set", "inner.steps=0"], "inner.steps must be at least 1, not 0"),
         (["--set", "inner.stepz=5"], "unknown key inner.stepz; did you mean inner.steps?"),
         (["--set", "inner"], '"inner": a setting is given as path=value, as in inner.steps=200'),
-        (["--set", "hidden=5"], "unknown key hidden; did you mean student.hidden?"),
+        (["--set", "hidden=5"], "unknown key hidden; did you mean student.hidden or teach.grid.hidden?"),
         (["--set", "summary.length=5", "--length", "6"], "--length is given twice"),
         (
             ["--set", "outer.window=9", "--set", "inner.steps=8"],

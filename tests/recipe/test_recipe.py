@@ -255,7 +255,7 @@ def test_a_group_must_be_a_group(text: str, place: str):
             "1:21",
             "inner.optimizer.learnig_rate of adamw; did you mean inner.optimizer.learning_rate?",
         ),
-        ("inner: {hidden: 3}", "1:9", "inner.hidden; did you mean student.hidden?"),
+        ("inner: {hidden: 3}", "1:9", "inner.hidden; did you mean student.hidden or teach.grid.hidden?"),
         ("min-user-events: 3", "1:1", "min-user-events; did you mean data.min_user_events?"),
         ("Seed: 3", "1:1", "Seed; did you mean seed?"),
         (

@@ -193,6 +193,7 @@ def test_recorded_rows_are_those_of_their_grid(folder: Path):
     rows = list(STUDIES[name].grid(setting))
     taught = {
         *("random-teachers-labels", "random-teachers-labels-equal-bytes", "teachers", "teachers-ensemble"),
+        "first-order",
     }
     missing = {
         **dict.fromkeys(("headline", "headline-ml-1m", "cold-start"), taught),

@@ -128,7 +128,8 @@ def _fused(
 ) -> Tensor:
     """States (B, L, width) of one layer by `torch.gru` or `torch.lstm`, whose own have one or two parts."""
     device = states.device.type
-    precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+    lowered = device in ("cpu", "cuda") and torch.is_autocast_enabled(device)
+    precision = torch.get_autocast_dtype(device) if lowered else weight.dtype
     given = (states, into.weight, weight, into.bias, bias)
     states, *weights = (one.to(precision) for one in given)  # once, and not again at each step
     zeros = states.new_zeros(1, len(states), weight.shape[1])
