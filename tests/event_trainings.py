@@ -1,13 +1,16 @@
 """Small trainings on real events, for tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
 from farzi.data import Log
-from farzi.event_training import train_on_events
+from farzi.event_training import Training, train_on_events
 from farzi.models import SequenceModel
 from farzi.recipe import Teach
 from farzi.recipe import variants as v
@@ -35,6 +38,24 @@ def weights(model: SequenceModel) -> dict[str, Tensor]:
 
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return all(torch.equal(first[name], second[name]) for name in first)
+
+
+class Stop(Exception):
+    """An interruption, as that of Ctrl-C."""
+
+
+@contextmanager
+def stopped_when_kept(by: type[BaseException] = Stop) -> Iterator[None]:
+    """Interrupts a training as soon as its state is kept."""
+    keep = Training.keep
+
+    def stopping(training: Training, path: Path, key: str) -> None:
+        keep(training, path, key)
+        raise by
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "keep", stopping)
+        yield
 
 
 class Last:

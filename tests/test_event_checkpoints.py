@@ -16,11 +16,7 @@ from farzi.progress import Progress
 from farzi.recipe import Custom, Recipe, Teach
 from farzi.recipe import variants as v
 
-from .event_trainings import RATE, Last, fit, same, teach, weights
-
-
-class Stop(Exception):
-    """An interruption."""
+from .event_trainings import RATE, Last, Stop, fit, same, stopped_when_kept, teach, weights
 
 
 class Interrupted(Last):
@@ -179,16 +175,8 @@ def test_the_front_door_keeps_and_deletes_the_checkpoint(
     recipe = recipe.changed({"teach": {"max_steps": 12, "validate_every": 3, "dropout": 0.2}})
     whole = farzi.train(tiny, recipe, progress=Progress())
     path = tmp_path / "unfinished"
-    keep = event_training.Training.keep
-
-    def stopping(training: Any, *given: Any) -> None:
-        keep(training, *given)
-        raise Stop
-
-    with monkeypatch.context() as patch:
-        patch.setattr(event_training.Training, "keep", stopping)
-        with pytest.raises(Stop):
-            farzi.train(tiny, recipe, progress=Progress(), checkpoint=path)
+    with pytest.raises(Stop), stopped_when_kept():
+        farzi.train(tiny, recipe, progress=Progress(), checkpoint=path)
     assert [one.name for one in tmp_path.iterdir()] == ["unfinished"]
     with pytest.raises(FarziError, match="other settings"):
         farzi.train(tiny, recipe.changed({"select.seen": "exclude"}), progress=Progress(), checkpoint=path)

@@ -14,7 +14,7 @@ from farzi.evaluation import Seen, metric_of, task_of
 from farzi.evaluation.controls import Control
 from farzi.evaluation.trials import Trials
 from farzi.evaluation.tuning import ALONE, AXES, trainings_of, tune
-from farzi.event_training import Report, train_on_events
+from farzi.event_training import Report, train_on_events, training_facts
 from farzi.models import SequenceModel
 from farzi.recipe import Inner, Recipe, Teach
 from farzi.recipe.variants import StudentVariant
@@ -195,10 +195,8 @@ def trials_of(bench: Bench, dataset: Data, student: StudentVariant, recipe: Reci
         report: Report,
     ) -> Trained:
         key = {
-            "student": student.model_dump(mode="json"),
-            "length": length,
+            **training_facts(student, teach, length),
             "seed": seed,
-            "teach": teach.model_dump(mode="json", exclude={"grid"}),
             "task": {"name": task.name, **task.facts(length + 1)},
             "sequences": checksum(log),
             "data": fingerprint(dataset),

@@ -15,14 +15,15 @@ from farzi.data.fingerprint import fingerprint
 from farzi.distillation import Cache, full_trainings, initialise, teach
 from farzi.distillation import distill as _distill
 from farzi.errors import FarziError
-from farzi.evaluation import Comparison, Origin, Teachers, check_vocabulary, sample, task_of
+from farzi.evaluation import Comparison, Origin, Teachers, check_vocabulary, sample, task_of, validation_line
 from farzi.evaluation import compare as _compare
 from farzi.evaluation.compare import tune_full_data
+from farzi.evaluation.controls import labels_kept
 from farzi.evaluation.tuning import Tuning
 from farzi.event_training import train_on_events
 from farzi.files import locked, place
 from farzi.models import Model
-from farzi.progress import PrintedProgress, Progress, counted, time_text
+from farzi.progress import PrintedProgress, Progress, counted
 from farzi.recipe import Recipe, presets
 from farzi.states import remove_state
 from farzi.summary import Summary
@@ -173,8 +174,7 @@ def train(
         held = sample(data.valid, recipe.teach)
 
         def report(step: int, score: float, left: float) -> None:
-            words = f"at most {time_text(left)} left"
-            reports.passing(f"step {step}, validation {task.score_text(score)}, {words}")
+            reports.passing(validation_line(task, step, score, left))
 
         with nullcontext() if unfinished is None else locked(unfinished):
             trained = train_on_events(
@@ -218,8 +218,8 @@ def compare(
 ) -> Comparison:
     """Train and test models on the full data, the summary and the controls.
 
-    The teachers of the distillation, and its initial summary, are made again from the summary's own recipe:
-    the same bits on the same machine. That takes the full-data trainings of its first stage.
+    The teachers of the distillation, and its initial summary, are recomputed by the summary's own recipe: the
+    same bits on the same machine. That takes the full-data trainings of its first stage.
 
     Args:
         summary: from `distill` or `Summary.load`.
@@ -291,7 +291,7 @@ def _origin(
 ) -> Origin | None:
     """The summary's teachers, trained again where they are not cached; None if no row needs them."""
     settings = recipe.compare
-    if not settings.references and not any(getattr(one.build(), "keep", 0) for one in settings.controls):
+    if not settings.references and not any(labels_kept(one.build()) for one in settings.controls):
         return None
     own = summary.recipe
     trainings = full_trainings(own)

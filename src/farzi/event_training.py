@@ -33,6 +33,8 @@ Report = Callable[[int, float, float], None]
 """Is told the steps taken, the last validation's score, and the seconds that are left at most."""
 KEPT_EVERY = 60.0
 """Seconds between two checkpoints, at least."""
+COUNTS = ("since", "best_step", "step", "epoch", "place")
+"""The whole numbers of a training's state."""
 MANY, NEGATIVES = 50_000, 4096
 """The size of a vocabulary from which on the loss is sampled, and by how many items, if not set."""
 
@@ -75,11 +77,16 @@ def torch_optimizer(
     return _TORCH[type(settings)](parameters, **own)
 
 
+def training_facts(student: v.StudentVariant, teach: Teach, length: int) -> dict[str, Any]:
+    """What a training depends on, besides its data and its seed, as JSON values."""
+    settings = teach.model_dump(mode="json", exclude={"grid", "model", "length"})  # what it does not read
+    return {"student": student.model_dump(mode="json"), "teach": settings, "length": length}
+
+
 def training_key(student: v.StudentVariant, teach: Teach, length: int, seed: int, **further: Any) -> str:
     """A checksum of all that a training depends on; `further` are JSON values: the data, how it is judged."""
-    settings = teach.model_dump(mode="json", exclude={"grid", "model", "length"})  # what it does not read
-    own = {"student": student.model_dump(mode="json"), "teach": settings, "length": length, "seed": seed}
-    return hashlib.sha256(json.dumps(own | further, sort_keys=True).encode()).hexdigest()
+    own = training_facts(student, teach, length) | {"seed": seed} | further
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 
 def training_loss(model: SequenceModel, windows: Tensor, teach: Teach, negatives: Tensor | None) -> Tensor:
@@ -151,22 +158,23 @@ class Training:
         negatives = drawn_negatives(self.teach, len(self.model.output_table), windows.device)
         return training_loss(self.model, windows, self.teach, negatives)
 
-    def share_done(self, seconds: float) -> float:
-        """How much of the training is over, by its steps or by the clock, 0 to 1."""
-        by_clock = 0.0 if self.teach.minutes is None else seconds / (60 * self.teach.minutes)
+    @property
+    def share_done(self) -> float:
+        """How much of the training is over, by its steps or by the clock; 1 or more at its end."""
+        by_clock = 0.0 if self.teach.minutes is None else self.seconds / (60 * self.teach.minutes)
         return max(self.step / self.teach.max_steps, by_clock)
 
-    def left(self, seconds: float) -> float:
+    @property
+    def left(self) -> float:
         """The seconds that are left at most; patience may end it before."""
-        share = self.share_done(seconds)
-        return seconds * (1 - min(1.0, share)) / share
+        return self.seconds * (1 - min(1.0, self.share_done)) / self.share_done
 
-    def take_step(self, windows: Tensor, seconds: float) -> None:
+    def take_step(self, windows: Tensor) -> None:
         """One step of the optimizer at the rate of this moment."""
         teach = self.teach
         factor = min(1.0, (self.step + 1) / (teach.warmup + 1))
         if teach.cooldown:
-            factor *= max(0.0, min(1.0, (1 - self.share_done(seconds)) / teach.cooldown))
+            factor *= max(0.0, min(1.0, (1 - self.share_done) / teach.cooldown))
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         self.optimizer.zero_grad()
@@ -195,15 +203,15 @@ class Training:
         self.model.train()
         return figure
 
-    def done(self, seconds: float) -> bool:
+    @property
+    def done(self) -> bool:
         """Whether it has taken all its steps or its time, or its validations get no better."""
-        return self.share_done(seconds) >= 1 or self.since >= self.teach.patience
+        return self.share_done >= 1 or self.since >= self.teach.patience
 
     def keep(self, path: Path, key: str) -> None:
         """Write everything to a file, whose folder is made if need be, with the training's key."""
         moments = self.optimizer.state_dict()["state"]
         device = self.model.device
-        numbers = ("best", "since", "best_step", "step", "epoch", "place", "seconds")
         state = {
             "key": key,
             "model": dict(self.model.state_dict()),
@@ -212,7 +220,8 @@ class Training:
             "best_state": dict(self.best_state),
             "random": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-            **{name: getattr(self, name) for name in numbers if name != "best"},
+            **{name: getattr(self, name) for name in COUNTS},
+            "seconds": self.seconds,
             "best": self.best if np.isfinite(self.best) else None,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -232,7 +241,7 @@ class Training:
                 self.averaged = [one.to(self.model.device) for one in state["averaged"]]
             self.best_state = state["best_state"]
             self.best = -np.inf if state["best"] is None else float(state["best"])
-            for name in ("since", "best_step", "step", "epoch", "place"):
+            for name in COUNTS:
                 setattr(self, name, int(state[name]))
             self.seconds = float(state["seconds"])
             torch.set_rng_state(state["random"])
@@ -304,14 +313,14 @@ def train_on_events(
         kept = training.seconds
         model.train()
         for windows in training.batches():
-            training.take_step(windows, time.perf_counter() - begun)
+            training.seconds = time.perf_counter() - begun  # which decide the rate, if minutes are given
+            training.take_step(windows)
             training.seconds = time.perf_counter() - begun
-            last = training.share_done(training.seconds) >= 1
-            if last or training.step % teach.validate_every == 0:
+            if training.share_done >= 1 or training.step % teach.validate_every == 0:
                 figure = training.validated(score)
                 training.seconds = time.perf_counter() - begun
-                report(training.step, figure, training.left(training.seconds))
-                if training.done(training.seconds):
+                report(training.step, figure, training.left)
+                if training.done:
                     break
                 if checkpoint is not None and training.seconds > kept + KEPT_EVERY:
                     kept = training.seconds

@@ -109,40 +109,13 @@ class _NextEvent(torch.autograd.Function):
         precision: torch.dtype,
         negatives: Tensor | None,
     ) -> Tensor:
-        count, rows = len(hidden), hidden.to(precision)
-        others = table[1:] if negatives is None else table[negatives]
-        others = others.to(precision)
-        columns = others.T.contiguous()
-        own_rows = None if negatives is None else table[targets].to(precision)
-        raised = 0.0 if negatives is None else math.log((len(table) - 1) / len(negatives))
-        hidden_bar, others_bar = torch.empty_like(rows), table.new_zeros(others.shape)
-        own_bar = None if own_rows is None else torch.empty_like(own_rows)
-        total = table.new_zeros(())
-        for part in chunks(count, len(others), least=LEAST_ROWS):
-            h = rows[part]
-            logits = h @ columns
-            if negatives is None or own_rows is None or own_bar is None:
-                wanted = targets[part].unsqueeze(1) - 1
-                p = torch.softmax(logits, -1)
-                total -= p.gather(1, wanted).to(total.dtype).log().clamp(min=FLOOR).sum()
-                p.scatter_add_(1, wanted, p.new_full(wanted.shape, -1.0))
-                torch.mm(p, others, out=hidden_bar[part])
-            else:
-                logits = (logits + raised).masked_fill(targets[part].unsqueeze(1) == negatives, -torch.inf)
-                own = (h * own_rows[part]).sum(1, keepdim=True)
-                both = torch.softmax(torch.cat([own, logits], 1), -1)
-                total -= both[:, 0].to(total.dtype).log().clamp(min=FLOOR).sum()
-                p, share = both[:, 1:].contiguous(), both[:, :1] - 1
-                torch.addmm(share * own_rows[part], p, others, out=hidden_bar[part])
-                own_bar[part] = share * h
-            others_bar += p.T @ h
+        rows, total = hidden.to(precision), table.new_zeros(())
         if negatives is None:
-            table_bar = torch.cat([table.new_zeros(1, table.shape[1]), others_bar])
+            bars = _among_all(rows, table, targets, total)
         else:
-            table_bar = torch.zeros_like(table).index_add_(0, negatives, others_bar)
-            assert own_bar is not None
-            table_bar.index_add_(0, targets, own_bar.to(table.dtype))
-        ctx.save_for_backward(hidden_bar.to(hidden.dtype).div_(count), table_bar.div_(count))
+            bars = _among_sampled(rows, table, targets, negatives, total)
+        count = len(hidden)
+        ctx.save_for_backward(bars[0].to(hidden.dtype).div_(count), bars[1].div_(count))
         return total / count
 
     @staticmethod
@@ -150,6 +123,42 @@ class _NextEvent(torch.autograd.Function):
     def backward(ctx: Any, bar: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         hidden_bar, table_bar = ctx.saved_tensors
         return hidden_bar * bar, table_bar * bar, None, None, None
+
+
+def _among_all(rows: Tensor, table: Tensor, targets: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients by hidden states and table of the sum of losses, which is added to `total`."""
+    items = table[1:].to(rows.dtype)
+    columns, rows_bar = items.T.contiguous(), torch.empty_like(rows)
+    items_bar = table.new_zeros(items.shape)
+    for part in chunks(len(rows), len(items), least=LEAST_ROWS):
+        wanted = targets[part].unsqueeze(1) - 1
+        p = torch.softmax(rows[part] @ columns, -1)
+        total -= p.gather(1, wanted).to(total.dtype).log().clamp(min=FLOOR).sum()
+        p.scatter_add_(1, wanted, p.new_full(wanted.shape, -1.0))
+        torch.mm(p, items, out=rows_bar[part])
+        items_bar += p.T @ rows[part]
+    return rows_bar, torch.cat([table.new_zeros(1, table.shape[1]), items_bar])
+
+
+def _among_sampled(
+    rows: Tensor, table: Tensor, targets: Tensor, negatives: Tensor, total: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The same, each target against the sampled items."""
+    others, own = table[negatives].to(rows.dtype), table[targets].to(rows.dtype)
+    columns, raised = others.T.contiguous(), math.log((len(table) - 1) / len(negatives))
+    rows_bar, own_bar = torch.empty_like(rows), torch.empty_like(own)
+    others_bar = table.new_zeros(others.shape)
+    for part in chunks(len(rows), len(others), least=LEAST_ROWS):
+        h, same = rows[part], targets[part].unsqueeze(1) == negatives
+        logits = (h @ columns + raised).masked_fill(same, -torch.inf)
+        both = torch.softmax(torch.cat([(h * own[part]).sum(1, keepdim=True), logits], 1), -1)
+        total -= both[:, 0].to(total.dtype).log().clamp(min=FLOOR).sum()
+        p, share = both[:, 1:].contiguous(), both[:, :1] - 1
+        torch.addmm(share * own[part], p, others, out=rows_bar[part])
+        own_bar[part] = share * h
+        others_bar += p.T @ h
+    table_bar = torch.zeros_like(table).index_add_(0, negatives, others_bar)
+    return rows_bar, table_bar.index_add_(0, targets, own_bar.to(table.dtype))
 
 
 def mean_log_partition(hidden: Tensor, table: Tensor) -> Tensor:

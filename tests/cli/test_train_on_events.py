@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from farzi import event_training
 from farzi.cli import app
 from farzi.models import Model
+from tests.event_trainings import stopped_when_kept
 
 RECIPE = """
 student: {type: sasrec, hidden: 8}
@@ -66,14 +67,7 @@ def test_real_windows_train_the_student_as_in_a_comparison(place: Path):
 def interrupted(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A training that was interrupted after its first validation."""
     monkeypatch.setattr(event_training, "KEPT_EVERY", -1.0)
-    keep = event_training.Training.keep
-
-    def stopping(training: Any, *given: Any) -> None:
-        keep(training, *given)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(event_training.Training, "keep", stopping)
+    with stopped_when_kept(KeyboardInterrupt):
         status, _ = run(place)
     assert status not in (0, 2)
     assert files(place) == {"model.unfinished"}

@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from farzi.data import Log
 from farzi.distillation import OuterLoop, Progress, StepReport, check_recipe, distill, initialise, plan_run
 from farzi.distillation.check import check_parts
-from farzi.distillation.refine import RunningClip
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
 from farzi.unroll import Algorithm1
+from tests.distillation.recording import RecordingClip
 
 
 class Heard(Progress):
@@ -28,16 +27,6 @@ class Heard(Progress):
     def step(self, number: int, fraction: float, seconds: float, report: StepReport) -> None:
         if number == self.interrupt_at:
             signal.raise_signal(signal.SIGINT)
-
-
-class RecordingClip(RunningClip):
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Tensor] = []
-
-    def __call__(self, gradient: Tensor) -> tuple[Tensor, float]:
-        self.seen.append(gradient.clone())
-        return super().__call__(gradient)
 
 
 def by_algorithm_1(recipe: Recipe, **changes: Any) -> Recipe:

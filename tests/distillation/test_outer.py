@@ -17,6 +17,7 @@ from farzi.recipe import variants as v
 from farzi.summary import RandomInitializer, Size, SummaryTensors
 from farzi.training import NextEvent, make_model, make_optimizer
 from farzi.unroll import Adam, unroll
+from tests.distillation.recording import RecordingClip
 
 from .states import assert_same_state, cloned, tensors_of
 
@@ -25,18 +26,6 @@ STEPS, WINDOW, BURN_IN, BATCH, SEED = 7, 3, 2, 5, 11
 INNER = Adam(0.02, epsilon=1e-5)
 
 Fresh = Callable[[np.random.Generator], dict[str, Tensor]]
-
-
-class RecordingClip(RunningClip):
-    """Records the metagradients that it is given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Tensor] = []
-
-    def __call__(self, gradient: Tensor) -> tuple[Tensor, float]:
-        self.seen.append(gradient.clone())
-        return super().__call__(gradient)
 
 
 def recipe_of(

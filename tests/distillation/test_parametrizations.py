@@ -16,8 +16,8 @@ from farzi.recipe import variants as v
 from farzi.summary import Summary
 from farzi.training import train_on_summary
 from farzi.unroll import Adam, unroll
+from tests.distillation.recording import RecordingClip
 
-from .test_outer import RecordingClip
 from .test_resume import ctrl_c, outcome
 
 PARAMETRIZATIONS = {

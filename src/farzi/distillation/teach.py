@@ -244,12 +244,13 @@ def train_on_full_data(
         model = make_model(student, vocabulary, length, seed, device)
         trajectory.append(NextEvent(model).parameters_of(model))
     record = training.record + len(trajectory)
+    held = sample(dataset.valid, training.teach)
 
     def score(model: SequenceModel) -> float:
         if len(trajectory) < record:
             theta = NextEvent(model).parameters_of(model)
             trajectory.append({name: value.clone() for name, value in theta.items()})
-        return task.score(model, sample(dataset.valid, training.teach))
+        return task.score(model, held)
 
     def report(step: int, figure: float, left: float) -> None:
         line = f"{name}: step {step}, {task.score_text(figure)}, at most {time_text(left)} left"

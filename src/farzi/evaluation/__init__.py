@@ -28,4 +28,5 @@ from farzi.evaluation.tasks import RecommendationTask as RecommendationTask
 from farzi.evaluation.tasks import evaluate as evaluate
 from farzi.evaluation.tasks import sample as sample
 from farzi.evaluation.tasks import task_of as task_of
+from farzi.evaluation.tasks import validation_line as validation_line
 from farzi.evaluation.trials import Result as Result

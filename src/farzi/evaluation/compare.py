@@ -41,6 +41,7 @@ from farzi.evaluation.controls import (
     Teachers,
     ease,
     item_knn,
+    labels_kept,
 )
 from farzi.evaluation.controls.ease import LARGEST
 from farzi.evaluation.kept import Kept
@@ -176,9 +177,9 @@ def _rows(
     settings, seeds, tensors = recipe.compare, recipe.compare.seeds, summary.tensors
     controls, left_out = build_controls(settings.controls), []
     if origin is None:
-        controls = {name: one for name, one in controls.items() if not getattr(one, "keep", 0)}
+        controls = {name: one for name, one in controls.items() if not labels_kept(one)}
         left_out.append("There are no rows of teachers, of their labels, or of the initial summary.")
-    plain = {name: one for name, one in controls.items() if not getattr(one, "keep", 0)}
+    plain = {name: one for name, one in controls.items() if not labels_kept(one)}
     small = {name: trials.picker(control, tensors.sequences) for name, control in controls.items()}
     first = next(iter(plain), None)
     baseline = cache(lambda: tune(trials.baseline, "full", trials.whole).trials)
@@ -212,7 +213,7 @@ def _rows(
             add(trials.on_summary, "initial summary", recipe.inner, tensors, key, initial)
     for name, control in controls.items():
         more = trainings_of(recipe.teach.grid, ALONE) if name == first else 0
-        sequences(name, small[name], getattr(control, "keep", 0), small_trials, seeds + more)
+        sequences(name, small[name], labels_kept(control), small_trials, seeds + more)
     if settings.equal_bytes:
         for name, control in controls.items():
             pick, size_of = trials.filler(control, tensors.bytes), trials.bytes_of(control)
@@ -223,7 +224,7 @@ def _rows(
                     f"than the summary's {kib(tensors.bytes)}."
                 )
             else:
-                sequences(f"{name}, equal bytes", pick, getattr(control, "keep", 0), many_trials)
+                sequences(f"{name}, equal bytes", pick, labels_kept(control), many_trials)
     if origin is not None:
         teachers = origin.teachers
         if "full-labels" in settings.references:
@@ -261,7 +262,7 @@ def build_controls(variants: Sequence[ControlVariant]) -> dict[str, Control]:
     for variant in variants:
         control = variant.build()
         plain = variant.type.rpartition(":")[2].rpartition(".")[2]
-        if getattr(control, "keep", 0):
+        if labels_kept(control):
             plain = f"{'random' if isinstance(control, Labelled) else plain}, teachers' labels"
         names = (plain, *(f"{plain} {number}" for number in range(2, len(controls) + 2)))
         controls[next(name for name in names if name not in controls)] = control

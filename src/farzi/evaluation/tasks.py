@@ -13,6 +13,7 @@ from farzi.evaluation.metrics import Evaluation
 from farzi.evaluation.predictors import LanguageModel, Ranker
 from farzi.evaluation.ranking import Seen, evaluate_ranking
 from farzi.models import Model
+from farzi.progress import time_text
 from farzi.recipe import Teach
 from farzi.summary import LANGUAGE
 from farzi.surroundings import undisturbed
@@ -27,6 +28,11 @@ Held = Holdout | Passages
 def sample(held: Held, teach: Teach) -> Held:
     """What a model is validated on while it is trained on real events: some users of a log, a whole text."""
     return held.sample(teach.validate_users) if isinstance(held, Holdout) else held
+
+
+def validation_line(task: "Task", step: int, score: float, left: float) -> str:
+    """What is told after a validation in a training on real events; at most `left` seconds are left."""
+    return f"step {step}, validation {task.score_text(score)}, at most {time_text(left)} left"
 
 
 @dataclass(frozen=True)

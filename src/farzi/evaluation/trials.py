@@ -16,13 +16,12 @@ import torch
 from farzi.data import Data, Sequences
 from farzi.data.fingerprint import checksum
 from farzi.evaluation.controls import Control, Teachers, bytes_per_event
-from farzi.evaluation.controls.labelled import label_windows, labelled_bytes, train_on_labelled
+from farzi.evaluation.controls.labelled import label_windows, labelled_bytes, labels_kept, train_on_labelled
 from farzi.evaluation.kept import Kept, Measured
 from farzi.evaluation.metrics import metric_of
-from farzi.evaluation.tasks import Task, sample
-from farzi.event_training import train_on_events
+from farzi.evaluation.tasks import Task, sample, validation_line
+from farzi.event_training import train_on_events, training_facts
 from farzi.models import SequenceModel
-from farzi.progress import time_text
 from farzi.recipe import Inner, Teach
 from farzi.recipe.variants import StudentVariant
 from farzi.summary import SummaryTensors
@@ -113,12 +112,8 @@ class Trials:
 
     @property
     def training(self) -> dict[str, Any]:
-        """What a training on real events depends on besides its events, as JSON values."""
-        return {
-            "model": self.student.model_dump(mode="json"),
-            "teach": self.teach.model_dump(mode="json", exclude={"grid", "model", "length"}),
-            "length": self.length,
-        }
+        """What a training on real events depends on besides its events and its seed, as JSON values."""
+        return training_facts(self.student, self.teach, self.length)
 
     def summary_training(self, inner: Inner) -> dict[str, Any]:
         """Likewise of a training on a summary."""
@@ -232,7 +227,7 @@ class Trials:
 
     def bytes_of(self, control: Control) -> Callable[[np.ndarray], np.ndarray]:
         """Stored bytes of a control's sequences, by their lengths (n,)."""
-        vocabulary, keep = len(self.dataset.vocabulary), getattr(control, "keep", 0)
+        vocabulary, keep = len(self.dataset.vocabulary), labels_kept(control)
         return lambda lengths: labelled_bytes(lengths, vocabulary, keep)
 
     def fit(self, log: Sequences, seed: int, teachers: Teachers | None = None) -> Trained:
@@ -243,8 +238,7 @@ class Trials:
             return self.task.score(model, held)
 
         def report(step: int, score: float, left: float) -> None:
-            words = f"at most {time_text(left)} left"
-            self.passing(f"step {step}, validation {self.task.score_text(score)}, {words}")
+            self.passing(validation_line(self.task, step, score, left))
 
         settings = (self.student, size, self.length, seed, teach, score, self.device)
         labels: dict[str, Any] = {} if teachers is None else {"loss_of": teachers.loss_of}

@@ -81,11 +81,6 @@ class Tuning:
         teach = self.trials.teach.model_copy(update={**best, "grid": Grid(learning_rate=())})
         return recipe.model_copy(update={"teach": teach})
 
-    @property
-    def seconds(self) -> float:
-        """Of all trainings."""
-        return sum(one.seconds for one in self.tried)
-
     def __str__(self) -> str:
         """A table with a line for each training, the best one marked."""
         if self.best is None:

@@ -131,7 +131,7 @@ class Repeats:
         self._weights: Tensor | None = None  # of the digests
         self._digests: dict[int, Number] = {}  # of the gradient of each step in the run
         self._norms: list[Number] = []  # of these gradients
-        self._gaps: list[tuple[int, Number]] = []  # a step, and how far off its digest was when made again
+        self._gaps: list[tuple[int, Number]] = []  # a step, and how far off its digest was when recomputed
         self._reversed: dict[int, tuple[Number, Number]] = {}  # the same of its gradient, and that one's norm
         self._terms: Number = 0.0  # a lower bound of the size of the terms that a gradient adds up
         self._before = RandomState.now(device)
@@ -204,7 +204,7 @@ class Repeats:
                 buffer.restore()
 
     def check(self) -> None:
-        """Compare all gradients that were made again with those of the run.
+        """Compare all recomputed gradients with those of the run.
 
         Raises:
             RepeatError: the loss did not repeat itself; the message names the step and what to do.

@@ -10,26 +10,16 @@ from torch import Tensor
 
 from farzi.data import Log
 from farzi.distillation import OuterLoop
-from farzi.distillation.refine import RunningClip
 from farzi.recipe import Inner, Outer, Recipe, SummaryShape
 from farzi.recipe import variants as v
 from farzi.summary import RandomInitializer, Size, SummaryTensors
 from farzi.training import NextEvent, make_model
+from tests.distillation.recording import RecordingClip
 
 Theta = dict[str, Tensor]
 STEPS, WINDOW, SKIP, BATCH, SEED, AHEAD = 7, 3, 2, 5, 11, 2
 STUDENTS = {"sasrec": v.SASRec(hidden=6), "gru4rec": v.GRU4Rec(hidden=6)}
 WAYS = [("materialized", "eager"), ("factored", "eager"), ("factored", "graph")]
-
-
-class RecordingClip(RunningClip):
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Tensor] = []
-
-    def __call__(self, gradient: Tensor) -> tuple[Tensor, float]:
-        self.seen.append(gradient.clone())
-        return super().__call__(gradient)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from farzi.evaluation.controls.ease import ease as ease
 from farzi.evaluation.controls.item_knn import item_knn as item_knn
 from farzi.evaluation.controls.labelled import Labelled as Labelled
+from farzi.evaluation.controls.labelled import labels_kept as labels_kept
 from farzi.evaluation.controls.popularity import Popularity as Popularity
 from farzi.evaluation.controls.selection import Herding as Herding
 from farzi.evaluation.controls.selection import KCentre as KCentre

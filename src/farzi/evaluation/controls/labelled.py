@@ -49,6 +49,11 @@ class Labelled:
         return Random()(log, length, count, rng)
 
 
+def labels_kept(control: object) -> int:
+    """Items stored with each of the teachers' labels of a control's windows; 0 if these have no labels."""
+    return int(getattr(control, "keep", 0))
+
+
 def labelled_bytes(lengths: np.ndarray, vocabulary: int, keep: int) -> np.ndarray:
     """Stored bytes of windows of these lengths with labels: the first event of a window has none."""
     event = bytes_per_event(vocabulary)
