@@ -161,6 +161,73 @@ def _among_sampled(
     return rows_bar, table_bar.index_add_(0, targets, own_bar.to(table.dtype))
 
 
+def teacher_next_event(
+    hidden: Tensor,
+    table: Tensor,
+    teacher_hidden: Tensor,
+    teacher_table: Tensor,
+    targets: Tensor,
+    hard: float = 0.0,
+) -> Tensor:
+    """Cross-entropy with a teacher's predictions p as labels: −⟨(1 − a) p + a · target, log softmax(h Eᵀ)⟩.
+
+    The derivative of knowledge distillation's divergence (Hinton et al. 2015, arXiv 1503.02531, at
+    temperature 1), first derivatives only, in one pass over chunks of rows.
+
+    Args:
+        hidden: the student's hidden states h, (N, width).
+        table: its output table E, (V, width); row 0 is padding.
+        teacher_hidden: hidden states of the teacher at the same positions, (N, its width).
+        teacher_table: its output table, (V, its width).
+        targets: the events that came next, indices in 1..V − 1, (N,).
+        hard: a, the weight of these events beside the predictions.
+
+    Returns:
+        Scalar, nats per event; 0 if there is no position.
+    """
+    if len(hidden) == 0:
+        return hidden.sum()
+    value: Tensor = _TeacherNextEvent.apply(hidden, table, teacher_hidden, teacher_table, targets, hard)
+    return value
+
+
+class _TeacherNextEvent(torch.autograd.Function):
+    """The value and both gradients in one pass over chunks of rows."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        table: Tensor,
+        teacher_hidden: Tensor,
+        teacher_table: Tensor,
+        targets: Tensor,
+        hard: float,
+    ) -> Tensor:
+        items, teacher_items = table[1:], teacher_table[1:].to(table)
+        hidden_bar, items_bar = torch.empty_like(hidden), torch.zeros_like(items)
+        total = table.new_zeros(())
+        for part in chunks(len(hidden), len(items), arrays=2):
+            labels = torch.softmax(teacher_hidden[part].to(table) @ teacher_items.T, -1).mul_(1 - hard)
+            wanted = targets[part].unsqueeze(1) - 1
+            labels.scatter_add_(1, wanted, labels.new_full(wanted.shape, hard))
+            logs = torch.log_softmax(hidden[part] @ items.T, -1)
+            total -= (labels * logs).sum()
+            excess = logs.exp_().sub_(labels)
+            torch.mm(excess, items, out=hidden_bar[part])
+            items_bar.addmm_(excess.T, hidden[part])
+        count = len(hidden)
+        table_bar = torch.cat([items.new_zeros(1, items.shape[1]), items_bar])
+        ctx.save_for_backward(hidden_bar.div_(count), table_bar.div_(count))
+        return total / count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, bar: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        hidden_bar, table_bar = ctx.saved_tensors
+        return hidden_bar * bar, table_bar * bar, None, None, None, None
+
+
 def mean_log_partition(hidden: Tensor, table: Tensor) -> Tensor:
     """Mean over rows of logsumexp(h Eᵀ), in chunks of rows.
 

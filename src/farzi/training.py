@@ -129,6 +129,10 @@ class NextEvent(nn.Module):
         events = as_events(data)
         return functional_call(self, theta, (events if batch is None else events[batch],))
 
+    def read(self, theta: dict[str, Tensor], windows: Tensor) -> tuple[Tensor, Tensor]:
+        """The student's hidden states (B, L, width) after events (B, L), and its output table (V, width)."""
+        return functional_call(_Reader(self.student), theta, (windows,))
+
     def scores(self, theta: dict[str, Tensor], events: Events) -> Tensor:
         """The student's scores at parameters `theta`, (B, L, V), as `SequenceModel.forward` gives them."""
         return functional_call(self.student, _own_names(theta), (events,))
@@ -138,6 +142,18 @@ class NextEvent(nn.Module):
         student = copy.deepcopy(self.student)
         student.load_state_dict(student.state_dict() | _own_names(theta))
         return student
+
+
+class _Reader(nn.Module):
+    """A student's hidden states and output table, as a function of its parameters."""
+
+    def __init__(self, student: SequenceModel) -> None:
+        super().__init__()
+        self.student = student
+
+    def forward(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self.student.hidden(self.student.embed(windows), windows > 0)
+        return hidden, self.student.output_table
 
 
 def _own_names(theta: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -101,6 +101,20 @@ def test_a_stopped_run_resumes_without_its_teachers(tiny: Log, recipe: Recipe, t
     assert not torch.equal(found.label_decoder, found.decoder)
 
 
+def test_a_stopped_run_keeps_the_teachers_that_its_outer_loop_reads(
+    tiny: Log, recipe: Recipe, tmp_path: Path
+):
+    teach = {"teach.model": {"type": "sasrec", "hidden": 10}, "teach.length": 9}
+    init = {"summary.parametrization.label_decoder": True, "init": {"type": "teacher", "teachers": 2}}
+    recipe = recipe.changed({"outer.objective": {"type": "teacher_loss"}, **teach, **init})
+    distill(recipe, tmp_path / "whole", dataset=tiny)
+    for step in (1, 6):
+        with pytest.raises(KeyboardInterrupt, match=f"^stopped after outer step {step}"):
+            distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(step))
+    distill(recipe, tmp_path / "cut", dataset=tiny)
+    assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+
+
 def test_two_runs_of_a_recipe_are_the_same(
     tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
 ):

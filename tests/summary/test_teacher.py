@@ -43,7 +43,9 @@ class Table(SequenceModel):
 @cache
 def initial(dim: int = 16, temperature: float = 0.5) -> SummaryTensors:
     size = Size(20, LENGTH, dim, VOCABULARY, temperature, True)
-    return TeacherInitializer(classes=CLASSES)(size, LOG, np.random.default_rng(0), Ensemble((Table(),)))
+    return TeacherInitializer(sequences="real", classes=CLASSES)(
+        size, LOG, np.random.default_rng(0), Ensemble((Table(),))
+    )
 
 
 def test_soft_inputs_are_classes_and_soft_labels_the_teachers_predictions():
@@ -62,8 +64,8 @@ def test_classes_are_of_events_with_similar_contexts_or_near_embeddings():
     of_group = np.where(np.arange(CLASSES)[:, None] == groups, np.bincount(LOG.items), 0)
     of_group = of_group / of_group.sum(1, keepdims=True)
     size = Size(20, LENGTH, 16, VOCABULARY, 0.5, True)
-    by_context = TeacherInitializer(classes=CLASSES)
-    by_embeddings = TeacherInitializer(classes=CLASSES, cluster_by="embeddings")
+    by_context = TeacherInitializer(sequences="real", classes=CLASSES)
+    by_embeddings = TeacherInitializer(sequences="real", classes=CLASSES, cluster_by="embeddings")
     for initializer, target in ((by_context, shares()), (by_embeddings, of_group)):
         summary = initializer(size, LOG, np.random.default_rng(0), Ensemble((Table(groups),)))
         inputs = summary.soft_inputs().double().numpy()
@@ -83,7 +85,9 @@ def test_the_number_of_classes_follows_from_the_size_of_the_summary(
 
     monkeypatch.setattr(classes, "cluster", counted)
     size = Size(2, 8, 4, VOCABULARY, 0.5, True)
-    TeacherInitializer(cluster_by=cluster_by)(size, LOG, np.random.default_rng(0), Ensemble((Table(),)))
+    TeacherInitializer(sequences="real", cluster_by=cluster_by)(
+        size, LOG, np.random.default_rng(0), Ensemble((Table(),))
+    )
     assert used == [number]
 
 

@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from farzi.losses import soft_next_event
 from farzi.models import SASRec
-from farzi.unroll import SGD, Adagrad, Adam, AdamW, Momentum, Optimizer, RMSprop
+from farzi.unroll import SGD, Adagrad, Adam, AdamW, Momentum, Optimizer, RMSprop, ScheduleFree
 
 from . import reference
 
@@ -156,6 +156,11 @@ CASES = {
         RMSprop,
         reference.rmsprop,
         {"learning_rate": 0.01, "decay": 0.9, "epsilon": 0.1, "weight_decay": 0.02},
+    ),
+    "schedule_free": Case(
+        ScheduleFree,
+        reference.schedule_free,
+        {"learning_rate": 0.02, "beta1": 0.8, "beta2": 0.9, "epsilon": 0.1, "weight_decay": 0.1},
     ),
 }
 

@@ -60,6 +60,17 @@ def rmsprop(g: Tensor, w: Tensor, memory: Tensors, t: int, h: Hypers) -> Tensor:
     return w - h["learning_rate"] * g / (_root(memory["v"]) + h["epsilon"])
 
 
+def schedule_free(g: Tensor, w: Tensor, memory: Tensors, t: int, h: Hypers) -> Tensor:
+    """Algorithm 1 of arXiv 2405.15682 by its three sequences; y are the weights."""
+    z = memory.get("z", w)
+    x = (w - (1 - h["beta1"]) * z) / h["beta1"]
+    memory["v"] = h["beta2"] * memory.get("v", torch.zeros_like(g)) + (1 - h["beta2"]) * g**2
+    root = _root(memory["v"] / (1 - h["beta2"] ** t))
+    memory["z"] = z - h["learning_rate"] * (g / (root + h["epsilon"]) + h["weight_decay"] * w)
+    x = (1 - 1 / t) * x + memory["z"] / t
+    return (1 - h["beta1"]) * memory["z"] + h["beta1"] * x
+
+
 def train_by_autograd(
     update: Update,
     loss: Callable[[Any, Any, Any], Tensor],

@@ -7,7 +7,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from farzi.unroll import SGD, Adagrad, Adam, AdamW, Momentum, Optimizer, RMSprop, State, train, unroll
+from farzi.unroll import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Momentum,
+    Optimizer,
+    RMSprop,
+    ScheduleFree,
+    State,
+    train,
+    unroll,
+)
 
 from .problems import fresh, gradient, network, relative_error
 
@@ -37,6 +49,29 @@ PAIRS: dict[str, tuple[Optimizer, Callable[[list[Tensor]], torch.optim.Optimizer
         lambda leaves: torch.optim.RMSprop(leaves, lr=0.02, alpha=0.95, eps=1e-8, weight_decay=0.02),
     ),
 }
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.2])
+def test_schedule_free_steps_are_those_of_its_authors_package(decay: float) -> None:
+    """In training mode theirs holds the point of the gradient, in evaluation the mean of the iterates."""
+    theirs_of = pytest.importorskip("schedulefree").AdamWScheduleFree
+    problem, beta1 = network().to(torch.float64), 0.85
+    batches, theta = problem.batches(30), fresh(problem.theta0)
+    theirs = theirs_of(list(theta.values()), lr=0.03, betas=(beta1, 0.99), weight_decay=decay, warmup_steps=0)
+    theirs.train()
+    for batch in batches:
+        theirs.zero_grad()
+        problem.loss(theta, problem.data, batch).backward()
+        theirs.step()
+    ours = ScheduleFree(0.03, beta1, 0.99, 1e-8, decay)
+    end = train(problem.loss, problem.theta0, problem.data, ours, batches)
+    for key, leaf in theta.items():
+        assert relative_error(end.theta[key], leaf) < 1e-13
+    theirs.eval()
+    gaps = end.state.slots[0].split([leaf.numel() for leaf in theta.values()])
+    for (key, leaf), gap in zip(theta.items(), gaps, strict=True):
+        mean = end.theta[key] - (1 - beta1) / beta1 * gap.view(leaf.shape)
+        assert relative_error(mean, leaf) < 1e-12
 
 
 @pytest.mark.parametrize("name", PAIRS)

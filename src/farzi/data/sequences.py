@@ -117,12 +117,15 @@ def pad_left(sequences: Sequences | Sequence[np.ndarray | Sequence[int]], length
     return _windows(sequences, sequences.offsets[1:] - lengths, lengths, length)
 
 
-def crops(sequences: Sequences, length: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw windows of consecutive events for training: int64, (count, length), zeros on the left.
+def crops(
+    sequences: Sequences, length: int, count: int, rng: np.random.Generator, before: int = 0
+) -> np.ndarray:
+    """Draw windows of consecutive events for training: int64, (count, before + length), zeros on the left.
 
     A sequence is drawn in proportion to max(1, events - 1), the number of next events to learn from; then the
-    position of the window in it, uniformly. A shorter sequence is taken whole. The result depends on nothing
-    but the arguments and the state of `rng`.
+    position of the window in it, uniformly. A shorter sequence is taken whole. Up to `before` events that
+    precede the window stand in front of it. The result depends on nothing but the arguments and the state of
+    `rng`; the last `length` columns not on `before`.
     """
     if length < 1:
         raise ValueError(f"length must be at least 1, got {length}")
@@ -133,7 +136,14 @@ def crops(sequences: Sequences, length: int, count: int, rng: np.random.Generato
     chosen = np.searchsorted(bounds, rng.integers(bounds[-1], size=count), side="right") - 1
     lengths = np.minimum(all_lengths[chosen], length)
     shift = rng.integers(all_lengths[chosen] - lengths + 1)  # (count,): 0 is the earliest window
-    return _windows(sequences, sequences.offsets[chosen] + shift, lengths, length)
+    further = np.minimum(shift, before)
+    starts = sequences.offsets[chosen] + shift - further
+    return _windows(sequences, starts, lengths + further, before + length)
+
+
+def ends(sequences: Sequences, length: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """The last `length` events of sequences drawn at random, each equally often: (count, length)."""
+    return pad_left(sequences.select(rng.integers(len(sequences), size=count)), length)
 
 
 def epoch(sequences: Sequences, length: int, events: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -9,14 +9,14 @@ resumed run repeats an uninterrupted one bit for bit.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from farzi import unroll as engine
-from farzi.data import Data, crops
+from farzi.data import Data, Sequences, crops, ends
 from farzi.distillation.inner import (
     EXECUTIONS,
     InnerRun,
@@ -28,16 +28,27 @@ from farzi.distillation.inner import (
     kinds_of,
 )
 from farzi.errors import FarziError
+from farzi.losses import teacher_next_event
+from farzi.models import SequenceModel
 from farzi.progress import StepReport
 from farzi.recipe import Recipe
 from farzi.recipe.variants import StudentVariant
-from farzi.summary import SOFT_INPUTS, BatchSchedule, Parametrization, SummaryTensors, chosen_soft_inputs
+from farzi.summary import (
+    SOFT_INPUTS,
+    BatchSchedule,
+    Ensemble,
+    Parametrization,
+    SummaryTensors,
+    chosen_soft_inputs,
+)
 from farzi.training import NextEvent, make_model
 from farzi.unroll import Adam, Optimizer, State
 from farzi.unroll.trees import TreeLoss
 
 OuterLoss = Callable[[NextEvent, Theta, Tensor], Tensor]
 """loss(model_loss, theta, windows): of trained parameters, on real windows (batch, length + 1)."""
+Draw = Callable[[Sequences, int, int, np.random.Generator], np.ndarray]
+"""draw(log, length, count, rng): real windows (count, at least `length`), as `farzi.data.crops`."""
 
 
 class Episode(NamedTuple):
@@ -55,7 +66,8 @@ class Objective(Protocol):
     """A loss of where training on the summary leads. Objectives have no state: the outer loop has.
 
     One that has an attribute `trajectories`, a number above 0, gets the weights recorded along that many
-    full-data trainings of the student, in `OuterLoop.trajectories`. A method `check(recipe)`, where there is
+    full-data trainings of the student, in `OuterLoop.trajectories`; one that has a true `taught` gets the
+    models trained on the full data, in `OuterLoop.teachers`. A method `check(recipe)`, where there is
     one, raises FarziError if other parts of the recipe do not fit; it is called before anything is trained.
     """
 
@@ -79,6 +91,46 @@ class RealLoss:
 
     def episode(self, loop: "OuterLoop", step: int) -> Episode:
         return loop.truncated(step, lambda loss, theta, windows: loss.at(theta, windows))
+
+
+@dataclass(frozen=True)
+class TeacherLoss:
+    """The loss with a teacher's predictions on real windows as labels, after the last steps of a training on
+    the summary: knowledge distillation (arXiv 1503.02531) as the outer loss.
+
+    Predictions hold what may come next besides what did, so that they are far less noisy than the events.
+    The teachers read as long a history as they can, the student what it can.
+
+    Attributes:
+        windows: "ends": each user's last events, all users equally often; "random": windows from anywhere.
+        hard: weight of the real next events in the labels, from 0 to 1.
+    """
+
+    windows: Literal["ends", "random"] = "ends"
+    hard: float = 0.0
+    name: ClassVar[str] = "teacher_loss"
+    taught: ClassVar[bool] = True
+
+    def episode(self, loop: "OuterLoop", step: int) -> Episode:
+        teachers = loop.teachers
+        assert teachers is not None  # as `taught`
+
+        def outer(loss: NextEvent, theta: Theta, windows: Tensor) -> Tensor:
+            read, following = windows[:, :-1], windows[:, 1:]
+            own = slice(1 - loop.width(loss.student), None)
+            real = ((read > 0) & (following > 0))[:, own]
+            hidden, table = loss.read(theta, read[:, own])
+            given = teachers.hidden(read)[:, own].to(loop.device)
+            labels = given[real], loop.teacher_table, following[:, own][real]
+            return teacher_next_event(hidden[real], table, *labels, self.hard)
+
+        def draw(log: Sequences, length: int, count: int, rng: np.random.Generator) -> np.ndarray:
+            before = max(0, teachers.length + 1 - length)
+            if self.windows == "ends":
+                return ends(log, before + length, count, rng)
+            return crops(log, length, count, rng, before)
+
+        return loop.truncated(step, outer, draw)
 
 
 class RunningClip:
@@ -112,6 +164,8 @@ class OuterLoop:
         data: the log or text.
         initial: the initial summary; everything is computed on its device.
         trajectories: weights along full-data trainings, if the objective or the weights want them.
+        teachers: models trained on the full data, if the objective is `taught`. Where it is and none are
+            given, an untrained model stands in.
 
     Raises:
         FarziError: parts of the recipe do not fit each other.
@@ -122,7 +176,8 @@ class OuterLoop:
         objective: what is minimised.
         pools: the inner runs of each kind of student, the recipe's own first.
         rates: learning rates and lengths of inner runs.
-        trajectories: see above.
+        trajectories, teachers: see above.
+        device: where everything is computed.
     """
 
     def __init__(
@@ -131,14 +186,21 @@ class OuterLoop:
         data: Data,
         initial: SummaryTensors,
         trajectories: Sequence[Sequence[Theta]] = (),
+        teachers: Sequence[SequenceModel] = (),
     ) -> None:
         self.recipe, self.step, self._log = recipe, 0, data.train
-        self._temperature, self._device = initial.temperature, initial.device
+        self._temperature, self.device = initial.temperature, initial.device
         self.trajectories = [
-            [{name: value.to(self._device) for name, value in theta.items()} for theta in trajectory]
+            [{name: value.to(self.device) for name, value in theta.items()} for theta in trajectory]
             for trajectory in trajectories
         ]
         self.objective: Objective = recipe.outer.objective.build()
+        self.teachers: Ensemble | None = None
+        if getattr(self.objective, "taught", False):
+            vocabulary = len(data.vocabulary)
+            models = teachers or [make_model(recipe.full_model, vocabulary, recipe.full_length, recipe.seed)]
+            self.teachers = Ensemble(tuple(models))
+            self.teacher_table = self.teachers.table.to(self.device)
         self.parametrization: Parametrization = recipe.summary.parametrization.build()
         self.rates = Rates.of(recipe.inner, recipe.outer.window)
         students = (recipe.student, *recipe.outer.students)
@@ -187,9 +249,9 @@ class OuterLoop:
 
     # What objectives are made of.
 
-    def truncated(self, step: int, outer: OuterLoss) -> Episode:
+    def truncated(self, step: int, outer: OuterLoss, draw: Draw = crops) -> Episode:
         """Truncated back-propagation: a window of an inner run, and a loss on real events after it."""
-        pool, run, windows = self.draw(step)
+        pool, run, windows = self.draw(step, draw)
         replicas, rates = pool.replicas, self.rates_of(run.started_at)
         optimizer = rates.until(run.state.step + rates.length)
         ahead = rates.length - rates.window
@@ -207,7 +269,7 @@ class OuterLoop:
             finish if self.recipe.outer.pool else None,
         )
 
-    def draw(self, step: int) -> tuple[RunPool, InnerRun, Tensor]:
+    def draw(self, step: int, draw: Draw = crops) -> tuple[RunPool, InnerRun, Tensor]:
         """The runs of the student whose turn it is, one of them, and real windows (batch, length + 1)."""
         rng = np.random.default_rng([self.recipe.seed, 1, step])
         pool = self.pools[int(rng.integers(len(self.pools))) if len(self.pools) > 1 else 0]
@@ -218,8 +280,12 @@ class OuterLoop:
 
         run = pool.take(start, rng)
         model = pool.replicas.loss.student
-        windows = crops(self._log, model.length + 1, self.recipe.outer.batch, rng)
+        windows = draw(self._log, self.width(model), self.recipe.outer.batch, rng)
         return pool, run, torch.from_numpy(windows).to(model.device)
+
+    def width(self, model: SequenceModel) -> int:
+        """Events in a real window: what a model reads once it is trained, and the last one's next event."""
+        return max(model.length, self.recipe.inner.history or 0) + 1
 
     def advance(self, replicas: Replicas, run: InnerRun, optimizer: Optimizer, steps: int) -> InnerRun:
         """The same run some steps later, nothing differentiated."""
@@ -237,7 +303,7 @@ class OuterLoop:
     def batches(self, started_at: int, first: int, steps: int) -> Sequence[None] | Tensor:
         """Which synthetic sequences a run that started at an outer step reads in some of its steps."""
         seed = int(np.random.default_rng([self.recipe.seed, 4, started_at]).integers(2**62))
-        schedule = BatchSchedule(self.summary.sequences, self.recipe.inner.batch, seed, self._device)
+        schedule = BatchSchedule(self.summary.sequences, self.recipe.inner.batch, seed, self.device)
         return schedule.batches(first, steps)
 
     def rates_of(self, started_at: int) -> Rates:
@@ -292,14 +358,14 @@ class OuterLoop:
 
     def _pool(self, student: StudentVariant, vocabulary: int) -> RunPool:
         recipe, length = self.recipe, self.recipe.summary.length
-        loss = NextEvent(make_model(student, vocabulary, length, recipe.seed, self._device))
+        loss = NextEvent(make_model(student, vocabulary, length, recipe.seed, self.device))
         replicas = Replicas(loss, recipe.outer.replicas)
         draw = recipe.outer.weights.build()
         recorded = [theta for trajectory in self.trajectories for theta in trajectory]
 
         def fresh(rng: np.random.Generator) -> Theta:
             seed = int(rng.integers(2**62))
-            return loss.parameters_of(make_model(student, vocabulary, length, seed, self._device))
+            return loss.parameters_of(make_model(student, vocabulary, length, seed, self.device))
 
         def weights(rng: np.random.Generator) -> Theta:
             return replicas.join([draw(rng, fresh, recorded) for _ in range(replicas.count)])

@@ -16,7 +16,7 @@ from farzi.distillation.initialise import check_data, initialise
 from farzi.distillation.plan import warn_of_minutes
 from farzi.distillation.refine import OuterLoop, cosine_decay
 from farzi.distillation.select import Selection, Validation, validate
-from farzi.distillation.teach import Cache, FullData, full_trainings, teach
+from farzi.distillation.teach import Cache, FullData, full_trainings, further_teachers, teach
 from farzi.errors import FarziError
 from farzi.evaluation import headline_figures, nearest_windows, shares, task_of
 from farzi.files import finite_values
@@ -25,6 +25,7 @@ from farzi.progress import Progress, StepReport, counted
 from farzi.provenance import environment, provenance
 from farzi.recipe import Recipe, differences, parse_recipe
 from farzi.summary import Summary, SummaryTensors, checked_tensors
+from farzi.training import NextEvent, make_model
 
 PATIENCE = 10
 """Outer steps in a row without a finite metagradient after which a run gives up."""
@@ -51,7 +52,7 @@ class Run:
         self, recipe: Recipe, dataset: Data, progress: Progress, initial: SummaryTensors, full_data: FullData
     ) -> None:
         self.recipe, self.dataset, self.progress, self.full_data = recipe, dataset, progress, full_data
-        self.loop = OuterLoop(recipe, dataset, initial, full_data.trajectories)
+        self.loop = OuterLoop(recipe, dataset, initial, full_data.trajectories, full_data.teachers)
         self.selection = Selection(initial)
         self.data_sha256 = fingerprint(dataset)
         self.reports: list[StepReport] = []  # since the last validation
@@ -132,7 +133,8 @@ class Run:
             raise ValueError(str(error)) from error
         refuse_another(there, recipe, saved["data_sha256"], dataset, out, "an unfinished run")
         best = checked_tensors(dict(saved["selection"]["best"]), str(recipe.summary.temperature))
-        run = Run(recipe, dataset, progress, best, FullData(**saved["full_data"]))
+        full_data = FullData(**saved["full_data"], teachers=_teachers_of(saved["teachers"], recipe, dataset))
+        run = Run(recipe, dataset, progress, best, full_data)
         run.loop.load_state_dict(saved["loop"])
         run.selection.load_state_dict(saved["selection"])
         run.reports = [StepReport(*report) for report in saved["reports"]]
@@ -185,12 +187,18 @@ class Run:
             "recipe": self.recipe.to_yaml(),
             "data_sha256": self.data_sha256,
             "full_data": self.full_data.state_dict(),
+            "teachers": self._teachers(),
             "loop": self.loop.state_dict(),
             "selection": self.selection.state_dict(),
             "reports": [list(report) for report in self.reports],
             "seconds": self.seconds,
             **{name: getattr(self, name) for name in SAVED},
         }
+
+    def _teachers(self) -> list[dict[str, torch.Tensor]]:
+        """The weights of the models that the outer loop reads from."""
+        models = self.loop.teachers.models if self.loop.teachers else ()
+        return [NextEvent(model).parameters_of(model) for model in models]
 
     @property
     def seconds(self) -> float:
@@ -333,6 +341,18 @@ class Run:
             f"{len(self.norms)} steps; raise inner.optimizer.epsilon, lower inner.optimizer.learning_rate or "
             "shorten outer.window"
         )
+
+
+def _teachers_of(
+    weights: list[dict[str, torch.Tensor]], recipe: Recipe, dataset: Data
+) -> tuple[SequenceModel, ...]:
+    """The models whose weights a checkpoint holds."""
+    models = []
+    for student, theta in zip([recipe.full_model, *further_teachers(recipe)], weights, strict=False):
+        device = next(iter(theta.values())).device
+        model = make_model(student, len(dataset.vocabulary), recipe.full_length, recipe.seed, device)
+        models.append(NextEvent(model).student_with(theta))
+    return tuple(models)
 
 
 def refuse_another(

@@ -71,7 +71,9 @@ class FullData(NamedTuple):
     trajectories: Sequence[list[Theta]] = ()  # weights along the trainings that were recorded
     trainings: int = 1  # how many there were
     cached_seconds: float = 0.0  # of the trainings that were read from a cache
-    teachers: tuple[SequenceModel, ...] = ()  # the baseline and the further ones; none in a resumed run
+    teachers: tuple[
+        SequenceModel, ...
+    ] = ()  # the baseline and the further ones; in a resumed run only if the outer loop reads them
 
     def state_dict(self) -> dict[str, Any]:
         """All that later stages need, by attribute: nested dicts and lists of tensors and JSON values."""

@@ -95,10 +95,20 @@ class RMSprop(_Stepping):
     implementation: ClassVar[str] = "farzi.unroll:RMSprop"
 
 
-OptimizerVariant = Adam | AdamW | SGD | Momentum | Adagrad | RMSprop | Custom
+class ScheduleFree(_Adaptive):
+    """Schedule-free AdamW (arXiv 2405.15682): averages its iterates, so that no rate has to fall."""
+
+    type: Literal["schedule_free"] = "schedule_free"
+    learning_rate: Rate = 0.05
+    beta1: Beta = Field(default=0.9, description="share of the mean of all iterates in the weights")
+    implementation: ClassVar[str] = "farzi.unroll:ScheduleFree"
+
+
+_OfTorch = Adam | AdamW | SGD | Momentum | Adagrad | RMSprop | Custom
+OptimizerVariant = _OfTorch | ScheduleFree
 Optimizer = Annotated[OptimizerVariant, Axis("optimizer", "farzi.unroll:Optimizer")]
 """Of training on the summary, which is differentiated."""
-TeachOptimizer = Annotated[OptimizerVariant, Axis("optimizer", "torch.optim:Optimizer")]
+TeachOptimizer = Annotated[_OfTorch, Axis("optimizer", "torch.optim:Optimizer")]
 """Of training on real events, which is not: a class of the user's is PyTorch's."""
 
 
@@ -145,8 +155,8 @@ Parametrization = Annotated[ParametrizationVariant, Axis("parametrization", "par
 
 
 class TeacherInit(Variant):
-    """Real sequences with items softened into classes, and teachers' predictions as labels: knowledge
-    distillation (arXiv 1503.02531).
+    """Sequences with items softened into classes, and teachers' predictions as labels: knowledge distillation
+    (arXiv 1503.02531). The sequences are drawn from the teachers; nobody's history is among them.
     """
 
     type: Literal["teacher"] = "teacher"
@@ -155,6 +165,11 @@ class TeacherInit(Variant):
     )
     others: tuple[Student, ...] = Field(
         default=(), description="further teachers of other architectures, one training each"
+    )
+    sequences: Literal["sampled", "real"] = Field(
+        default="sampled",
+        description="sampled from the teachers' predictions, or real users' histories, which then are in "
+        "the summary",
     )
     classes: int | None = Field(
         default=None,
@@ -208,7 +223,20 @@ class RealLoss(Variant):
     implementation: ClassVar[str] = "farzi.distillation.refine:RealLoss"
 
 
-ObjectiveVariant = RealLoss | Custom
+class TeacherLoss(Variant):
+    """The loss on real events with the teachers' predictions as labels: knowledge distillation (arXiv
+    1503.02531) as what the outer loop minimises.
+    """
+
+    type: Literal["teacher_loss"] = "teacher_loss"
+    windows: Literal["ends", "random"] = Field(
+        default="ends", description="each user's last events, all users equally often, or any events"
+    )
+    hard: float = Field(default=0.0, ge=0, le=1, description="weight of the real next event in the labels")
+    implementation: ClassVar[str] = "farzi.distillation.refine:TeacherLoss"
+
+
+ObjectiveVariant = RealLoss | TeacherLoss | Custom
 Objective = Annotated[ObjectiveVariant, Axis("objective", "episode")]
 
 

@@ -33,7 +33,18 @@ from farzi.unroll.memory import (
     Tape,
     Window,
 )
-from farzi.unroll.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Optimizer, RMSprop, State, Step
+from farzi.unroll.optimizers import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Momentum,
+    Optimizer,
+    RMSprop,
+    ScheduleFree,
+    State,
+    Step,
+)
 from farzi.unroll.repeats import RepeatError
 from farzi.unroll.run import Trained, train, unroll, unroll_with_state
 from farzi.unroll.trees import stack, stacked_loss, unstack
@@ -43,7 +54,7 @@ __all__ = [  # noqa: RUF022 (by part)
     # the core: runs, adjoints, optimizers
     "RepeatError", "Trained", "train", "unroll", "unroll_with_state",
     "Adjoint", "Algorithm1", "Exact",
-    "Adagrad", "Adam", "AdamW", "Momentum", "Optimizer", "RMSprop", "SGD", "State",
+    "Adagrad", "Adam", "AdamW", "Momentum", "Optimizer", "RMSprop", "SGD", "ScheduleFree", "State",
     "Curvature", "Eager", "Execution", "ForwardOverReverse", "ReverseOverReverse",
     "stack", "stacked_loss", "unstack",
     # memory

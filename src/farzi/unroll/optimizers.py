@@ -150,6 +150,11 @@ def _power(base: Hyper, exponent: Count) -> Hyper:
     return base ** (exponent.double() if isinstance(exponent, Tensor) else exponent)
 
 
+def _share(steps: Count) -> Hyper:
+    """1 / steps, in double precision."""
+    return 1 / (steps.double() if isinstance(steps, Tensor) else steps)
+
+
 def _sqrt(square: Tensor) -> Tensor:
     """√x with derivative 0 at x = 0, where every gradient so far was 0.
 
@@ -283,3 +288,36 @@ class RMSprop(Optimizer):
         square = decay * square + (1 - decay) * gradient * gradient
         theta = theta - _at(self.learning_rate, t) * gradient / (_sqrt(square) + _at(self.epsilon, t))
         return theta, State(t + 1, (square,))
+
+
+@dataclass(frozen=True)
+class ScheduleFree(Optimizer):
+    """Schedule-free AdamW: the gradient is taken near the mean of all iterates, and no rate has to decay.
+
+    With y the parameters, z the iterates and x their mean, in step t = 1, 2, ...
+
+        v ← β2 v + (1−β2) g²;  z ← z − α (g / (√v̂ + ε) + λ y);
+        x ← (1 − 1/t) x + z / t;  y ← (1 − β1) z + β1 x.
+
+    The state holds z − y and v. Defazio et al. 2024, arXiv 2405.15682, Algorithm 1; y are the numbers of
+    `schedulefree.AdamWScheduleFree` in training mode, at a constant rate without warm-up.
+    """
+
+    learning_rate: Hyper = 2.5e-3
+    beta1: Hyper = 0.9
+    beta2: Hyper = 0.999
+    epsilon: Hyper = 1e-8
+    weight_decay: Hyper = 0.0
+
+    slots: ClassVar[int] = 2
+
+    def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
+        t, (gap, square) = state
+        beta1, beta2 = _at(self.beta1, t), _at(self.beta2, t)
+        square = beta2 * square + (1 - beta2) * gradient * gradient
+        root = _sqrt(square) / (1 - _power(beta2, t + 1)) ** 0.5
+        move = gradient / (root + _at(self.epsilon, t)) + _at(self.weight_decay, t) * theta
+        move = _at(self.learning_rate, t) * move
+        # before the step z − x = gap / β1, and with it all that follows is linear in the gap
+        later = (1 - _share(t + 1)) * (gap - beta1 * move)
+        return theta + gap - move - later, State(t + 1, (later, square))

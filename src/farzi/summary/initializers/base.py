@@ -46,9 +46,20 @@ class Ensemble:
 
     @torch.no_grad()
     def hidden(self, events: Tensor) -> Tensor:
-        """Hidden states (B, L, width of all models) after events (B, L)."""
-        states = [model.hidden(model.embed(events.to(model.device))).cpu() for model in self.models]
+        """Hidden states (B, L, width of all models) after events (B, L), padded on the left."""
+        real = events > 0
+        states = [
+            model.hidden(
+                model.embed(events.to(model.device)), None if bool(real.all()) else real.to(model.device)
+            ).cpu()
+            for model in self.models
+        ]
         return torch.cat(states, -1) / len(states)
+
+    @property
+    def length(self) -> int:
+        """The longest sequence that all of them read."""
+        return min(model.length for model in self.models)
 
     @property
     def table(self) -> Tensor:

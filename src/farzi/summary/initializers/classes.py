@@ -92,9 +92,14 @@ class ClassInitializer:
         return SummaryTensors(single(latents), single(decoder), size.temperature)
 
     def sequences(
-        self, size: Size, log: Sequences, rng: np.random.Generator, points: np.ndarray | None = None
+        self,
+        size: Size,
+        log: Sequences,
+        rng: np.random.Generator,
+        points: np.ndarray | None = None,
+        source: Sequences | None = None,
     ) -> ClassSequences:
-        """The classes, and real windows as sequences of classes.
+        """The classes, and windows of `source`, or of the log, as sequences of classes.
 
         Events with near vectors `points`, (V, width), are put into one class. If None, the vectors describe
         the events' contexts.
@@ -112,7 +117,8 @@ class ClassInitializer:
         counts[0] = 0.0
         totals = np.bincount(class_of, counts)[class_of]
         counts[0] = totals[0]
-        windows = class_of[real_windows(log, max(self.candidates, size.sequences), size.length, rng)]
+        source = log if source is None else source
+        windows = class_of[real_windows(source, max(self.candidates, size.sequences), size.length, rng)]
         rows = windows[_representative(windows, transitions, size.sequences)]
         return ClassSequences(rows, class_of, np.log(counts / totals), transitions)
 

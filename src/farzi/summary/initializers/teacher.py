@@ -12,6 +12,7 @@ from farzi.errors import FarziError
 from farzi.recipe.variants import StudentVariant
 from farzi.summary.initializers.base import Ensemble, Size, add_gradient, single
 from farzi.summary.initializers.classes import ClassInitializer, ClassSequences, fitted_factors
+from farzi.summary.initializers.sampled import sample_sequences
 from farzi.summary.tensors import SummaryTensors
 
 INPUT_SHARE = 0.25  # of the latents' width, for soft inputs at first
@@ -21,7 +22,9 @@ FITS, BATCH = 600, 1000  # optimizer steps of the fit, and positions in each of 
 
 @dataclass(frozen=True, eq=False)
 class TeacherInitializer:
-    r"""Real windows with each event replaced by its class, and teachers' predictions as soft labels.
+    r"""Windows with each event replaced by its class, and teachers' predictions as soft labels.
+
+    The windows are cut from sequences that are sampled from the teachers, or from real ones.
 
     Soft inputs are P(event | class), as in `ClassInitializer` without smoothing. Soft labels are the
     predictions of models trained on the full data: knowledge distillation (Hinton et al. 2015, arXiv
@@ -37,6 +40,7 @@ class TeacherInitializer:
     Attributes:
         teachers: trainings of the recipe's student on the full data whose predictions are averaged.
         others: further teachers, one training each.
+        sequences: "sampled": drawn from the teachers (`sample_sequences`); "real": of the log.
         classes: number of classes; if None, half of the summary's positions, or 8 √positions with
             `cluster_by="embeddings"`.
         cluster_by: what puts two events into one class: "context", the events that occur next to them, or
@@ -47,6 +51,7 @@ class TeacherInitializer:
     others: tuple[StudentVariant, ...] = ()
     classes: int | None = None
     cluster_by: Literal["context", "embeddings"] = "context"
+    sequences: Literal["sampled", "real"] = "sampled"
 
     def __call__(
         self, size: Size, log: Sequences, rng: np.random.Generator, teachers: Ensemble | None = None
@@ -66,7 +71,10 @@ class TeacherInitializer:
             number, points = max(1, positions // 2), None
         else:
             number, points = round(8 * positions**0.5), teachers.embeddings.double().numpy()
-        real = ClassInitializer(self.classes or number).sequences(size, log, rng, points)
+        source = log
+        if self.sequences == "sampled":
+            source = sample_sequences(teachers, log, 2 * size.sequences, size.length, rng)
+        real = ClassInitializer(self.classes or number).sequences(size, log, rng, points, source)
         codes, decoder = fitted_factors(np.eye(len(real.transitions)), input_dim + 1, rng)
         hidden = torch.zeros(())  # mean states at all positions but the last, (sequences, length - 1, width)
         for _ in range(DRAWS):

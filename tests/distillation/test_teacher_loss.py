@@ -1,0 +1,80 @@
+"""The objective that learns from teachers: its loss and its windows."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from farzi.data import Log, ends, pad_left
+from farzi.distillation import OuterLoop
+from farzi.distillation.initialise import initialise
+from farzi.models import SequenceModel
+from farzi.recipe import Inner, Outer, Recipe, Select, SummaryShape, Teach
+from farzi.recipe import variants as v
+from farzi.training import make_model
+
+TEACHER = v.SASRec(hidden=10, layers=2)
+
+
+def recipe_of(objective: v.ObjectiveVariant, **inner: Any) -> Recipe:
+    return Recipe(
+        student=v.SASRec(hidden=6, positions="rotary"),
+        teach=Teach(model=TEACHER, length=8, batch=16, max_steps=10, validate_every=5),
+        summary=SummaryShape(sequences=4, length=5, parametrization=v.LowRank(dim=4)),
+        init=v.TeacherInit(teachers=2),
+        inner=Inner(optimizer=v.ScheduleFree(), cooldown=0, steps=6, batch=3, **inner),
+        outer=Outer(objective=objective, batch=7, window=3, burn_in=2, pool=2, steps=6),
+        select=Select(every=3, students=1),
+    )
+
+
+def teachers(tiny: Log, count: int = 2) -> list[SequenceModel]:
+    return [make_model(TEACHER, len(tiny.vocabulary), 8, seed) for seed in range(count)]
+
+
+@pytest.mark.parametrize("hard", [0.0, 0.4])
+@pytest.mark.parametrize("history", [None, 6])
+def test_it_is_soft_cross_entropy_at_the_positions_that_the_student_reads(
+    tiny: Log, hard: float, history: int | None
+):
+    """Each window written out by itself: the teachers read all of it, the student its last events."""
+    models = teachers(tiny)
+    recipe = recipe_of(v.TeacherLoss(hard=hard), history=history)
+    loop = OuterLoop(recipe, tiny, initialise(recipe, tiny), teachers=models)
+    episode = loop.objective.episode(loop, 0)
+    theta = episode.begin.theta
+    student = loop.pools[0].replicas.loss.student_with(theta)
+    _, _, drawn = loop.draw(0, lambda log, length, count, rng: ends(log, 8, count, rng))
+    reads, total, count = history or 4, 0.0, 0
+    student.length = max(student.length, reads)
+    for row in drawn:
+        events = row[row > 0]
+        read, following = events[:-1], events[1:]
+        logits = [one.hidden(one.embed(read[None]))[0] @ one.output_table[1:].T for one in models]
+        labels = (sum(logits) / 2).softmax(-1)
+        labels = (1 - hard) * labels + hard * F.one_hot(following - 1, labels.shape[1])
+        own = read[-reads:]
+        scores = student.hidden(student.embed(own[None]))[0] @ student.output_table[1:].T
+        total += F.cross_entropy(scores, labels[-reads:], reduction="sum").item()
+        count += len(own)
+    assert float(episode.outer(theta)) == pytest.approx(total / count, rel=1e-5)
+
+
+@pytest.mark.parametrize("windows", ["ends", "random"])
+def test_windows_are_last_events_or_any(tiny: Log, windows: Any):
+    recipe = recipe_of(v.TeacherLoss(windows=windows))
+    loop = OuterLoop(recipe, tiny, initialise(recipe, tiny), teachers=teachers(tiny))
+    seen: list[torch.Tensor] = []
+    truncated = loop.truncated
+
+    def watched(step: int, outer: Any, draw: Any) -> Any:
+        seen.append(torch.from_numpy(draw(tiny.train, 5, 50, np.random.default_rng(step))))
+        return truncated(step, outer, draw)
+
+    loop.truncated = watched
+    loop.objective.episode(loop, 0)
+    last = {tuple(row) for row in pad_left(tiny.train, 8).tolist()}
+    assert seen[0].shape == (50, 8)
+    assert all(tuple(row) in last for row in seen[0].tolist()) == (windows == "ends")
