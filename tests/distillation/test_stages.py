@@ -124,6 +124,19 @@ def validation(score: float, *, noise: float = 0.0) -> Validation:
     return Validation({"HR@100": score}, {"HR@100": score}, without)
 
 
+def test_the_last_state_need_only_be_better(tiny: Log, recipe: Recipe):
+    initial = initialise(recipe, tiny)
+    selection = Selection(initial)
+    selection.offer(initial, validation(1.0))
+    assert not selection.offer(initial, validation(1.05, noise=0.05))
+    assert not selection.offer(initial, validation(0.99, noise=0.05), last=True)
+    assert not selection.improved
+    assert selection.offer(initial, validation(1.01, noise=0.05), last=True)
+    assert selection.improved
+    selection.offer(initial, validation(1.2, noise=0.05))
+    assert not selection.offer(initial, validation(1.19, noise=0.05), last=True)
+
+
 def test_select_passes_through_its_state(tiny: Log, recipe: Recipe):
     initial = initialise(recipe, tiny)
     loop = OuterLoop(recipe, tiny, initial)

@@ -173,6 +173,8 @@ class OuterLoop:
     Attributes:
         step: outer steps taken.
         summary: the summary as it is now.
+        averaged: the running mean of it over outer steps, which is validated and kept; itself without
+            `outer.average`.
         objective: what is minimised.
         pools: the inner runs of each kind of student, the recipe's own first.
         rates: learning rates and lengths of inner runs.
@@ -211,6 +213,7 @@ class OuterLoop:
         self.clip = RunningClip(recipe.outer.clip)
         self._parts = self.parametrization.parts(initial)
         self.summary = self._summary_of(self._parts)
+        self._mean = self._parts
         self._adam = Adam(0.0).init(self._flat())
 
     def take_step(self, rate: float) -> StepReport:
@@ -244,8 +247,18 @@ class OuterLoop:
             for (name, part), piece in zip(self._parts.items(), pieces, strict=True)
         }
         self.summary = self._summary_of(self._parts)
+        decay = self.recipe.outer.average
+        self._mean = {
+            name: part if decay == 0 else self._mean[name].lerp(part, 1 - decay)
+            for name, part in self._parts.items()
+        }
         self.step += 1
         return StepReport(float(loss.detach()), norm, self.objective.name)
+
+    @property
+    def averaged(self) -> SummaryTensors:
+        """See above."""
+        return self._summary_of(self._mean)
 
     # What objectives are made of.
 
@@ -321,6 +334,7 @@ class OuterLoop:
         return {
             "step": self.step,
             "parts": self._parts,
+            "mean": self._mean,
             "adam": self._adam.slots,
             "clip_mean": self.clip.mean,
             "runs": [pool.state_dict() for pool in self.pools],
@@ -328,13 +342,15 @@ class OuterLoop:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict()`; ValueError where it is that of another loop."""
-        if kinds_of(state["parts"]) != kinds_of(self._parts):
+        if any(kinds_of(state[name]) != kinds_of(self._parts) for name in ("parts", "mean")):
             raise ValueError("the summary has another shape")
         slots, own = (kinds_of(dict(enumerate(some))) for some in (state["adam"], self._adam.slots))
         if slots != own or len(state["runs"]) != len(self.pools):
             raise ValueError("the outer loop has another shape")
         self.step, self.clip.mean = state["step"], state["clip_mean"]
-        self._parts = {name: state["parts"][name] for name in self._parts}
+        self._parts, self._mean = (
+            {name: state[kind][name] for name in self._parts} for kind in ("parts", "mean")
+        )
         self.summary = self._summary_of(self._parts)
         self._adam = State(self.step, tuple(state["adam"]))
         for pool, runs in zip(self.pools, state["runs"], strict=True):

@@ -256,8 +256,9 @@ class Run:
     def validate(self) -> None:
         """Validate the summary, record it, and stop the outer loop if the probe gained nothing."""
         begun = time.monotonic()
-        result = validate(self.loop.summary, self.dataset, self.recipe, self.full_data.figures)
-        best = self.selection.offer(self.loop.summary, result)
+        summary = self.loop.averaged
+        result = validate(summary, self.dataset, self.recipe, self.full_data.figures)
+        best = self.selection.offer(summary, result, last=self.loop.step > 0 and self.fraction >= 1)
         self.history.append(
             _history_line(self.loop.step, self.loop.objective.name, self.reports, result, best)
         )

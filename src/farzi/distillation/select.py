@@ -53,7 +53,8 @@ class Selection:
     """The best summary so far.
 
     Of many validations that differ by chance the best one is the luckiest. Hence no state replaces the
-    initial summary unless it is clearly better (docs/decisions/0017-clear-of-the-start.md).
+    initial summary unless it is clearly better (docs/decisions/0017-clear-of-the-start.md). The last state
+    is not one of many: if none was clearly better, it need only be better.
 
     Args:
         initial: the initial summary.
@@ -70,13 +71,16 @@ class Selection:
         self.first: Validation | None = None
         self.improved = False
 
-    def offer(self, summary: SummaryTensors, validation: Validation) -> bool:
-        """Record a validation, first that of the initial summary; whether its summary is the best so far."""
+    def offer(self, summary: SummaryTensors, validation: Validation, last: bool = False) -> bool:
+        """Record a validation, first that of the initial summary; whether its summary is the best so far.
+
+        `last` says that it is the outer loop's last state.
+        """
         best = validation.score > self.best_score
         if self.first is None:
             self.first = validation
         else:
-            best = best and validation.clearly_better(self.first)
+            best = best and (last or validation.clearly_better(self.first))
             self.improved = self.improved or best
         if best:
             self.best, self.best_score = summary, validation.score

@@ -141,6 +141,12 @@ class Outer(Settings):
         ge=1,
         description="each inner run has its own learning rate, up to this factor below or above the recipe's",
     )
+    average: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="decay of a running mean of the summary over outer steps, which is then kept",
+    )
     clip: float = Field(
         default=1.0,
         gt=0,
