@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from farzi.data import Log, ends, pad_left
-from farzi.distillation import OuterLoop
+from farzi.data import Log, crops, pad_left
+from farzi.distillation import OuterLoop, teacher_loss
 from farzi.distillation.initialise import initialise
+from farzi.distillation.teacher_loss import Bank, TeacherLoss
 from farzi.models import SequenceModel
 from farzi.recipe import Inner, Outer, Recipe, Select, SummaryShape, Teach
 from farzi.recipe import variants as v
@@ -46,10 +47,10 @@ def test_it_is_soft_cross_entropy_at_the_positions_that_the_student_reads(
     episode = loop.objective.episode(loop, 0)
     theta = episode.begin.theta
     student = loop.pools[0].replicas.loss.student_with(theta)
-    _, _, drawn = loop.draw(0, lambda log, length, count, rng: ends(log, 8, count, rng))
+    _, _, drawn = loop.draw(0, lambda rng: torch.from_numpy(rng.integers(len(tiny.train), size=7)))
     reads, total, count = history or 4, 0.0, 0
     student.length = max(student.length, reads)
-    for row in drawn:
+    for row in torch.from_numpy(pad_left(tiny.train, 8))[drawn]:
         events = row[row > 0]
         read, following = events[:-1], events[1:]
         logits = [one.hidden(one.embed(read[None]))[0] @ one.output_table[1:].T for one in models]
@@ -62,19 +63,31 @@ def test_it_is_soft_cross_entropy_at_the_positions_that_the_student_reads(
     assert float(episode.outer(theta)) == pytest.approx(total / count, rel=1e-5)
 
 
-@pytest.mark.parametrize("windows", ["ends", "random"])
-def test_windows_are_last_events_or_any(tiny: Log, windows: Any):
-    recipe = recipe_of(v.TeacherLoss(windows=windows))
+def bank_of(tiny: Log, **own: Any) -> Bank:
+    recipe = recipe_of(v.TeacherLoss(**own))
     loop = OuterLoop(recipe, tiny, initialise(recipe, tiny), teachers=teachers(tiny))
-    seen: list[torch.Tensor] = []
-    truncated = loop.truncated
-
-    def watched(step: int, outer: Any, draw: Any) -> Any:
-        seen.append(torch.from_numpy(draw(tiny.train, 5, 50, np.random.default_rng(step))))
-        return truncated(step, outer, draw)
-
-    loop.truncated = watched
     loop.objective.episode(loop, 0)
-    last = {tuple(row) for row in pad_left(tiny.train, 8).tolist()}
-    assert seen[0].shape == (50, 8)
-    assert all(tuple(row) in last for row in seen[0].tolist()) == (windows == "ends")
+    return loop.once(TeacherLoss.name, lambda: pytest.fail("nothing is labelled twice"))
+
+
+def test_windows_are_each_users_last_events_or_any_events(tiny: Log, monkeypatch: pytest.MonkeyPatch):
+    bank = bank_of(tiny)
+    assert torch.equal(bank.windows, torch.from_numpy(pad_left(tiny.train, 5)))
+    assert bank.hidden.shape == (len(tiny.train), 4, 20)
+    monkeypatch.setattr(teacher_loss, "BANK", 9)
+    few = bank_of(tiny)
+    assert len(few.windows) == 9
+    for row, hidden in zip(few.windows, few.hidden, strict=True):  # several users may end alike
+        alike = bank.hidden[(bank.windows == row).all(1)]
+        assert (alike - hidden).abs().amax((1, 2)).min() < 1e-5
+    assert len(bank_of(tiny, windows="random").windows) == 9
+
+
+def test_events_before_a_window_do_not_change_it(tiny: Log):
+    for before in (0, 3):
+        drawn = crops(tiny.train, 5, 40, np.random.default_rng(0), before)
+        assert (drawn[:, before:] == crops(tiny.train, 5, 40, np.random.default_rng(0))).all()
+    whole = [" ".join(map(str, row)) for row in np.split(tiny.train.items, tiny.train.offsets[1:-1])]
+    for row in drawn:
+        assert any(" ".join(map(str, row[row > 0])) in one for one in whole)
+    assert (drawn[:, :3] > 0).any()

@@ -4,7 +4,7 @@ from farzi.data.catalog import CATALOG
 from farzi.data.events import is_frame, read_events, read_frame, read_names
 from farzi.data.loading import Data, is_text_source, load_data, load_dataset, load_text
 from farzi.data.log import Log, make_log
-from farzi.data.sequences import Holdout, Sequences, crops, ends, epoch, pad_left
+from farzi.data.sequences import Holdout, Sequences, crops, epoch, pad_left
 from farzi.data.text.text import Passages, Text
 from farzi.data.vocabulary import Vocabulary
 
@@ -18,7 +18,6 @@ __all__ = [
     "Text",
     "Vocabulary",
     "crops",
-    "ends",
     "epoch",
     "is_frame",
     "is_text_source",

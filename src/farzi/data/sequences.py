@@ -141,11 +141,6 @@ def crops(
     return _windows(sequences, starts, lengths + further, before + length)
 
 
-def ends(sequences: Sequences, length: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """The last `length` events of sequences drawn at random, each equally often: (count, length)."""
-    return pad_left(sequences.select(rng.integers(len(sequences), size=count)), length)
-
-
 def epoch(sequences: Sequences, length: int, events: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Batches of windows that cover every sequence once: int64, (rows, at most `length`), zeros on the left.
 

@@ -9,14 +9,14 @@ resumed run repeats an uninterrupted one bit for bit.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from farzi import unroll as engine
-from farzi.data import Data, Sequences, crops, ends
+from farzi.data import Data, crops
 from farzi.distillation.inner import (
     EXECUTIONS,
     InnerRun,
@@ -28,7 +28,6 @@ from farzi.distillation.inner import (
     kinds_of,
 )
 from farzi.errors import FarziError
-from farzi.losses import teacher_next_event
 from farzi.models import SequenceModel
 from farzi.progress import StepReport
 from farzi.recipe import Recipe
@@ -47,8 +46,8 @@ from farzi.unroll.trees import TreeLoss
 
 OuterLoss = Callable[[NextEvent, Theta, Tensor], Tensor]
 """loss(model_loss, theta, windows): of trained parameters, on real windows (batch, length + 1)."""
-Draw = Callable[[Sequences, int, int, np.random.Generator], np.ndarray]
-"""draw(log, length, count, rng): real windows (count, at least `length`), as `farzi.data.crops`."""
+Draw = Callable[[np.random.Generator], Tensor]
+"""draw(rng): what an outer loss gets as its windows."""
 
 
 class Episode(NamedTuple):
@@ -91,46 +90,6 @@ class RealLoss:
 
     def episode(self, loop: "OuterLoop", step: int) -> Episode:
         return loop.truncated(step, lambda loss, theta, windows: loss.at(theta, windows))
-
-
-@dataclass(frozen=True)
-class TeacherLoss:
-    """The loss with a teacher's predictions on real windows as labels, after the last steps of a training on
-    the summary: knowledge distillation (arXiv 1503.02531) as the outer loss.
-
-    Predictions hold what may come next besides what did, so that they are far less noisy than the events.
-    The teachers read as long a history as they can, the student what it can.
-
-    Attributes:
-        windows: "ends": each user's last events, all users equally often; "random": windows from anywhere.
-        hard: weight of the real next events in the labels, from 0 to 1.
-    """
-
-    windows: Literal["ends", "random"] = "ends"
-    hard: float = 0.0
-    name: ClassVar[str] = "teacher_loss"
-    taught: ClassVar[bool] = True
-
-    def episode(self, loop: "OuterLoop", step: int) -> Episode:
-        teachers = loop.teachers
-        assert teachers is not None  # as `taught`
-
-        def outer(loss: NextEvent, theta: Theta, windows: Tensor) -> Tensor:
-            read, following = windows[:, :-1], windows[:, 1:]
-            own = slice(1 - loop.width(loss.student), None)
-            real = ((read > 0) & (following > 0))[:, own]
-            hidden, table = loss.read(theta, read[:, own])
-            given = teachers.hidden(read)[:, own].to(loop.device)
-            labels = given[real], loop.teacher_table, following[:, own][real]
-            return teacher_next_event(hidden[real], table, *labels, self.hard)
-
-        def draw(log: Sequences, length: int, count: int, rng: np.random.Generator) -> np.ndarray:
-            before = max(0, teachers.length + 1 - length)
-            if self.windows == "ends":
-                return ends(log, before + length, count, rng)
-            return crops(log, length, count, rng, before)
-
-        return loop.truncated(step, outer, draw)
 
 
 class RunningClip:
@@ -179,6 +138,7 @@ class OuterLoop:
         pools: the inner runs of each kind of student, the recipe's own first.
         rates: learning rates and lengths of inner runs.
         trajectories, teachers: see above.
+        log: the training sequences.
         device: where everything is computed.
     """
 
@@ -190,7 +150,7 @@ class OuterLoop:
         trajectories: Sequence[Sequence[Theta]] = (),
         teachers: Sequence[SequenceModel] = (),
     ) -> None:
-        self.recipe, self.step, self._log = recipe, 0, data.train
+        self.recipe, self.step, self.log = recipe, 0, data.train
         self._temperature, self.device = initial.temperature, initial.device
         self.trajectories = [
             [{name: value.to(self.device) for name, value in theta.items()} for theta in trajectory]
@@ -202,7 +162,6 @@ class OuterLoop:
             vocabulary = len(data.vocabulary)
             models = teachers or [make_model(recipe.full_model, vocabulary, recipe.full_length, recipe.seed)]
             self.teachers = Ensemble(tuple(models))
-            self.teacher_table = self.teachers.table.to(self.device)
         self.parametrization: Parametrization = recipe.summary.parametrization.build()
         self.rates = Rates.of(recipe.inner, recipe.outer.window)
         students = (recipe.student, *recipe.outer.students)
@@ -211,6 +170,7 @@ class OuterLoop:
         self.execution = EXECUTIONS[chosen_execution(recipe, self.pools[0].replicas.loss.student)[0]]()
         self.soft_inputs = SOFT_INPUTS[chosen_soft_inputs(recipe.inner, initial)[0]]
         self.clip = RunningClip(recipe.outer.clip)
+        self._made: dict[str, Any] = {}
         self._parts = self.parametrization.parts(initial)
         self.summary = self._summary_of(self._parts)
         self._mean = self._parts
@@ -262,7 +222,13 @@ class OuterLoop:
 
     # What objectives are made of.
 
-    def truncated(self, step: int, outer: OuterLoss, draw: Draw = crops) -> Episode:
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` returned when it was first asked for under a name."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+    def truncated(self, step: int, outer: OuterLoss, draw: Draw | None = None) -> Episode:
         """Truncated back-propagation: a window of an inner run, and a loss on real events after it."""
         pool, run, windows = self.draw(step, draw)
         replicas, rates = pool.replicas, self.rates_of(run.started_at)
@@ -282,8 +248,11 @@ class OuterLoop:
             finish if self.recipe.outer.pool else None,
         )
 
-    def draw(self, step: int, draw: Draw = crops) -> tuple[RunPool, InnerRun, Tensor]:
-        """The runs of the student whose turn it is, one of them, and real windows (batch, length + 1)."""
+    def draw(self, step: int, draw: Draw | None = None) -> tuple[RunPool, InnerRun, Tensor]:
+        """The runs of the student whose turn it is, one of them, and what `draw` draws.
+
+        If left out, that is real windows (batch, length + 1).
+        """
         rng = np.random.default_rng([self.recipe.seed, 1, step])
         pool = self.pools[int(rng.integers(len(self.pools))) if len(self.pools) > 1 else 0]
 
@@ -292,13 +261,15 @@ class OuterLoop:
             return self.advance(pool.replicas, new, self.rates_of(step).until(), steps)
 
         run = pool.take(start, rng)
-        model = pool.replicas.loss.student
-        windows = draw(self._log, self.width(model), self.recipe.outer.batch, rng)
-        return pool, run, torch.from_numpy(windows).to(model.device)
+        if draw is not None:
+            return pool, run, draw(rng)
+        windows = crops(self.log, self.width, self.recipe.outer.batch, rng)
+        return pool, run, torch.from_numpy(windows).to(self.device)
 
-    def width(self, model: SequenceModel) -> int:
+    @property
+    def width(self) -> int:
         """Events in a real window: what a model reads once it is trained, and the last one's next event."""
-        return max(model.length, self.recipe.inner.history or 0) + 1
+        return max(self.recipe.summary.length - 1, self.recipe.inner.history or 0) + 1
 
     def advance(self, replicas: Replicas, run: InnerRun, optimizer: Optimizer, steps: int) -> InnerRun:
         """The same run some steps later, nothing differentiated."""

@@ -233,7 +233,7 @@ class TeacherLoss(Variant):
         default="ends", description="each user's last events, all users equally often, or any events"
     )
     hard: float = Field(default=0.0, ge=0, le=1, description="weight of the real next event in the labels")
-    implementation: ClassVar[str] = "farzi.distillation.refine:TeacherLoss"
+    implementation: ClassVar[str] = "farzi.distillation.teacher_loss:TeacherLoss"
 
 
 ObjectiveVariant = RealLoss | TeacherLoss | Custom

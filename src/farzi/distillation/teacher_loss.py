@@ -1,0 +1,82 @@
+"""An objective: what teachers predict on real windows."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from farzi.data import crops, pad_left
+from farzi.distillation.inner import Theta
+from farzi.distillation.refine import Episode, OuterLoop
+from farzi.losses import teacher_next_event
+from farzi.training import NextEvent
+
+BANK, NUMBERS, ROWS = 16_384, 2**26, 256
+"""Windows that are labelled at most, numbers that their labels may take, and windows labelled at a time."""
+
+
+class Bank(NamedTuple):
+    """Real windows with labels."""
+
+    windows: Tensor  # what students read and the next event, (n, width), zeros on the left
+    hidden: Tensor  # the teachers' hidden states, (n, width - 1, their width)
+    table: Tensor  # the teachers' output table, (V, their width)
+
+
+@dataclass(frozen=True)
+class TeacherLoss:
+    """The loss with teachers' predictions on real windows as labels, after the last steps of a training on
+    the summary: knowledge distillation (arXiv 1503.02531) as the outer loss.
+
+    Predictions hold what may come next besides what did, so that they are far less noisy than events. The
+    teachers read as long a history as they can, the student what it can. Windows are labelled once, before
+    the first outer step; `outer.batch` of them are drawn in each.
+
+    Attributes:
+        windows: "ends": each user's last events, all users equally often; "random": windows from anywhere.
+        hard: weight of the real next events in the labels, from 0 to 1.
+    """
+
+    windows: Literal["ends", "random"] = "ends"
+    hard: float = 0.0
+    name: ClassVar[str] = "teacher_loss"
+    taught: ClassVar[bool] = True
+
+    def episode(self, loop: OuterLoop, step: int) -> Episode:
+        bank: Bank = loop.once(self.name, lambda: self._bank(loop))
+
+        def outer(loss: NextEvent, theta: Theta, which: Tensor) -> Tensor:
+            windows, given = bank.windows[which], bank.hidden[which]
+            read, following = windows[:, :-1], windows[:, 1:]
+            real = (read > 0) & (following > 0)
+            hidden, table = loss.read(theta, read)
+            return teacher_next_event(
+                hidden[real], table, given[real], bank.table, following[real], self.hard
+            )
+
+        def draw(rng: np.random.Generator) -> Tensor:
+            which = rng.integers(len(bank.windows), size=loop.recipe.outer.batch)
+            return torch.from_numpy(which).to(loop.device)
+
+        return loop.truncated(step, outer, draw)
+
+    def _bank(self, loop: OuterLoop) -> Bank:
+        """The windows that a loop draws from."""
+        teachers, width = loop.teachers, loop.width
+        assert teachers is not None  # as `taught`
+        table, before = teachers.table, max(0, teachers.length + 1 - width)
+        count = min(BANK, NUMBERS // (width * table.shape[1]))
+        rng = np.random.default_rng([loop.recipe.seed, 7])
+        if self.windows == "random":
+            windows = crops(loop.log, width, count, rng, before)
+        else:
+            log = (
+                loop.log.select(rng.permutation(len(loop.log))[:count]) if count < len(loop.log) else loop.log
+            )
+            windows = pad_left(log, before + width)
+        read = torch.from_numpy(windows)
+        hidden = torch.cat([teachers.hidden(rows[:, :-1])[:, before:] for rows in read.split(ROWS)])
+        parts = read[:, before:].contiguous(), hidden, table
+        return Bank(*(part.to(loop.device) for part in parts))
