@@ -6,6 +6,7 @@ from research.studies.dimension import DIMENSION
 from research.studies.groups import GROUPS
 from research.studies.headline import HEADLINE
 from research.studies.kick import KICK
+from research.studies.levers import LEVERS_STUDY
 from research.studies.limits import LIMITS
 from research.studies.optimizers import ADAM_SGD, OPTIMIZERS
 from research.studies.outer_loop import OUTER_LOOP
@@ -31,6 +32,7 @@ STUDIES: dict[str, Study] = {
         TEMPERATURE,
         SIZE,
         OUTER_LOOP,
+        LEVERS_STUDY,
         START,
         WEIGHT_STARTS,
         ARCHITECTURES,

@@ -43,10 +43,10 @@ SETTINGS: Mapping[str, tuple[str, Any, str]] = {
     "--vocabulary-size": ("data.vocabulary_size", int, "tokens of a text [all words, or 4000 subwords]"),
     "--seed": ("seed", int, "seed of every random draw [0]"),
     "--student": ("student.type", "TYPE", f"architecture: {_MODELS} [sasrec; texts transformer]"),
-    "--sequences": ("summary.sequences", int, "synthetic sequences [100; texts 200]"),
+    "--sequences": ("summary.sequences", int, "synthetic sequences [20; texts 200]"),
     "--length": ("summary.length", int, "positions in each sequence [20; texts 30]"),
-    "--teachers": ("init.teachers", int, "full-data models that predict the initial labels [3; texts 1]"),
-    "--steps": ("outer.steps", int, "outer steps [150; texts 100]"),
+    "--teachers": ("init.teachers", int, "full-data models that predict the initial labels [1; texts 1]"),
+    "--steps": ("outer.steps", int, "outer steps [300; texts 100]"),
     "--minutes": (
         "outer.minutes",
         float,

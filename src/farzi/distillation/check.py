@@ -109,11 +109,6 @@ def _check_full_models(recipe: Recipe) -> None:
             f"{given}: inner runs start from, or are compared with, weights of full-data models, which must "
             "then be the student, on windows as long as synthetic sequences; leave it out"
         )
-    if recipe.full_length < recipe.summary.length and hasattr(recipe.init.build(), "teachers"):
-        raise FarziError(
-            f"teach.length ({recipe.full_length}) is less than summary.length ({recipe.summary.length}): "
-            "teachers must read whole synthetic sequences; raise it or leave it out"
-        )
 
 
 @undisturbed()

@@ -102,7 +102,9 @@ class Trials:
     def baseline(self) -> "Trials":
         """The same for full-data models: their architecture and their history."""
         return replace(
-            self, student=self.teach.model or self.student, length=self.teach.length or self.length
+            self,
+            student=self.teach.model or self.student,
+            length=max(self.teach.length or 0, self.length),
         )
 
     @property

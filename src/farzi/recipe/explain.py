@@ -143,7 +143,9 @@ def _unknown(path: Path, model: type[Settings], variants: tuple[type[Variant], .
     of = ""
     if issubclass(model, Variant):
         if others := [one.tag() for one in variants if name in one.model_fields]:
-            have = f"{' and '.join(others)} {'has' if len(others) == 1 else 'have'}"
+            *first, last = others
+            named = f"{', '.join(first)} and {last}" if first else last
+            have = f"{named} {'have' if first else 'has'}"
             return f"unknown key {where}: {model.tag()} has no {name}, only {have}; leave it out"
         of = f" of {model.tag()}"
     near = [".".join(one) for one in _nearest(path, model, everywhere)]

@@ -99,7 +99,6 @@ class ScheduleFree(_Adaptive):
     """Schedule-free AdamW (arXiv 2405.15682): averages its iterates, so that no rate has to fall."""
 
     type: Literal["schedule_free"] = "schedule_free"
-    learning_rate: Rate = 0.05
     beta1: Beta = Field(default=0.9, description="share of the mean of all iterates in the weights")
     implementation: ClassVar[str] = "farzi.unroll:ScheduleFree"
 
@@ -161,7 +160,7 @@ class TeacherInit(Variant):
 
     type: Literal["teacher"] = "teacher"
     teachers: int = Field(
-        default=3, ge=1, description="full-data trainings of the student whose predictions are averaged"
+        default=1, ge=1, description="full-data trainings of the student whose predictions are averaged"
     )
     others: tuple[Student, ...] = Field(
         default=(), description="further teachers of other architectures, one training each"

@@ -47,7 +47,7 @@ class TeacherInitializer:
             "embeddings", near embeddings in the teachers, for large vocabularies with many rare events.
     """
 
-    teachers: int = 3
+    teachers: int = 1
     others: tuple[StudentVariant, ...] = ()
     classes: int | None = None
     cluster_by: Literal["context", "embeddings"] = "context"

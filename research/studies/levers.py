@@ -1,0 +1,40 @@
+"""What each part of the outer loop brings: the preset's with one part taken out or changed at a time."""
+
+from collections.abc import Mapping, Sequence
+
+from research.studies.recipes import Changes
+from research.studies.study import Row, Setting, Study
+from research.studies.sweeps import Sweep, distilled_row, full_row, key_of
+
+ADAMW = {"type": "adamw", "learning_rate": 0.02, "weight_decay": 0.3}
+
+LEVERS: Mapping[str, Changes] = {
+    "the preset's outer loop": {},
+    "no outer steps": {"outer.steps": 0},
+    "AdamW, rate falling to 0": {"inner.optimizer": ADAMW, "inner.cooldown": 0.15},
+    "loss on real events": {"outer.objective": {"type": "real_loss"}},
+    "labels half of real events": {"outer.objective": {"type": "teacher_loss", "hard": 0.5}},
+    "windows from anywhere": {"outer.objective": {"type": "teacher_loss", "windows": "random"}},
+    "starts from real windows": {"init.sequences": "real"},
+    "no mean over outer steps": {"outer.average": 0.0},
+    "K = 20": {"outer.window": 20},
+    "twice the rank": {"summary.parametrization.dim": 32},
+    "twice the outer steps": {"outer.steps": 600},
+}
+"""What changes in the recipe, by the name in the table."""
+
+
+def grid(setting: Setting) -> Sequence[Row]:
+    """The full data, and a row for each lever."""
+    rows = [full_row(setting)]
+    for name, changes in LEVERS.items():
+        rows.append(distilled_row(setting, key_of("lever", name), {"outer loop": name}, changes))
+    return rows
+
+
+LEVERS_STUDY = Study(
+    "levers",
+    "What does each part of the outer loop bring?",
+    grid,
+    Sweep("outer loop", ("validation at start", "validation", "distil seconds")),
+)
