@@ -88,7 +88,12 @@ def distillation_facts(summary: "Summary") -> str:
     if isinstance(init, TeacherInit):
         teachers = init.teachers + len(init.others)
         models = "one full-data model" if teachers == 1 else f"{teachers} full-data models"
-        start = f"The initial summary holds predictions of {models} (knowledge distillation)."
+        of = (
+            "sequences sampled from their predictions, which are nobody's"
+            if init.sequences == "sampled"
+            else "real sequences"
+        )
+        start = f"The initial summary holds predictions of {models} (knowledge distillation), on {of}."
     else:
         start = f'The initial summary comes from the initializer "{init.type}", without teachers.'
     steps, selected = summary.run.get("outer_steps"), summary.selected_step
