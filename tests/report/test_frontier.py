@@ -20,8 +20,9 @@ LEVELS = {"summary": 0.36, "initial summary": 0.3, "random, teachers' labels": 0
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Make:
-    """Write the comparison of a summary with so many events; the folder."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Write the comparison of a summary with so many events, without its own picture; the folder."""
+    monkeypatch.setattr("farzi.report.comparison.plot_comparison", lambda *_: None)
 
     def write(name: str, events: int, full: float = 0.4, data: str = "one", text: bool = False) -> str:
         rng = np.random.default_rng(0)
@@ -29,7 +30,7 @@ def run(tmp_path: Path) -> Make:
 
         def result(kind: str) -> Result:
             size = 100_000 if kind == "full" else events
-            hits = (rng.random((2, 300)) < levels[kind]).astype(float)
+            hits = (rng.random((2, 50)) < levels[kind]).astype(float)
             per_unit = {"HR@10": hits, "nDCG@10": hits / 2, "HR@100": hits}
             if text:
                 per_unit = {"perplexity": 5 - hits, "accuracy": hits}
@@ -75,19 +76,15 @@ def test_of_a_cost_the_inverse_is_a_share(run: Make):
     assert (one["low"], one["high"]) == pytest.approx((1 / ratio["high"], 1 / ratio["low"]))
 
 
-@pytest.mark.parametrize("sizes", [(100,), (100, 1000), (3, 50_000)], ids=str)
-@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize(("sizes", "text"), [((100,), False), ((3, 50_000), True)], ids=str)
 @pytest.mark.parametrize("ending", ["png", "svg"])
 def test_every_case_gives_a_picture(
     run: Make, tmp_path: Path, sizes: tuple[int, ...], text: bool, ending: str
 ):
     points = frontier_points([run(f"{size}", size, text=text) for size in sizes])
     begin = {"png": b"\x89PNG", "svg": b"<?xml"}[ending]
-    for name in ("first", "second"):
-        plot_frontier(points, tmp_path / f"{name}.{ending}")
-    first, second = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("first", "second"))
-    assert first.startswith(begin)
-    assert first == second
+    plot_frontier(points, tmp_path / f"a.{ending}")
+    assert (tmp_path / f"a.{ending}").read_bytes().startswith(begin)
 
 
 def test_a_full_figure_of_0_gives_a_picture(run: Make, tmp_path: Path):

@@ -18,7 +18,7 @@ from farzi.report.plots import COLOURS, INK, TEACHERS, TRAINED
 
 LINES = {
     "summary": ("summary", COLOURS["summary"], "o-", True),
-    "initial summary": ("initial summary", COLOURS["initial summary"], "o--", False),
+    "initial summary": ("initial summary", "#d97706", "o--", False),
     "random, teachers' labels": ("real windows, soft labels", TEACHERS, "s-", True),
     "random": ("random windows", TRAINED, "^:", True),
 }
@@ -130,12 +130,15 @@ def plot_frontier(points: list[dict[str, Any]], path: str | Path) -> None:
             ours = [one for one in points if one["metric"] == metric and one["mean"] is not None]
             for panel, size in zip(row, SIZES, strict=True):
                 _draw(panel, [one for one in ours if one[size]], size)
+            row[0].set_ylim(bottom=max(0.0, row[0].get_ylim()[0]))
             row[0].set_ylabel(f"{metric_of(metric).of_gain}, %", fontsize=8.5)
             _label_lines(row[-1], [one for one in ours if one["seconds"]])
         for panel, (size, text) in zip(panels[-1], SIZES.items(), strict=True):
             _set_scale(panel, [100 * one[size] for one in points if one[size]])
             panel.set_xlabel(text, fontsize=8.5)
-        figure.suptitle("Test figures in % of the full data's, by size; 95 % intervals", fontsize=9.5)
+        figure.suptitle(
+            "Test figures in % of the full data's (dashed), by size; 95 % intervals", fontsize=9.5
+        )
         buffer, kind = io.BytesIO(), Path(path).suffix[1:].lower()
         figure.savefig(buffer, format=kind, metadata={"Software" if kind == "png" else "Date": None})
     write_bytes_atomic(path, buffer.getvalue())
@@ -177,10 +180,15 @@ def _label_lines(axes: Axes, points: list[dict[str, Any]]) -> None:
     """The names of the lines to the right of the panel, each near the end of its line, none on another."""
     ends = {one["trained_on"]: one for one in sorted(points, key=lambda one: one["seconds"])}
     bottom, top = axes.get_ylim()
-    gap, height = 0.095 * (top - bottom), bottom
-    for name, end in sorted(ends.items(), key=lambda item: item[1]["mean"]):
-        text, colour, *_ = LINES[name]
-        height = max(100 * end["mean"], height + gap)
+    gap = 0.095 * (top - bottom)
+    names = sorted(ends, key=lambda name: ends[name]["mean"])
+    heights = [100 * ends[name]["mean"] for name in names]
+    for k in range(1, len(names)):
+        heights[k] = max(heights[k], heights[k - 1] + gap)
+    for k in reversed(range(len(names))):  # back down, where the last ones are above the panel
+        heights[k] = min(heights[k], top - (len(names) - 1 - k) * gap)
+    for name, height in zip(names, heights, strict=True):
+        (text, colour, *_), end = LINES[name], ends[name]
         axes.annotate(
             text,
             (100 * end["seconds"], 100 * end["mean"]),
@@ -190,7 +198,7 @@ def _label_lines(axes: Axes, points: list[dict[str, Any]]) -> None:
             fontsize=8,
             color=colour,
             fontweight="bold" if name == "summary" else "normal",
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkB": 4},
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.5, "shrinkB": 4},
         )
 
 
