@@ -75,6 +75,7 @@ def _comparison(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
             for row in rows
             if row["trained_on"] in LINES and row["metric"] in shown
         ]
+        points[0]  # noqa: B018 (raises where there is none)
     except (KeyError, TypeError, IndexError, AttributeError):
         raise FarziError(f"{folder}: its comparison is of another version of Farzi; {again} again") from None
     return baseline, points
@@ -204,6 +205,8 @@ def _label_lines(axes: Axes, points: list[dict[str, Any]]) -> None:
 
 def _set_scale(axes: Axes, values: list[float]) -> None:
     """A logarithmic axis with few ticks that are round numbers."""
+    if not values:
+        return
     low, high = min(values) / 1.6, max(values) * 1.6
     axes.set_xscale("log")
     digits = (1,) if high / low > 2000 else (1, 3) if high / low > 50 else (1, 2, 5)
