@@ -262,3 +262,19 @@ def test_an_option_of_another_command_is_named_by_its_setting():
     result = CliRunner().invoke(app, ["distill", "log.dat", "--separator", "::"])
     assert result.exit_code == 2
     assert "--set data.separator=" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("--events 50 --sequences 5", "--sequences has no effect beside --events 50"),
+        ("--bytes 1MB --set summary.sequences=5", "--sequences has no effect beside --bytes 1MB"),
+        ("--training-seconds 2 --set inner.steps=9", "inner.steps has no effect beside --training-seconds 2"),
+        ("--events 50 --bytes 1MB", "--events 50 and --bytes 1MB both decide the summary's size; give one"),
+    ],
+)
+@pytest.mark.parametrize("command", ["distill --out nowhere/x", "plan"])
+def test_a_size_is_decided_once(command: str, words: str, line: str):
+    result = CliRunner().invoke(app, [*command.split(), *words.split()], prog_name="farzi")
+    assert result.exit_code == 2
+    assert result.stderr.strip() == f"farzi: {line}"

@@ -75,7 +75,8 @@ def _comparison(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
             for row in rows
             if row["trained_on"] in LINES and row["metric"] in shown
         ]
-        points[0]  # noqa: B018 (raises where there is none)
+        if not points:
+            raise KeyError("summary")
     except (KeyError, TypeError, IndexError, AttributeError):
         raise FarziError(f"{folder}: its comparison is of another version of Farzi; {again} again") from None
     return baseline, points
