@@ -12,7 +12,7 @@ import torch
 
 from farzi.data import Data, Log, Text, is_frame, load_data, load_dataset, read_frame, read_names
 from farzi.data.fingerprint import fingerprint
-from farzi.distillation import Cache, full_trainings, initialise, teach
+from farzi.distillation import Cache, Target, full_trainings, initialise, teach
 from farzi.distillation import distill as _distill
 from farzi.errors import FarziError
 from farzi.evaluation import Comparison, Origin, Teachers, check_vocabulary, sample, task_of, validation_line
@@ -91,6 +91,9 @@ def distill(
     data: Data,
     recipe: Recipe | None = None,
     *,
+    events: int | str | None = None,
+    bytes: int | str | None = None,
+    training_seconds: float | None = None,
     out: str | Path | None = None,
     restart: bool = False,
     progress: Progress | None = None,
@@ -99,9 +102,16 @@ def distill(
 ) -> Summary:
     """Distil a log or text into a summary.
 
+    The recipe's number of sequences is the summary's size, unless `events`, `bytes` or `training_seconds`
+    decides it; a line says what follows. The sequences stay as long as the recipe's.
+
     Args:
         data: from `load_log` or `load_text`.
         recipe: how; `presets.LOG` or `presets.TEXT` if left out. Its `data` are replaced by those of `data`.
+        events: synthetic events: a number, or a share of the training events ("0.1%").
+        bytes: of the summary's numbers at most: a number, or with a unit ("200KB").
+        training_seconds: of one training on the summary on this machine at most. The steps of a training are
+            then in proportion to the sequences.
         out: the summary's folder. A run there is resumed, a finished summary returned. If left out, nothing
             is stored: `Summary.save` does that.
         restart: start from the beginning even if `out` holds a run or a summary, which is then lost.
@@ -122,6 +132,7 @@ def distill(
             recipe,
             Path(folder) / "summary" if out is None else out,
             dataset=data,
+            size=Target.of(events=events, bytes=bytes, training_seconds=training_seconds),
             restart=restart,
             progress=progress or PrintedProgress(),
             cache=cache,

@@ -45,9 +45,9 @@ def parse() -> Parse:
     return run
 
 
-def test_distill_has_at_most_25_options_and_60_lines_of_help():
+def test_distill_has_at_most_28_options_and_60_lines_of_help():
     given = [param for param in app.commands["distill"].params if isinstance(param, click.Option)]
-    assert len(given) <= 24  # and --help
+    assert len(given) <= 27  # and --help
     for command in app.commands:
         text = CliRunner().invoke(app, [command, "--help"], terminal_width=110).output
         assert len(text.splitlines()) <= 60
@@ -263,3 +263,19 @@ def test_an_option_of_another_command_is_named_by_its_setting():
     result = CliRunner().invoke(app, ["distill", "log.dat", "--separator", "::"])
     assert result.exit_code == 2
     assert "--set data.separator=" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("--events 50 --sequences 5", "--sequences has no effect beside --events 50"),
+        ("--bytes 1MB --set summary.sequences=5", "--sequences has no effect beside --bytes 1MB"),
+        ("--training-seconds 2 --set inner.steps=9", "inner.steps has no effect beside --training-seconds 2"),
+        ("--events 50 --bytes 1MB", "--events 50 and --bytes 1MB both decide the summary's size; give one"),
+    ],
+)
+@pytest.mark.parametrize("command", ["distill --out nowhere/x", "plan"])
+def test_a_size_is_decided_once(command: str, words: str, line: str):
+    result = CliRunner().invoke(app, [*command.split(), *words.split()], prog_name="farzi")
+    assert result.exit_code == 2
+    assert result.stderr.strip() == f"farzi: {line}"

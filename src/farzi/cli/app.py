@@ -20,6 +20,7 @@ from farzi.cli.compare import compare
 from farzi.cli.data import data
 from farzi.cli.distill import distill
 from farzi.cli.evaluate import evaluate
+from farzi.cli.frontier import frontier
 from farzi.cli.inspect import inspect
 from farzi.cli.options import arguments_as_options
 from farzi.cli.output import say
@@ -161,7 +162,20 @@ def app() -> None:
 
 
 for _command in (
-    *(data, recipe, plan, check, distill, train, evaluate, recommend, compare, tune_baseline, inspect),
+    *(
+        data,
+        recipe,
+        plan,
+        check,
+        distill,
+        train,
+        evaluate,
+        recommend,
+        compare,
+        frontier,
+        tune_baseline,
+        inspect,
+    ),
 ):
     app.add_command(_command)
 

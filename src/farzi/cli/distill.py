@@ -2,7 +2,7 @@
 
 import click
 
-from farzi.cli.options import Given, SettingsCommand, run_options
+from farzi.cli.options import Given, SettingsCommand, run_options, size_options
 from farzi.cli.output import print_json, say
 
 
@@ -14,10 +14,12 @@ from farzi.cli.output import print_json, say
 )
 @click.option("--cache", metavar="FOLDER", help="full-data models, shared by runs on the same data")
 @run_options
+@size_options
 def distill(
     source: str | None,
     out: str,
     given: Given,
+    size: dict[str, str | float | None],
     restart: bool,
     unchecked: bool,
     cache: str | None,
@@ -32,7 +34,7 @@ def distill(
     recipe = given.recipe(source=source)
 
     from farzi.cli.progress import ConsoleProgress
-    from farzi.distillation import Cache
+    from farzi.distillation import Cache, Target
     from farzi.distillation import distill as run
     from farzi.evaluation import shares
     from farzi.summary import distillation_facts, nearness_fact
@@ -42,6 +44,7 @@ def distill(
         summary = run(
             recipe,
             out,
+            size=Target.of(**size),
             restart=restart,
             unchecked=unchecked,
             progress=progress,

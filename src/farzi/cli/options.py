@@ -88,6 +88,16 @@ FORM = ("--separator", "--columns", "--encoding", "--time-format", "--min-rating
 DATA = tuple(flag for flag, (path, *_) in SETTINGS.items() if path.startswith("data.") and flag not in FORM)
 RUN = ("--seed", "--student", "--sequences", "--length", "--teachers", "--steps", "--minutes")
 
+SIZES = {
+    "--events": ("N|SHARE", "synthetic events, in place of sequences: 1000, or a share of the log's: 0.1%"),
+    "--bytes": ("SIZE", "stored size of the summary, in place of sequences: 200KB"),
+    "--training-seconds": (
+        "X",
+        "seconds of one training on the summary, in place of sequences; its steps follow",
+    ),
+}
+"""Options that decide the summary's size, one at most: what they take, help."""
+
 ARGUMENTS = {
     "restart=True": "--restart",
     "unchecked=True": "--unchecked",
@@ -125,6 +135,19 @@ def settings(*flags: str, defaults: bool = True) -> Decorator:
     return decorate
 
 
+class SizeOption(click.Option):
+    """One of `SIZES`; stands among the options of the recipe."""
+
+    path = "summary"
+
+
+def size_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`SIZES`, which the command's function receives as a dict `size`."""
+    for flag, (takes, text) in reversed(SIZES.items()):
+        function = click.option(flag, cls=SizeOption, metavar=takes, help=text)(function)
+    return function
+
+
 class SettingsCommand(click.Command):
     """A command with options for settings, whose function receives them as one argument `given`, a `Given`.
 
@@ -146,7 +169,11 @@ class SettingsCommand(click.Command):
         """Collect the settings and call the function."""
         try:
             if "changes" in ctx.params:
+                if any(isinstance(param, SizeOption) for param in self.params):
+                    names = [param.name or "" for param in self.params if isinstance(param, SizeOption)]
+                    ctx.params["size"] = {name: ctx.params.pop(name) for name in names}
                 ctx.params["given"] = self._given(ctx.params)
+                _check_size(ctx.params.get("size", {}), ctx.params["given"])
             return super().invoke(ctx)
         except FarziError as error:
             raise FarziError(in_option_names(str(error), self)) from error
@@ -237,11 +264,26 @@ class Given:
         return tokens or (source is not None and is_text_source(source))
 
 
+def _check_size(size: Mapping[str, Any], given: Given) -> None:
+    """Refuse settings beside an option of `SIZES` that decides them."""
+    for name, value in size.items():
+        decided = (
+            ("summary.sequences", "inner.steps") if name == "training_seconds" else ("summary.sequences",)
+        )
+        for path in decided:
+            if value is not None and path in given.values:
+                raise FarziError(f"{path} has no effect beside {name}={value}")
+
+
 def arguments_as_options(message: str) -> str:
     """A message of the library with options in place of arguments of Python functions."""
     for argument, option in ARGUMENTS.items():
         message = message.replace(argument, option)
-    return message
+    return re.sub(r"\b(events|bytes|training_seconds)=", lambda one: f"{_flag(one[1])} ", message)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def in_option_names(message: str, command: click.Command) -> str:

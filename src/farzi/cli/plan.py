@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from farzi.cli.options import Given, SettingsCommand, run_options
+from farzi.cli.options import Given, SettingsCommand, arguments_as_options, run_options, size_options
 from farzi.cli.output import print_facts, print_json, print_table, say
 from farzi.errors import FarziError
 
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     help='also plan the fastest strategy that fits in SIZE, as in "200MiB"; may be repeated',
 )
 @run_options
-def plan(source: str | None, given: Given, sizes: tuple[str, ...], device: str, as_json: bool) -> None:
+@size_options
+def plan(
+    source: str | None,
+    given: Given,
+    size: dict[str, str | float | None],
+    sizes: tuple[str, ...],
+    device: str,
+    as_json: bool,
+) -> None:
     """Predict the seconds and bytes of a distillation, and those of an outer step by memory strategy.
 
     A few steps are run and measured. DATA as for farzi distill. Nothing is written.
@@ -31,10 +39,14 @@ def plan(source: str | None, given: Given, sizes: tuple[str, ...], device: str, 
         raise FarziError("outer.steps is 0, so there is no outer step to plan")
 
     from farzi.data import load_data
-    from farzi.distillation import plan_run
+    from farzi.distillation import Target, plan_run, sized
     from farzi.unroll.diagnostics.plan import MEMORIES
 
+    target = Target.of(**size)
     dataset = load_data(recipe.data)
+    if target is not None:
+        recipe, line = sized(recipe, dataset, target, device)
+        say(arguments_as_options(line), err=True)
     say("measuring a few steps", err=True)
     try:
         planned = plan_run(recipe, dataset, [*MEMORIES, *sizes], device)

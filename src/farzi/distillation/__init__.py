@@ -15,6 +15,8 @@ from farzi.distillation.refine import RealLoss as RealLoss
 from farzi.distillation.select import Selection as Selection
 from farzi.distillation.select import Validation as Validation
 from farzi.distillation.select import validate as validate
+from farzi.distillation.size import Target as Target
+from farzi.distillation.size import sized as sized
 from farzi.distillation.teach import Cache as Cache
 from farzi.distillation.teach import FullData as FullData
 from farzi.distillation.teach import full_trainings as full_trainings

@@ -14,11 +14,12 @@ from farzi.data import Data, load_data
 from farzi.data.account import reading_lines
 from farzi.distillation.checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
 from farzi.distillation.run import Run, refuse_another
+from farzi.distillation.size import Target, like, sized
 from farzi.distillation.teach import Cache, full_trainings
 from farzi.errors import FarziError, out_of_memory
 from farzi.files import locked, place, write_text_atomic
 from farzi.progress import Progress
-from farzi.recipe import Recipe
+from farzi.recipe import Recipe, parse_recipe
 from farzi.summary import CHECKPOINT, TENSORS, Summary, check_folder, history_text
 from farzi.surroundings import undisturbed
 
@@ -31,6 +32,7 @@ def distill(
     out: str | Path,
     *,
     dataset: Data | None = None,
+    size: Target | None = None,
     restart: bool = False,
     unchecked: bool = False,
     progress: Progress | None = None,
@@ -48,6 +50,7 @@ def distill(
         recipe: the whole run.
         out: the summary's folder, created if necessary.
         dataset: the log or text, if it is loaded already; else `recipe.data` is loaded.
+        size: decides the number of sequences (`sized`). A run that is resumed keeps its own.
         restart: start from the beginning even if `out` holds a run or a summary, which is then lost.
         unchecked: start even if the metagradient is not precise enough (bfloat16, TF32), with a warning.
         progress: receives reports.
@@ -69,6 +72,8 @@ def distill(
     """
     out, progress = place(out), progress or Progress()
     dataset = dataset or load_data(recipe.data)
+    if size is not None:
+        recipe = _sized(recipe, dataset, size, None if restart else out, progress, device)
     if not restart and (finished := _finished(out, recipe, dataset, progress)) is not None:
         with suppress(OSError, FarziError), locked(out):  # removes what a kill in the last moment left
             return finished
@@ -78,7 +83,7 @@ def distill(
     out.mkdir(parents=True, exist_ok=True)  # before the long training, in case it cannot be
     try:
         with locked(out):
-            settings = (restart, unchecked, progress, cache, device, checkpoint_seconds)
+            settings = (size, restart, unchecked, progress, cache, device, checkpoint_seconds)
             return _distill(out, recipe, dataset, *settings)
     except BaseException as error:
         if created and out_of_memory(error):
@@ -88,6 +93,31 @@ def distill(
         if created:
             with suppress(OSError):
                 out.rmdir()  # if nothing was stored in it
+
+
+def _sized(
+    recipe: Recipe,
+    dataset: Data,
+    size: Target,
+    out: Path | None,
+    progress: Progress,
+    device: torch.device | str,
+) -> Recipe:
+    """The recipe with a wanted size. What `out` holds for these seconds of a training is not timed again."""
+    if out is not None and size.name == "training_seconds":
+        with suppress(KeyError, TypeError):  # a damaged checkpoint, which is refused later
+            if (saved := load_checkpoint(out)) is not None:
+                there, stages = parse_recipe(saved["recipe"], str(out)), saved["stages"]
+            elif (out / TENSORS).exists():
+                finished = Summary.load(out)
+                there, stages = finished.recipe, finished.run["stages"]
+            else:
+                there, stages = recipe, {"initialise": {}}
+            if stages["initialise"].get(size.name) == size.number:
+                return like(recipe, there)
+    recipe, line = sized(recipe, dataset, size, device)
+    progress.message(line)
+    return recipe
 
 
 def _finished(out: Path, recipe: Recipe, dataset: Data, progress: Progress) -> Summary | None:
@@ -105,6 +135,7 @@ def _distill(
     out: Path,
     recipe: Recipe,
     dataset: Data,
+    size: Target | None,
     restart: bool,
     unchecked: bool,
     progress: Progress,
@@ -128,6 +159,8 @@ def _distill(
         run = _begin(out, recipe, dataset, cache or Cache(out / CACHE), progress, unchecked, device)
     with _stop_event() as stop:
         if saved is None:
+            if size is not None:
+                run.stages["initialise"][size.name] = size.given if size.share else size.number
             save_checkpoint(run.state_dict(), out)
             Summary.remove(out)
         Cache(out / CACHE).remove()

@@ -13,9 +13,9 @@ from farzi.evaluation import Comparison, Interval, Result, headlines, kib, metri
 from farzi.files import write_bytes_atomic
 
 _LINES = ("#c2410c", "#0f766e", "#1d4ed8")
-_INK = "#111827"
-_COLOURS = {"summary": "#c2410c", "initial summary": "#fdba74"}
-_TEACHERS, _TRAINED, _COUNTED = "#0f766e", "#64748b", "#cbd5e1"
+INK = "#111827"
+COLOURS = {"summary": "#c2410c", "initial summary": "#fdba74"}
+TEACHERS, TRAINED, COUNTED = "#0f766e", "#64748b", "#cbd5e1"
 
 
 def plot_comparison(comparison: Comparison, history: list[dict[str, Any]], path: str | Path) -> None:
@@ -71,7 +71,7 @@ def _draw_bars(axes: Axes, comparison: Comparison, name: str, labelled: bool = T
             _mark(axes, place, ratio, top, "bold" if entry.trained_on == "summary" else "normal")
     if math.isnan(ratios[0].mean):
         axes.text(0.03 * top, 0, "undefined: full data at 0", va="center", fontsize=7.5)
-    axes.axvline(100, color=_INK, linewidth=0.9, linestyle="--", zorder=0)
+    axes.axvline(100, color=INK, linewidth=0.9, linestyle="--", zorder=0)
     axes.set_title(metric_of(name).of_gain, fontsize=9)
     labels = [f"{entry.trained_on}: {kib(entry.bytes)} KiB" for entry in entries] if labelled else []
     axes.set_yticks(range(len(labels)), labels, fontsize=7.5)
@@ -85,8 +85,8 @@ def _draw_bars(axes: Axes, comparison: Comparison, name: str, labelled: bool = T
 def _colour(entry: Result) -> str:
     """By what a row is: the summary, the teachers and their labels, a training, or none."""
     if "teachers" in entry.trained_on:
-        return _TEACHERS
-    return _COLOURS.get(entry.trained_on, _TRAINED if entry.learning_rate else _COUNTED)
+        return TEACHERS
+    return COLOURS.get(entry.trained_on, TRAINED if entry.learning_rate else COUNTED)
 
 
 def _gain(comparison: Comparison, trained_on: str, name: str) -> Interval:
@@ -97,7 +97,7 @@ def _gain(comparison: Comparison, trained_on: str, name: str) -> Interval:
 
 def _mark(axes: Axes, place: float, ratio: Interval, top: float, weight: str) -> None:
     """The interval of a bar, and its figure beyond the interval."""
-    axes.plot([ratio.low, ratio.high], [place, place], color=_INK, linewidth=1)
+    axes.plot([ratio.low, ratio.high], [place, place], color=INK, linewidth=1)
     axes.annotate(
         f"{ratio.mean:.0f}",
         (min(ratio.high, 0.9 * top), place),
@@ -130,7 +130,7 @@ def _lines(history: list[dict[str, Any]]) -> dict[str, list[float]]:
 
 
 def _draw_history(axes: Axes, steps: list[int], lines: dict[str, list[float]]) -> None:
-    axes.axhline(100, color=_INK, linewidth=0.9, linestyle="--", zorder=0)
+    axes.axhline(100, color=INK, linewidth=0.9, linestyle="--", zorder=0)
     axes.set_title("validation during the distillation", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=7.5)

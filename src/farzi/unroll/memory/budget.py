@@ -18,6 +18,12 @@ BARE = 0.3
 """Extra time of a reverse step without its intermediates, in gradients; a rough figure."""
 
 
+def bytes_of(size: str) -> int | None:
+    """A size as "2GiB", "500 MB" or "1.5 GB" as a whole number of bytes; None if it cannot be read."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", size)
+    return None if match is None or match[2] not in UNITS else int(Decimal(match[1]) * UNITS[match[2]])
+
+
 @dataclass(frozen=True)
 class Budget:
     """Bytes for the record of a run on its device; the fastest strategy that fits is chosen.
@@ -39,11 +45,11 @@ class Budget:
     @property
     def bytes(self) -> int:
         """The size as a whole number of bytes."""
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", self.size)
-        if match is None or match[2] not in UNITS:
+        size = bytes_of(self.size)
+        if size is None:
             words = f'write a number and a unit, as in "2GiB"; units are {", ".join(UNITS)}'
             raise ValueError(f"memory={self.size!r}: {words}")
-        return int(Decimal(match[1]) * UNITS[match[2]])
+        return size
 
     def choose(
         self, steps: int, parameters: int, slots: int, bytes_per_float: int, intermediates: int = 0
