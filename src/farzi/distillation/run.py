@@ -53,7 +53,7 @@ class Run:
     ) -> None:
         self.recipe, self.dataset, self.progress, self.full_data = recipe, dataset, progress, full_data
         self.loop = OuterLoop(recipe, dataset, initial, full_data.trajectories, full_data.teachers)
-        self.selection = Selection(initial)
+        self.selection = Selection(initial.rounded(recipe.summary.precision))
         self.data_sha256 = fingerprint(dataset)
         self.reports: list[StepReport] = []  # since the last validation
         self.history: list[dict[str, Any]] = []
@@ -256,8 +256,9 @@ class Run:
     def validate(self) -> None:
         """Validate the summary, record it, and stop the outer loop if the probe gained nothing."""
         begun = time.monotonic()
-        result = validate(self.loop.summary, self.dataset, self.recipe, self.full_data.figures)
-        best = self.selection.offer(self.loop.summary, result)
+        summary = self.loop.summary.rounded(self.recipe.summary.precision)  # as it would be stored
+        result = validate(summary, self.dataset, self.recipe, self.full_data.figures)
+        best = self.selection.offer(summary, result)
         self.history.append(
             _history_line(self.loop.step, self.loop.objective.name, self.reports, result, best)
         )
