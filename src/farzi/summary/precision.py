@@ -1,7 +1,8 @@
-"""As what a summary's numbers are stored: float32, or fewer bits and a scale per row.
+"""As what a summary's numbers are stored: float32, or fewer bits with a scale per latent dimension.
 
-A stored number q stands for q · s, with the scale s of its row: one per latent dimension of a decoder, one
-per sequence of the latents. Scales are float32. With a the row's largest absolute value:
+A stored number q stands for q · s. Each tensor has a scale s, float32, for each of the d latent dimensions,
+or for each event of full logits. (Of latents in int8, a scale per sequence or position instead is larger and
+doubles the error of the logits.) With a the largest absolute value that has the scale:
 
     int8      s = a / 127, rounded to 11 significant bits. An error is at most s / 2.
     float16   s = a power of two with 2¹⁴ ≤ a / s ≤ 2¹⁵. An error is at most 2⁻¹¹ of the number, or 2⁻²⁵ s.
@@ -35,7 +36,8 @@ def stored(parts: Mapping[str, Tensor], precision: Precision) -> dict[str, Tenso
     tensors = {}
     for name, part in parts.items():
         values = part.double()  # the scales' arithmetic is exact there
-        mantissa, exponent = values.abs().amax(tuple(range(1, part.ndim)), keepdim=True).frexp()
+        others = (0, 1) if name == "latents" else 1
+        mantissa, exponent = values.abs().amax(others, keepdim=True).frexp()
         if precision == "int8":
             mantissa, more = (mantissa.where(mantissa.isfinite(), torch.nan) / 127).frexp()
             scale = _rounded(mantissa).ldexp(exponent + more)

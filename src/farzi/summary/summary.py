@@ -320,8 +320,8 @@ def checked_tensors(tensors: dict[str, Tensor], word: str) -> SummaryTensors:
         kinds["label_decoder"] = (dtype, (*dim, *vocabulary))
     if dtype in DTYPES:
         for name in tuple(kinds):
-            part = tensors.get(name, torch.empty(0))
-            kinds[name + SCALE] = (torch.float32, (*part.shape[:1], *(1 for _ in part.shape[1:])))
+            shape = (1, 1, *dim) if name == "latents" else (*decoder.shape[:1], 1)
+            kinds[name + SCALE] = (torch.float32, shape)
     check_tensors(tensors, kinds)
     for name, value in tensors.items():
         if name.endswith(SCALE) and not (value > 0).all():
