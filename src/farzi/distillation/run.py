@@ -53,7 +53,7 @@ class Run:
     ) -> None:
         self.recipe, self.dataset, self.progress, self.full_data = recipe, dataset, progress, full_data
         self.loop = OuterLoop(recipe, dataset, initial, full_data.trajectories, full_data.teachers)
-        self.selection = Selection(initial)
+        self.selection = Selection(initial.rounded(recipe.summary.precision))
         self.data_sha256 = fingerprint(dataset)
         self.reports: list[StepReport] = []  # since the last validation
         self.history: list[dict[str, Any]] = []
@@ -256,9 +256,10 @@ class Run:
     def validate(self) -> None:
         """Validate the summary, record it, and stop the outer loop if the probe gained nothing."""
         begun = time.monotonic()
-        summary = self.loop.averaged
+        summary = self.loop.averaged.rounded(self.recipe.summary.precision)  # as it would be stored
         result = validate(summary, self.dataset, self.recipe, self.full_data.figures)
-        best = self.selection.offer(summary, result, last=self.loop.step > 0 and self.fraction >= 1)
+        last = self.loop.step > 0 and self.fraction >= 1
+        best = self.selection.offer(summary, result, last)
         self.history.append(
             _history_line(self.loop.step, self.loop.objective.name, self.reports, result, best)
         )

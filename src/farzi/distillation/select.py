@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,7 @@ class Selection:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict()`."""
-        self.best = SummaryTensors(**state["best"], temperature=self.best.temperature)
+        self.best = replace(self.best, **state["best"])
         self.best_score, self.improved = state["score"], state["improved"]
         if state["first"]:
             figures, relative, without = state["first"]

@@ -160,11 +160,6 @@ def like(recipe: Recipe, other: Recipe) -> Recipe:
     )
 
 
-def bytes_per_number(recipe: Recipe) -> float:
-    """Bytes that a number of a summary takes in its file: those of float32."""
-    return 4.0
-
-
 def _with_events(recipe: Recipe, events: int, whole: Callable[[float], int]) -> Recipe:
     """About as many events, in sequences as long as the recipe's; `whole` gives the number of sequences."""
     length, changes = recipe.summary.length, {}
@@ -199,12 +194,9 @@ def _blank(recipe: Recipe, vocabulary: int, sequences: int) -> SummaryTensors:
 
 def _costs(recipe: Recipe, vocabulary: int) -> tuple[float, float]:
     """Stored bytes of a summary without events, its decoders, and of each event more."""
-    one, two = (
-        sum(part.numel() for part in _blank(recipe, vocabulary, sequences).parts.values())
-        for sequences in (1, 2)
-    )
-    each = bytes_per_number(recipe)
-    return each * (2 * one - two), each * (two - one) / recipe.summary.length
+    precision = recipe.summary.precision
+    one, two = (_blank(recipe, vocabulary, sequences).rounded(precision).bytes for sequences in (1, 2))
+    return 2 * one - two, (two - one) / recipe.summary.length
 
 
 def _too_few_bytes(recipe: Recipe, vocabulary: int, most: float) -> str:

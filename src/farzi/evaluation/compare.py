@@ -208,8 +208,8 @@ def _rows(
         elif (make := origin.initial) is None:
             left_out.append("There is no initial summary: it was made of other data.")
         else:
-            initial = cache(lambda: make().to(device))
-            key = f"initial, {origin.teachers.key}"
+            initial = cache(lambda: make().rounded(tensors.precision).to(device))
+            key = f"initial, {tensors.precision}, {origin.teachers.key}"
             add(trials.on_summary, "initial summary", recipe.inner, tensors, key, initial)
     for name, control in controls.items():
         more = trainings_of(recipe.teach.grid, ALONE) if name == first else 0

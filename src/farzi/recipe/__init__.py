@@ -11,6 +11,7 @@ from farzi.recipe.recipe import Compare as Compare
 from farzi.recipe.recipe import Grid as Grid
 from farzi.recipe.recipe import Inner as Inner
 from farzi.recipe.recipe import Outer as Outer
+from farzi.recipe.recipe import Precision as Precision
 from farzi.recipe.recipe import Recipe as Recipe
 from farzi.recipe.recipe import Select as Select
 from farzi.recipe.recipe import SummaryShape as SummaryShape

@@ -13,6 +13,9 @@ from farzi.recipe import variants as v
 from farzi.recipe.dialect import dump
 from farzi.recipe.settings import Settings
 
+Precision = Literal["float32", "float16", "int8"]
+"""As what the numbers of a summary are stored."""
+
 
 class Grid(Settings):
     """What is tuned on the validation data when models are trained on real events: the values tried of each
@@ -90,6 +93,7 @@ class SummaryShape(Settings):
     parametrization: v.Parametrization = Field(
         default=v.LowRank(), description="which numbers the outer loop changes"
     )
+    precision: Precision = Field(default="float16", description="of the numbers in the file")
 
 
 class Inner(Settings):

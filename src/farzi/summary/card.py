@@ -38,9 +38,9 @@ tags: [dataset-distillation, {tag}, farzi]
 # {counted(tensors.sequences, "synthetic sequence")} distilled from {source}
 
 A sequence has {counted(tensors.length, "position")}. Each position holds a probability
-distribution over {events}, stored as {stored} ({tensors.bytes / 1024:,.0f} KiB). The summary is made for
-training a {student} model from random weights, with the settings in `recipe.yaml`, in
-place of the full data. `farzi compare` compares both.
+distribution over {events}, stored as {stored} in
+{tensors.precision} ({tensors.bytes / 1024:,.0f} KiB). The summary is made for training a {student} model from
+random weights, with the settings in `recipe.yaml`, in place of the full data. `farzi compare` compares both.
 
 ## How it was made
 
@@ -55,7 +55,9 @@ Farzi gives no guarantee of privacy: initial summaries, if not random, come from
 import torch
 from safetensors.torch import load_file
 
-tensors = load_file("summary.safetensors")
+tensors = load_file("summary.safetensors")  # with "latents_scale" and so on where there are scales
+names = [name for name in tensors if not name.endswith("_scale")]
+tensors = {{name: tensors[name] * tensors.get(name + "_scale", 1.0) for name in names}}
 latents = tensors["latents"]  # (sequences, length, d)
 
 

@@ -41,6 +41,7 @@ from farzi.summary.folder import (
     check_folder,
     remove_cached,
 )
+from farzi.summary.precision import DTYPES, SCALE, restored
 from farzi.summary.tensors import SummaryTensors
 from farzi.surroundings import undisturbed
 from farzi.tensorfile import Kind, check_tensors, read_tensors, write_tensors
@@ -58,7 +59,7 @@ class Summary:
     Attributes:
         tensors: latents, decoders and temperature.
         vocabulary: the events.
-        recipe: of the distillation.
+        recipe: of the distillation; `summary.precision` is set to that of the tensors.
         history: the validations, one dict each.
         run: what the distillation took and on what: seconds, outer steps, machine, checksum of the data.
         tokenizer: the content of a text's `tokenizer.json`. Its token i has index i + 1.
@@ -79,6 +80,9 @@ class Summary:
             raise ValueError(
                 f"a vocabulary of {len(self.vocabulary)} events for a summary of {self.tensors.vocabulary}"
             )
+        if self.recipe.summary.precision != self.tensors.precision:  # of a folder from before there was any
+            changed = self.recipe.changed({"summary.precision": self.tensors.precision})
+            object.__setattr__(self, "recipe", changed)
 
     def __repr__(self) -> str:
         """One line: source, size, and the outer step that was selected."""
@@ -172,7 +176,8 @@ class Summary:
     def save(self, path: str | Path) -> None:
         """Write the folder, which may exist. The checksums come last: a folder that has them is complete.
 
-        A summary that is there is replaced, with the results measured on it.
+        A summary that is there is replaced, with the results measured on it. Numbers are stored in the
+        tensors' precision; those of `farzi.distill` and `load` are rounded to it already.
 
         Raises:
             FarziError: files of someone else would be replaced, or another process is at work in the folder.
@@ -191,7 +196,7 @@ class Summary:
 
     def _write(self, path: Path) -> None:
         metadata = {"temperature": repr(self.tensors.temperature)}
-        write_tensors(path / TENSORS, FORMAT, self.tensors.parts, metadata)  # first: it marks the folder
+        write_tensors(path / TENSORS, FORMAT, self.tensors.stored, metadata)  # first: it marks the folder
         self.vocabulary.save(path / VOCABULARY)
         self.recipe.save(path / RECIPE)
         write_text_atomic(path / HISTORY, history_text(self.history))
@@ -295,7 +300,7 @@ def checked_tensors(tensors: dict[str, Tensor], word: str) -> SummaryTensors:
 
     Raises:
         ValueError: a tensor is missing, unknown, of another type or shape, or not finite, or the temperature
-            is no positive number.
+            or a scale is no positive number.
     """
     try:
         temperature = float(word)
@@ -306,16 +311,26 @@ def checked_tensors(tensors: dict[str, Tensor], word: str) -> SummaryTensors:
     latents, decoder = (tensors.get(name, torch.empty(0)) for name in ("latents", "decoder"))
     dim, vocabulary = latents.shape[-1:], decoder.shape[-1:]
     full = decoder.ndim == 2 and len(decoder) == 0
+    dtype = latents.dtype if latents.dtype in DTYPES else torch.float32
     kinds: dict[str, Kind] = {
-        "latents": (torch.float32, (None, None, *(vocabulary if full else (None,)))),
-        "decoder": (torch.float32, (*((0,) if full else dim), None)),
+        "latents": (dtype, (None, None, *(vocabulary if full else (None,)))),
+        "decoder": (dtype, (*((0,) if full else dim), None)),
     }
     if "label_decoder" in tensors:
-        kinds["label_decoder"] = (torch.float32, (*dim, *vocabulary))
+        kinds["label_decoder"] = (dtype, (*dim, *vocabulary))
+    if dtype in DTYPES:
+        for name in tuple(kinds):
+            shape = (1, 1, *dim) if name == "latents" else (*decoder.shape[:1], 1)
+            kinds[name + SCALE] = (torch.float32, shape)
     check_tensors(tensors, kinds)
+    for name, value in tensors.items():
+        if name.endswith(SCALE) and not (value > 0).all():
+            raise ValueError(f"{name} holds numbers that are not positive")
+    parts = restored(tensors)
+    check_tensors(parts, {name: (torch.float32, part.shape) for name, part in parts.items()})
     if latents.shape[1] < 2 or vocabulary[0] < 2:
         raise ValueError("a summary has at least two positions in a sequence, and one event beside padding")
-    return SummaryTensors(**tensors, temperature=temperature)
+    return SummaryTensors(**parts, temperature=temperature, precision=DTYPES.get(dtype, "float32"))
 
 
 @contextmanager

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from farzi.recipe import Precision
 from farzi.soft import SoftEvents
+from farzi.summary.precision import restored, stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +27,7 @@ class SummaryTensors:
         decoder: M, (d, V); column 0 is padding, whose probability is always 0.
         temperature: τ.
         label_decoder: M′, (d, V); None if soft labels are the soft inputs.
+        precision: as what its numbers are stored; `rounded` gives those that come back from a file.
 
     Raises:
         ValueError: the shapes do not fit each other, or the temperature is not positive.
@@ -34,6 +37,7 @@ class SummaryTensors:
     decoder: Tensor
     temperature: float = 1.0
     label_decoder: Tensor | None = None
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         shapes = self.latents.ndim == 3 and self.decoder.ndim == 2
@@ -83,8 +87,13 @@ class SummaryTensors:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all its numbers."""
-        return sum(part.numel() * part.element_size() for part in self.parts.values())
+        """Bytes of all its numbers in a file."""
+        return sum(part.numel() * part.element_size() for part in self.stored.values())
+
+    @property
+    def stored(self) -> dict[str, Tensor]:
+        """The tensors of its file, by name: its parts in `precision`, and their scales."""
+        return stored(self.parts, self.precision)
 
     @property
     def parts(self) -> dict[str, Tensor]:
@@ -97,7 +106,7 @@ class SummaryTensors:
         """The summary whose soft inputs are this one's soft labels."""
         if self.label_decoder is None:
             return self
-        return SummaryTensors(self.latents, self.label_decoder, self.temperature)
+        return replace(self, decoder=self.label_decoder, label_decoder=None)
 
     def soft_inputs(self) -> Tensor:
         """X, (μ, ξ, V): what a student reads at each position. Differentiable in latents and decoder."""
@@ -140,6 +149,11 @@ class SummaryTensors:
             return replace(self, latents=self.latents[..., order], decoder=self.decoder[:, order])
         decoders = {name: part[:, order] for name, part in self.parts.items() if name != "latents"}
         return replace(self, **decoders)
+
+    def rounded(self, precision: Precision) -> "SummaryTensors":
+        """What comes back from a file in which it is stored in that precision; the same if done again."""
+        fewer = replace(self, precision=precision)
+        return replace(fewer, **restored(fewer.stored))
 
     def detach(self) -> "SummaryTensors":
         """A copy without gradients."""
