@@ -32,7 +32,7 @@ STUDENTS: dict[str, v.StudentVariant] = {
 }
 
 
-def parts() -> dict[str, Tensor]:
+def parts() -> dict[str, Any]:
     generator = torch.Generator().manual_seed(4)
     shapes = {
         "latents": (SEQUENCES, LENGTH, DIM),

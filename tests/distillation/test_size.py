@@ -25,7 +25,7 @@ def shape(recipe: Recipe) -> tuple[int, int, int | None]:
 
 @pytest.fixture
 def ten(recipe: Recipe) -> Recipe:
-    return recipe.changed({"summary.length": 10, "summary.sequences": 20, "inner.batch": 8})
+    return recipe.changed({"summary.length": 10, "teach.length": None, "summary.sequences": 20, "inner.batch": 8})
 
 
 @pytest.mark.parametrize(
