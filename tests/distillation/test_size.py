@@ -9,7 +9,7 @@ import pytest
 from farzi.data import Log
 from farzi.distillation import Target, distill, initialise, size, sized
 from farzi.errors import FarziError
-from farzi.recipe import Recipe
+from farzi.recipe import Precision, Recipe
 from tests.distillation.test_resume import ctrl_c, outcome
 
 
@@ -25,7 +25,9 @@ def shape(recipe: Recipe) -> tuple[int, int, int | None]:
 
 @pytest.fixture
 def ten(recipe: Recipe) -> Recipe:
-    return recipe.changed({"summary.length": 10, "teach.length": None, "summary.sequences": 20, "inner.batch": 8})
+    return recipe.changed(
+        {"summary.length": 10, "teach.length": None, "summary.sequences": 20, "inner.batch": 8}
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,15 +69,16 @@ PARAMETRIZATIONS: tuple[Mapping[str, Any], ...] = (
 
 
 @pytest.mark.parametrize("parametrization", PARAMETRIZATIONS, ids=str)
-@pytest.mark.parametrize("most", [3000, 4001])
+@pytest.mark.parametrize(("precision", "each"), [("float32", 4), ("float16", 2), ("int8", 1)])
+@pytest.mark.parametrize("numbers", [750, 1000])
 def test_bytes_are_those_of_the_stored_summary(
-    ten: Recipe, tiny: Log, parametrization: Mapping[str, Any], most: int
+    ten: Recipe, tiny: Log, parametrization: Mapping[str, Any], precision: Precision, each: int, numbers: int
 ):
-    recipe = ten.changed(
-        {"init": "transitions", "summary.parametrization": parametrization, "summary.length": 3}
-    )
-    stored = initialise(chosen(recipe, tiny, bytes=most), tiny)
-    one_more = 4 * stored.latents[0].numel()
+    most = each * numbers + 1
+    shape = {"parametrization": parametrization, "length": 3, "precision": precision}
+    recipe = ten.changed({"init": "transitions", "summary": shape})
+    stored = initialise(chosen(recipe, tiny, bytes=most), tiny).rounded(precision)
+    one_more = each * stored.latents[0].numel()
     assert most - one_more < stored.bytes <= most
 
 
