@@ -28,13 +28,13 @@ NO_LABEL_DECODER: Changes = {"summary.parametrization.label_decoder": False}
 
 
 def base_recipe(source: str, file: str | None = None) -> Recipe:
-    """The preset for a data set or a file, at a size that suits it. All outer steps are taken, gain or not.
+    """The preset for a text, or the plain one for a log, at a size that suits it. All outer steps are taken.
 
     Args:
         source: a named data set or a file.
         file: a local copy of it.
     """
-    preset = presets.TEXT if is_text_source(source) else presets.LOG
+    preset = presets.TEXT if is_text_source(source) else presets.PLAIN
     changes = {"data.source": source, "data.file": file, "outer.probe": None}
     return preset.changed({**changes, **SIZES.get(source, {})})
 

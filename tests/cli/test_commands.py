@@ -311,7 +311,8 @@ def test_recipes_are_shown_and_compared(place: Path):
     assert read("recipe", "diff", place / "summary", place / "other.yaml") == "inner.steps: 6 -> 9\n"
     assert read("recipe", "diff", "log", "log") == "no difference\n"
     assert read("recipe", "show") == presets.LOG.to_yaml()
-    assert "no such file; presets are log, text; did you mean text?" in refused("recipe", "show", "texd")
+    refusal = refused("recipe", "show", "texd")
+    assert "no such file; presets are log, text, plain; did you mean text?" in refusal
 
 
 @pytest.mark.parametrize("command", ["inspect", "compare"])

@@ -42,7 +42,8 @@ def test_the_presets_go_through_yaml_unchanged(recipe: Recipe):
 
 
 def test_the_defaults_are_the_preset_for_logs():
-    assert Recipe() == presets.LOG == parse_recipe("", "r.yaml")
+    assert parse_recipe("", "r.yaml") == presets.LOG
+    assert Recipe() == presets.PLAIN == parse_recipe("preset: plain", "r.yaml")
 
 
 @given(
@@ -78,7 +79,7 @@ def test_what_is_left_out_has_its_default(text: str):
 
 def test_a_partial_recipe_changes_what_it_names():
     recipe = parse_recipe("inner: {optimizer: {learning_rate: 1e-3}}\nseed: 7\n", "r.yaml")
-    expected = Recipe(seed=7, inner=Inner(optimizer=v.ScheduleFree(weight_decay=0.3, learning_rate=0.001)))
+    expected = Recipe(seed=7, inner=Inner(optimizer=v.AdamW(weight_decay=0.1, learning_rate=0.001)))
     assert recipe == expected
 
 
@@ -94,7 +95,7 @@ def test_a_preset_may_be_any():
     recipe = parse_recipe("preset: log\ndata: {type: text, source: mine.txt}", "r.yaml")
     assert recipe == presets.LOG.changed({"data": v.TextData(source="mine.txt")})
     assert refusal("seed: 1\npreset: logs") == (
-        'r.yaml:2:9: preset must be one of log, text, not "logs"; did you mean log?'
+        'r.yaml:2:9: preset must be one of log, text, plain, not "logs"; did you mean log?'
     )
 
 
@@ -151,7 +152,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("seed: &a [*a]", "r.yaml:1:7: nested too deeply for a recipe"),
         ("seed: !!bool x", "r.yaml:1:7: the value of seed cannot be read"),
         ("seed: !!timestamp x", "r.yaml:1:7: the value of seed cannot be read"),
-        ("preset: {a: 1}", "r.yaml:1:9: preset must be one of log, text, not a group"),
+        ("preset: {a: 1}", "r.yaml:1:9: preset must be one of log, text, plain, not a group"),
         (BOMB, "r.yaml:1:22: a recipe has at most 100,000 values, aliases replaced"),
         (
             "seed: 18446744073709551616",
@@ -178,9 +179,9 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("[" * 60 + "]" * 60, "r.yaml:1:52: nested too deeply for a recipe"),
         (
             "inner: {steps: 5}",
-            "r.yaml:1:1: outer.window (10) is longer than inner.steps (5); shorten it",
+            "r.yaml:1:1: outer.window (20) is longer than inner.steps (5); shorten it",
         ),
-        ("student:\n  heads: 3", "r.yaml:2:3: student: heads (3) must divide hidden (64)"),
+        ("student:\n  heads: 3", "r.yaml:2:3: student: heads (3) must divide hidden (32)"),
     ],
 )
 def test_a_wrong_value_is_placed_and_explained(text: str, line: str | None):
@@ -208,8 +209,8 @@ def test_a_setting_that_a_variant_does_not_have_is_refused():
         "leave it out"
     )
     assert refusal("inner:\n  optimizer: {type: sgd, beta2: 0.9}") == (
-        "r.yaml:2:26: unknown key inner.optimizer.beta2: sgd has no beta2, only adam, adamw and "
-        "schedule_free have; leave it out"
+        "r.yaml:2:26: unknown key inner.optimizer.beta2: sgd has no beta2, only adam and adamw have; "
+        "leave it out"
     )
     assert refusal("outer:\n  adjoint: {memory: {slots: 2}}") == (
         "r.yaml:2:22: unknown key outer.adjoint.memory.slots: store has no slots, only store_gradients and "
@@ -253,7 +254,7 @@ def test_a_group_must_be_a_group(text: str, place: str):
         (
             "inner: {optimizer: {learnig_rate: 1}}",
             "1:21",
-            "inner.optimizer.learnig_rate of schedule_free; did you mean inner.optimizer.learning_rate?",
+            "inner.optimizer.learnig_rate of adamw; did you mean inner.optimizer.learning_rate?",
         ),
         ("inner: {hidden: 3}", "1:9", "inner.hidden; did you mean student.hidden or teach.grid.hidden?"),
         ("min-user-events: 3", "1:1", "min-user-events; did you mean data.min_user_events?"),

@@ -21,7 +21,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 STUDENTS = ("sasrec", "gru4rec", "fmlprec", "transformer", "gru", "lstm")
 SPLITS = ("leave_one_out", "ratio", "time", "position", "random")
 TOKENS = ("words", "spaces", "bytes", "subwords")
-PRESETS = ("log", "text")
+PRESETS = ("log", "text", "plain")
 CONTROLS = ("random", "head", "herding", "k-centre")
 _MODELS = f"{', '.join(STUDENTS)}, or package.module:Class"
 

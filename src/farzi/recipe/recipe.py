@@ -1,6 +1,7 @@
 """A recipe: everything needed to repeat a run, the full-data trainings included, as one value.
 
-Two equal recipes do the same. `presets` has recipes to start from; `Recipe()` is `presets.LOG`.
+Two equal recipes do the same. `presets` has recipes to start from. The defaults of a group are those of the
+plain loop: what was done before a setting existed, so that a recipe that was written earlier says the same.
 """
 
 from pathlib import Path
@@ -39,25 +40,25 @@ class Teach(Settings):
         default=None, description="the full-data models; the recipe's student if left out"
     )
     length: int | None = Field(
-        default=51,
+        default=None,
         ge=2,
-        description="events in a window; as many as in a synthetic sequence if that is more, or if null",
+        description="events in a window; as many as in a synthetic sequence if that is more, or if left out",
     )
     optimizer: v.TeachOptimizer = Field(
-        default=v.AdamW(learning_rate=1e-3, epsilon=1e-8), description="optimizer"
+        default=v.Adam(learning_rate=3e-3, epsilon=1e-8), description="optimizer"
     )
     cooldown: float = Field(
         default=0.0, ge=0, le=1, description="last share of max_steps, in which the rate falls to 0 linearly"
     )
-    warmup: int = Field(default=100, ge=0, description="first steps, in which the rate rises linearly")
+    warmup: int = Field(default=0, ge=0, description="first steps, in which the rate rises linearly")
     average: float = Field(
-        default=0.995,
+        default=0.0,
         ge=0,
         lt=1,
         description="decay of a running mean of the weights, which is then validated and kept; 0 keeps the "
         "weights themselves",
     )
-    dropout: float = Field(default=0.4, ge=0, lt=1, description="dropout in embeddings and blocks")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout in embeddings and blocks")
     negatives: int | None = Field(
         default=None,
         ge=0,
@@ -68,7 +69,7 @@ class Teach(Settings):
         default="float32", description="of products in training; weights and their updates are in float32"
     )
     batch: int = Field(
-        default=64,
+        default=128,
         ge=1,
         description="windows of full length in each step, or as many events in shorter ones",
     )
@@ -76,18 +77,18 @@ class Teach(Settings):
     minutes: float | None = Field(
         default=None, gt=0, description="minutes of training at most; steps are then decided by the clock"
     )
-    validate_every: int = Field(default=100, ge=1, description="steps between two validations")
+    validate_every: int = Field(default=50, ge=1, description="steps between two validations")
     validate_users: int | None = Field(
         default=None, ge=1, description="users on whom models in training are validated; all if left out"
     )
-    patience: int = Field(default=8, ge=1, description="validations without a better one before it stops")
+    patience: int = Field(default=5, ge=1, description="validations without a better one before it stops")
     grid: Grid = Field(default=Grid(), description="what is tuned on the validation data")
 
 
 class SummaryShape(Settings):
     """The size of the summary, and which numbers represent it."""
 
-    sequences: int = Field(default=20, ge=1, description="number of synthetic sequences")
+    sequences: int = Field(default=100, ge=1, description="number of synthetic sequences")
     length: int = Field(default=20, ge=2, description="positions in each synthetic sequence")
     temperature: float = Field(default=1.0, gt=0, description="softmax temperature of inputs and labels")
     parametrization: v.Parametrization = Field(
@@ -99,11 +100,9 @@ class SummaryShape(Settings):
 class Inner(Settings):
     """Training on the summary, in the distillation and afterwards."""
 
-    optimizer: v.Optimizer = Field(
-        default=v.ScheduleFree(learning_rate=0.02, weight_decay=0.3), description="optimizer"
-    )
+    optimizer: v.Optimizer = Field(default=v.AdamW(weight_decay=0.1), description="optimizer")
     cooldown: float = Field(
-        default=0.0, ge=0, le=1, description="last share of the steps, in which the rate falls to 0 linearly"
+        default=0.15, ge=0, le=1, description="last share of the steps, in which the rate falls to 0 linearly"
     )
     history: int | None = Field(
         default=None,
@@ -111,7 +110,7 @@ class Inner(Settings):
         description="last events of a history that the trained model reads, where it can read more than a "
         "synthetic sequence has; as many as in training if left out",
     )
-    steps: int = Field(default=100, ge=1, description="optimizer steps (T)")
+    steps: int = Field(default=400, ge=1, description="optimizer steps (T)")
     batch: int | None = Field(default=10, ge=1, description="synthetic sequences in each step; all if null")
     soft_inputs: Literal["auto", "materialized", "factored"] = Field(
         default="auto",
@@ -123,7 +122,7 @@ class Inner(Settings):
 class Outer(Settings):
     """The outer loop: steps that change the summary, one metagradient each."""
 
-    steps: int = Field(default=300, ge=0, description="outer steps")
+    steps: int = Field(default=150, ge=0, description="outer steps")
     minutes: float | None = Field(
         default=None, gt=0, description="minutes instead of a number of steps; the clock then decides"
     )
@@ -131,7 +130,7 @@ class Outer(Settings):
         default=0.01, gt=0, description="Adam's rate at the start of its cosine decay"
     )
     batch: int = Field(default=256, ge=1, description="real windows in each outer step")
-    window: int = Field(default=10, ge=1, description="truncation window: the inner steps differentiated (K)")
+    window: int = Field(default=20, ge=1, description="truncation window: the inner steps differentiated (K)")
     burn_in: int = Field(default=10, ge=0, description="first inner steps, never differentiated")
     pool: int = Field(
         default=4,
@@ -150,7 +149,7 @@ class Outer(Settings):
         description="each inner run has its own learning rate, up to this factor below or above the recipe's",
     )
     average: float = Field(
-        default=0.95,
+        default=0.0,
         ge=0,
         lt=1,
         description="decay of a running mean of the summary over outer steps, which is then kept",
@@ -164,7 +163,7 @@ class Outer(Settings):
         default=(), description="further students, differentiated in turn with the recipe's own"
     )
     weights: v.Weights = Field(default=v.FreshWeights(), description="first weights of inner runs")
-    objective: v.Objective = Field(default=v.TeacherLoss(), description="what the outer loop minimises")
+    objective: v.Objective = Field(default=v.RealLoss(), description="what the outer loop minimises")
     adjoint: v.Adjoint = Field(default=v.Exact(), description="how the metagradient is computed")
     execution: Literal["auto", "eager", "graph", "compiled"] = Field(
         default="auto",
@@ -172,7 +171,7 @@ class Outer(Settings):
         "the run is long enough to repay it",
     )
     probe: int | None = Field(
-        default=100,
+        default=50,
         ge=1,
         description="outer steps after which the loop stops if no validation was better than the initial "
         "summary's beyond noise; null never stops it",
@@ -212,9 +211,7 @@ class Recipe(Settings):
 
     seed: int = Field(default=0, ge=0, description="seed of every random draw")
     data: v.Data = Field(default=v.LogData(), description="the log or text, and how it is read and split")
-    student: v.Student = Field(
-        default=v.SASRec(hidden=64, layers=2, heads=2), description="the model that is trained"
-    )
+    student: v.Student = Field(default=v.SASRec(), description="the model that is trained")
     teach: Teach = Teach()
     summary: SummaryShape = SummaryShape()
     init: v.Init = Field(default=v.TeacherInit(), description="the initial summary")

@@ -155,18 +155,18 @@ Parametrization = Annotated[ParametrizationVariant, Axis("parametrization", "par
 
 class TeacherInit(Variant):
     """Sequences with items softened into classes, and teachers' predictions as labels: knowledge distillation
-    (arXiv 1503.02531). The sequences are drawn from the teachers; nobody's history is among them.
+    (arXiv 1503.02531).
     """
 
     type: Literal["teacher"] = "teacher"
     teachers: int = Field(
-        default=1, ge=1, description="full-data trainings of the student whose predictions are averaged"
+        default=3, ge=1, description="full-data trainings of the student whose predictions are averaged"
     )
     others: tuple[Student, ...] = Field(
         default=(), description="further teachers of other architectures, one training each"
     )
     sequences: Literal["sampled", "real"] = Field(
-        default="sampled",
+        default="real",
         description="sampled from the teachers' predictions, or real users' histories, which then are in "
         "the summary",
     )

@@ -47,11 +47,11 @@ class TeacherInitializer:
             "embeddings", near embeddings in the teachers, for large vocabularies with many rare events.
     """
 
-    teachers: int = 1
+    teachers: int = 3
     others: tuple[StudentVariant, ...] = ()
     classes: int | None = None
     cluster_by: Literal["context", "embeddings"] = "context"
-    sequences: Literal["sampled", "real"] = "sampled"
+    sequences: Literal["sampled", "real"] = "real"
 
     def __call__(
         self, size: Size, log: Sequences, rng: np.random.Generator, teachers: Ensemble | None = None
