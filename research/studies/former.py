@@ -91,6 +91,7 @@ def recipe(flat: Flat) -> dict[str, Any]:
         "summary": {
             **{name: flat["summary"][name] for name in ("sequences", "length", "temperature")},
             "parametrization": parametrization(flat["summary"]),
+            "precision": "float32",
         },
         "init": init(flat),
         "inner": inner(loop),
@@ -99,6 +100,7 @@ def recipe(flat: Flat) -> dict[str, Any]:
             **{name: loop[name] for name in ("window", "pool", "rate_range", "execution")},
             "burn_in": loop["skip"],
             "replicas": outer["runs"],
+            "average": 0.0,
             "students": [student({**flat["student"], "name": name}) for name in loop["students"]],
             "weights": weights[loop["weights"]],
             "objective": objective[outer["objective"]],
@@ -184,6 +186,7 @@ def init(flat: Flat) -> dict[str, Any]:
         "others": [student({**flat["student"], "name": name}) for name in others],
         "classes": summary.get("classes"),
         "cluster_by": "embeddings" if start == "taught-alike" else "context",
+        "sequences": "real",
     }
 
 

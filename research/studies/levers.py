@@ -1,7 +1,9 @@
 """What each part of the outer loop brings: the preset's with one part taken out or changed at a time."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from farzi.recipe import Recipe, presets
 from research.studies.recipes import Changes
 from research.studies.study import Row, Setting, Study
 from research.studies.sweeps import Sweep, distilled_row, full_row, key_of
@@ -24,8 +26,25 @@ LEVERS: Mapping[str, Changes] = {
 """What changes in the recipe, by the name in the table."""
 
 
+SIZE: Changes = {
+    "summary.sequences": 10,
+    "summary.length": 10,
+    "summary.parametrization.dim": 16,
+    "inner.steps": 50,
+    "outer.probe": None,
+}
+
+
+def strong(recipe: Recipe) -> Recipe:
+    """A recipe with that outer loop: itself, or the preset's with its data, in 10 x 10 events."""
+    if recipe.outer.objective.type == "teacher_loss":
+        return recipe
+    return presets.LOG.changed({"seed": recipe.seed, "data": recipe.data, **SIZE})
+
+
 def grid(setting: Setting) -> Sequence[Row]:
     """The full data, and a row for each lever."""
+    setting = replace(setting, recipe=strong(setting.recipe))
     rows = [full_row(setting)]
     for name, changes in LEVERS.items():
         rows.append(distilled_row(setting, key_of("lever", name), {"outer loop": name}, changes))

@@ -126,7 +126,8 @@ def test_an_option_wins_over_the_file_and_the_file_over_the_preset(parse: Parse,
     file = tmp_path / "r.yaml"
     file.write_text("student: {hidden: 48}\nsummary: {sequences: 7, length: 9}\n")
     recipe = parse("--recipe", str(file), "--sequences", "5")
-    assert (recipe.student, recipe.summary.sequences, recipe.summary.length) == (v.SASRec(hidden=48), 5, 9)
+    student = presets.LOG.student.model_copy(update={"hidden": 48})
+    assert (recipe.student, recipe.summary.sequences, recipe.summary.length) == (student, 5, 9)
     base = Recipe(student=v.SASRec(hidden=64), seed=5)
     assert parse("--recipe", str(file), base=base).seed == 0
     assert parse("--seed", "0", base=base) == base.changed({"seed": 0})

@@ -43,7 +43,7 @@ def test_changes_are_by_path():
         outer=Outer(steps=3),
         select=Select(students=5),
     )
-    assert Recipe() == presets.LOG  # a recipe does not change
+    assert Recipe() == presets.PLAIN  # a recipe does not change
 
 
 def test_a_type_is_changed_before_its_settings():
@@ -62,7 +62,8 @@ def test_a_type_is_changed_before_its_settings():
         (
             "inner.optimizer",
             {"type": "sgd", "beta1": 0.5},
-            "unknown key inner.optimizer.beta1: sgd has no beta1, only adam and adamw have; leave it out",
+            "unknown key inner.optimizer.beta1: sgd has no beta1, only adam, adamw and schedule_free have; "
+            "leave it out",
         ),
         ("optimizer", "sgd", None),
         ("", 3, None),

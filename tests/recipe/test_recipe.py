@@ -74,12 +74,12 @@ def test_text_that_looks_like_something_else_is_quoted_for_every_reader(text: st
     "text", ["", "# nothing but a comment\n", "inner:\n", "inner:\n  # all of it commented out\n", "init:\n"]
 )
 def test_what_is_left_out_has_its_default(text: str):
-    assert parse_recipe(text, "r.yaml") == Recipe()
+    assert parse_recipe(text, "r.yaml") == presets.LOG
 
 
 def test_a_partial_recipe_changes_what_it_names():
     recipe = parse_recipe("inner: {optimizer: {learning_rate: 1e-3}}\nseed: 7\n", "r.yaml")
-    expected = Recipe(seed=7, inner=Inner(optimizer=v.AdamW(weight_decay=0.1, learning_rate=0.001)))
+    expected = presets.LOG.changed({"seed": 7, "inner.optimizer.learning_rate": 0.001})
     assert recipe == expected
 
 
@@ -179,9 +179,9 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("[" * 60 + "]" * 60, "r.yaml:1:52: nested too deeply for a recipe"),
         (
             "inner: {steps: 5}",
-            "r.yaml:1:1: outer.window (20) is longer than inner.steps (5); shorten it",
+            "r.yaml:1:1: outer.window (10) is longer than inner.steps (5); shorten it",
         ),
-        ("student:\n  heads: 3", "r.yaml:2:3: student: heads (3) must divide hidden (32)"),
+        ("student:\n  heads: 3", "r.yaml:2:3: student: heads (3) must divide hidden (64)"),
     ],
 )
 def test_a_wrong_value_is_placed_and_explained(text: str, line: str | None):
@@ -209,8 +209,8 @@ def test_a_setting_that_a_variant_does_not_have_is_refused():
         "leave it out"
     )
     assert refusal("inner:\n  optimizer: {type: sgd, beta2: 0.9}") == (
-        "r.yaml:2:26: unknown key inner.optimizer.beta2: sgd has no beta2, only adam and adamw have; "
-        "leave it out"
+        "r.yaml:2:26: unknown key inner.optimizer.beta2: sgd has no beta2, only adam, adamw and "
+        "schedule_free have; leave it out"
     )
     assert refusal("outer:\n  adjoint: {memory: {slots: 2}}") == (
         "r.yaml:2:22: unknown key outer.adjoint.memory.slots: store has no slots, only store_gradients and "
@@ -254,7 +254,7 @@ def test_a_group_must_be_a_group(text: str, place: str):
         (
             "inner: {optimizer: {learnig_rate: 1}}",
             "1:21",
-            "inner.optimizer.learnig_rate of adamw; did you mean inner.optimizer.learning_rate?",
+            "inner.optimizer.learnig_rate of schedule_free; did you mean inner.optimizer.learning_rate?",
         ),
         ("inner: {hidden: 3}", "1:9", "inner.hidden; did you mean student.hidden or teach.grid.hidden?"),
         ("min-user-events: 3", "1:1", "min-user-events; did you mean data.min_user_events?"),

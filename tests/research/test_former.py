@@ -174,7 +174,7 @@ def test_a_training_on_real_events_has_its_effort_in_the_recipe():
     assert now["control"] == {"kind": "Random"}
     assert now["teach"] == {**teach(training), "grid": {"learning_rate": [0.001]}}
     assert (now["teach"]["max_steps"], now["teach"]["validate_every"]) == (15000, 150)
-    assert teach() == of_the_time(presets.LOG.teach.model_dump(mode="json"))
+    assert teach() == of_the_time(presets.PLAIN.teach.model_dump(mode="json"))
 
 
 def test_settings_of_a_study_are_read():

@@ -23,7 +23,7 @@ LOG = Recipe(
         validate_every=100,
         patience=8,
     ),
-    summary=SummaryShape(sequences=20),
+    summary=SummaryShape(sequences=20, precision="float16"),
     init=v.TeacherInit(teachers=1, sequences="sampled"),
     inner=Inner(
         # the rate follows the student's width: at 32, 0.05 is as good
@@ -38,7 +38,7 @@ LOG = Recipe(
 TEXT = Recipe(
     data=v.TextData(),
     student=v.Transformer(tied=False),  # with an output table of its own it learns in half the steps
-    summary=SummaryShape(sequences=200, length=30, parametrization=v.LowRank(dim=16)),
+    summary=SummaryShape(sequences=200, length=30, precision="float16", parametrization=v.LowRank(dim=16)),
     init=v.TeacherInit(teachers=1, cluster_by="embeddings"),
     inner=Inner(optimizer=v.AdamW(beta2=0.99, weight_decay=0.15), cooldown=0.1),
     # At the outer rate that suits logs the summary follows the noise first.

@@ -94,7 +94,7 @@ class SummaryShape(Settings):
     parametrization: v.Parametrization = Field(
         default=v.LowRank(), description="which numbers the outer loop changes"
     )
-    precision: Precision = Field(default="float16", description="of the numbers in the file")
+    precision: Precision = Field(default="float32", description="of the numbers in the file")
 
 
 class Inner(Settings):
