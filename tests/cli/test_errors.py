@@ -129,6 +129,7 @@ def test_the_commands_stand_in_the_order_of_use():
         "evaluate",
         "recommend",
         "compare",
+        "frontier",
         "tune-baseline",
         "inspect",
     ]

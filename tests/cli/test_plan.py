@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from farzi.cli import app
+from farzi.recipe import presets
 
 SMALL = {
     "student.hidden": 8,
@@ -97,7 +98,7 @@ def test_the_plan_of_minutes_says_what_fits_into_them(log: Path):
     )
     assert (facts["minutes"], facts["seconds"]) == (5, 300)
     rest = 300 - facts["initialise"] - facts["validation"]
-    each = facts["outer_step"] + facts["validation"] / 50  # the preset validates every 50 steps
+    each = facts["outer_step"] + facts["validation"] / presets.LOG.select.every
     for steps, taught in (("outer_steps", "least_teach_steps"), ("least_outer_steps", "teach_steps")):
         fitting = (rest - facts[taught] * facts["teach_step"]) / each
         assert facts[steps] == max(0, int(fitting))

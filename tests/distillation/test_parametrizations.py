@@ -81,7 +81,7 @@ def test_the_folder_of_full_logits(tiny: Log, recipe: Recipe, tmp_path: Path):
     assert train_on_summary(found, recipe.student, recipe.inner, 0).steps == recipe.inner.steps
     assert len(summary.top_events(sequences=2)) == 2
     card = (tmp_path / "README.md").read_text()
-    assert "stored as logits (" in card
+    assert "stored as logits in" in card
     assert "else latents) / 1.0" in card
 
 

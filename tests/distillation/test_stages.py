@@ -50,7 +50,7 @@ def test_each_stage_by_itself_is_what_distill_does(tiny: Log, taught: Recipe, tm
     while True:
         if loop.step % taught.select.every == 0:
             result = validate(loop.summary, tiny, taught, full.figures)
-            best = selection.offer(loop.summary, result)
+            best = selection.offer(loop.summary, result, last=loop.step == taught.outer.steps)
             history.append({"outer_step": loop.step, "validation": result.figures, "best": best})
         if loop.step == taught.outer.steps:
             break

@@ -46,7 +46,7 @@ random weights, with the settings in `recipe.yaml`, in place of the full data. `
 
 {_markdown(distillation_facts(summary))}
 
-Farzi gives no guarantee of privacy: initial summaries, if not random, come from windows of the real data.
+{_privacy_fact(summary)}
 {nearness_fact(summary)}
 
 ## How to read it
@@ -103,6 +103,18 @@ def distillation_facts(summary: "Summary") -> str:
         return start
     parts = (start, _outer_steps(summary, steps, selected), _time(summary), _sessions(summary))
     return " ".join(filter(None, parts))
+
+
+def _privacy_fact(summary: "Summary") -> str:
+    """What the sequences come from, and that nothing is guaranteed."""
+    init = summary.recipe.init
+    sampled = isinstance(init, TeacherInit) and init.sequences == "sampled"
+    why = (
+        "models that learnt from the real data may repeat parts of it"
+        if sampled
+        else "initial summaries, if not random, come from windows of the real data"
+    )
+    return f"Farzi gives no guarantee of privacy: {why}."
 
 
 def nearness_fact(summary: "Summary") -> str:
