@@ -167,7 +167,10 @@ def test_each_stage_reports_its_line_and_its_seconds(tiny: Log, taught: Recipe, 
     assert [name for name, _, _ in progress.stages] == STAGES
     teach_line, initialise_line, refine_line, select_line = (text for _, text, _ in progress.stages)
     assert teach_line.startswith("2 full-data trainings; baseline, validation: ")
-    assert initialise_line == "6 x 5 positions by the initializer teacher"
+    assert (
+        initialise_line
+        == "6 x 5 positions by the initializer teacher, from windows of real users, who may be recognised"
+    )
     assert refine_line == "6 outer steps"
     assert select_line.partition(";")[0].endswith(", of 3 validations")
     assert all("\n" not in text for _, text, _ in progress.stages)

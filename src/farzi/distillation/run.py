@@ -96,7 +96,8 @@ class Run:
         progress.stage("teach", line, full_data.seconds)
         initial, seconds = early or initial_summary(full_data.teachers)
         size = f"{recipe.summary.sequences} x {recipe.summary.length} positions"
-        progress.stage("initialise", f"{size} by the initializer {recipe.init.type}", seconds)
+        line = f"{size} by the initializer {recipe.init.type}{_origin(recipe, dataset)}"
+        progress.stage("initialise", line, seconds)
         run = Run(recipe, dataset, progress, initial.to(device), full_data)
         run.started, run.earlier_seconds = started, full_data.cached_seconds
         run.sessions = [{"outer_step": 0, **environment(run.loop.summary.device)}]
@@ -355,6 +356,16 @@ def _teachers_of(
         model = make_model(student, len(dataset.vocabulary), recipe.full_length, recipe.seed, device)
         models.append(NextEvent(model).student_with(theta))
     return tuple(models)
+
+
+def _origin(recipe: Recipe, dataset: Data) -> str:
+    """What the sequences of a log's initial summary come from, as an end of a line."""
+    sequences = recipe.init.own.get("sequences")
+    if sequences == "sampled":
+        return ", sampled from the teachers"
+    if isinstance(dataset, Log) and (sequences == "real" or recipe.init.type in ("classes", "transitions")):
+        return ", from windows of real users, who may be recognised"
+    return ""
 
 
 def refuse_another(
