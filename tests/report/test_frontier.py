@@ -93,8 +93,12 @@ def test_a_full_figure_of_0_gives_a_picture(run: Make, tmp_path: Path):
     plot_frontier(points, tmp_path / "a.png")
 
 
-def test_the_command(run: Make, tmp_path: Path):
-    folders, out = [run("a", 100), run("b", 1000)], str(tmp_path / "f.svg")
+def test_the_command(run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)  # a long path would be broken into two lines
+    folders = [
+        str(Path(run(name, events)).relative_to(tmp_path)) for name, events in (("a", 100), ("b", 1000))
+    ]
+    out = "f.svg"
     result = CliRunner().invoke(app, ["frontier", *folders, "--out", out])
     assert result.exit_code == 0, result.output
     assert Path(out).read_text().startswith("<?xml")
