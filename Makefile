@@ -12,8 +12,8 @@ help: ## list the targets
 	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.-]+):.*## /  make \1\t/' | expand -t 20
 
 demo: .venv ## distil movielens-small, compare the summary with controls, show it
-	$(BIN)/farzi distill --out runs/demo --sequences 16 --steps 150 --set teach.max_steps=1200 --set teach.optimizer.learning_rate=0.003
-	$(BIN)/farzi compare runs/demo --seeds 2 --no-equal-bytes --set teach.grid.learning_rate=[0.003] --references initial
+	$(BIN)/farzi distill --out runs/demo --cache runs/cache --sequences 16 --steps 150 --set teach.max_steps=1200 --set teach.optimizer.learning_rate=0.003
+	$(BIN)/farzi compare runs/demo --cache runs/cache --seeds 2 --no-equal-bytes --set teach.grid.learning_rate=[0.003] --references initial
 	$(BIN)/farzi inspect runs/demo --sequences 3
 	@echo
 	@echo 'Next, MovieLens-100k in 100 events:       $(BIN)/farzi distill --recipe research/recipes/ml-100k-10x10.yaml --out runs/ml-100k'
