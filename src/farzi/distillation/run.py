@@ -16,7 +16,7 @@ from farzi.distillation.initialise import check_data, initialise
 from farzi.distillation.plan import warn_of_minutes
 from farzi.distillation.refine import OuterLoop, cosine_decay
 from farzi.distillation.select import Selection, Validation, validate
-from farzi.distillation.teach import Cache, FullData, full_trainings, further_teachers, teach
+from farzi.distillation.teach import Cache, FullData, full_trainings, of_teachers, restored, teach
 from farzi.errors import FarziError
 from farzi.evaluation import headline_figures, nearest_windows, shares, task_of
 from farzi.files import finite_values
@@ -25,7 +25,7 @@ from farzi.progress import Progress, StepReport, counted
 from farzi.provenance import environment, provenance
 from farzi.recipe import Recipe, differences, parse_recipe
 from farzi.summary import Summary, SummaryTensors, checked_tensors
-from farzi.training import NextEvent, make_model
+from farzi.training import NextEvent
 
 PATIENCE = 10
 """Outer steps in a row without a finite metagradient after which a run gives up."""
@@ -134,7 +134,10 @@ class Run:
             raise ValueError(str(error)) from error
         refuse_another(there, recipe, saved["data_sha256"], dataset, out, "an unfinished run")
         best = checked_tensors(dict(saved["selection"]["best"]), str(recipe.summary.temperature))
-        full_data = FullData(**saved["full_data"], teachers=_teachers_of(saved["teachers"], recipe, dataset))
+        trainings = of_teachers(full_trainings(recipe), recipe)
+        weights = zip(trainings, saved["teachers"], strict=False)  # none where the outer loop reads none
+        teachers = tuple(restored(training, dataset, theta) for training, theta in weights)
+        full_data = FullData(**saved["full_data"], teachers=teachers)
         run = Run(recipe, dataset, progress, best, full_data)
         run.loop.load_state_dict(saved["loop"])
         run.selection.load_state_dict(saved["selection"])
@@ -344,18 +347,6 @@ class Run:
             f"{len(self.norms)} steps; raise inner.optimizer.epsilon, lower inner.optimizer.learning_rate or "
             "shorten outer.window"
         )
-
-
-def _teachers_of(
-    weights: list[dict[str, torch.Tensor]], recipe: Recipe, dataset: Data
-) -> tuple[SequenceModel, ...]:
-    """The models whose weights a checkpoint holds."""
-    models = []
-    for student, theta in zip([recipe.full_model, *further_teachers(recipe)], weights, strict=False):
-        device = next(iter(theta.values())).device
-        model = make_model(student, len(dataset.vocabulary), recipe.full_length, recipe.seed, device)
-        models.append(NextEvent(model).student_with(theta))
-    return tuple(models)
 
 
 def _origin(recipe: Recipe, dataset: Data) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from farzi.recipe.variants import Student, StudentVariant
 from farzi.states import read_state, remove_state, write_state
 from farzi.summary import remove_cached
 from farzi.training import NextEvent, make_model
+
+T = TypeVar("T")
 
 RECORDED = 20
 """Measurements of a full-data training whose weights are recorded, at most."""
@@ -71,9 +73,7 @@ class FullData(NamedTuple):
     trajectories: Sequence[list[Theta]] = ()  # weights along the trainings that were recorded
     trainings: int = 1  # how many there were
     cached_seconds: float = 0.0  # of the trainings that were read from a cache
-    teachers: tuple[
-        SequenceModel, ...
-    ] = ()  # the baseline and the further ones; in a resumed run only if the outer loop reads them
+    teachers: tuple[SequenceModel, ...] = ()  # in a resumed run only if the outer loop reads them
 
     def state_dict(self) -> dict[str, Any]:
         """All that later stages need, by attribute: nested dicts and lists of tensors and JSON values."""
@@ -121,6 +121,11 @@ def further_teachers(recipe: Recipe) -> list[StudentVariant]:
     except ValidationError as error:
         raise FarziError(explain(error.errors()[0], "init.others")) from None
     return [*[recipe.full_model] * max(0, count - 1), *others]
+
+
+def of_teachers(trainings: Sequence[T], recipe: Recipe) -> list[T]:
+    """Of `full_trainings`, or of what they gave, those of the teachers: the baseline and the further ones."""
+    return [trainings[0], *trainings[len(trainings) - len(further_teachers(recipe)) :]]
 
 
 class Cache:
@@ -184,9 +189,14 @@ class Cache:
             remove_state(unfinished)
             return outcome
         state = read_state(path, FORMAT, ADVICE, device)
-        size = (len(dataset.vocabulary), training.length, training.seed)
-        loss = NextEvent(make_model(training.student, *size, device))
-        return Outcome(loss.student_with(state.pop("model")), **state)
+        return Outcome(restored(training, dataset, state.pop("model")), **state)
+
+
+def restored(training: FullTraining, dataset: Data, weights: Theta) -> SequenceModel:
+    """The model that a training gave, from its parameters, on their device."""
+    device = next(iter(weights.values())).device
+    size = (len(dataset.vocabulary), training.length, training.seed)
+    return NextEvent(make_model(training.student, *size, device)).student_with(weights)
 
 
 def teach(
@@ -216,14 +226,13 @@ def teach(
         name = "full data" if len(wanted) == 1 else f"full data, model {number} of {len(wanted)}"
         train = partial(train_on_full_data, training, dataset, device, progress, name)
         outcomes.append(cache.get(training, dataset, device, train))
-    further = outcomes[len(outcomes) - len(further_teachers(recipe)) :]
     return FullData(
         figures=outcomes[0].figures,
         seconds=sum(one.seconds for one in outcomes),
         trajectories=[one.trajectory for one in outcomes if one.trajectory],
         trainings=len(outcomes),
         cached_seconds=sum(one.seconds for one in outcomes if one.cached),
-        teachers=tuple(one.model for one in (outcomes[0], *further)),
+        teachers=tuple(one.model for one in of_teachers(outcomes, recipe)),
     )
 
 

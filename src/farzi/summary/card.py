@@ -90,11 +90,8 @@ def distillation_facts(summary: "Summary") -> str:
     if isinstance(init, TeacherInit):
         teachers = init.teachers + len(init.others)
         models = "one full-data model" if teachers == 1 else f"{teachers} full-data models"
-        of = (
-            "sequences sampled from their predictions, which are nobody's"
-            if init.sequences == "sampled"
-            else "real sequences"
-        )
+        sampled = "sequences sampled from their predictions, which are nobody's"
+        of = sampled if _is_sampled(summary) else "real sequences"
         start = f"The initial summary holds predictions of {models} (knowledge distillation), on {of}."
     else:
         start = f'The initial summary comes from the initializer "{init.type}", without teachers.'
@@ -105,13 +102,17 @@ def distillation_facts(summary: "Summary") -> str:
     return " ".join(filter(None, parts))
 
 
+def _is_sampled(summary: "Summary") -> bool:
+    """Whether the initial sequences were drawn from teachers."""
+    init = summary.recipe.init
+    return isinstance(init, TeacherInit) and init.sequences == "sampled"
+
+
 def _privacy_fact(summary: "Summary") -> str:
     """What the sequences come from, and that nothing is guaranteed."""
-    init = summary.recipe.init
-    sampled = isinstance(init, TeacherInit) and init.sequences == "sampled"
     why = (
         "models that learnt from the real data may repeat parts of it"
-        if sampled
+        if _is_sampled(summary)
         else "initial summaries, if not random, come from windows of the real data"
     )
     return f"Farzi gives no guarantee of privacy: {why}."

@@ -199,7 +199,7 @@ class Momentum(Optimizer):
 
 @dataclass(frozen=True)
 class _Adaptive(Optimizer):
-    """What Adam and AdamW have in common."""
+    """What optimizers have in common that divide by the root of a running mean of squares."""
 
     learning_rate: Hyper = 1e-3
     beta1: Hyper = 0.9
@@ -211,13 +211,18 @@ class _Adaptive(Optimizer):
     def _step(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         """The step without weight decay."""
         t, (mean, square) = state
-        beta1, beta2 = _at(self.beta1, t), _at(self.beta2, t)
+        beta1 = _at(self.beta1, t)
         mean = beta1 * mean + (1 - beta1) * gradient
-        square = beta2 * square + (1 - beta2) * gradient * gradient
-        root = _sqrt(square) / (1 - _power(beta2, t + 1)) ** 0.5
+        square, root = self._squares(gradient, square, t)
         size = _at(self.learning_rate, t) / (1 - _power(beta1, t + 1))
         theta = theta - size * mean / (root + _at(self.epsilon, t))
         return theta, State(t + 1, (mean, square))
+
+    def _squares(self, gradient: Tensor, square: Tensor, t: Count) -> tuple[Tensor, Tensor]:
+        """V after step t, counted from 0, and √v̂."""
+        beta2 = _at(self.beta2, t)
+        square = beta2 * square + (1 - beta2) * gradient * gradient
+        return square, _sqrt(square) / (1 - _power(beta2, t + 1)) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -291,7 +296,7 @@ class RMSprop(Optimizer):
 
 
 @dataclass(frozen=True)
-class ScheduleFree(Optimizer):
+class ScheduleFree(_Adaptive):
     """Schedule-free AdamW: the gradient is taken near the mean of all iterates, and no rate has to decay.
 
     With y the parameters, z the iterates and x their mean, in step t = 1, 2, ...
@@ -304,20 +309,13 @@ class ScheduleFree(Optimizer):
     """
 
     learning_rate: Hyper = 2.5e-3
-    beta1: Hyper = 0.9
-    beta2: Hyper = 0.999
-    epsilon: Hyper = 1e-8
     weight_decay: Hyper = 0.0
-
-    slots: ClassVar[int] = 2
 
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         t, (gap, square) = state
-        beta1, beta2 = _at(self.beta1, t), _at(self.beta2, t)
-        square = beta2 * square + (1 - beta2) * gradient * gradient
-        root = _sqrt(square) / (1 - _power(beta2, t + 1)) ** 0.5
+        square, root = self._squares(gradient, square, t)
         move = gradient / (root + _at(self.epsilon, t)) + _at(self.weight_decay, t) * theta
         move = _at(self.learning_rate, t) * move
         # before the step z − x = gap / β1, and with it all that follows is linear in the gap
-        later = (1 - _share(t + 1)) * (gap - beta1 * move)
+        later = (1 - _share(t + 1)) * (gap - _at(self.beta1, t) * move)
         return theta + gap - move - later, State(t + 1, (later, square))
