@@ -2,12 +2,14 @@
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.fx import GraphModule
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from farzi.models import SASRec
 from farzi.training import NextEvent
@@ -82,9 +84,9 @@ def test_gathering_adds_what_it_is_given_however_much() -> None:
         torch.testing.assert_close(bar.total(), right_sum)
 
 
-def student_loss() -> tuple[Callable[..., Tensor], dict[str, Tensor], Tensor]:
+def student_loss(layers: int = 1) -> tuple[Callable[..., Tensor], dict[str, Tensor], Tensor]:
     torch.manual_seed(0)
-    loss = NextEvent(SASRec(vocabulary=20, length=5, hidden=8, layers=1, heads=2))
+    loss = NextEvent(SASRec(vocabulary=20, length=5, hidden=8, layers=layers, heads=2))
     return loss.at, loss.parameters_of(loss.student), torch.randn(4, 6, 20).softmax(-1)
 
 
@@ -194,6 +196,23 @@ def test_a_loss_at_fault_says_so_as_in_eager_mode() -> None:
 def test_an_untraceable_function_says_why() -> None:
     with pytest.raises(UntraceableError, match="cannot be traced"):
         trace(lambda x: [x] if bool(x.sum() > 0) else [x, x], [torch.ones(3)])
+
+
+def test_hooks_on_all_modules_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run watches all modules by such hooks, which the compiler would read, and stumble over."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))  # its front end alone
+    loss, theta0, events = student_loss(layers=2)
+    called: dict[torch.nn.Module, str] = {}
+    hook = register_module_forward_pre_hook(lambda module, args: called.setdefault(module, "once") and None)
+    try:
+        data = events.requires_grad_()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            end = unroll(loss, theta0, data, Adam(0.01), [None] * 2, execution=Compiled(compiler=inductor))
+            torch.stack([leaf.sum() for leaf in end.values()]).sum().backward()
+    finally:
+        hook.remove()
+    assert called and not [module for module in called if hasattr(module, "_orig_mod")]
 
 
 @pytest.mark.long

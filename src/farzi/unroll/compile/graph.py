@@ -39,8 +39,11 @@ Compiler = Callable[[GraphModule], TensorFunction]
 
 
 def inductor(module: GraphModule) -> TensorFunction:
-    """PyTorch's own compiler, for these shapes, without graph breaks. It needs a C++ compiler or Triton."""
-    return torch.compile(module, fullgraph=True, dynamic=False)
+    """PyTorch's own compiler, for these shapes, without graph breaks. It needs a C++ compiler or Triton.
+
+    It gets a function, not the module: a module's call runs the hooks on all modules, which would be compiled.
+    """
+    return torch.compile(module.forward, fullgraph=True, dynamic=False)
 
 
 def cuda_graphs(module: GraphModule) -> TensorFunction:
@@ -48,7 +51,7 @@ def cuda_graphs(module: GraphModule) -> TensorFunction:
 
     Inputs are copied into the recording and results out of it.
     """
-    recorded = torch.compile(module, fullgraph=True, dynamic=False, mode="reduce-overhead")
+    recorded = torch.compile(module.forward, fullgraph=True, dynamic=False, mode="reduce-overhead")
 
     def call(*inputs: Tensor) -> list[Tensor]:
         torch.compiler.cudagraph_mark_step_begin()
