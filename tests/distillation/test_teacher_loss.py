@@ -36,13 +36,13 @@ def teachers(tiny: Log, count: int = 2) -> list[SequenceModel]:
 
 
 @pytest.mark.parametrize("hard", [0.0, 0.4])
-@pytest.mark.parametrize("history", [None, 6])
+@pytest.mark.parametrize(("history", "theirs"), [(None, None), (6, None), (None, 5), (6, 5)])
 def test_it_is_soft_cross_entropy_at_the_positions_that_the_student_reads(
-    tiny: Log, hard: float, history: int | None
+    tiny: Log, hard: float, history: int | None, theirs: int | None
 ):
-    """Each window written out by itself: the teachers read all of it, the student its last events."""
+    """Each window written out by itself: the teachers read all of it or `theirs`, the student its last."""
     models = teachers(tiny)
-    recipe = recipe_of(v.TeacherLoss(hard=hard), history=history)
+    recipe = recipe_of(v.TeacherLoss(hard=hard, history=theirs), history=history)
     loop = OuterLoop(recipe, tiny, initialise(recipe, tiny), teachers=models)
     episode = loop.objective.episode(loop, 0)
     theta = episode.begin.theta
@@ -51,6 +51,7 @@ def test_it_is_soft_cross_entropy_at_the_positions_that_the_student_reads(
     reads, total, count = history or 4, 0.0, 0
     student.length = max(student.length, reads)
     for row in torch.from_numpy(pad_left(tiny.train, 8))[drawn]:
+        row = row[-max(theirs or 8, reads) - 1 :]
         events = row[row > 0]
         read, following = events[:-1], events[1:]
         logits = [one.hidden(one.embed(read[None]))[0] @ one.output_table[1:].T for one in models]

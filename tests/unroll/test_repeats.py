@@ -229,6 +229,29 @@ def test_a_run_that_stays_at_a_minimum_repeats_itself(dtype: torch.dtype, execut
     assert gradient(data).isfinite().all()
 
 
+class RoundedOtherwise(torch.autograd.Function):
+    """The identity, with a gradient that is slightly larger where it is differentiated again."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *bars: Any) -> Any:
+        return bars[0] * (1 + 3e-4 * torch.is_grad_enabled())
+
+
+def test_rounding_errors_of_large_losses_are_no_change() -> None:
+    """Two programs may differ by more than a few units: the first of them is then run again."""
+    data = torch.linspace(0.5, 1.5, 6, requires_grad=True)
+
+    def loss(theta: Tensor, data: Tensor, batch: Any) -> Tensor:
+        return (RoundedOtherwise.apply(theta) - data).square().sum() + (theta * data).sin().sum()
+
+    unroll(loss, torch.zeros(6), data, SGD(0.1), [None] * 5).sum().backward()
+    assert gradient(data).isfinite().all()
+
+
 class Rebinding(nn.Module):
     """Counts its calls in a buffer that it replaces, and reads it."""
 

@@ -7,6 +7,7 @@ out, because the help must not wait for the recipe's models; a test compares the
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -227,6 +228,8 @@ class Given:
         from farzi.recipe.changes import student_of_type
         from farzi.recipe.presets import PRESETS
 
+        if source is not None and re.match(r"[a-z_]+(\.[a-z_]+)+=", source) and not Path(source).exists():
+            raise FarziError(f"{source} is a setting and no data; each setting needs a --set of its own")
         preset = self.preset or ("text" if self._is_text(source) else "log")
         recipe = PRESETS[preset] if base is None or self.preset else base
         if self.recipe_file is not None:

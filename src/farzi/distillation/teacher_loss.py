@@ -31,16 +31,19 @@ class TeacherLoss:
     the summary: knowledge distillation (arXiv 1503.02531) as the outer loss.
 
     Predictions hold what may come next besides what did, so that they are far less noisy than events. The
-    teachers read as long a history as they can, the student what it can. Windows are labelled once, before
+    teachers read as long a history as they can, or `history`, the student what it can. Windows are labelled once, before
     the first outer step; `outer.batch` of them are drawn in each.
 
     Attributes:
         windows: "ends": each user's last events, all users equally often; "random": windows from anywhere.
         hard: weight of the real next events in the labels, from 0 to 1.
+        history: events that the teachers read, at most, if that is more than the student does. Of what only
+            they read, the student can't know.
     """
 
     windows: Literal["ends", "random"] = "ends"
     hard: float = 0.0
+    history: int | None = None
     name: ClassVar[str] = "teacher_loss"
     taught: ClassVar[bool] = True
 
@@ -66,7 +69,8 @@ class TeacherLoss:
         """The windows that a loop draws from."""
         teachers, width = loop.teachers, loop.width
         assert teachers is not None  # as `taught`
-        table, before = teachers.table, max(0, teachers.length + 1 - width)
+        read_by_teachers = min(teachers.length, self.history or teachers.length)
+        table, before = teachers.table, max(0, read_by_teachers + 1 - width)
         count = min(BANK, NUMBERS // (width * table.shape[1]))
         rng = np.random.default_rng([loop.recipe.seed, 7])
         if self.windows == "random":

@@ -31,7 +31,7 @@ LOG = Recipe(
         cooldown=0.0,
         steps=100,
     ),
-    outer=Outer(steps=300, window=10, average=0.95, objective=v.TeacherLoss(), probe=100),
+    outer=Outer(steps=300, window=10, average=0.95, objective=v.TeacherLoss(), probe=None),
     select=Select(every=100),
 )
 

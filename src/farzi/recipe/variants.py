@@ -232,6 +232,12 @@ class TeacherLoss(Variant):
         default="ends", description="each user's last events, all users equally often, or any events"
     )
     hard: float = Field(default=0.0, ge=0, le=1, description="weight of the real next event in the labels")
+    history: int | None = Field(
+        default=None,
+        ge=1,
+        description="events that the teachers read, at most, and at least those that the student does; as "
+        "many as they can if left out",
+    )
     implementation: ClassVar[str] = "farzi.distillation.teacher_loss:TeacherLoss"
 
 

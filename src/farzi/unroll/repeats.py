@@ -158,6 +158,19 @@ class Repeats:
         """Whether the reverse pass has compared step `index`."""
         return index in self._reversed
 
+    def doubtful(self, index: int) -> bool:
+        """Whether the two gradients of step `index` differ by more than rounding usually does.
+
+        The gradient of a large loss adds up terms far larger than itself, and two programs do so in another
+        order. Whether the loss repeats itself is then seen by computing the step as it was first computed.
+        A GPU isn't waited for, and may differ by more.
+        """
+        gap, norm = self._reversed.get(index, (0.0, 0.0))
+        if isinstance(gap, Tensor) or isinstance(norm, Tensor):
+            return False
+        largest = max(filter(math.isfinite, _floats([*self._norms, self._terms, norm])), default=0.0)
+        return gap > self._tolerance() * largest and math.isfinite(norm)
+
     def seen(self, theta: Tensor, value: Tensor) -> None:
         """Take note of a value of the loss, which tells its precision and the size of its gradient's terms.
 

@@ -281,6 +281,9 @@ class _Unroll(torch.autograd.Function):
                 if before_end % SPOT == 0 and not repeats.compared(index):
                     with repeats.again(index):
                         repeats.compare(index, step.gradient, gradient(loss, step.theta, loss.leaves))
+                if repeats.doubtful(index):
+                    with repeats.again(index):
+                        repeats.compare(index, step.gradient, problem.forward(index, step.theta)[0])
                 del step, loss  # so that the next pop can free what they hold
         repeats.check()
         theta_bar = bars.theta if tape.first == 0 else None
