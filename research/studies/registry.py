@@ -1,6 +1,7 @@
 """All studies by their names."""
 
 from research.studies.architectures import ARCHITECTURES
+from research.studies.ceiling import CEILING
 from research.studies.costs import COST
 from research.studies.dimension import DIMENSION
 from research.studies.groups import GROUPS
@@ -33,6 +34,7 @@ STUDIES: dict[str, Study] = {
         SIZE,
         OUTER_LOOP,
         LEVERS_STUDY,
+        CEILING,
         START,
         WEIGHT_STARTS,
         ARCHITECTURES,

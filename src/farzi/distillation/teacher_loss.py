@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from farzi.data import crops, pad_left
+from farzi.data import Sequences, crops, pad_left
 from farzi.distillation.inner import Theta
 from farzi.distillation.refine import Episode, OuterLoop
 from farzi.losses import teacher_next_event
+from farzi.summary import Ensemble
 from farzi.training import NextEvent
 
 BANK, NUMBERS, ROWS = 16_384, 2**26, 256
@@ -24,6 +25,21 @@ class Bank(NamedTuple):
     hidden: Tensor  # the teachers' hidden states, (n, width - 1, their width)
     table: Tensor  # the teachers' output table, (V, their width)
 
+    def loss(self, loss: NextEvent, theta: Theta, which: Tensor, hard: float = 0.0) -> Tensor:
+        """Cross-entropy of parameters with the labels of some windows, at the positions that a student reads.
+
+        Args:
+            loss: has the student.
+            theta: its parameters.
+            which: indices of windows, (batch,).
+            hard: as in `TeacherLoss`.
+        """
+        windows, given = self.windows[which], self.hidden[which]
+        read, following = windows[:, :-1], windows[:, 1:]
+        real = (read > 0) & (following > 0)
+        hidden, table = loss.read(theta, read)
+        return teacher_next_event(hidden[real], table, given[real], self.table, following[real], hard)
+
 
 @dataclass(frozen=True)
 class TeacherLoss:
@@ -31,8 +47,8 @@ class TeacherLoss:
     the summary: knowledge distillation (arXiv 1503.02531) as the outer loss.
 
     Predictions hold what may come next besides what did, so that they are far less noisy than events. The
-    teachers read as long a history as they can, or `history`, the student what it can. Windows are labelled once, before
-    the first outer step; `outer.batch` of them are drawn in each.
+    teachers read as long a history as they can, or `history`, the student what it can. Windows are labelled
+    once, before the first outer step; `outer.batch` of them are drawn in each.
 
     Attributes:
         windows: "ends": each user's last events, all users equally often; "random": windows from anywhere.
@@ -48,16 +64,10 @@ class TeacherLoss:
     taught: ClassVar[bool] = True
 
     def episode(self, loop: OuterLoop, step: int) -> Episode:
-        bank: Bank = loop.once(self.name, lambda: self._bank(loop))
+        bank: Bank = loop.once(self.name, lambda: self._bank_of(loop))
 
         def outer(loss: NextEvent, theta: Theta, which: Tensor) -> Tensor:
-            windows, given = bank.windows[which], bank.hidden[which]
-            read, following = windows[:, :-1], windows[:, 1:]
-            real = (read > 0) & (following > 0)
-            hidden, table = loss.read(theta, read)
-            return teacher_next_event(
-                hidden[real], table, given[real], bank.table, following[real], self.hard
-            )
+            return bank.loss(loss, theta, which, self.hard)
 
         def draw(rng: np.random.Generator) -> Tensor:
             which = rng.integers(len(bank.windows), size=loop.recipe.outer.batch)
@@ -65,22 +75,30 @@ class TeacherLoss:
 
         return loop.truncated(step, outer, draw)
 
-    def _bank(self, loop: OuterLoop) -> Bank:
+    def _bank_of(self, loop: OuterLoop) -> Bank:
         """The windows that a loop draws from."""
-        teachers, width = loop.teachers, loop.width
-        assert teachers is not None  # as `taught`
+        assert loop.teachers is not None  # as `taught`
+        bank = self.bank(loop.log, loop.teachers, loop.width, loop.recipe.seed)
+        return Bank(*(part.to(loop.device) for part in bank))
+
+    def bank(self, log: Sequences, teachers: Ensemble, width: int, seed: int) -> Bank:
+        """Windows of a log, labelled once.
+
+        Args:
+            log: the training sequences.
+            teachers: models trained on them.
+            width: events in a window, the last next event among them.
+            seed: of the windows drawn.
+        """
         read_by_teachers = min(teachers.length, self.history or teachers.length)
         table, before = teachers.table, max(0, read_by_teachers + 1 - width)
         count = min(BANK, NUMBERS // (width * table.shape[1]))
-        rng = np.random.default_rng([loop.recipe.seed, 7])
+        rng = np.random.default_rng([seed, 7])
         if self.windows == "random":
-            windows = crops(loop.log, width, count, rng, before)
+            windows = crops(log, width, count, rng, before)
         else:
-            log = (
-                loop.log.select(rng.permutation(len(loop.log))[:count]) if count < len(loop.log) else loop.log
-            )
-            windows = pad_left(log, before + width)
+            some = log.select(rng.permutation(len(log))[:count]) if count < len(log) else log
+            windows = pad_left(some, before + width)
         read = torch.from_numpy(windows)
         hidden = torch.cat([teachers.hidden(rows[:, :-1])[:, before:] for rows in read.split(ROWS)])
-        parts = read[:, before:].contiguous(), hidden, table
-        return Bank(*(part.to(loop.device) for part in parts))
+        return Bank(read[:, before:].contiguous(), hidden, table)

@@ -41,7 +41,7 @@ Compiler = Callable[[GraphModule], TensorFunction]
 def inductor(module: GraphModule) -> TensorFunction:
     """PyTorch's own compiler, for these shapes, without graph breaks. It needs a C++ compiler or Triton.
 
-    It gets a function, not the module: a module's call runs the hooks on all modules, which would be compiled.
+    It gets a function, since a module's call runs the hooks on all modules, which would be compiled, too.
     """
     return torch.compile(module.forward, fullgraph=True, dynamic=False)
 
