@@ -107,7 +107,7 @@ def _check_full_models(recipe: Recipe) -> None:
         given = "teach.model" if recipe.full_model != recipe.student else "teach.length"
         raise FarziError(
             f"{given}: inner runs start from, or are compared with, weights of full-data models, which must "
-            "then be the student, on windows as long as synthetic sequences; leave it out"
+            "then be the student, on windows as long as synthetic sequences; set it to null"
         )
 
 
