@@ -20,6 +20,7 @@ from farzi.training import NextEvent, Trained, make_model, make_optimizer
 from farzi.unroll import train
 from research.studies.bench import FIRST_SEED, Bench, Source
 from research.studies.levers import strong
+from research.studies.recipes import rate_of
 from research.studies.study import Demand, Job, Repeat, Row, Setting, Study
 from research.studies.sweeps import Sweep, full_row, key_of
 from research.studies.taught import teachers_of
@@ -79,7 +80,7 @@ class OnStream:
 def grid(setting: Setting) -> Sequence[Row]:
     """The full data, and a row for each number of steps; the rate falls with its root."""
     recipe = strong(setting.recipe)
-    rate = recipe.inner.optimizer.learning_rate
+    rate = rate_of(recipe.inner.optimizer)
     rows = [full_row(Setting(recipe, setting.seeds, setting.summaries))]
     for steps in STEPS:
         changes = {
