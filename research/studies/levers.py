@@ -1,4 +1,4 @@
-"""What each part of the outer loop brings: the preset's with one part taken out or changed at a time."""
+"""What each part of the outer loop brings: the strong one with a part taken out or changed at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,17 +11,19 @@ from research.studies.sweeps import Sweep, distilled_row, full_row, key_of
 ADAMW = {"type": "adamw", "learning_rate": 0.02, "weight_decay": 0.3}
 
 LEVERS: Mapping[str, Changes] = {
-    "the preset's outer loop": {},
+    "the strong outer loop": {},
     "no outer steps": {"outer.steps": 0},
     "AdamW, rate falling to 0": {"inner.optimizer": ADAMW, "inner.cooldown": 0.15},
     "loss on real events": {"outer.objective": {"type": "real_loss"}},
-    "labels half of real events": {"outer.objective": {"type": "teacher_loss", "hard": 0.5}},
-    "windows from anywhere": {"outer.objective": {"type": "teacher_loss", "windows": "random"}},
+    "labels of the teacher alone": {"outer.objective.hard": 0.0},
+    "labels half of real events": {"outer.objective.hard": 0.5},
+    "windows from anywhere": {"outer.objective.windows": "random"},
     "starts from real windows": {"init.sequences": "real"},
     "no mean over outer steps": {"outer.average": 0.0},
     "K = 20": {"outer.window": 20},
-    "twice the rank": {"summary.parametrization.dim": 32},
-    "twice the outer steps": {"outer.steps": 600},
+    "half of the rank": {"summary.parametrization.dim": 16},
+    "half of the outer rate": {"outer.learning_rate": 0.01},
+    "a quarter of the outer steps": {"outer.steps": 300},
 }
 """What changes in the recipe, by the name in the table."""
 
@@ -29,10 +31,14 @@ LEVERS: Mapping[str, Changes] = {
 SIZE: Changes = {
     "summary.sequences": 10,
     "summary.length": 10,
-    "summary.parametrization.dim": 16,
     "inner.steps": 50,
-    "outer.probe": None,
+    "outer.steps": 1200,
+    "outer.learning_rate": 0.02,
+    "outer.average": 0.99,
+    "outer.objective.hard": 0.2,
+    "select.every": 300,
 }
+"""With them the strong outer loop is that of research/recipes/ml-100k-10x10.yaml."""
 
 
 def strong(recipe: Recipe) -> Recipe:
