@@ -1,9 +1,9 @@
 """All studies by their names."""
 
 from research.studies.architectures import ARCHITECTURES
-from research.studies.ceiling import CEILING
 from research.studies.costs import COST
 from research.studies.dimension import DIMENSION
+from research.studies.fresh_windows import FRESH_WINDOWS
 from research.studies.groups import GROUPS
 from research.studies.headline import HEADLINE
 from research.studies.kick import KICK
@@ -34,7 +34,7 @@ STUDIES: dict[str, Study] = {
         SIZE,
         OUTER_LOOP,
         LEVERS_STUDY,
-        CEILING,
+        FRESH_WINDOWS,
         START,
         WEIGHT_STARTS,
         ARCHITECTURES,

@@ -199,8 +199,8 @@ def test_recorded_rows_are_those_of_their_grid(folder: Path):
         **dict.fromkeys(("headline", "headline-ml-1m", "cold-start"), taught),
         "headline-amazon-magazine": {"events-SGD-inside", *taught},
         "treebank": {"head-10x50", "head-200x50", "head-400x50"},
-        "ceiling": {"full"},
-        "ceiling-ml-1m": {"full", "steps-50"},
+        "fresh-windows": {"full"},
+        "fresh-windows-ml-1m": {"full", "steps-50"},
     }
     assert {row.key for row in left(rows, read_rows(folder))} == missing.get(folder.name, set())
 

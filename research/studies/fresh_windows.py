@@ -1,8 +1,7 @@
-"""What T steps can learn at all: training on ever new real windows with the teachers' predictions as labels.
+"""What T steps learn from ever new real windows with the teachers' predictions as labels.
 
-No summary is in play. A summary's student takes as few steps, on as many events in each; where these
-students stay behind the full data, a summary of any size is asked for more than so many steps can learn
-from real events with the best labels there are.
+No summary is in play. A summary's student takes as few steps, on as many events in each: what it learns more
+than these students do, the summary teaches better than real data with the same labels.
 """
 
 import time
@@ -93,9 +92,9 @@ def grid(setting: Setting) -> Sequence[Row]:
     return rows
 
 
-CEILING = Study(
-    "ceiling",
-    "How much can T steps learn at all, on ever new real windows with the teachers' labels?",
+FRESH_WINDOWS = Study(
+    "fresh-windows",
+    "How much do T steps learn from ever new real windows with the teachers' labels?",
     grid,
     Sweep("steps", ("train seconds",), log=True),
 )
