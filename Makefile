@@ -12,7 +12,7 @@ help: ## list the targets
 	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.-]+):.*## /  make \1\t/' | expand -t 20
 
 demo: .venv ## distil movielens-small, compare the summary with controls, show it
-	$(BIN)/farzi distill --out runs/demo --cache runs/cache --sequences 16 --steps 150 --set teach.max_steps=900 --set teach.optimizer.learning_rate=0.003
+	$(BIN)/farzi distill --out runs/demo --cache runs/cache --sequences 20 --length 10 --steps 100 --set teach.max_steps=1200 --set teach.optimizer.learning_rate=0.003
 	$(BIN)/farzi compare runs/demo --cache runs/cache --seeds 2 --no-equal-bytes --set teach.grid.learning_rate=[0.003] --references initial
 	$(BIN)/farzi inspect runs/demo --sequences 3
 	@echo
