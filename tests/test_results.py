@@ -40,6 +40,7 @@ def test_a_results_table_shows_its_rows(page: Path):
             mean, half = (value / named.scaled(1.0) for value in (row["mean"], row["mean"] - row["low"]))
             spread = f" ±{named.text(half)}" if row["seeds"] > 1 else ""  # nothing else varies
             assert cell.startswith(f"{named.text(mean)}{spread}")
+            assert ("±" in cell) == (row["seeds"] > 1)
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)

@@ -166,10 +166,9 @@ class Repeats:
         A GPU isn't waited for, and may differ by more.
         """
         gap, norm = self._reversed.get(index, (0.0, 0.0))
-        if isinstance(gap, Tensor) or isinstance(norm, Tensor):
+        if isinstance(gap, Tensor) or isinstance(norm, Tensor) or not self._differs(gap, norm, 0.0):
             return False
-        largest = max(filter(math.isfinite, _floats([*self._norms, self._terms, norm])), default=0.0)
-        return gap > self._tolerance() * largest and math.isfinite(norm)
+        return self._differs(gap, norm, self._largest())
 
     def seen(self, theta: Tensor, value: Tensor) -> None:
         """Take note of a value of the loss, which tells its precision and the size of its gradient's terms.
@@ -222,22 +221,30 @@ class Repeats:
         Raises:
             RepeatError: the loss did not repeat itself; the message names the step and what to do.
         """
-        largest = max(filter(math.isfinite, _floats([*self._norms, self._terms])), default=0.0)
+        largest = self._largest()
         gaps = zip((index for index, _ in self._gaps), _floats(gap for _, gap in self._gaps), strict=True)
         pairs = [(index, gap, largest) for index, gap in gaps if math.isfinite(gap)]
         off, own = (_floats(pair[k] for pair in self._reversed.values()) for k in (0, 1))
         pairs += zip(self._reversed, off, own, strict=True)
         for index, gap, norm in sorted(pairs):
-            size = max(largest, norm)
-            # nothing repeats itself where the gradient isn't finite
-            if gap <= self._tolerance() * size or not math.isfinite(norm):
+            if not self._differs(gap, norm, largest):
                 continue
             raise RepeatError(
                 f"the loss of step {index} had another gradient when the reverse pass computed it again "
-                f"(off by {gap:.3g}, where gradients have norms up to {size:.3g}), so the metagradient would "
-                "be wrong: draw random numbers by PyTorch's default generators, and pass whatever else "
+                f"(off by {gap:.3g}, where gradients have norms up to {max(largest, norm):.3g}), so the "
+                "metagradient would be wrong: draw random numbers by PyTorch's default generators, and pass whatever else "
                 "changes between two calls (numbers, masks, choices of rows) in data or batches"
             )
+
+    def _largest(self) -> float:
+        """The largest norm of the run's gradients, or the size of the terms that they add up."""
+        return max(filter(math.isfinite, _floats([*self._norms, self._terms])), default=0.0)
+
+    def _differs(self, gap: float, norm: float, largest: float) -> bool:
+        """Whether a gap is more than rounding, beside a gradient's norm and the largest one."""
+        # nothing repeats itself where the gradient isn't finite
+        same = gap <= self._tolerance() * max(largest, norm)  # false if the gap isn't a number
+        return math.isfinite(norm) and not same
 
     def _tolerance(self) -> float:
         """The largest difference of a gradient and its recomputation, as a share of the largest norm."""
