@@ -28,7 +28,7 @@ class Histories:
         ids: the item ids of each user as text, oldest first.
         numeric: the type of the given item ids if they are numbers, else None.
         skipped: rows of a frame that lack a user, an item or a time.
-        library: what the frame is from, and the answer shall be: polars, pandas or pyarrow.
+        package: what the frame is from, and the answer shall be: polars, pandas or pyarrow.
         dtype: for pandas the type of the item column.
     """
 
@@ -36,7 +36,7 @@ class Histories:
     ids: list[list[str]]
     numeric: pl.DataType | None
     skipped: int = 0
-    library: str = "polars"
+    package: str = "polars"
     dtype: Any = None
 
 
@@ -143,9 +143,9 @@ def _from_frame(frame: Any, user: str | None, item: str | None, time: str | None
 
 def _answer(histories: Histories, users: np.ndarray, columns: dict[str, pl.Series]) -> Any:
     """A frame of the right library; `users` are places in `histories.users`."""
-    if histories.library != "pandas":
+    if histories.package != "pandas":
         frame = pl.DataFrame({"user_id": histories.users.gather(users), **columns})
-        return frame.to_arrow() if histories.library == "pyarrow" else frame
+        return frame.to_arrow() if histories.package == "pyarrow" else frame
     import pandas  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
 
     values = {
