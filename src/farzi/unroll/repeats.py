@@ -232,8 +232,8 @@ class Repeats:
             raise RepeatError(
                 f"the loss of step {index} had another gradient when the reverse pass computed it again "
                 f"(off by {gap:.3g}, where gradients have norms up to {max(largest, norm):.3g}), so the "
-                "metagradient would be wrong: draw random numbers by PyTorch's default generators, and pass whatever else "
-                "changes between two calls (numbers, masks, choices of rows) in data or batches"
+                "metagradient would be wrong: draw random numbers by PyTorch's default generators, and pass "
+                "whatever else changes between two calls (numbers, masks, choices of rows) in data or batches"
             )
 
     def _largest(self) -> float:
