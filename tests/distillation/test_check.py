@@ -102,6 +102,13 @@ def test_a_contradiction_is_refused(tiny: Log, recipe: Recipe):
         check_recipe(recipe.changed({"init": "teacher"}), dataset=tiny)
 
 
+def test_replicas_are_refused_where_stacked_runs_would_mix(recipe: Recipe):
+    several = recipe.changed({"outer.replicas": 2, "inner": {"optimizer": "schedule_free", "cooldown": 0}})
+    check.check_parts(several)
+    with pytest.raises(FarziError, match=r"^outer\.replicas must be 1 with muon"):
+        check.check_parts(several.changed({"inner.optimizer": "muon"}))
+
+
 @pytest.mark.usefixtures("_generators_untouched")
 @pytest.mark.parametrize("pool", [0, 3])
 def test_the_short_form_changes_nothing(tiny: Log, recipe: Recipe, pool: int):

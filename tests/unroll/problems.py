@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from farzi.losses import soft_next_event
 from farzi.models import SASRec
-from farzi.unroll import SGD, Adagrad, Adam, AdamW, Momentum, Optimizer, RMSprop, ScheduleFree
+from farzi.unroll import SGD, Adagrad, Adam, AdamW, Momentum, Muon, Optimizer, RMSprop, ScheduleFree
 
 from . import reference
 
@@ -161,6 +161,11 @@ CASES = {
         ScheduleFree,
         reference.schedule_free,
         {"learning_rate": 0.02, "beta1": 0.8, "beta2": 0.9, "epsilon": 0.1, "weight_decay": 0.1},
+    ),
+    "muon": Case(
+        Muon,
+        reference.muon,
+        {"learning_rate": 0.002, "beta1": 0.8, "beta2": 0.9, "epsilon": 0.1, "weight_decay": 0.1},
     ),
 }
 

@@ -62,11 +62,25 @@ def rmsprop(g: Tensor, w: Tensor, memory: Tensors, t: int, h: Hypers) -> Tensor:
 
 def schedule_free(g: Tensor, w: Tensor, memory: Tensors, t: int, h: Hypers) -> Tensor:
     """Algorithm 1 of arXiv 2405.15682 by its three sequences; y are the weights."""
-    z = memory.get("z", w)
-    x = (w - (1 - h["beta1"]) * z) / h["beta1"]
     memory["v"] = h["beta2"] * memory.get("v", torch.zeros_like(g)) + (1 - h["beta2"]) * g**2
     root = _root(memory["v"] / (1 - h["beta2"] ** t))
-    memory["z"] = z - h["learning_rate"] * (g / (root + h["epsilon"]) + h["weight_decay"] * w)
+    return _averaged(g / (root + h["epsilon"]), w, memory, t, h)
+
+
+def muon(g: Tensor, w: Tensor, memory: Tensors, t: int, h: Hypers) -> Tensor:
+    """`schedule_free`, with the matrices' moves by Newton-Schulz steps as its author writes them."""
+    if g.ndim != 2:
+        return schedule_free(g, w, memory, t, h)
+    x = g / (_root((g**2).sum()) + h["epsilon"])
+    for _ in range(3):
+        x = 3.4445 * x - 4.7750 * x @ x.T @ x + 2.0315 * x @ x.T @ x @ x.T @ x
+    return _averaged(max(g.shape) ** 0.5 * x, w, memory, t, h)
+
+
+def _averaged(move: Tensor, w: Tensor, memory: Tensors, t: int, h: Hypers) -> Tensor:
+    z = memory.get("z", w)
+    x = (w - (1 - h["beta1"]) * z) / h["beta1"]
+    memory["z"] = z - h["learning_rate"] * (move + h["weight_decay"] * w)
     x = (1 - 1 / t) * x + memory["z"] / t
     return (1 - h["beta1"]) * memory["z"] + h["beta1"] * x
 

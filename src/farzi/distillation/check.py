@@ -62,6 +62,11 @@ def check_parts(recipe: Recipe, vocabulary: int = 1) -> None:
             adjoint.check(rates.optimizer)
     except (TypeError, ValueError) as error:
         raise FarziError(f"outer.adjoint.type {recipe.outer.adjoint.type}: {error}") from None
+    if recipe.outer.replicas > 1 and not rates.optimizer.elementwise:
+        raise FarziError(
+            f"outer.replicas must be 1 with {recipe.inner.optimizer.type}, which does not update each number "
+            "alone"
+        )
     objective = recipe.outer.objective.build()
     if hasattr(objective, "check"):
         objective.check(recipe)

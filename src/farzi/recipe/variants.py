@@ -95,16 +95,29 @@ class RMSprop(_Stepping):
     implementation: ClassVar[str] = "farzi.unroll:RMSprop"
 
 
-class ScheduleFree(_Adaptive):
+class _Averaged(_Adaptive):
+    beta1: Beta = Field(default=0.9, description="share of the mean of all iterates in the weights")
+
+
+class ScheduleFree(_Averaged):
     """Schedule-free AdamW (arXiv 2405.15682): averages its iterates, so that no rate has to fall."""
 
     type: Literal["schedule_free"] = "schedule_free"
-    beta1: Beta = Field(default=0.9, description="share of the mean of all iterates in the weights")
     implementation: ClassVar[str] = "farzi.unroll:ScheduleFree"
 
 
+class Muon(_Averaged):
+    """Schedule-free Muon: matrices move along all singular directions alike, and so learn in fewer steps."""
+
+    type: Literal["muon"] = "muon"
+    iterations: int = Field(
+        default=3, ge=1, le=10, description="Newton-Schulz steps that bring singular values near 1"
+    )
+    implementation: ClassVar[str] = "farzi.unroll:Muon"
+
+
 _OfTorch = Adam | AdamW | SGD | Momentum | Adagrad | RMSprop | Custom
-OptimizerVariant = _OfTorch | ScheduleFree
+OptimizerVariant = _OfTorch | ScheduleFree | Muon
 Optimizer = Annotated[OptimizerVariant, Axis("optimizer", "farzi.unroll:Optimizer")]
 """Of training on the summary, which is differentiated."""
 TeachOptimizer = Annotated[_OfTorch, Axis("optimizer", "torch.optim:Optimizer")]

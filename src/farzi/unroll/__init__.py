@@ -33,6 +33,7 @@ from farzi.unroll.memory import (
     Tape,
     Window,
 )
+from farzi.unroll.muon import Muon
 from farzi.unroll.optimizers import (
     SGD,
     Adagrad,
@@ -54,7 +55,7 @@ __all__ = [  # noqa: RUF022 (by part)
     # the core: runs, adjoints, optimizers
     "RepeatError", "Trained", "train", "unroll", "unroll_with_state",
     "Adjoint", "Algorithm1", "Exact",
-    "Adagrad", "Adam", "AdamW", "Momentum", "Optimizer", "RMSprop", "SGD", "ScheduleFree", "State",
+    "Adagrad", "Adam", "AdamW", "Momentum", "Muon", "Optimizer", "RMSprop", "SGD", "ScheduleFree", "State",
     "Curvature", "Eager", "Execution", "ForwardOverReverse", "ReverseOverReverse",
     "stack", "stacked_loss", "unstack",
     # memory

@@ -71,6 +71,8 @@ class Optimizer(ABC):
 
     slots: ClassVar[int]
     """Number of vectors (P,) that the state holds."""
+    elementwise: ClassVar[bool] = True
+    """Whether each number is updated alone, so that runs stacked as one (`farzi.unroll.stack`) stay apart."""
 
     def init(self, theta: Tensor) -> State:
         """The state before the first step for parameters (P,): all slots zero."""
@@ -79,6 +81,13 @@ class Optimizer(ABC):
     @abstractmethod
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         """One step, out of place."""
+
+    def on(self, shapes: tuple[torch.Size, ...]) -> Self:
+        """The same optimizer for parameters whose leaves have these shapes, in their order in (P,).
+
+        A run calls it before anything else. Optimizers that treat each number alone need no shapes.
+        """
+        return self
 
     def hypers(self) -> Iterator[tuple[str, Tensor]]:
         """The hyper-parameters that are tensors, by name."""
@@ -138,7 +147,7 @@ def pull_back_update(optimizer: Optimizer, step: Step, after: Sequence[Tensor]) 
     return PulledBack(bars[0], bars[1], list(bars[2:count]), list(bars[count:]))
 
 
-def _at(hyper: Hyper, step: Count) -> Hyper:
+def at(hyper: Hyper, step: Count) -> Hyper:
     """The value of a hyper-parameter at a step: an entry of a schedule (T,), or the one value for all."""
     if not isinstance(hyper, Tensor) or hyper.ndim == 0:
         return hyper
@@ -155,7 +164,7 @@ def _share(steps: Count) -> Hyper:
     return 1 / (steps.double() if isinstance(steps, Tensor) else steps)
 
 
-def _sqrt(square: Tensor) -> Tensor:
+def sqrt(square: Tensor) -> Tensor:
     """√x with derivative 0 at x = 0, where every gradient so far was 0.
 
     N / (√x + ε), with N a linear combination of those gradients, has the derivative dN / ε there: that of the
@@ -176,8 +185,8 @@ class SGD(Optimizer):
 
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         t = state.step
-        gradient = gradient + _at(self.weight_decay, t) * theta
-        return theta - _at(self.learning_rate, t) * gradient, State(t + 1, ())
+        gradient = gradient + at(self.weight_decay, t) * theta
+        return theta - at(self.learning_rate, t) * gradient, State(t + 1, ())
 
 
 @dataclass(frozen=True)
@@ -192,9 +201,9 @@ class Momentum(Optimizer):
 
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         t, (buffer,) = state
-        gradient = gradient + _at(self.weight_decay, t) * theta
-        buffer = _at(self.momentum, t) * buffer + gradient
-        return theta - _at(self.learning_rate, t) * buffer, State(t + 1, (buffer,))
+        gradient = gradient + at(self.weight_decay, t) * theta
+        buffer = at(self.momentum, t) * buffer + gradient
+        return theta - at(self.learning_rate, t) * buffer, State(t + 1, (buffer,))
 
 
 @dataclass(frozen=True)
@@ -211,18 +220,18 @@ class _Adaptive(Optimizer):
     def _step(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         """The step without weight decay."""
         t, (mean, square) = state
-        beta1 = _at(self.beta1, t)
+        beta1 = at(self.beta1, t)
         mean = beta1 * mean + (1 - beta1) * gradient
         square, root = self._squares(gradient, square, t)
-        size = _at(self.learning_rate, t) / (1 - _power(beta1, t + 1))
-        theta = theta - size * mean / (root + _at(self.epsilon, t))
+        size = at(self.learning_rate, t) / (1 - _power(beta1, t + 1))
+        theta = theta - size * mean / (root + at(self.epsilon, t))
         return theta, State(t + 1, (mean, square))
 
     def _squares(self, gradient: Tensor, square: Tensor, t: Count) -> tuple[Tensor, Tensor]:
         """V after step t, counted from 0, and √v̂."""
-        beta2 = _at(self.beta2, t)
+        beta2 = at(self.beta2, t)
         square = beta2 * square + (1 - beta2) * gradient * gradient
-        return square, _sqrt(square) / (1 - _power(beta2, t + 1)) ** 0.5
+        return square, sqrt(square) / (1 - _power(beta2, t + 1)) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -236,7 +245,7 @@ class Adam(_Adaptive):
     weight_decay: Hyper = 0.0
 
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
-        gradient = gradient + _at(self.weight_decay, state.step) * theta
+        gradient = gradient + at(self.weight_decay, state.step) * theta
         return self._step(gradient, state, theta)
 
 
@@ -250,7 +259,7 @@ class AdamW(_Adaptive):
     weight_decay: Hyper = 0.01
 
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
-        shrink = 1 - _at(self.learning_rate, state.step) * _at(self.weight_decay, state.step)
+        shrink = 1 - at(self.learning_rate, state.step) * at(self.weight_decay, state.step)
         return self._step(gradient, state, shrink * theta)
 
 
@@ -266,9 +275,9 @@ class Adagrad(Optimizer):
 
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         t, (total,) = state
-        gradient = gradient + _at(self.weight_decay, t) * theta
+        gradient = gradient + at(self.weight_decay, t) * theta
         total = total + gradient * gradient
-        theta = theta - _at(self.learning_rate, t) * gradient / (_sqrt(total) + _at(self.epsilon, t))
+        theta = theta - at(self.learning_rate, t) * gradient / (sqrt(total) + at(self.epsilon, t))
         return theta, State(t + 1, (total,))
 
 
@@ -288,10 +297,10 @@ class RMSprop(Optimizer):
 
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         t, (square,) = state
-        gradient = gradient + _at(self.weight_decay, t) * theta
-        decay = _at(self.decay, t)
+        gradient = gradient + at(self.weight_decay, t) * theta
+        decay = at(self.decay, t)
         square = decay * square + (1 - decay) * gradient * gradient
-        theta = theta - _at(self.learning_rate, t) * gradient / (_sqrt(square) + _at(self.epsilon, t))
+        theta = theta - at(self.learning_rate, t) * gradient / (sqrt(square) + at(self.epsilon, t))
         return theta, State(t + 1, (square,))
 
 
@@ -314,8 +323,12 @@ class ScheduleFree(_Adaptive):
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         t, (gap, square) = state
         square, root = self._squares(gradient, square, t)
-        move = gradient / (root + _at(self.epsilon, t)) + _at(self.weight_decay, t) * theta
-        move = _at(self.learning_rate, t) * move
+        move = self._direction(gradient, root, t) + at(self.weight_decay, t) * theta
+        move = at(self.learning_rate, t) * move
         # before the step z − x = gap / β1, and with it all that follows is linear in the gap
-        later = (1 - _share(t + 1)) * (gap - _at(self.beta1, t) * move)
+        later = (1 - _share(t + 1)) * (gap - at(self.beta1, t) * move)
         return theta + gap - move - later, State(t + 1, (later, square))
+
+    def _direction(self, gradient: Tensor, root: Tensor, t: Count) -> Tensor:
+        """What z moves against, (P,), before the learning rate; `root` is √v̂."""
+        return gradient / (root + at(self.epsilon, t))

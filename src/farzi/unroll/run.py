@@ -173,7 +173,7 @@ def _start(
             f"{type(batches).__name__}; list(...) makes one of what can be iterated over"
         )
     layout = Layout.of(theta0)
-    theta = layout.flatten(theta0)
+    theta, optimizer = layout.flatten(theta0), optimizer.on(layout.shapes)
     first = optimizer.init(theta.detach())
     if state is None:
         state = first

@@ -4,8 +4,8 @@ The engine stores parameters, gradients and the optimizer's slots as flat vector
 then a few elementwise kernels, whatever the number of parameter tensors.
 
 Stacking runs several trainings as one: the gradient of a sum of losses, each with its own parameters, is the
-gradients side by side, and every optimizer here is elementwise. A model too small to fill the machine costs
-little more in sixteen copies than in one.
+gradients side by side, and an `elementwise` optimizer keeps them apart. A model too small to fill the machine
+costs little more in sixteen copies than in one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
