@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from farzi.evaluation import Comparison, Interval, Result, headlines, kib, metric_of
 from farzi.files import write_bytes_atomic
@@ -70,13 +71,16 @@ def plot_search(tuned: Tuned, path: str | Path) -> None:
     best = (np.minimum if metric.cost else np.maximum).accumulate(figures)
     panels[0].step(numbers, best, where="post", color=COLOURS["summary"], linewidth=1)
     _draw_trials(panels[0], done, numbers, figures)
-    panels[0].set_title(f"{metric.name} on the summary, by trial", fontsize=9)
+    panels[0].set_title(f"{metric.name} {metric.unit} on the summary, by trial", fontsize=9)
     for panel, name in zip(panels[1:], names):
         pairs = [(row, one) for row, one in zip(done, figures) if name in row.settings]
         values: list[Any] = [row.settings[name] for row, _ in pairs]
         if all(isinstance(one, int | float) and not isinstance(one, bool) for one in values):
             if min(values) > 0 and max(values) > 10 * min(values):
                 panel.set_xscale("log")
+                panel.xaxis.set_minor_formatter(NullFormatter())
+            elif all(isinstance(one, int) for one in values):
+                panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         else:
             words = sorted({str(one) for one in values})
             panel.set_xticks(range(len(words)), words)

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import NoReturn, Protocol
 
 import torch
 
@@ -88,7 +89,7 @@ def one_thread() -> Iterator[None]:
 
 def _start(given: bytes) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "farzi.tuning.processes"],
+        [sys.executable, "-c", "from farzi.tuning.processes import main; main()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, **ONE_THREAD},
@@ -103,25 +104,28 @@ def _start(given: bytes) -> subprocess.Popen[bytes]:
     return process
 
 
-def _watch(stream: Any) -> None:
-    """End this process when the parent has ended."""
-    stream.read()
-    os._exit(0)
-
-
-def _main() -> int:
+def main() -> NoReturn:
+    """What a process does: read its job, do it, and end."""
     stream = sys.stdin.buffer
-    path, job = pickle.loads(stream.read(int.from_bytes(stream.read(8)))[:])
+    path, job = pickle.loads(stream.read(int.from_bytes(stream.read(8))))
     sys.path[:] = path
-    threading.Thread(target=_watch, args=(stream,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    status = 0
     with one_thread():
         try:
             job.work(lambda: None)
         except FarziError as error:
-            print(error, flush=True)
-            return 2
-    return 0
+            print(error)
+            status = 2
+        except BaseException:
+            traceback.print_exc()
+            status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # the thread still reads
 
 
-if __name__ == "__main__":
-    sys.exit(_main())
+def _end_with_parent() -> None:
+    while os.read(0, 1):  # until the parent has ended
+        pass
+    os._exit(0)

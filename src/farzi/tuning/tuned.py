@@ -59,7 +59,7 @@ class Tuned:
         if self.best is None:
             return f"{chosen}; nothing was confirmed on the full data"
         took = time_text(self.seconds["confirmation"])
-        said = f"{chosen}; confirmed on the full data in {took}: "
+        said = f"{chosen}; confirmed on the full data in {took} of training: "
         if self.best is self.confirmed[0]:
             return f"{said}the recipe's own setting, test {self._text(self.best.test)}; no gain"
         return (
@@ -87,10 +87,15 @@ class Tuned:
         ranked = sorted(done, key=lambda row: -self.metric.sign * (row.figure or 0))
         shown = [*ranked[:SHOWN], *(row for row in ranked[SHOWN:] if row.default)]
         rows = [
-            [self._name(row), self._text(row.figure), row.state, time_text(row.seconds), _words(row.settings)]
+            [
+                f"{self._name(row):<14}{_words(row.settings)}",
+                self._text(row.figure),
+                row.state,
+                time_text(row.seconds),
+            ]
             for row in shown
         ]
-        parts = [aligned(["on the summary", "validation", "", "time", "settings"], rows)]
+        parts = [aligned(["on the summary", "validation", "", "time"], rows)]
         if len(shown) < len(self.trials):
             parts.append(f"{counted(len(self.trials), 'trial')}, the best ones shown")
         if self.confirmed:
