@@ -2,8 +2,8 @@
 
 from farzi.tuning.confirm import Confirmed as Confirmed
 from farzi.tuning.controls import CONTROLS as CONTROLS
-from farzi.tuning.objective import Objective as Objective
-from farzi.tuning.objective import objective as objective
+from farzi.tuning.objectives import Objective as Objective
+from farzi.tuning.objectives import objective as objective
 from farzi.tuning.reading import load_space as load_space
 from farzi.tuning.search import Row as Row
 from farzi.tuning.space import Parameter as Parameter

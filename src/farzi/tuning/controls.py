@@ -9,7 +9,7 @@ import numpy as np
 from farzi.data import Data, Sequences
 from farzi.errors import FarziError
 from farzi.evaluation import sample, task_of
-from farzi.tuning.objective import FIRST_SEED, Objective, OnEvents
+from farzi.tuning.objectives import FIRST_SEED, Objective, OnEvents
 from farzi.tuning.search import Search
 from farzi.tuning.space import Space
 

@@ -107,8 +107,11 @@ def _start(given: bytes) -> subprocess.Popen[bytes]:
 def main() -> NoReturn:
     """What a process does: read its job, do it, and end."""
     stream = sys.stdin.buffer
-    path, job = pickle.loads(stream.read(int.from_bytes(stream.read(8))))
-    sys.path[:] = path
+    size = int.from_bytes(stream.read(8))
+    given = stream.read(size)
+    if not size or len(given) < size:
+        os._exit(0)  # the parent was interrupted
+    sys.path[:], job = pickle.loads(given)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     status = 0
     with one_thread():

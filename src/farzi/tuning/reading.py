@@ -78,8 +78,9 @@ def load_space(given: str | Path | Mapping[str, Any] | Space, recipe: Recipe) ->
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         said = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error))
-        where = f"{path}:{said[2]}:{said[3]}" if said else str(path)
-        raise FarziError(f"{where}: not TOML: {said[1] if said else error}") from None
+        end = len(text.splitlines()) or 1, len(text.rpartition("\n")[2]) + 1
+        what, line, column = said.groups() if said else (str(error), *end)
+        raise FarziError(f"{path}:{line}:{column}: not TOML: {what}") from None
     if set(values) == {"space"}:
         values = values["space"]
     return _space(dict(_flat(values)), recipe, str(path), text)

@@ -138,9 +138,9 @@ class Search:
             if "search" not in study.user_attrs:
                 study.set_user_attr("search", facts)
                 study.enqueue_trial(self.space.own(), user_attrs={"default": True})
-            elif differ := [
-                name for name, one in study.user_attrs["search"].items() if one != facts.get(name)
-            ]:
+                return study
+            former = study.user_attrs["search"]
+            if differ := [name for name in {**former, **facts} if former.get(name) != facts.get(name)]:
                 raise FarziError(
                     f"{self.folder}: holds a search with another {' and '.join(differ)}; choose another "
                     "folder, or begin again with restart=True"

@@ -20,7 +20,7 @@ from farzi.progress import Progress, counted, time_text
 from farzi.summary import Summary
 from farzi.tuning.confirm import OWN, Candidate, Confirmation, Confirmed, rank_agreement
 from farzi.tuning.controls import CONTROLS, MANY, control_search
-from farzi.tuning.objective import Objective
+from farzi.tuning.objectives import Objective
 from farzi.tuning.processes import work
 from farzi.tuning.search import JOURNAL, TRIALS, Row, Search
 from farzi.tuning.tuned import Tuned, figure_text

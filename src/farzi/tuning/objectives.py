@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from farzi.tuning.space import DROPOUT, Space
 OF_TEXTS = ("perplexity", "accuracy", "bits per byte")
 FIRST_SEED = 1000
 """The seeds of every trial count up from here."""
-PARTS = 8
+PARTS = 6
 """Parts of the users, or passages, whose means are reported to Optuna for each seed: they are paired between
 trials, so that `WilcoxonPruner` can stop a trial after its first seed."""
 
@@ -53,7 +53,7 @@ class Objective:
         self.space, self.metric, self.seeds, self.measure = space, metric, seeds, measure
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Literal["minimize", "maximize"]:
         """For `optuna.create_study`."""
         return "minimize" if self.metric.cost else "maximize"
 
