@@ -30,7 +30,8 @@ def main(arguments: list[str] | None = None) -> optuna.Study:
     options = parser.parse_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     goal: Objective = objective(options.summary, space=SPACE, metric="ndcg@10", seeds=2)
-    study = optuna.create_study(direction=goal.direction, sampler=optuna.samplers.TPESampler(seed=0))
+    sampler = optuna.samplers.TPESampler(seed=0)
+    study = optuna.create_study(direction=goal.direction, sampler=sampler, pruner=goal.pruner)
     study.enqueue_trial(goal.space.own())  # the recipe's own setting first
 
     # study.optimize(goal, n_trials=options.trials) is all it takes; the same by ask and tell:

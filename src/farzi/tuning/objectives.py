@@ -1,5 +1,6 @@
 """What a model search maximises or minimises: the figure of models that are trained with drawn settings."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,15 @@ class Objective:
     def direction(self) -> Literal["minimize", "maximize"]:
         """For `optuna.create_study`."""
         return "minimize" if self.metric.cost else "maximize"
+
+    @property
+    def pruner(self) -> Any:
+        """Optuna's `WilcoxonPruner`, for `optuna.create_study`."""
+        from optuna.pruners import WilcoxonPruner
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna calls it experimental
+            return WilcoxonPruner(p_threshold=0.05)
 
     @undisturbed()
     def __call__(self, trial: Any) -> float:
@@ -180,7 +190,7 @@ def objective(
 ) -> Objective:
     """The objective that `farzi.tune` optimises, for a study of your own.
 
-        study = optuna.create_study(direction=objective.direction, pruner=optuna.pruners.WilcoxonPruner())
+        study = optuna.create_study(direction=objective.direction, pruner=objective.pruner)
         study.optimize(objective, n_trials=60)
 
     The arguments are those of `farzi.tune`.

@@ -27,6 +27,8 @@ STUDY = "farzi"
 TRIES = 5
 STARTUP = 10
 """Trials drawn at random before the sampler learns from them."""
+COPIES = 10
+"""Settings drawn one after the other that were tried before, after which the space counts as exhausted."""
 
 
 def optuna() -> Any:
@@ -115,11 +117,8 @@ class Search:
         with self._turn(), warnings.catch_warnings():
             warnings.simplefilter("ignore", library.exceptions.ExperimentalWarning)
             _mend(path)
-            pruner = (
-                library.pruners.SuccessiveHalvingPruner()
-                if self.halving
-                else library.pruners.WilcoxonPruner(p_threshold=0.05)
-            )
+            halving = library.pruners.SuccessiveHalvingPruner
+            pruner = halving() if self.halving else getattr(self.objective, "pruner", None)
             try:
                 backend = library.storages.journal.JournalFileBackend(str(path), lock_obj=_Lock(path))
                 storage = library.storages.JournalStorage(backend)
@@ -193,7 +192,7 @@ class Search:
         library = optuna()
         states = library.trial.TrialState
         self._reclaim(study)
-        while True:
+        for _ in range(COPIES):
             trials = study.get_trials(deepcopy=False)
             begun = [one for one in trials if one.state != states.WAITING]
             taken = sum(not one.user_attrs.get("retried") for one in begun)
@@ -220,6 +219,7 @@ class Search:
                     trial.set_user_attr(name, same.user_attrs[name])
             trial.set_user_attr("same_as", same.number)
             study.tell(trial, same.value)
+        return None
 
     def _same(self, one: Any, trial: Any, drawn: dict[str, Any]) -> bool:
         """Whether an earlier trial had these settings; the default's may have others beside them."""
