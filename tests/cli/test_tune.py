@@ -41,7 +41,7 @@ def test_a_search_ends_with_its_line_and_resumes(distilled: Path, space: Path, t
     facts = json.loads(said)
     assert facts["trials"] == 3
     assert facts == json.loads((out / "confirmed.json").read_text())
-    assert {"journal.log", "trials.ndjson", "best-config.json", "search.png"} <= {
+    assert {"journal.log", "trials.ndjson", "best-config.json", "report.md", "search.png"} <= {
         path.name for path in out.iterdir()
     }
     assert Recipe.load(out / "best-config.json").student.type == "sasrec"

@@ -87,7 +87,7 @@ def load_space(given: str | Path | Mapping[str, Any] | Space, recipe: Recipe) ->
 
 
 def default_space(recipe: Recipe) -> Space:
-    """Architectures of the recipe's task, width, depth, rate and steps, around the recipe's own setting."""
+    """Architectures of the task, width, depth, dropout, rate and steps, around the recipe's own setting."""
     student, inner = recipe.student, recipe.inner
     text = recipe.data.type == "text"
     kinds = ("transformer", "gru", "lstm") if text else ("sasrec", "gru4rec", "fmlprec")
@@ -103,6 +103,7 @@ def default_space(recipe: Recipe) -> Space:
         values["student.type"] = {"choices": list(dict.fromkeys([student.type, *kinds]))}
         values["student.hidden"] = {"choices": sorted({16, 32, 64, 96, 128, width})}
         values["student.layers"] = {"type": "int", "min": 1, "max": max(3, value_at(student, "layers"))}
+        values[DROPOUT] = {"type": "float", "min": 0.0, "max": max(0.6, recipe.teach.dropout)}
     return _space(values, recipe, "the default space", "")
 
 

@@ -25,7 +25,7 @@ from farzi.tuning.processes import work
 from farzi.tuning.search import JOURNAL, TRIALS, Row, Search
 from farzi.tuning.tuned import Tuned, figure_text
 
-FILES = (JOURNAL, TRIALS, "best-config.json", "confirmed.json", "search.png")
+FILES = (JOURNAL, TRIALS, "best-config.json", "confirmed.json", "report.md", "search.png")
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,9 @@ def _ranked(rows: Sequence[Row], cost: bool, stopped: bool = False) -> list[Row]
 
 
 def _save(result: Tuned, folder: Path) -> None:
-    """best-config.json, a recipe, and confirmed.json."""
+    """best-config.json, a recipe, confirmed.json, and report.md with the tables and the picture."""
+    text = f"# Model search\n\n{result.line}\n\n![The trials](search.png)\n\n```\n{result}\n```\n"
+    write_text_atomic(folder / "report.md", text)
     for name, value in (
         ("best-config.json", result.recipe.model_dump(mode="json")),
         ("confirmed.json", finite_values(result.facts())),
