@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from farzi.api import load_log as load_log
     from farzi.api import load_text as load_text
     from farzi.api import train as train
+    from farzi.api import tune as tune
     from farzi.api import tune_baseline as tune_baseline
     from farzi.data import Log as Log
     from farzi.data import Text as Text
@@ -38,7 +39,7 @@ if "torch" not in sys.modules:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _MODULES = {
-    "farzi.api": ("load_log", "load_text", "distill", "train", "compare", "tune_baseline"),
+    "farzi.api": ("load_log", "load_text", "distill", "train", "compare", "tune", "tune_baseline"),
     "farzi.data": ("Log", "Text"),
     "farzi.errors": ("FarziError", "FarziWarning"),
     "farzi.evaluation": ("Comparison", "Evaluation", "evaluate"),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -170,30 +171,46 @@ def check_history(model: SequenceModel, inner: Inner) -> None:
 
 
 def train_on_summary(
-    summary: SummaryTensors, student: v.StudentVariant, inner: Inner, seed: int, steps: int | None = None
+    summary: SummaryTensors,
+    student: v.StudentVariant,
+    inner: Inner,
+    seed: int,
+    steps: int | None = None,
+    dropout: float = 0.0,
 ) -> Trained:
     """Train a model from fresh random weights on a summary, on its device, as the inner loop does.
 
     With `inner.batch` each step reads some of the sequences, drawn by `farzi.summary.BatchSchedule`. `seed`
-    is that of the first weights and of the sequences' order; `steps` replaces `inner.steps`.
+    is that of the first weights, of the sequences' order and of dropout; `steps` replaces `inner.steps`. The
+    inner loop has no dropout: a rate above 0 is for comparing settings of training on real events.
     """
     model = make_model(student, summary.vocabulary, summary.length, seed, summary.device)
-    return fit_to_summary(model, summary, inner, seed, steps)
+    if not dropout:
+        return fit_to_summary(model, summary, inner, seed, steps)
+    with seeded(int(np.random.default_rng([seed, 7]).integers(2**62)), summary.device):
+        return fit_to_summary(model, summary, inner, seed, steps, dropout)
 
 
 def fit_to_summary(
-    model: SequenceModel, summary: SummaryTensors, inner: Inner, seed: int, steps: int | None = None
+    model: SequenceModel,
+    summary: SummaryTensors,
+    inner: Inner,
+    seed: int,
+    steps: int | None = None,
+    dropout: float = 0.0,
 ) -> Trained:
     """Train a copy of a given model, which is on the summary's device, as `train_on_summary` does."""
     start = time.perf_counter()
     model = copy.deepcopy(model).eval()
+    if dropout:
+        model.train().dropout = dropout
     loss = NextEvent(model)
     steps = inner.steps if steps is None else steps
     schedule = BatchSchedule(summary.sequences, inner.batch, seed, summary.device).batches(0, steps)
     with torch.no_grad():
         data = SOFT_INPUTS[chosen_soft_inputs(inner, summary)[0]](summary)
     end = train(loss.at, loss.parameters_of(model), data, make_optimizer(inner, steps), schedule)
-    trained = loss.student_with(end.theta)
+    trained = loss.student_with(end.theta).eval()
     check_history(trained, inner)
     trained.length = max(trained.length, inner.history or 0)
     return Trained(trained, time.perf_counter() - start, len(schedule))

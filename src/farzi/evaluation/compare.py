@@ -201,7 +201,7 @@ def _rows(
     rows: list[_Row] = []
     sequences("full", trials.whole, 0, baseline, seeds + trainings_of(recipe.teach.grid))
     ours = cache(lambda: tensors.to(device))
-    add(trials.on_summary, "summary", recipe.inner, tensors, _checksum(tensors), ours)
+    add(trials.on_summary, "summary", recipe.inner, tensors, summary_checksum(tensors), ours)
     if origin is not None and "initial" in settings.references:
         if summary.selected_step == 0:
             left_out.append("The summary is the initial one: no outer step was kept.")
@@ -242,7 +242,7 @@ def _rows(
     return rows, left_out
 
 
-def _checksum(tensors: SummaryTensors) -> str:
+def summary_checksum(tensors: SummaryTensors) -> str:
     """SHA-256 over a summary's numbers and its temperature, in hexadecimal."""
     digest = hashlib.sha256(repr(tensors.temperature).encode())
     for name, part in tensors.parts.items():

@@ -45,6 +45,11 @@ class Metric:
         """The unit it is printed in."""
         return "" if self.cost else "%"
 
+    @property
+    def sign(self) -> int:
+        """1 if higher figures are better, -1 if lower ones are."""
+        return -1 if self.cost else 1
+
     def scaled(self, figure: Number) -> Number:
         """A figure in that unit."""
         return figure if self.cost else 100 * figure

@@ -1,16 +1,20 @@
-"""Charts of a comparison and of a run, as PNG files; no window is opened."""
+"""Charts of a comparison, of a run and of a search, as PNG files; no window is opened."""
 
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from farzi.evaluation import Comparison, Interval, Result, headlines, kib, metric_of
 from farzi.files import write_bytes_atomic
+from farzi.tuning import Row, Tuned
 
 _LINES = ("#c2410c", "#0f766e", "#1d4ed8")
 INK = "#111827"
@@ -44,6 +48,62 @@ def plot_comparison(comparison: Comparison, history: list[dict[str, Any]], path:
     figure.suptitle(
         f"Test figures, % of the full data's ({kib(comparison.result('full').bytes)} KiB)", fontsize=9.5
     )
+    _save(figure, path)
+
+
+def plot_search(tuned: Tuned, path: str | Path) -> None:
+    """Draw the trials of a search with the best so far, and each setting's values against their figures.
+
+    Args:
+        tuned: what the search found.
+        path: of the PNG file.
+    """
+    metric = tuned.metric
+    done = [row for row in tuned.trials if row.figure is not None and row.state != "running"]
+    names = list(dict.fromkeys(name for row in done for name in row.settings))
+    columns = min(4, len(names) + 1)
+    lines = -(-(len(names) + 1) // columns)
+    figure = Figure(figsize=(2.9 * columns, 2.5 * lines), dpi=150)
+    figure.set_layout_engine("constrained")
+    FigureCanvasAgg(figure)
+    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
+    numbers, figures = [row.number for row in done], [metric.scaled(row.figure or 0.0) for row in done]
+    best = (np.minimum if metric.cost else np.maximum).accumulate(figures)
+    panels[0].step(numbers, best, where="post", color=COLOURS["summary"], linewidth=1)
+    _draw_trials(panels[0], done, numbers, figures)
+    panels[0].set_title(f"{metric.name} {metric.unit} on the summary, by trial", fontsize=9)
+    for panel, name in zip(panels[1:], names):
+        pairs = [(row, one) for row, one in zip(done, figures) if name in row.settings]
+        values: list[Any] = [row.settings[name] for row, _ in pairs]
+        if all(isinstance(one, int | float) and not isinstance(one, bool) for one in values):
+            if min(values) > 0 and max(values) > 10 * min(values):
+                panel.set_xscale("log")
+                panel.xaxis.set_minor_formatter(NullFormatter())
+            elif all(isinstance(one, int) for one in values):
+                panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        else:
+            words = sorted({str(one) for one in values})
+            panel.set_xticks(range(len(words)), words)
+            values = [words.index(str(one)) for one in values]
+        _draw_trials(panel, [row for row, _ in pairs], values, [one for _, one in pairs])
+        panel.set_title(name, fontsize=9)
+    for panel in panels[len(names) + 1 :]:
+        panel.set_axis_off()
+    _save(figure, path)
+
+
+def _draw_trials(axes: Axes, rows: Sequence[Row], places: Sequence[float], figures: Sequence[float]) -> None:
+    """A point for each trial: those that the pruner stopped are pale, the recipe's own is a square."""
+    colours = [COUNTED if row.state == "stopped" else TRAINED for row in rows]
+    axes.scatter(places, figures, s=12, c=colours, linewidths=0)
+    for row, place, figure in zip(rows, places, figures):
+        if row.default:
+            axes.scatter([place], [figure], s=26, c=INK, marker="s", zorder=3)
+    axes.tick_params(labelsize=7.5)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _save(figure: Figure, path: str | Path) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     write_bytes_atomic(path, buffer.getvalue())
