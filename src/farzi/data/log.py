@@ -44,10 +44,13 @@ class Log:
     settings: LogData | None = None
 
     def __repr__(self) -> str:
-        """One line: name and size."""
+        """One line: name, size, and how it was read."""
         events = sum(len(part.items) for part in (self.train, self.valid.targets, self.test.targets))
         sizes = f"{len(self.train):,} users, {len(self.vocabulary) - 1:,} items, {events:,} events"
-        return f"Log({self.name}: {sizes})"
+        reading = self.facts.get("reading", {})
+        columns = ", ".join(f"{role} = {name}" for role, name in reading.get("columns", {}).items())
+        form = f"; {reading['form']}: {columns}" if reading.get("form") else ""
+        return f"Log({self.name}: {sizes}{form})"
 
     @property
     def pieces(self) -> Sequences:

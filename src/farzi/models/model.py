@@ -22,7 +22,7 @@ from farzi.data.vocabulary import SCHEMA
 from farzi.errors import FarziError
 from farzi.files import parse_json
 from farzi.models.base import SequenceModel, build_model
-from farzi.models.histories import read_histories, recommend
+from farzi.models.histories import read_histories, recommend, write_recommendations
 from farzi.progress import counted
 from farzi.recipe.variants import Custom, Data, DataVariant, Student, StudentVariant
 from farzi.surroundings import undisturbed
@@ -100,11 +100,50 @@ class Model:
         Raises:
             FarziError: k is too large or below 1, or the histories cannot be read.
         """
+        self._check_k(k)
+        given = read_histories(histories, user, item, time)
+        return recommend(self.network, self.vocabulary, given, k, exclude_seen)
+
+    @undisturbed(training=False)
+    def recommend_to(
+        self,
+        path: str | Path,
+        histories: Any,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        user: str | None = None,
+        item: str | None = None,
+        time: str | None = None,
+    ) -> tuple[int, int]:
+        """Write what `recommend` returns to a file, some thousand users at a time.
+
+        Histories take 4 bytes for an event; scores and answers of all users are never held at once.
+
+        Args:
+            path: a file that ends in .parquet, .csv or .jsonl. It is there when all is written.
+            histories: as of `recommend`.
+            k: as of `recommend`, and so are the others.
+            exclude_seen: leave out the items of a user's history.
+            user: the frame's user column.
+            item: the item column.
+            time: the time column.
+
+        Returns:
+            The number of recommendations and of users.
+
+        Raises:
+            FarziError: as `recommend`; or the path has another ending.
+            OSError: the disk is full or the file cannot be written.
+        """
+        self._check_k(k)
+        given = read_histories(histories, user, item, time)
+        return write_recommendations(self.network, self.vocabulary, given, k, exclude_seen, path)
+
+    def _check_k(self, k: int) -> None:
         items = len(self.vocabulary) - 1 - len(self.vocabulary.untrained)
         if not isinstance(k, Integral) or not 1 <= k <= items:
             raise FarziError(f"k must be between 1 and {items:,}, the number of items, not {k}")
-        given = read_histories(histories, user, item, time)
-        return recommend(self.network, self.vocabulary, given, k, exclude_seen)
 
     def check(self, vocabulary: Vocabulary, source: str) -> None:
         """Refuse a vocabulary, that of `source`, whose ids or their order differ, with a FarziError."""
