@@ -136,7 +136,7 @@ def write_recommendations(
                 if histories.package == "pandas"
                 else histories.users.gather(which)
             )
-            part = pl.DataFrame({"user_id": pl.Series(taken), **columns})
+            part = pl.DataFrame({"user_id": pl.Series(taken), **columns}).cast({pl.Enum: pl.String})
             if form == ".csv":
                 part.write_csv(file, include_header=number == 0)
             elif form == ".jsonl":
