@@ -33,7 +33,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path):
     shutil.copytree(ROOT / "src", source / "src", ignore=ignored)
     (source / "tests").mkdir()
     (source / "tests" / "test_nothing.py").write_text("")
-    code = "from setuptools.build_meta import build_sdist, build_wheel; build_wheel('dist'); build_sdist('dist')"
+    code = (
+        "from setuptools.build_meta import build_sdist, build_wheel; build_wheel('dist'); build_sdist('dist')"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
     (wheel,) = (source / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
