@@ -54,6 +54,8 @@ def load_log(source: Any = "movielens-small", *, names: Any = None, **settings: 
     Raises:
         FarziError: the log cannot be read or used; the line says what is wrong, where, and what to do.
     """
+    if "items" in settings:
+        raise FarziError("items: a table of items with their names is given as names=")
     held = isinstance(names, Mapping) or is_frame(names)
     if not held and not isinstance(names, str | Path | None):
         raise FarziError(

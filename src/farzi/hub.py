@@ -58,4 +58,5 @@ def _hub() -> Any:
 
 
 def _refusal(repository: str, error: Exception) -> FarziError:
-    return FarziError(f"{repository}: the Hugging Face hub refused it ({' '.join(str(error).split())[:200]})")
+    reason = " ".join(str(error).split())[:200]
+    return FarziError(f"{repository}: the Hugging Face hub cannot be reached, or refuses it ({reason})")

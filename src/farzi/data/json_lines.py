@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from farzi.data.columns import bare
@@ -27,9 +27,7 @@ def json_table(content: Content, choose: Choose) -> Table:
         raise FarziError(f"{content.source}:{bad[0].line}: {bad[0].reason}")
     keys = dict.fromkeys(key for _, record in head for key in record)
     full = {bare(key).encode("utf-8", "backslashreplace").decode(): key for key in keys}
-    lists = [
-        name for name, key in full.items() if any(isinstance(record.get(key), list) for _, record in head)
-    ]
+    lists = [name for name, key in full.items() if _are_lists(record.get(key) for _, record in head)]
     columns = choose(list(full), lists=lists)
     nested = (
         {role for role, name in columns.items() if name in lists} if columns.get("item") in lists else set()
@@ -48,6 +46,12 @@ def json_table(content: Content, choose: Choose) -> Table:
             rows.append([*values, line])
     frame = text_frame(rows, columns, nested)
     return Table(frame, columns, bad, unread=unread(full, columns), form="JSON lines")
+
+
+def _are_lists(values: Iterable[Any]) -> bool:
+    """Whether a key holds lists wherever it is there; a list among single values is a bad row."""
+    there = [isinstance(value, list) for value in values if value is not None]
+    return bool(there) and all(there)
 
 
 def _texts(value: Any, role: str) -> tuple[list[str | None] | None, str | None]:
