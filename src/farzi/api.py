@@ -11,7 +11,9 @@ from typing import Any
 import torch
 
 from farzi.data import Data, Log, Text, is_frame, load_data, load_dataset, read_frame, read_names
+from farzi.data import load_text as _load_text
 from farzi.data.fingerprint import fingerprint
+from farzi.data.text.given import given_texts
 from farzi.distillation import Cache, Target, full_trainings, initialise, teach
 from farzi.distillation import distill as _distill
 from farzi.errors import FarziError
@@ -32,16 +34,17 @@ from farzi.training import train_on_summary
 from farzi.tuning import Plan, Space, Tuned, objective, search_and_confirm
 
 FRAME = "frame"
-"""What a recipe calls a log that was handed over as a frame."""
+"""What a recipe calls a log or a text that was handed over from Python."""
 
 
 def load_log(source: Any = "movielens-small", *, names: Any = None, **settings: Any) -> Log:
     """Read a log of events, filter it, order it and split it.
 
     Args:
-        source: a path, the name of a known log (`farzi data list`), or a frame of pandas, polars or Arrow
-            with the columns `user_id`, `item_id` and `timestamp`; other columns are named by the settings
-            `user`, `item` and `time`.
+        source: a path, the name of a known log (`farzi data list`), a frame of pandas, polars or Arrow, or a
+            data set of RecTools, LensKit or Hugging Face `datasets`. It has the columns `user_id`, `item_id`
+            and `timestamp`, or others that the settings `user`, `item` and `time` name. A row is an event;
+            or it holds a list of items, as `history_item_id`: a user's history, a session or a basket.
         names: readable names of items: a file with the columns `item_id` and `name`, or, for a frame, the
             names by id or a frame with these columns.
         settings: of `farzi.recipe.variants.LogData`, by name: `user`, `item`, `time`, `time_format`,
@@ -52,6 +55,8 @@ def load_log(source: Any = "movielens-small", *, names: Any = None, **settings: 
     Raises:
         FarziError: the log cannot be read or used; the line says what is wrong, where, and what to do.
     """
+    if "items" in settings:
+        raise FarziError("items: a table of items with their names is given as names=")
     held = isinstance(names, Mapping) or is_frame(names)
     if not held and not isinstance(names, str | Path | None):
         raise FarziError(
@@ -69,16 +74,23 @@ def load_log(source: Any = "movielens-small", *, names: Any = None, **settings: 
     return load_dataset(chosen, events)
 
 
-def load_text(source: str | Path = "sotu", **settings: Any) -> Text:
+def load_text(source: Any = "sotu", *, column: str | None = None, **settings: Any) -> Text:
     """Read a text, split it and cut it into tokens.
 
     Args:
-        source: a file, a folder, or the name of a known text (`farzi data list`).
+        source: a file, a folder, or the name of a known text (`farzi data list`); or a list of strings, a
+            frame or a Hugging Face `Dataset` with a string in each row, each as the content of one file; or a
+            `DatasetDict` with train, validation and test.
+        column: of a frame or data set, the column of strings; `text` by default.
         settings: of `farzi.recipe.variants.TextData`, by name: `tokens`, `vocabulary_size`, `lines`, ...
 
     Raises:
         FarziError: the text cannot be read or used.
     """
+    if not isinstance(source, str | Path):
+        return _load_text(_data(type="text", source=FRAME, **settings), given_texts(source, column))
+    if column is not None:
+        raise FarziError(f"{source}: column applies to frames and data sets, not to files")
     text = load_data(_data(type="text", source=str(source), **settings))
     assert isinstance(text, Text)
     return text

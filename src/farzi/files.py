@@ -40,7 +40,14 @@ def place(path: str | Path) -> Path:
 
 
 def write_bytes_atomic(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path`; a reader sees the old content or the new, never a part.
+    """Write `data` to `path`; a reader sees the old content or the new, never a part. See `written`."""
+    with written(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def written(path: str | Path) -> Iterator[IO[bytes]]:
+    """A file to write to, which takes its place at `path` when the block ends; not if it raises.
 
     The folder must exist. A file is replaced, a link is followed. A device or a pipe is written to.
 
@@ -52,14 +59,14 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
     with _errors_name(path):
         if _is_special(path):
             with open(path, "wb") as file:
-                file.write(data)
+                yield file
             return
         target = _target(path)
         remove_leftovers(target.parent, target.name)
         temporary, file = _temporary(target)
         try:
             with file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())  # the content is on the disk before the name is
                 os.replace(temporary, target)

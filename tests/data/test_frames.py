@@ -126,9 +126,9 @@ def test_columns_of_pandas_that_arrow_does_not_have():
         (pl.DataFrame({"user": [[1]], "item": [2]}), r"'user' holds List\(Int64\), not one user per row"),
         (pyarrow.table({"user": [1], "item": [b"a"]}), "'item' holds Binary"),
         (pl.DataFrame({"user": [], "item": []}), "has columns but no rows"),
-        (pandas.Series([1, 2]), "a pandas, polars or pyarrow frame is needed, not Series"),
+        (pandas.Series([1, 2]), "a frame of pandas, polars or pyarrow, .* is needed, not Series"),
         (pyarrow.chunked_array([[1]]), "frame: "),
-        ({"user": [1]}, "a pandas, polars or pyarrow frame is needed, not dict"),
+        ({"user": [1]}, "a frame of pandas, polars or pyarrow, .* is needed, not dict"),
     ],
 )
 def test_what_is_no_log_is_refused_in_one_line(frame: Any, message: str):

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from farzi.data.content import content_of
@@ -140,6 +140,7 @@ def test_json_values_are_ids_or_bad_rows(rows):
         text = str(value)
         return text.strip() not in ("", *MISSING) and not any("\ud800" <= one <= "\udfff" for one in text)
 
+    assume(any(not isinstance(row[1], list | None) for row in rows))  # else each row is a history
     good = [row for row in rows if is_id(row[0]) and is_id(row[1])]
     data = "\n".join(json.dumps(dict(zip(("user", "item", "time"), row, strict=True))) for row in rows)
     try:

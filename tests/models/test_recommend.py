@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -260,3 +261,33 @@ def test_many_users_are_scored_in_parts(monkeypatch: pytest.MonkeyPatch):
     parts = model().recommend(lists, k=4)
     assert parts.drop("score").equals(whole.drop("score"))
     np.testing.assert_allclose(parts["score"].to_numpy(), whole["score"].to_numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_a_file_has_the_rows_of_the_frame(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(histories, "SCORES", 13)  # one user at a time
+    of, path = model(names={"3": "Three, or so"}), tmp_path / f"recs.{suffix}"
+    wanted = of.recommend(frame(), k=4)
+    assert of.recommend_to(path, frame(), k=4) == (len(wanted), 2)
+    read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "jsonl": pl.read_ndjson}[suffix](path)
+    assert read.columns == [*COLUMNS, "name"]
+    for name in ("user_id", "rank", "name"):
+        assert read[name].to_list() == wanted[name].to_list()
+    assert read["item_id"].cast(pl.Int64).to_list() == wanted["item_id"].to_list()
+    assert read["score"].to_list() == pytest.approx(wanted["score"].to_list(), abs=1e-6)
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_file_without_any_known_user_has_columns_and_one_of_another_form_is_refused(tmp_path: Path):
+    unknown = frame([("b", 99, 1)])
+    with pytest.warns(FarziWarning, match="users without any known item: 1 of 1"):
+        assert model().recommend_to(tmp_path / "recs.parquet", unknown, k=2) == (0, 0)
+    assert pl.read_parquet(tmp_path / "recs.parquet").columns == COLUMNS
+    with pytest.raises(FarziError, match=r"recs\.xlsx: .* ends in \.parquet, \.csv, \.jsonl"):
+        model().recommend_to(tmp_path / "recs.xlsx", frame())
+
+
+def test_histories_in_lists_and_events_in_rows_have_the_same_answer():
+    rows = frame([("b", "5", 1), ("b", "2", 2), ("a", "4", 3)])
+    lists = pl.DataFrame({"user_id": ["b", "a"], "history_item_id": [["5", "2"], ["4"]]})
+    assert model().recommend(lists, k=3).equals(model().recommend(rows, k=3))

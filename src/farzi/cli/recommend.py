@@ -1,6 +1,5 @@
 """`farzi recommend`: the items that a model ranks highest after the histories in a file."""
 
-import io
 import re
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ from farzi.errors import FarziError
 @click.option("--item", metavar="NAME", help="column of items [guessed]")
 @click.option("--time", metavar="NAME", help="column of times [guessed]")
 @click.option("--include-seen", is_flag=True, help="also recommend items of the user's own history")
-@click.option("--out", metavar="FILE", help="a .csv or .parquet file; CSV on the screen if left out")
+@click.option("--out", metavar="FILE", help="a .csv, .parquet or .jsonl file; CSV on the screen if left out")
 def recommend(
     file: str,
     histories: str,
@@ -36,11 +35,10 @@ def recommend(
     MODEL is a file of farzi train. HISTORIES has the form of a log: one row for each event. The result has
     the columns user_id, item_id, score and rank.
     """
-    if out is not None and Path(out).suffix not in (".csv", ".parquet"):
-        raise FarziError(f"{out}: recommendations are written to a .csv or .parquet file")
+    if out is not None and Path(out).suffix not in (".csv", ".parquet", ".jsonl"):
+        raise FarziError(f"{out}: recommendations are written to a .csv, .parquet or .jsonl file")
 
     from farzi.data import read_events
-    from farzi.files import write_bytes_atomic
     from farzi.models import Model
     from farzi.recipe.variants import LogData
 
@@ -51,15 +49,12 @@ def recommend(
         raise FarziError(re.sub(r"\bdata\.(user|item|time)\b", r"--\1", str(error))) from None
     for note in events.reading["notes"]:
         click.echo(f"farzi: {note}", err=True)
-    best = model.recommend(events.frame, k, exclude_seen=not include_seen)
-    if out is None:
-        text = best.write_csv()
-        if sys.stdout.isatty():
-            say(text.rstrip("\n"))
-        else:  # another program needs the ids as they are
-            click.echo(text.encode(), nl=False)
+    if out is not None:
+        rows, users = model.recommend_to(out, events.frame, k, exclude_seen=not include_seen)
+        say(f"{out}: {rows:,} recommendations for {users:,} users")
         return
-    content = io.BytesIO()
-    (best.write_csv if out.endswith(".csv") else best.write_parquet)(content)
-    write_bytes_atomic(out, content.getvalue())
-    say(f"{out}: {len(best):,} recommendations for {best['user_id'].n_unique():,} users")
+    text = model.recommend(events.frame, k, exclude_seen=not include_seen).write_csv()
+    if sys.stdout.isatty():
+        say(text.rstrip("\n"))
+    else:  # another program needs the ids as they are
+        click.echo(text.encode(), nl=False)

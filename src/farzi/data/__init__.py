@@ -1,7 +1,8 @@
 """Event logs and texts: reading, filtering, splitting, named data sets, and batches of indices."""
 
 from farzi.data.catalog import CATALOG
-from farzi.data.events import is_frame, read_events, read_frame, read_names
+from farzi.data.events import read_events, read_frame, read_names
+from farzi.data.frames import is_frame, plain_frame
 from farzi.data.loading import Data, is_text_source, load_data, load_dataset, load_text
 from farzi.data.log import Log, make_log
 from farzi.data.sequences import Holdout, Sequences, crops, epoch, pad_left
@@ -26,6 +27,7 @@ __all__ = [
     "load_text",
     "make_log",
     "pad_left",
+    "plain_frame",
     "read_events",
     "read_frame",
     "read_names",

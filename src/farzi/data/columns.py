@@ -1,7 +1,7 @@
 """Which columns hold users, items, times and names: given by the user, or guessed from their names alone."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from farzi.errors import FarziError
 
@@ -32,6 +32,8 @@ KIND = (
     "event", "event_type", "event_name", "action", "action_type", "behavior", "behaviour", "behavior_type",
     "interaction", "interaction_type", "type",
 )  # fmt: skip
+HISTORIES = ("history", "histories", "basket", "sequence", "sequences", "session", "interactions", "events")
+"""Names of columns that hold lists of items."""
 VALUE = "value of "
 """Begins the roles of columns that say which rows are events, as `value of event`."""
 PARTS = {
@@ -51,6 +53,7 @@ def choose_event_columns(
     rating: str | bool | None = None,
     where: Iterable[str] = (),
     prefix: str = "data.",
+    lists: Collection[str] = (),
 ) -> dict[str, str]:
     """The columns of a log by role: "user", "item" and, if there is one, "time"; guessed where None.
 
@@ -67,16 +70,30 @@ def choose_event_columns(
         rating: the name of the rating column; True to guess it; if None or False it has no role.
         where: names of columns that say which rows are events.
         prefix: of the settings `user`, `item`, `time` and `rating` in messages.
+        lists: names of columns that hold a list in each row. Their names may also be `history_item_id`,
+            `item_ids` and the like.
 
     Raises:
-        FarziError: a given column is missing or there twice, or there is no column for a role that is needed.
+        FarziError: a given column is missing or there twice, there is no column for a role that is needed,
+            or items stand in one column one by one and in another in lists.
     """
     chosen: dict[str, str] = {}
-    roles = [("user", USER, user), ("item", ITEM, item), ("time", TIME, time)]
+    guessed = {"user": _guess(USER, columns), "item": _guess(ITEM, columns), "time": _guess(TIME, columns)}
+    if item is None and (held := _guess_list(ITEM, lists)):
+        if other := _guess(ITEM, [name for name in columns if name not in lists]):
+            raise FarziError(
+                f"{source}: has items in {other!r} and lists of items in {held!r}; {prefix}item={held} reads "
+                f"the lists, {prefix}item={other} one event in each row"
+            )
+        guessed["item"] = held
+    if bare(item or guessed["item"] or "") in lists:
+        guessed["time"] = _guess_list(TIME, lists) or guessed["time"]
+    roles = {"user": user, "item": item, "time": time}
     if rating:
-        roles.append(("rating", RATING, None if rating is True else rating))
-    for role, guesses, given in roles:
-        column = _guess(guesses, columns) if given is None else bare(given)
+        roles["rating"] = None if rating is True else rating
+        guessed["rating"] = _guess(RATING, columns)
+    for role, given in roles.items():
+        column = guessed[role] if given is None else bare(given)
         if column is not None or role != "time":
             chosen[role] = _checked(column, role, columns, source, f"give its name as {prefix}{role}")
     if time is None and chosen.get("time") in ("time", "Time", "TIME") and (day := _guess(["date"], columns)):
@@ -121,13 +138,14 @@ def may_be_items(column: str) -> bool:
     return _guess(ITEM, [column]) is not None or ends
 
 
-def choose_name_columns(columns: Sequence[str], source: str) -> dict[str, str]:
-    """The columns "id" and "name" of a table of readable names.
+def choose_name_columns(columns: Sequence[str], source: str, lists: Collection[str] = ()) -> dict[str, str]:
+    """The columns "id" and "name" of a table of readable names; columns of `lists` are neither.
 
     Raises:
         FarziError: one of them is missing or there twice.
     """
     hint = "use a header such as item_id,name"
+    columns = [name for name in columns if name not in lists]
     return {
         "id": _checked(_guess((*ITEM, "id"), columns), "item", columns, source, hint),
         "name": _checked(_guess(NAME, columns), "name", columns, source, hint),
@@ -137,6 +155,16 @@ def choose_name_columns(columns: Sequence[str], source: str) -> dict[str, str]:
 def _guess(names: Sequence[str], columns: Sequence[str]) -> str | None:
     by_name = {_folded(column): column for column in reversed(columns)}
     return next((by_name[_folded(name)] for name in names if _folded(name) in by_name), None)
+
+
+def _guess_list(names: Sequence[str], lists: Collection[str]) -> str | None:
+    """A column of lists that is called after what it holds: `history_item_id`, `item_ids`, `item_id_list`."""
+    words = r"^(history|hist|past|list_of)_|_(history|hist|list|seq|sequence|array)$"
+    bare_of = {re.sub(r"s$", "", re.sub(words, "", name, flags=re.IGNORECASE)): name for name in lists}
+    column = _guess(names, list(bare_of))
+    if column is None and names is ITEM:
+        return next((name for name in lists if name.lower() in HISTORIES), None)
+    return None if column is None else bare_of[column]
 
 
 def _checked(column: str | None, role: str, columns: Sequence[str], source: str, hint: str) -> str:

@@ -11,7 +11,6 @@ import polars as pl
 from farzi.data.columns import (
     PARTS,
     VALUE,
-    bare,
     choose_event_columns,
     choose_name_columns,
     is_kind,
@@ -23,8 +22,10 @@ from farzi.data.columns import (
 from farzi.data.content import Content, read_content
 from farzi.data.delimited import delimited_table
 from farzi.data.forms import Layout, plain_separator
+from farzi.data.frames import frame_table, is_frame, item_table, typed
 from farzi.data.ids import coded_ids, missing_words, read_ids
 from farzi.data.json_lines import json_table
+from farzi.data.lists import spread
 from farzi.data.tables import (
     BadRow,
     Choose,
@@ -35,8 +36,6 @@ from farzi.data.tables import (
     quoted,
     setting,
     typed_table,
-    unread,
-    value_text,
 )
 from farzi.data.times import FORMS, Times, parse_times
 from farzi.data.where import rows_with
@@ -136,13 +135,6 @@ def _choice(settings: LogData, source: str, prefix: str = "data.") -> Choose:
     )
 
 
-def is_frame(value: object) -> bool:
-    """Whether `read_frame` takes a value: of polars or pandas, or anything that exports an Arrow stream."""
-    if _is_pandas(value):
-        return hasattr(value, "columns")
-    return isinstance(value, pl.DataFrame | pl.LazyFrame) or hasattr(value, "__arrow_c_stream__")
-
-
 def read_frame(frame: Any, settings: LogData = PLAIN, source: str = "frame") -> Events:
     """Read an event log from a frame, with the settings and checks of `read_events`.
 
@@ -151,7 +143,8 @@ def read_frame(frame: Any, settings: LogData = PLAIN, source: str = "frame") -> 
     with or without a time zone (UTC if there is none), or text.
 
     Args:
-        frame: of pandas, polars or pyarrow, or another object with `__arrow_c_stream__`.
+        frame: of pandas, polars or pyarrow, another object with `__arrow_c_stream__`, or a data set of
+            RecTools, LensKit (with the titles of its items) or Hugging Face `datasets`.
         settings: as `read_events`, without those of `FORM`.
         source: name of the frame in messages.
 
@@ -165,7 +158,12 @@ def read_frame(frame: Any, settings: LogData = PLAIN, source: str = "frame") -> 
         [('7', 'a', 1, 0), ('7', 'b', 2, 1)]
     """
     refuse(settings, FORM, source, "applies to files, and this log is a frame")
-    return _check_events(_frame_table(frame, _choice(settings, source, ""), source), source, settings)
+    events = _check_events(frame_table(frame, _choice(settings, source, ""), source), source, settings)
+    items = item_table(frame)
+    try:
+        return events if items is None else replace(events, names=read_names(items, settings))
+    except FarziError:  # it has no titles
+        return events
 
 
 def read_names(source: Any, settings: LogData = PLAIN) -> pl.DataFrame:
@@ -184,11 +182,11 @@ def read_names(source: Any, settings: LogData = PLAIN) -> pl.DataFrame:
     if isinstance(source, Mapping):
         place, bad = "names", list[BadRow]()
         pairs = {"id": list(source), "name": list(source.values())}
-        series = [_typed(values, role, role, bad) for role, values in pairs.items()]
+        series = [typed(values, role, role, bad) for role, values in pairs.items()]
         table = typed_table(series, {"id": "id", "name": "name"}, "index", bad=bad)
     elif is_frame(source):
         place = "names"
-        table = _frame_table(source, partial(choose_name_columns, source=place), place)
+        table = frame_table(source, partial(choose_name_columns, source=place), place)
     else:
         content = read_content(source, encoding=settings.encoding)
         place = content.source
@@ -207,30 +205,10 @@ def _read_table(content: Content, choose: Choose, layout: Layout | None, numbers
         table = delimited_table(content, choose, layout, numbers)
     else:
         table = (json_table if content.kind == "json" else parquet_table)(content, choose)
+        table = spread(table, content.source)
     if len(table.frame) == 0 and not table.bad:
         raise FarziError(f"{content.source}: has a header but no rows")
     return table
-
-
-def _frame_table(frame: Any, choose: Choose, source: str) -> Table:
-    """The columns of a frame that `choose` picks; raises FarziError if it is none, or has no row."""
-    if not is_frame(frame):
-        raise FarziError(
-            f"{source}: a pandas, polars or pyarrow frame is needed, not {type(frame).__qualname__}"
-        )
-    table: Any = frame if _is_pandas(frame) else _from_arrow(frame, source)
-    names = [bare(str(name)) for name in table.columns]
-    columns = choose(names)
-    places, bad = [names.index(name) for name in columns.values()], list[BadRow]()
-    if _is_pandas(table):
-        named = zip(columns.items(), places, strict=True)
-        series = [_from_pandas(table.iloc[:, place], role, name, bad) for (role, name), place in named]
-    else:
-        series = [table.to_series(place) for place in places]
-    if len(table) == 0:
-        raise FarziError(f"{source}: has columns but no rows")
-    read = typed_table(series, columns, "index", unread=unread(names, columns), form="frame")
-    return replace(read, frame=read.frame.filter(~pl.col("row").is_in([row.line for row in bad])), bad=bad)
 
 
 def _check_events(table: Table, source: str, settings: LogData) -> Events:
@@ -350,42 +328,3 @@ def _hints(table: Table) -> list[str]:
 def _refusal(source: str, bad: Sequence[BadRow], hint: str) -> str:
     count = "1 bad row" if len(bad) == 1 else f"{len(bad):,} bad rows"
     return f"{place_of(source, bad[0].unit, bad[0].line)}: {bad[0].problem} ({count} in all; {hint})"
-
-
-def _from_arrow(frame: Any, source: str) -> pl.DataFrame:
-    if isinstance(frame, pl.LazyFrame):
-        return frame.collect()
-    try:
-        return pl.DataFrame(frame)
-    except (ValueError, TypeError, ImportError, pl.exceptions.PolarsError) as error:
-        line = str(error).strip().partition("\n")[0]
-        raise FarziError(f"{source}: cannot be read through the Arrow stream interface ({line})") from None
-
-
-def _from_pandas(column: Any, role: str, name: str, bad: list[BadRow]) -> pl.Series:
-    """One column of pandas, without pyarrow."""
-    if column.dtype.kind in "iuf" and not hasattr(column.dtype, "na_value"):  # numpy's own numbers
-        return pl.Series(values=column.to_numpy())
-    if column.dtype.kind == "M":
-        zone = getattr(column.dtype, "tz", None)
-        column = column if zone is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
-        return pl.Series(values=column.to_numpy())
-    missing = column.isna().tolist()
-    values = [None if gone else value for value, gone in zip(column.tolist(), missing, strict=True)]
-    return _typed(values, role, name, bad)
-
-
-def _typed(values: list[Any], role: str, name: str, bad: list[BadRow]) -> pl.Series:
-    """A column from Python's values; those of several types become text, or bad rows."""
-    try:
-        return pl.Series(values=values, strict=True)
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        texts = [value_text(value, role) for value in values]
-        reasons = ((row, reason) for row, (_, reason) in enumerate(texts) if reason is not None)
-        bad += [BadRow(row, name, None, reason, "index") for row, reason in reasons]
-        return pl.Series(values=[text for text, _ in texts], dtype=pl.String)
-
-
-def _is_pandas(value: object) -> bool:
-    """Whether a value is of pandas, which need not be installed."""
-    return type(value).__module__.partition(".")[0] == "pandas"

@@ -3,11 +3,12 @@
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from farzi.data.columns import bare
 from farzi.data.content import RECODE, Content
-from farzi.data.tables import BadRow, Choose, Table, text_frame, unread, value_text
+from farzi.data.tables import BadRow, Choose, Table, quoted, text_frame, unread, value_text
 from farzi.errors import FarziError
 
 HEAD = 1000  # there is no header: the keys of this many first lines are the columns
@@ -26,20 +27,39 @@ def json_table(content: Content, choose: Choose) -> Table:
         raise FarziError(f"{content.source}:{bad[0].line}: {bad[0].reason}")
     keys = dict.fromkeys(key for _, record in head for key in record)
     full = {bare(key).encode("utf-8", "backslashreplace").decode(): key for key in keys}
-    columns = choose(list(full))
+    lists = [name for name, key in full.items() if _are_lists(record.get(key) for _, record in head)]
+    columns = choose(list(full), lists=lists)
+    nested = (
+        {role for role, name in columns.items() if name in lists} if columns.get("item") in lists else set()
+    )
     wanted = [(role, name, full[name]) for role, name in columns.items()]
     rows = []
     for line, record in itertools.chain(head, records):
         values = []
         for role, name, key in wanted:
-            text, problem = value_text(record.get(key), role)
+            text, problem = (_texts if role in nested else value_text)(record.get(key), role)
             if problem is not None:
                 bad.append(BadRow(line, name, None, problem))
                 break
             values.append(text)
         else:
             rows.append([*values, line])
-    return Table(text_frame(rows, columns), columns, bad, unread=unread(full, columns), form="JSON lines")
+    frame = text_frame(rows, columns, nested)
+    return Table(frame, columns, bad, unread=unread(full, columns), form="JSON lines")
+
+
+def _are_lists(values: Iterable[Any]) -> bool:
+    """Whether a key holds lists wherever it is there; a list among single values is a bad row."""
+    there = [isinstance(value, list) for value in values if value is not None]
+    return bool(there) and all(there)
+
+
+def _texts(value: Any, role: str) -> tuple[list[str | None] | None, str | None]:
+    """`value_text` for each value of a list."""
+    if not isinstance(value, list):
+        return None, f"{quoted(value)} is not a list, as in other lines"
+    pairs = [value_text(one, role) for one in value]
+    return [text for text, _ in pairs], next((problem for _, problem in pairs if problem is not None), None)
 
 
 def _objects(data: bytes, bad: list[BadRow]) -> Iterator[tuple[int, dict]]:

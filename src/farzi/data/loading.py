@@ -89,8 +89,10 @@ def _events(settings: LogData) -> Events:
     return LOGS[settings.source].source.events(settings.file)
 
 
-def load_text(settings: TextData) -> Text:
+def load_text(settings: TextData, given: dict[str, list[str]] | None = None) -> Text:
     """Read a named text, a file or a folder, split it and cut it into tokens.
+
+    `given` are texts by part that were read already; `source` is then a name only.
 
     If `tokens`, `vocabulary_size` or `lines` is None, a named text has its own; otherwise tokens are words
     and punctuation marks, all of them are in the vocabulary, and each line is a sentence.
@@ -100,7 +102,14 @@ def load_text(settings: TextData) -> Text:
             it.
     """
     name, lines, kind, size = settings.source, settings.lines, settings.tokens, settings.vocabulary_size
-    if name not in TEXTS:
+    if kind is None and settings.vocabulary_file is not None and _is_tokenizer(settings.vocabulary_file):
+        kind = "subwords"
+    if given is not None:
+        for setting in ("file", "valid_file", "test_file", "encoding"):
+            if getattr(settings, setting) is not None:
+                raise FarziError(f"data.{setting} applies to files, and this text was given")
+        texts, lines, kind = given, lines or "sentences", kind or "words"
+    elif name not in TEXTS:
         path = _path(settings)
         texts = read_texts(path, settings.valid_file, settings.test_file, settings.encoding)
         name, lines, kind = str(path), lines or "sentences", kind or "words"
@@ -141,6 +150,11 @@ def load_text(settings: TextData) -> Text:
             raise FarziError(f"{name}: no {what} text: it is all white space")
     tokenizer = fit_tokenizer(kind, train, name, size, settings.vocabulary_file)
     return replace(make_text(name, (train, valid, test), rule, lines, tokenizer), settings=settings)
+
+
+def _is_tokenizer(path: str) -> bool:
+    """Whether a vocabulary is a tokenizer of Hugging Face, not a list of words."""
+    return Path(path).is_dir() or Path(path).suffix == ".json"
 
 
 def _path(settings: LogData | TextData) -> Path:

@@ -44,10 +44,35 @@ class Log:
     settings: LogData | None = None
 
     def __repr__(self) -> str:
-        """One line: name and size."""
+        """One line: name, size, and how it was read."""
         events = sum(len(part.items) for part in (self.train, self.valid.targets, self.test.targets))
         sizes = f"{len(self.train):,} users, {len(self.vocabulary) - 1:,} items, {events:,} events"
-        return f"Log({self.name}: {sizes})"
+        reading = self.facts.get("reading", {})
+        columns = ", ".join(f"{role} = {name}" for role, name in reading.get("columns", {}).items())
+        form = f"; {reading['form']}: {columns}" if reading.get("form") else ""
+        return f"Log({self.name}: {sizes}{form})"
+
+    def to_frame(self) -> pl.DataFrame:
+        """Its events with the split, for other libraries to train on and to measure with.
+
+        Returns:
+            Columns `user_id`, `item_id`, `position` (from 0 in the order of a user's events) and `part`:
+            "train", "valid" or "test". Held-out events that no figure is computed from are not there.
+        """
+        parts = {"train": self.train, "valid": self.valid.targets, "test": self.test.targets}
+        ids = self.vocabulary.frame["id"]
+        frames = [
+            pl.DataFrame(
+                {
+                    "user_id": np.repeat(np.array(events.users or range(len(events)), str), events.lengths),
+                    "item_id": ids.gather(events.items),
+                    "part": [name] * len(events.items),
+                }
+            )
+            for name, events in parts.items()
+        ]
+        order = pl.int_range(pl.len(), dtype=pl.Int64).over("user_id").alias("position")
+        return pl.concat(frames).select("user_id", "item_id", order, "part")
 
     @property
     def pieces(self) -> Sequences:

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -19,7 +19,8 @@ DAMAGED = "is not a Parquet file, or a damaged one"
 # On some damaged pages polars panics; Python does not count a panic as an Exception.
 DAMAGE = (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
-Choose = Callable[[Sequence[str]], dict[str, str]]  # bare column names -> the column of each role
+Choose = Callable[..., dict[str, str]]
+"""Bare names of columns, and `lists`, those that hold lists -> the column of each role."""
 Unit = Literal["line", "row", "index"]
 """How rows are numbered: lines of a file or rows of a Parquet file from 1 on, rows of a frame from 0 on."""
 
@@ -79,9 +80,12 @@ def typed_table(series: Iterable[pl.Series], columns: dict[str, str], unit: Unit
     return Table(frame, columns, unit=unit, **more)
 
 
-def text_frame(rows: Sequence[Sequence[Any]], roles: Iterable[str]) -> pl.DataFrame:
-    """Rows of text, each with its number at its end, as the frame of a table."""
-    return pl.DataFrame(rows, {**dict.fromkeys(roles, pl.String), "row": pl.UInt32}, orient="row")
+def text_frame(
+    rows: Sequence[Sequence[Any]], roles: Iterable[str], nested: Collection[str] = ()
+) -> pl.DataFrame:
+    """Rows of text, of lists of texts where `nested`, each with its number at its end, as a table's frame."""
+    types = {role: pl.List(pl.String) if role in nested else pl.String for role in roles}
+    return pl.DataFrame(rows, {**types, "row": pl.UInt32}, orient="row")
 
 
 def value_text(value: Any, role: str) -> tuple[str | None, str | None]:
@@ -128,8 +132,10 @@ def parquet_table(content: Content, choose: Choose) -> Table:
     otherwise = "its Parquet files differ in their columns, or one is damaged" if content.files else DAMAGED
     with _intact(content.source, otherwise):
         table = pl.scan_parquet(files, hive_partitioning=False)
-        names = table.collect_schema().names()
-    columns, full = choose([bare(name) for name in names]), {bare(name): name for name in names}
+        schema = table.collect_schema()
+    full = {bare(name): name for name in schema}
+    lists = [bare(name) for name, dtype in schema.items() if isinstance(dtype, pl.List | pl.Array)]
+    columns = choose([bare(name) for name in schema], lists=lists)
     with _intact(content.source, otherwise):
         frame = table.select(sorted({full[name] for name in columns.values()})).collect()
     series = (frame[full[name]] for name in columns.values())

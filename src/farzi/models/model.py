@@ -8,6 +8,7 @@ import json
 import math
 import zlib
 from dataclasses import dataclass
+from importlib.metadata import version
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
+from farzi import hub
 from farzi.data import Vocabulary
 from farzi.data.vocabulary import SCHEMA
 from farzi.errors import FarziError
-from farzi.files import parse_json
+from farzi.files import locked, parse_json, place, write_text_atomic, written
 from farzi.models.base import SequenceModel, build_model
-from farzi.models.histories import read_histories, recommend
+from farzi.models.histories import read_histories, recommend, write_recommendations
 from farzi.progress import counted
 from farzi.recipe.variants import Custom, Data, DataVariant, Student, StudentVariant
 from farzi.surroundings import undisturbed
@@ -30,6 +32,8 @@ from farzi.tensorfile import check_tensors, read_tensors, write_tensors
 
 FORMAT = "farzi-model-1"
 ADVICE = "train the model again"
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+"""The files of a folder of `save_pretrained`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -100,11 +104,50 @@ class Model:
         Raises:
             FarziError: k is too large or below 1, or the histories cannot be read.
         """
+        self._check_k(k)
+        given = read_histories(histories, user, item, time)
+        return recommend(self.network, self.vocabulary, given, k, exclude_seen)
+
+    @undisturbed(training=False)
+    def recommend_to(
+        self,
+        path: str | Path,
+        histories: Any,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        user: str | None = None,
+        item: str | None = None,
+        time: str | None = None,
+    ) -> tuple[int, int]:
+        """Write what `recommend` returns to a file, some thousand users at a time.
+
+        Histories take 4 bytes for an event; scores and answers of all users are never held at once.
+
+        Args:
+            path: a file that ends in .parquet, .csv or .jsonl. It is there when all is written.
+            histories: as of `recommend`.
+            k: as of `recommend`, and so are the others.
+            exclude_seen: leave out the items of a user's history.
+            user: the frame's user column.
+            item: the item column.
+            time: the time column.
+
+        Returns:
+            The number of recommendations and of users.
+
+        Raises:
+            FarziError: as `recommend`; or the path has another ending.
+            OSError: the disk is full or the file cannot be written.
+        """
+        self._check_k(k)
+        given = read_histories(histories, user, item, time)
+        return write_recommendations(self.network, self.vocabulary, given, k, exclude_seen, path)
+
+    def _check_k(self, k: int) -> None:
         items = len(self.vocabulary) - 1 - len(self.vocabulary.untrained)
         if not isinstance(k, Integral) or not 1 <= k <= items:
             raise FarziError(f"k must be between 1 and {items:,}, the number of items, not {k}")
-        given = read_histories(histories, user, item, time)
-        return recommend(self.network, self.vocabulary, given, k, exclude_seen)
 
     def check(self, vocabulary: Vocabulary, source: str) -> None:
         """Refuse a vocabulary, that of `source`, whose ids or their order differ, with a FarziError."""
@@ -133,6 +176,98 @@ class Model:
         packed = zlib.compress(json.dumps(columns, ensure_ascii=False).encode())
         tensors["vocabulary"] = torch.frombuffer(bytearray(packed), dtype=torch.uint8)
         write_tensors(path, FORMAT, tensors, header)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write a folder as libraries of Hugging Face do: `model.safetensors`, the file of `save`, and
+        `config.json`, which says in plain JSON what it is.
+
+        Raises:
+            FarziError: another process is at work in the folder.
+            OSError: the disk is full or the folder cannot be written.
+        """
+        folder = place(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            (folder / CONFIG).unlink(missing_ok=True)  # never beside weights of another model
+            self.save(folder / WEIGHTS)
+            write_text_atomic(folder / CONFIG, json.dumps(self._config(), indent=2) + "\n")
+
+    @staticmethod
+    def from_pretrained(
+        source: str | Path, *, revision: str | None = None, token: str | None = None
+    ) -> "Model":
+        """Read a folder of `save_pretrained`, or a repository of the Hugging Face hub that has its files.
+
+        Args:
+            source: the folder; or, if there is no such folder, a repository such as "me/name".
+            revision: of the repository: a branch, a tag or a commit.
+            token: for a private one; by default the one that is logged in.
+
+        Raises:
+            FarziError: there is no such folder or repository, a file is missing or damaged, or `config.json`
+                is of another model.
+        """
+        folder = Path(source)
+        if not folder.is_dir():
+            if not hub.REPOSITORY.fullmatch(str(source)):
+                raise FarziError(f"{source}: no such folder")
+            folder = hub.download(str(source), "model", revision, token)
+        model = Model.load(folder / WEIGHTS)
+        try:
+            config = parse_json((folder / CONFIG).read_bytes())
+        except (OSError, ValueError) as error:
+            raise FarziError(f"{folder / CONFIG}: cannot be read ({error})") from None
+        for name, value in model._config().items():
+            if name != "farzi_version" and config.get(name) != value:
+                raise FarziError(f"{folder / CONFIG}: {name} is not that of {WEIGHTS}; save the model again")
+        return model
+
+    def _config(self) -> dict[str, Any]:
+        """What config.json says of the model."""
+        return {
+            "library_name": "farzi",
+            "model_type": self.student.type,
+            "format": FORMAT,
+            "farzi_version": version("farzi"),
+            "student": self.student.model_dump(mode="json"),
+            "length": self.network.length,
+            "vocabulary_size": len(self.vocabulary),
+            "trained_on": self.trained_on,
+            "steps": self.steps,
+        }
+
+    @undisturbed(training=False)
+    def to_onnx(self, path: str | Path) -> None:
+        """Write the model as an ONNX file, for any number of histories at a time.
+
+        Its input `histories`, int64 (B, length), are item indices, 0 before the first; its output `scores`,
+        (B, V), those of the item after each: −∞ for padding and for items without training events. Items of
+        the histories are not left out. The ids by index are a JSON list in the metadata `item_ids`. Outputs
+        are compared with the model's by onnxruntime before anything is written.
+
+        Raises:
+            FarziError: `farzi[onnx]` is not installed, or the model cannot be exported.
+            OSError: the disk is full or the file cannot be written.
+        """
+        from farzi.models.exported import write_onnx
+
+        with written(path) as file:
+            write_onnx(self.network, self.vocabulary, file)
+
+    @undisturbed(training=False)
+    def to_exported(self, path: str | Path) -> None:
+        """Write the model as a program for `torch.export.load`, with the input and output of `to_onnx`.
+
+        It runs without this package. The ids by index are its extra file `item_ids.json`.
+
+        Raises:
+            FarziError: the model cannot be exported.
+            OSError: the disk is full or the file cannot be written.
+        """
+        from farzi.models.exported import write_program
+
+        with written(path) as file:
+            write_program(self.network, self.vocabulary, file)
 
     @staticmethod
     @undisturbed()

@@ -181,7 +181,9 @@ class TextData(Variant):
         "subwords if left out",
     )
     vocabulary_file: str | None = Field(
-        default=None, description="a list of the words to keep, one on each line, or a tokenizer.json"
+        default=None,
+        description="a list of the words to keep, one on each line, or a tokenizer.json or the folder of a "
+        "Hugging Face model, which has one",
     )
     lines: Literal["sentences", "documents", "running"] | None = Field(
         default=None,

@@ -5,6 +5,7 @@ from farzi.summary.batches import BatchSchedule as BatchSchedule
 from farzi.summary.batches import chosen_soft_inputs as chosen_soft_inputs
 from farzi.summary.card import distillation_facts as distillation_facts
 from farzi.summary.card import nearness_fact as nearness_fact
+from farzi.summary.checked import checked_tensors as checked_tensors
 from farzi.summary.folder import CHECKPOINT as CHECKPOINT
 from farzi.summary.folder import PARTIAL as PARTIAL
 from farzi.summary.folder import TENSORS as TENSORS
@@ -23,6 +24,5 @@ from farzi.summary.parametrizations import Parametrization as Parametrization
 from farzi.summary.parametrizations import Tucker as Tucker
 from farzi.summary.summary import LANGUAGE as LANGUAGE
 from farzi.summary.summary import Summary as Summary
-from farzi.summary.summary import checked_tensors as checked_tensors
 from farzi.summary.summary import history_text as history_text
 from farzi.summary.tensors import SummaryTensors as SummaryTensors

@@ -22,17 +22,36 @@ STAGES = {
 }
 
 
-def card(summary: "Summary") -> str:
-    """The text of the folder's README.md."""
+def card(summary: "Summary", license: str | None = None, comparison: str = "") -> str:
+    """The text of the folder's README.md.
+
+    Args:
+        summary: what it is about.
+        license: a licence as the hub names it; "unknown" if left out.
+        comparison: the table and sentences of a comparison with the full data.
+    """
     tensors, source = summary.tensors, _markdown(summary.recipe.source)
     title = json.dumps(visible(f"Farzi summary of {summary.recipe.source}"), ensure_ascii=False)  # is YAML
     student = _markdown(summary.recipe.student.type)
     tag = "language-modeling" if summary.is_text else "sequential-recommendation"
     events = f"{tensors.vocabulary - 1:,} {'tokens' if summary.is_text else 'items'}"
     stored = "logits" if tensors.is_full_logits else f"factors of rank {tensors.dim}"
+    measured = (
+        f"## What it reaches\n\n{facts}\n\n" if (facts := comparison.strip() or figures_fact(summary)) else ""
+    )
+    terms = (
+        "The licence of the summary depends on that of the data it was distilled from; it is not stated here."
+        if license is None
+        else f"Licence: {_markdown(license)}."
+    )
     return f"""---
 pretty_name: {title}
+license: {json.dumps("unknown" if license is None else visible(license))}
 tags: [dataset-distillation, {tag}, farzi]
+size_categories: ["{_size_category(tensors.sequences)}"]
+configs:
+- config_name: vocabulary
+  data_files: vocabulary.parquet
 ---
 
 # {counted(tensors.sequences, "synthetic sequence")} distilled from {source}
@@ -46,8 +65,12 @@ random weights, with the settings in `recipe.yaml`, in place of the full data. `
 
 {_markdown(distillation_facts(summary))}
 
+{measured}## Limits
+
 {_privacy_fact(summary)}
 {nearness_fact(summary)}
+It holds for these {events}, and was optimised for the model and the training in `recipe.yaml`:
+others need their own learning rate. Hard events made from it lose the soft part.
 
 ## How to read it
 
@@ -75,8 +98,30 @@ soft_labels = distributions(tensors.get("label_decoder", tensors["decoder"]))
 Index i is row i of `vocabulary.parquet`. With the package: `farzi.Summary.load`, and the commands
 `farzi train`, `farzi compare` and `farzi inspect`. `sha256sum -c SHA256SUMS` checks the files.
 
-The licence of the summary depends on that of the data it was distilled from; it is not stated here.
+{terms}
 """
+
+
+def figures_fact(summary: "Summary") -> str:
+    """The shares of the full data's figures that the selected state had in validation; empty if unknown."""
+    best = next((line for line in reversed(summary.history) if line.get("best")), {})
+    shares = {name: share for name, share in best.get("relative_to_full", {}).items() if share is not None}
+    if not shares:
+        return ""
+    reached = ", ".join(f"{_markdown(name)} {100 * share:.0f} %" for name, share in shares.items())
+    return (
+        "On the validation data, models trained on the summary had these shares of the full data's figures: "
+        f"{reached}. "
+        "The state was selected by them; `farzi compare` measures it on the test data, beside controls."
+    )
+
+
+def _size_category(sequences: int) -> str:
+    """The hub's word for a number of rows."""
+    if sequences < 1000:
+        return "n<1K"
+    ends = {10**4: "1K<n<10K", 10**5: "10K<n<100K", 10**6: "100K<n<1M"}
+    return next((word for end, word in ends.items() if sequences < end), "1M<n<10M")
 
 
 def _markdown(text: str) -> str:

@@ -5,7 +5,6 @@ Nothing is pickled. A damaged file, or one of another summary, is refused when t
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,16 +13,18 @@ from typing import Any
 
 import polars as pl
 import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError
+from pydantic import ValidationError
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from farzi import hub
 from farzi.data import Vocabulary
 from farzi.errors import FarziError
 from farzi.files import locked, parse_json, place, sha256, write_text_atomic
 from farzi.progress import counted
 from farzi.recipe import Recipe, load_recipe
 from farzi.summary.card import card
+from farzi.summary.checked import Line, Run, checked_facts, checked_tensors
 from farzi.summary.folder import (
     CARD,
     CARD_SUM,
@@ -41,10 +42,11 @@ from farzi.summary.folder import (
     check_folder,
     remove_cached,
 )
-from farzi.summary.precision import DTYPES, SCALE, restored
+from farzi.summary.hard import hard_events, lenskit_dataset, rectools_frame, write_events, write_recbole
+from farzi.summary.publish import publish
 from farzi.summary.tensors import SummaryTensors
 from farzi.surroundings import undisturbed
-from farzi.tensorfile import Kind, check_tensors, read_tensors, write_tensors
+from farzi.tensorfile import read_tensors, write_tensors
 
 FORMAT = "farzi-summary-2"
 ADVICE = "restore it or distil again"
@@ -131,6 +133,78 @@ class Summary:
         targets. Everything is in memory, 2 · μ · (ξ − 1) · V numbers.
         """
         return TensorDataset(self.soft_inputs(sequences)[:, :-1], self.soft_labels(sequences)[:, 1:])
+
+    def to_events(self, sampled: int | None = None, seed: int = 0) -> pl.DataFrame:
+        """Hard events: one item at each position, the most probable one or drawn ones.
+
+        They are for what reads logs and nothing soft, and lose the rest of each distribution and the soft
+        labels: a model trained on them is not one trained on the summary.
+
+        Args:
+            sampled: how many sequences are drawn from each; None takes the most probable items.
+            seed: of the draws.
+
+        Returns:
+            Columns `user_id`, "synthetic-1" and so on; `item_id`, the original id; `timestamp`, the position,
+            which is an order and no time; and `name`, if the vocabulary has names.
+        """
+        return hard_events(self, sampled, seed)
+
+    def write_events(self, path: str | Path, sampled: int | None = None, seed: int = 0) -> None:
+        """Write `to_events` to a file that ends in .parquet, .csv or .jsonl, one event in each row."""
+        write_events(self.to_events(sampled, seed), path)
+
+    def to_recbole(self, folder: str | Path, sampled: int | None = None, seed: int = 0) -> None:
+        """Write `to_events` as a data set of RecBole, whose name is the folder's: `.inter` and `.item`.
+
+        Raises:
+            FarziError: it is a summary of a text, or an id has a tab or a line break.
+        """
+        write_recbole(self, self.to_events(sampled, seed), folder)
+
+    def to_rectools(self, sampled: int | None = None, seed: int = 0) -> Any:
+        """`to_events` as RecTools' frame: user_id, item_id, weight 1, datetime (the position in seconds).
+
+        Raises:
+            FarziError: it is a summary of a text, or pandas is not installed.
+        """
+        return rectools_frame(self, self.to_events(sampled, seed))
+
+    def to_lenskit(self, sampled: int | None = None, seed: int = 0) -> Any:
+        """`to_events` as a `Dataset` of LensKit, with all items of the vocabulary and their titles.
+
+        Raises:
+            FarziError: it is a summary of a text, or LensKit is not installed.
+        """
+        return lenskit_dataset(self, self.to_events(sampled, seed))
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        results: str | Path | None = None,
+        license: str | None = None,
+        private: bool | None = None,
+        token: str | None = None,
+    ) -> str:
+        """Upload the summary's folder as a data set of the Hugging Face hub; return its address.
+
+        Args:
+            repository: "me/name"; created if it is not there.
+            results: a folder with the files of `farzi compare`, which go with it and into the card.
+            license: as the hub names it, such as "cc-by-4.0". It depends on that of the log.
+            private: whether a new repository is private; by default as the account says.
+            token: by default the one that is logged in.
+
+        Raises:
+            FarziError: `farzi[hub]` is not installed, there is no comparison, or the hub refuses the upload.
+        """
+        return publish(self, repository, results, license, private, token)
+
+    @staticmethod
+    def from_hub(repository: str, *, revision: str | None = None, token: str | None = None) -> "Summary":
+        """Read a summary from a data set of the hub; raises FarziError as `load`, or if it is not there."""
+        return Summary.load(hub.download(repository, "dataset", revision, token))
 
     def to_frame(self, top: int = 3) -> pl.DataFrame:
         """The `top` likeliest events at each position, by id and name.
@@ -249,9 +323,9 @@ class Summary:
         for number, line in enumerate(contents[HISTORY].split(b"\n"), start=1):
             with _naming(f"{path / HISTORY}:{number}"):
                 if line:
-                    history.append(_facts(_Line, line))
+                    history.append(checked_facts(Line, line))
         with _naming(path / RUN):
-            run = _facts(_Run, contents[RUN])
+            run = checked_facts(Run, contents[RUN])
             run.pop(CARD_SUM, None)
         with _naming(path / TOKENIZER):
             tokenizer = contents[TOKENIZER].decode() if TOKENIZER in contents else None
@@ -259,78 +333,6 @@ class Summary:
                 parse_json(tokenizer)
         vocabulary = Vocabulary.load(path / VOCABULARY, summary.vocabulary)
         return Summary(summary, vocabulary, load_recipe(path / RECIPE), history, run, tokenizer)
-
-
-class _Facts(BaseModel):
-    """What this package reads of the JSON beside a summary, and its types; anything else may be there."""
-
-    model_config = ConfigDict(strict=True)
-
-
-class _Line(_Facts):
-    outer_step: NonNegativeInt
-    best: bool = False
-    relative_to_full: dict[str, float | None] = {}
-
-
-class _Refine(_Facts):
-    stopped_by_probe: bool = False
-
-
-class _Stages(_Facts):
-    refine: _Refine = _Refine()
-
-
-class _Run(_Facts):
-    task: str = ""
-    seconds: NonNegativeFloat | None = None
-    outer_steps: NonNegativeInt | None = None
-    data_sha256: str | None = None
-    stages: _Stages = _Stages()
-
-
-def _facts(kind: type[_Facts], text: bytes) -> dict[str, Any]:
-    facts = parse_json(text)
-    kind.model_validate(facts)
-    return facts
-
-
-def checked_tensors(tensors: dict[str, Tensor], word: str) -> SummaryTensors:
-    """The summary of tensors that were read; `word` is its temperature as text.
-
-    Raises:
-        ValueError: a tensor is missing, unknown, of another type or shape, or not finite, or the temperature
-            or a scale is no positive number.
-    """
-    try:
-        temperature = float(word)
-    except ValueError:
-        temperature = math.nan
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"its temperature must be a positive number, not {word}")
-    latents, decoder = (tensors.get(name, torch.empty(0)) for name in ("latents", "decoder"))
-    dim, vocabulary = latents.shape[-1:], decoder.shape[-1:]
-    full = decoder.ndim == 2 and len(decoder) == 0
-    dtype = latents.dtype if latents.dtype in DTYPES else torch.float32
-    kinds: dict[str, Kind] = {
-        "latents": (dtype, (None, None, *(vocabulary if full else (None,)))),
-        "decoder": (dtype, (*((0,) if full else dim), None)),
-    }
-    if "label_decoder" in tensors:
-        kinds["label_decoder"] = (dtype, (*dim, *vocabulary))
-    if dtype in DTYPES:
-        for name in tuple(kinds):
-            shape = (1, 1, *dim) if name == "latents" else (*decoder.shape[:1], 1)
-            kinds[name + SCALE] = (torch.float32, shape)
-    check_tensors(tensors, kinds)
-    for name, value in tensors.items():
-        if name.endswith(SCALE) and not (value > 0).all():
-            raise ValueError(f"{name} holds numbers that are not positive")
-    parts = restored(tensors)
-    check_tensors(parts, {name: (torch.float32, part.shape) for name, part in parts.items()})
-    if latents.shape[1] < 2 or vocabulary[0] < 2:
-        raise ValueError("a summary has at least two positions in a sequence, and one event beside padding")
-    return SummaryTensors(**parts, temperature=temperature, precision=DTYPES.get(dtype, "float32"))
 
 
 @contextmanager

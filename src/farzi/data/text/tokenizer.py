@@ -33,6 +33,7 @@ from farzi.errors import FarziError, FarziWarning
 UNKNOWN, END = "<unk>", "<eos>"
 ENDS = (END, "<|endoftext|>", "<|end_of_text|>", "</s>", "[SEP]")
 """Names of the end-of-text token in other people's tokenizers."""
+TOKENIZER = "tokenizer.json"
 SENTENCE_ENDS = frozenset(".!?。！？")
 SMALLEST_WORDS = 3  # <unk>, <eos> and a word
 SMALLEST_SUBWORDS = 257  # all bytes and <eos>
@@ -124,8 +125,8 @@ def fit_tokenizer(
         source: name of the text in messages.
         size: tokens in the vocabulary, `<unk>` and `<eos>` included; None for all words or 4,000 subwords.
             The most frequent words are in it, ties in the order of spelling.
-        file: in place of `size`, a list of words (one per line, in the order of their indices), or a
-            `tokenizer.json` for subwords.
+        file: in place of `size`, a list of words (one per line, in the order of their indices), or for
+            subwords a `tokenizer.json`, or the folder of a Hugging Face model, which has one.
 
     Raises:
         FarziError: the training text does not give such a vocabulary, `file` is wrong, or both are given.
@@ -270,6 +271,8 @@ def _learn_subwords(train: Sequence[Document], source: str, size: int) -> Fitted
 
 
 def _read_subwords(path: str) -> FittedTokenizer:
+    if Path(path).is_dir():  # of a model, as on the Hugging Face hub
+        path = str(Path(path) / TOKENIZER)
     if not Path(path).is_file():
         raise FarziError(f"{path}: no such file; a tokenizer.json is needed")
     try:
