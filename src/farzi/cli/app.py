@@ -27,6 +27,7 @@ from farzi.cli.output import say
 from farzi.cli.plan import plan
 from farzi.cli.recipe import recipe
 from farzi.cli.recommend import recommend
+from farzi.cli.report import report
 from farzi.cli.train import train
 from farzi.cli.tune_baseline import tune_baseline
 from farzi.errors import FarziError, out_of_memory
@@ -173,6 +174,7 @@ for _command in (
         recommend,
         compare,
         frontier,
+        report,
         tune_baseline,
         inspect,
     ),

@@ -30,10 +30,12 @@ def distill(
 
     DATA is a name (farzi data list), a file of events, a folder of texts, or a text file with --tokens;
     movielens-small if left out. Ctrl-C is safe: the same command resumes, and ends with the same summary.
+    The folder also holds report.html, a page of the run for a browser.
     """
     recipe = given.recipe(source=source)
 
     from farzi.cli.progress import ConsoleProgress
+    from farzi.cli.report import write_page
     from farzi.distillation import Cache, Target
     from farzi.distillation import distill as run
     from farzi.evaluation import shares
@@ -51,6 +53,7 @@ def distill(
             cache=shared,
             device=device,
         )
+        write_page(out, progress, again=False)
     best = next((line for line in reversed(summary.history) if line.get("best")), {})
     if as_json:
         print_json({"out": out, **summary.run, "best": best})

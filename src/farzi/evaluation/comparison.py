@@ -133,7 +133,7 @@ class Comparison:
 
         def sized(result: Result, size: str, text: str) -> str:
             share = self.share_of_size(result, size)
-            return text if result.trained_on == "full" else f"{text}{separator}({_per_cent(share)})"
+            return text if result.trained_on == "full" else f"{text}{separator}({per_cent(share)})"
 
         rows = [
             [
@@ -215,7 +215,7 @@ def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _per_cent(share: float) -> str:
+def per_cent(share: float) -> str:
     """A share of a size with two digits or more: `0.12 %`, `110 %`."""
     return (
         "–" if math.isnan(share) else f"{100 * share:,.{2 if share < 0.01 else 1 if share < 0.1 else 0}f} %"
