@@ -253,7 +253,7 @@ def learning_curves(history: list[dict[str, Any]]) -> list[object]:
     rows = [
         (
             f"{line['outer_step']:,}",
-            *(metric_of(name).ratio(line["relative_to_full"].get(name)) for name in names),
+            *(metric_of(name).ratio(line.get("relative_to_full", {}).get(name)) for name in names),
             "–" if not loss or line.get(loss) is None else f"{line[loss]:.4g}",
             "best so far" if line.get("best") else "",
         )
