@@ -74,7 +74,9 @@ def named(dataset: Log, names: tuple[str, ...] = HOSTILE) -> Log:
     given, order = frame["name"].to_list(), np.argsort(-frame["count"].to_numpy()[1:].astype(int)) + 1
     for place, name in zip(order, names):
         given[place] = name
-    return replace(dataset, vocabulary=Vocabulary(frame.with_columns(pl.Series("name", given, dtype=pl.String))))
+    return replace(
+        dataset, vocabulary=Vocabulary(frame.with_columns(pl.Series("name", given, dtype=pl.String)))
+    )
 
 
 def made(dataset: Log, recipe: Recipe, **facts: Any) -> Summary:

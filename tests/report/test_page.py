@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,7 @@ def test_it_is_sound_for_a_screen_reader(folder: Path):
     for chart in page.all("svg"):
         assert chart.get("aria-label") or chart.get("aria-hidden") == "true"
     levels = [int(name[1]) for name, _ in page.elements if re.fullmatch("h[1-6]", name)]
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:]))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     assert all(one.get("scope") in ("row", "col") for one in page.all("th"))
     for box in [one for one in page.all("div") if one.get("class") == "scroll"]:
         assert box["tabindex"] == "0"
@@ -175,7 +176,7 @@ def test_a_large_summary_is_shown_in_part(tiny: Log, recipe: Recipe, tmp_path: P
 @pytest.mark.parametrize("content", ["{", '{"relative_to_full": 3}', "[]"])
 def test_a_damaged_comparison_is_one_line(folder: Path, content: str):
     (folder / "comparison.json").write_text(content)
-    with pytest.raises(FarziError, match="farzi compare .* again") as caught:
+    with pytest.raises(FarziError, match=r"farzi compare .* again") as caught:
         write_report(folder)
     assert "\n" not in str(caught.value)
 
@@ -211,23 +212,29 @@ def test_a_page_that_cannot_be_written_does_not_fail_a_run(folder: Path):
     from farzi.cli.report import write_page
     from farzi.progress import Progress
 
-    class Warned(Progress):
-        lines: list[str] = []
+    lines: list[str] = []
 
+    class Warned(Progress):
         def warning(self, text: str) -> None:
-            self.lines.append(text)
+            lines.append(text)
 
     with pytest.MonkeyPatch.context() as patch, locked(folder):
         patch.setattr("farzi.report.write_report", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         write_page(str(folder), Warned())
-    assert len(Warned.lines) == 1
-    assert "farzi report" in Warned.lines[0]
+    assert len(lines) == 1
+    assert "farzi report" in lines[0]
 
 
 def test_in_a_browser(folder: Path, tmp_path: Path):
     write_report(folder)
     with browser(tmp_path / "profile") as tab:
-        tab.send("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
+        tab.send(
+            "Network.emulateNetworkConditions",
+            offline=True,
+            latency=0,
+            downloadThroughput=0,
+            uploadThroughput=0,
+        )
         tab.open((folder / "report.html").as_uri())
         for width, dark in ((1280, False), (1280, True), (360, False)):
             tab.picture(tmp_path / f"{width}-{dark}.png", width, dark)

@@ -30,6 +30,7 @@ from farzi.cli.recommend import recommend
 from farzi.cli.report import report
 from farzi.cli.train import train
 from farzi.cli.tune_baseline import tune_baseline
+from farzi.cli.watch import watch
 from farzi.errors import FarziError, out_of_memory
 
 TOO_LARGE = (MemoryError, RuntimeError, ValueError)
@@ -169,6 +170,7 @@ for _command in (
         plan,
         check,
         distill,
+        watch,
         train,
         evaluate,
         recommend,

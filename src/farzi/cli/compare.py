@@ -41,11 +41,16 @@ def compare(folder: str, given: Given, device: str, as_json: bool, cache: str | 
     from farzi.files import locked
     from farzi.report import save_report
     from farzi.summary import PARTIAL, Summary
+    from farzi.tracking import journal
 
     summary = Summary.load(folder)
     recipe = given.recipe(summary.recipe)
     data = recorded_log(recipe.data, summary, folder)
-    with locked(folder), ConsoleProgress() as progress:  # a folder that cannot be written is found out now
+    with (
+        locked(folder),  # a folder that cannot be written is found out now
+        ConsoleProgress() as console,
+        journal(Path(folder), console) as progress,
+    ):
         partial = Cache(Path(folder) / PARTIAL)
         kept = partial if cache is None else Cache(cache)
         comparison = run(summary, data, recipe, device=device, progress=progress, cache=kept)

@@ -13,6 +13,13 @@ from farzi.cli.output import print_json, say
     "--unchecked", is_flag=True, help="start even if the metagradient is not precise enough (bfloat16, TF32)"
 )
 @click.option("--cache", metavar="FOLDER", help="full-data models, shared by runs on the same data")
+@click.option(
+    "--report-to",
+    "report_to",
+    multiple=True,
+    type=click.Choice(["tensorboard", "mlflow", "wandb", "csv"]),
+    help="log figures there, too; may be repeated",
+)
 @run_options
 @size_options
 def distill(
@@ -23,6 +30,7 @@ def distill(
     restart: bool,
     unchecked: bool,
     cache: str | None,
+    report_to: tuple[str, ...],
     device: str,
     as_json: bool,
 ) -> None:
@@ -52,6 +60,7 @@ def distill(
             progress=progress,
             cache=shared,
             device=device,
+            report_to=tuple(dict.fromkeys(report_to)),
         )
         write_page(out, progress, again=False)
     best = next((line for line in reversed(summary.history) if line.get("best")), {})

@@ -11,6 +11,7 @@ from farzi.evaluation.intervals import Interval, paired_difference, paired_ratio
 from farzi.evaluation.metrics import aligned, headlines, kib, metric_of
 from farzi.evaluation.tasks import Task
 from farzi.evaluation.trials import Result
+from farzi.markup import joined, table, tag
 from farzi.progress import counted, time_text
 
 CHIEF = ("full", "random, teachers' labels", "random, teachers' labels, equal bytes")
@@ -208,6 +209,13 @@ class Comparison:
         return "\n".join([aligned(*self.table("\n")), "", *lines])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks."""
+        columns, rows = self.table()
+        ours = [row[0] for row in rows].index("summary")
+        told = table(columns, rows, numbers=range(1, len(columns)), marked=[ours])
+        return joined([told, tag("ul", [tag("li", line) for line in self.conclusions()])])
 
 
 def _listed(names: list[str]) -> str:

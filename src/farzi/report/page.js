@@ -8,7 +8,7 @@ const make = (name, text, parent) => {
   return element;
 };
 
-const data = JSON.parse(byId("sequences-data").textContent);
+const data = JSON.parse(byId("sequences-data")?.textContent ?? "null"); // none of a run at work
 const which = byId("which");
 
 const fill = (cell, events) => {
@@ -47,11 +47,13 @@ const show = (number) => {
     near === undefined ? "" : `${near} of ${data.rows[number].length} positions equal the nearest real window`;
 };
 
-data.rows.forEach((_, number) => (make("option", number + 1, which).value = number));
-which.addEventListener("change", () => show(Number(which.value)));
-byId("before").addEventListener("click", () => show(Math.max(0, Number(which.value) - 1)));
-byId("after").addEventListener("click", () => show(Math.min(data.rows.length - 1, Number(which.value) + 1)));
-show(0);
+if (data) {
+  data.rows.forEach((_, number) => (make("option", number + 1, which).value = number));
+  which.addEventListener("change", () => show(Number(which.value)));
+  byId("before").addEventListener("click", () => show(Math.max(0, Number(which.value) - 1)));
+  byId("after").addEventListener("click", () => show(Math.min(data.rows.length - 1, Number(which.value) + 1)));
+  show(0);
+}
 
 const find = byId("find");
 if (find) {

@@ -52,15 +52,20 @@ def write_report(
 
 
 def page(run: Shown) -> str:
-    """The page of a finished run.
+    """The page of a finished run; errors as `parts`."""
+    tensors, source = run.summary.tensors, run.summary.recipe.source
+    title = f"{counted(tensors.sequences, 'synthetic sequence')} distilled from {source}"
+    return document(title, parts(run), run.name)
+
+
+def parts(run: Shown) -> list[Markup]:
+    """The sections of the page of a finished run.
 
     Raises:
         FarziError: its comparison or its run.json lacks something, or the other summaries do not fit it.
     """
-    tensors, source = run.summary.tensors, run.summary.recipe.source
-    title = f"{counted(tensors.sequences, 'synthetic sequence')} distilled from {source}"
     try:
-        parts = [
+        return [
             sections.headline(run),
             sections.story(run),
             sections.comparison(run),
@@ -82,7 +87,6 @@ def page(run: Shown) -> str:
         ZeroDivisionError,
     ) as error:
         raise other_version(run.name, error) from error
-    return document(title, parts, run.name)
 
 
 def provenance(run: Shown) -> Markup:
@@ -130,16 +134,16 @@ def _lines(words: str) -> Markup:
     return joined([visible(line) for line in words.split("\n")], "\n")
 
 
-def document(title: str, parts: list[Markup], name: str, live: bool = False) -> str:
+def document(title: str, content: list[Markup], name: str, live: bool = False) -> str:
     """A whole page: its style and script are in it, and its policy lets nothing else be loaded.
 
     Args:
         title: its heading.
-        parts: its content; sections with an `id` are listed at the top.
+        content: its parts; sections with an `id` are listed at the top.
         name: of the run's folder.
         live: whether it is served by `farzi watch`, and asks there for what is new.
     """
-    style, script = asset("page.css"), asset("watch.js" if live else "page.js")
+    style, script = asset("page.css"), asset("page.js") + (asset("watch.js") if live else "")
     policy = (
         f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; img-src data:; "
         "base-uri 'none'; form-action 'none'" + ("; connect-src 'self'" if live else "")
@@ -161,9 +165,9 @@ def document(title: str, parts: list[Markup], name: str, live: bool = False) -> 
             "header",
             tag("p", f"Farzi · {name}", class_="kicker"),
             tag("h1", title),
-            None if live else _contents(parts),
+            None if live else _contents(content),
         ),
-        tag("main", parts, id="content", tabindex=-1),
+        tag("main", content, id="content", tabindex=-1),
         tag(
             "footer",
             tag("p", "Written by Farzi from the files of this folder. It loads nothing from elsewhere."),
@@ -178,9 +182,9 @@ def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _contents(parts: list[Markup]) -> Markup:
+def _contents(content: list[Markup]) -> Markup:
     """Links to the sections."""
-    found = [re.match(r'<section id="([a-z-]+)"[^>]*><h2[^>]*>([^<]+)</h2>', part) for part in parts]
+    found = [re.match(r'<section id="([a-z-]+)"[^>]*><h2[^>]*>([^<]+)</h2>', part) for part in content]
     links = [tag("li", tag("a", one[2], href=f"#{one[1]}")) for one in found if one]
     return tag("nav", tag("ul", links), aria_label="Sections")
 

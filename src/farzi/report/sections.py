@@ -206,23 +206,26 @@ def curves(run: Shown) -> Markup:
     return section("Learning curves", *learning_curves(run.summary.history))
 
 
+def validation_chart(history: list[dict[str, Any]]) -> Markup | None:
+    """The validations' shares of the full data's figures, by outer step; None of a single validation."""
+    if len(history) < 2:
+        return None
+    steps = [line["outer_step"] for line in history]
+    shown = validation_shares(history).items()
+    ratios = [Line(name, steps, values, place) for place, (name, values) in enumerate(shown)]
+    label = "Validation figures in per cent of the full data's by outer step: " + "; ".join(
+        f"{one.name} from {one.y[0]:.0f} to {one.y[-1]:.0f}" for one in ratios
+    )
+    chart = lines(ratios, label, "outer steps", "% of the full data's", reference=100.0)
+    return figure(chart, "Validation during the distillation")
+
+
 def learning_curves(history: list[dict[str, Any]]) -> list[object]:
     """The charts of history.jsonl, and its figures as a table; nothing of a single validation."""
     if len(history) < 2:
         return []
-    steps = [line["outer_step"] for line in history]
-    shown = validation_shares(history)
     names = headlines(history[0].get("relative_to_full", {}))
-    ratios = [Line(name, steps, values, place) for place, (name, values) in enumerate(shown.items())]
-    label = "Validation figures in per cent of the full data's by outer step: " + "; ".join(
-        f"{one.name} from {one.y[0]:.0f} to {one.y[-1]:.0f}" for one in ratios
-    )
-    charts = [
-        figure(
-            lines(ratios, label, "outer steps", "% of the full data's", reference=100.0),
-            "Validation during the distillation",
-        )
-    ]
+    charts = [validation_chart(history)]
     loss = loss_name(history)
     if loss:
         known = [line for line in history if line.get(loss) is not None]
