@@ -234,13 +234,21 @@ def test_the_command_has_the_option(tmp_path: Path):
         f"u{user},i{(user + step) % 8},{9 * user + step}\n" for user in range(12) for step in range(9)
     )
     (tmp_path / "log.csv").write_text("user,item,time\n" + log)
-    quick = (
-        "teach.max_steps=5 outer.steps=2 outer.batch=4 inner.steps=12 summary.sequences=2 summary.length=4"
-    )
-    words = ["distill", str(tmp_path / "log.csv"), "--out", str(tmp_path / "run"), "--report-to", "csv"]
+    quick = "student.hidden=8 teach.max_steps=5 outer.steps=2 outer.batch=4 outer.window=2 outer.burn_in=1 "
+    quick += "inner.steps=6 inner.batch=2 summary.sequences=3 summary.length=4 select.students=1"
+    words = [
+        "distill",
+        str(tmp_path / "log.csv"),
+        "--out",
+        str(tmp_path / "run"),
+        "--report-to",
+        "csv",
+        "--preset",
+        "plain",
+    ]
     done = CliRunner().invoke(app, [*words, *(word for one in quick.split() for word in ("--set", one))])
     assert done.exit_code == 0, done.output
-    assert "\n2,teacher_loss," in (tmp_path / "run" / "tracking" / "metrics.csv").read_text()
+    assert "\n2,real_loss," in (tmp_path / "run" / "tracking" / "metrics.csv").read_text()
     from farzi.cli.distill import distill as command
 
     choice = next(one for one in command.params if one.name == "report_to")
