@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from dataclasses import replace
 from itertools import pairwise
@@ -25,14 +26,21 @@ from .browser import browser
 from .pages import HOSTILE, Page, compared, made, named, shown
 
 
-@pytest.fixture
-def folder(tiny: Log, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A compared summary of a log whose items have hostile names."""
-    monkeypatch.setattr("farzi.report.comparison.plot_comparison", lambda *_: None)
+@pytest.fixture(scope="module")
+def made_once(tiny: Log, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "run"
     summary = made(named(tiny), recipe)
-    summary.save(tmp_path / "run")
-    compared(tmp_path / "run", summary=summary)
-    return tmp_path / "run"
+    summary.save(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("farzi.report.comparison.plot_comparison", lambda *_: None)
+        compared(folder, summary=summary)
+    return folder
+
+
+@pytest.fixture
+def folder(made_once: Path, tmp_path: Path) -> Path:
+    """A compared summary of a log whose items have hostile names."""
+    return shutil.copytree(made_once, tmp_path / "run")
 
 
 def written(folder: Path) -> Page:

@@ -92,7 +92,7 @@ def test_lines_of_somebody_else_are_passed_over(tmp_path: Path):
     with at_work(tmp_path / "run") as progress:
         with open(tmp_path / "run" / JOURNAL, "ab") as file:
             file.write(b'{"kind": "step"}\n[1]\nnone\n\xff\n{"time": 1, "kind": "other"}\n{"time": 3, "ki')
-        assert Live(tmp_path / "run").state()["state"] == "Running."
+        assert Live(tmp_path / "run").state()["state"] == "Running: teach."
         progress.message("begun")
 
 

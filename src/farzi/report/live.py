@@ -16,6 +16,7 @@ from farzi.report.charts import Line, lines
 from farzi.report.page import document, parts
 from farzi.report.reading import read_run
 from farzi.summary import CHECKPOINT, TENSORS
+from farzi.summary.card import STAGES
 from farzi.summary.folder import HISTORY
 from farzi.tracking import JOURNAL
 
@@ -139,10 +140,12 @@ class Live:
 
     def _doing(self) -> str:
         """One sentence, which changes with the part of the run that is at work."""
-        stages = self._of("stage")
+        if self.is_finished:
+            return "Running: comparison."
         if self._steps:
-            return f"Running: outer loop, {counted(len(self._of('validation')), 'validation')} so far."
-        return f"Running: after the stage {stages[-1]['name']}." if stages else "Running."
+            return f"Running: refine, {counted(len(self._of('validation')), 'validation')} so far."
+        ended = {one["name"] for one in self._of("stage")}
+        return f"Running: {next((stage for stage in STAGES if stage not in ended), 'the last lines')}."
 
     def _figures(self) -> str:
         """How far the run is, its stages, its curves and its messages."""

@@ -132,7 +132,8 @@ def _stages(run: Shown, stages: dict[str, Any], history: list[dict[str, Any]]) -
 def comparison(run: Shown) -> Markup:
     """The table with intervals, and each headline metric as a chart."""
     if not run.rows:
-        told = f"Not compared with the full data yet: farzi compare {run.name} adds the test figures."
+        command = tag("code", f"farzi compare {run.name}")
+        told = ("Not compared with the full data yet: ", command, " adds the test figures.")
         return section("Comparison", tag("p", told))
     names = headlines(run.metrics)
     columns = ("trained on", "events", "KiB", *names, "train s")
