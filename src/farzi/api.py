@@ -30,6 +30,8 @@ from farzi.recipe import Recipe, presets
 from farzi.states import remove_state
 from farzi.summary import Summary
 from farzi.surroundings import undisturbed
+from farzi.tracking import make_trackers
+from farzi.tracking.trackers import ReportTo
 from farzi.training import train_on_summary
 from farzi.tuning import Plan, Space, Tuned, objective, search_and_confirm
 
@@ -112,6 +114,7 @@ def distill(
     progress: Progress | None = None,
     cache: Cache | None = None,
     device: torch.device | str = "cpu",
+    report_to: ReportTo = None,
 ) -> Summary:
     """Distil a log or text into a summary.
 
@@ -132,14 +135,18 @@ def distill(
             shows nothing.
         cache: of full-data trainings, to share them between runs.
         device: where everything is computed.
+        report_to: trackers of the figures: "tensorboard", "mlflow", "wandb", "csv", an object with a method
+            `log(values, step)`, or a list of them. The files of the first and the last are in `out`.
 
     Raises:
-        FarziError: parts of the recipe do not fit each other, or the data is too small.
+        FarziError: parts of the recipe do not fit each other, the data is too small, or a tracker is unknown
+            or needs a package, or an `out`.
         KeyboardInterrupt: interrupted; with `out` the same call resumes.
     """
     recipe = recipe or _preset(data)
     if data.settings is not None:  # a log of a user's own reader has none
         recipe = recipe.changed({"data": data.settings})
+    trackers = make_trackers(report_to, out, recipe.model_dump(mode="json") if report_to else {})
     with tempfile.TemporaryDirectory() as folder:
         return _distill(
             recipe,
@@ -150,6 +157,7 @@ def distill(
             progress=progress or PrintedProgress(),
             cache=cache,
             device=device,
+            report_to=trackers,
         )
 
 

@@ -129,6 +129,17 @@ def locked(path: str | Path, wait: bool = False) -> Iterator[None]:
             lock.unlink(missing_ok=True)  # before it is freed: see `_same`
 
 
+def holder(folder: str | Path) -> str | None:
+    """The process that holds the lock of a folder, as `12 on host`; None if none does."""
+    try:
+        with open(Path(folder) / LOCK, "r+b") as file:
+            if _flock(file) is True:
+                return None  # it is free again at once, with the file
+            return file.read().decode(errors="replace") or "unknown"
+    except OSError:
+        return None
+
+
 def _take(lock: Path, path: Path, wait: bool) -> IO[bytes]:
     while True:
         file = open(lock, "a+b")  # noqa: SIM115

@@ -51,6 +51,41 @@ class Progress:
         """A validation after outer step `number`; whether it is the best so far."""
 
 
+class Several(Progress):
+    """Passes each report on to several receivers."""
+
+    def __init__(self, *receivers: Progress) -> None:
+        self._receivers = receivers
+
+    def message(self, text: str) -> None:
+        for one in self._receivers:
+            one.message(text)
+
+    def doing(self, text: str) -> None:
+        for one in self._receivers:
+            one.doing(text)
+
+    def passing(self, text: str) -> None:
+        for one in self._receivers:
+            one.passing(text)
+
+    def warning(self, text: str) -> None:
+        for one in self._receivers:
+            one.warning(text)
+
+    def stage(self, name: str, text: str, seconds: float) -> None:
+        for one in self._receivers:
+            one.stage(name, text, seconds)
+
+    def step(self, number: int, fraction: float, seconds: float, report: StepReport) -> None:
+        for one in self._receivers:
+            one.step(number, fraction, seconds, report)
+
+    def validation(self, number: int, result: Validated, best: bool) -> None:
+        for one in self._receivers:
+            one.validation(number, result, best)
+
+
 class PrintedProgress(Progress):
     """Prints the lines that stay to stderr: messages, warnings, and one line for each part and each stage."""
 

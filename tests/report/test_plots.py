@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from farzi.evaluation import Comparison, RecommendationTask, Result
-from farzi.report.plots import _draw_bars, _lines, plot_comparison
+from farzi.report.plots import _draw_bars, plot_comparison, validation_shares
 
 SHOWN = ("HR@10", "nDCG@10", "HR@100")
 KINDS = (
@@ -62,9 +62,9 @@ def history(**ratios: float | None) -> list[dict[str, Any]]:
 
 
 def test_the_history_leaves_out_what_is_not_defined():
-    assert _lines(history()) == {name: [50, 50] for name in SHOWN}
-    assert list(_lines(history(**{"HR@10": None}))) == ["nDCG@10", "HR@100"]
-    assert _lines([]) == {}
+    assert validation_shares(history()) == {name: [50, 50] for name in SHOWN}
+    assert list(validation_shares(history(**{"HR@10": None}))) == ["nDCG@10", "HR@100"]
+    assert validation_shares([]) == {}
 
 
 @pytest.mark.parametrize("lines", [[], history(), history(**dict.fromkeys(SHOWN))])

@@ -27,9 +27,11 @@ from farzi.cli.output import say
 from farzi.cli.plan import plan
 from farzi.cli.recipe import recipe
 from farzi.cli.recommend import recommend
+from farzi.cli.report import report
 from farzi.cli.train import train
 from farzi.cli.tune import tune
 from farzi.cli.tune_baseline import tune_baseline
+from farzi.cli.watch import watch
 from farzi.errors import FarziError, out_of_memory
 
 TOO_LARGE = (MemoryError, RuntimeError, ValueError)
@@ -169,12 +171,14 @@ for _command in (
         plan,
         check,
         distill,
+        watch,
         train,
         evaluate,
         recommend,
         compare,
         frontier,
         tune,
+        report,
         tune_baseline,
         inspect,
     ),

@@ -27,7 +27,8 @@ def compare(folder: str, given: Given, device: str, as_json: bool, cache: str | 
 
     Controls are as many real sequences as the summary has, and as many as fit in its bytes. The summary's
     teachers are trained again unless they are in --cache. The table is also written into the summary's
-    folder: results.json, comparison.md, .json and .png. Ctrl-C is safe: the same command resumes.
+    folder: results.json, comparison.md, .json and .png, and report.html. Ctrl-C is safe: the same command
+    resumes.
 
     Another architecture than the summary was distilled with is trained by --set student.type=gru4rec.
     """
@@ -35,20 +36,27 @@ def compare(folder: str, given: Given, device: str, as_json: bool, cache: str | 
 
     from farzi.api import compare as run
     from farzi.cli.progress import ConsoleProgress
+    from farzi.cli.report import write_page
     from farzi.distillation import Cache
     from farzi.files import locked
     from farzi.report import save_report
     from farzi.summary import PARTIAL, Summary
+    from farzi.tracking import journal
 
     summary = Summary.load(folder)
     recipe = given.recipe(summary.recipe)
     data = recorded_log(recipe.data, summary, folder)
-    with locked(folder), ConsoleProgress() as progress:  # a folder that cannot be written is found out now
+    with (
+        locked(folder),  # a folder that cannot be written is found out now
+        ConsoleProgress() as console,
+        journal(Path(folder), console) as progress,
+    ):
         partial = Cache(Path(folder) / PARTIAL)
         kept = partial if cache is None else Cache(cache)
         comparison = run(summary, data, recipe, device=device, progress=progress, cache=kept)
         rows = save_report(comparison, folder, summary.history, device)
         partial.remove()
+        write_page(folder, progress)
     if as_json:
         print_json(rows)
     else:

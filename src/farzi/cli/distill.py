@@ -13,6 +13,13 @@ from farzi.cli.output import print_json, say
     "--unchecked", is_flag=True, help="start even if the metagradient is not precise enough (bfloat16, TF32)"
 )
 @click.option("--cache", metavar="FOLDER", help="full-data models, shared by runs on the same data")
+@click.option(
+    "--report-to",
+    "report_to",
+    multiple=True,
+    type=click.Choice(["tensorboard", "mlflow", "wandb", "csv"]),
+    help="log figures there, too; may be repeated",
+)
 @run_options
 @size_options
 def distill(
@@ -23,6 +30,7 @@ def distill(
     restart: bool,
     unchecked: bool,
     cache: str | None,
+    report_to: tuple[str, ...],
     device: str,
     as_json: bool,
 ) -> None:
@@ -30,10 +38,12 @@ def distill(
 
     DATA is a name (farzi data list), a file of events, a folder of texts, or a text file with --tokens;
     movielens-small if left out. Ctrl-C is safe: the same command resumes, and ends with the same summary.
+    The folder also holds report.html, a page of the run for a browser.
     """
     recipe = given.recipe(source=source)
 
     from farzi.cli.progress import ConsoleProgress
+    from farzi.cli.report import write_page
     from farzi.distillation import Cache, Target
     from farzi.distillation import distill as run
     from farzi.evaluation import shares
@@ -50,7 +60,9 @@ def distill(
             progress=progress,
             cache=shared,
             device=device,
+            report_to=tuple(dict.fromkeys(report_to)),
         )
+        write_page(out, progress, again=False)
     best = next((line for line in reversed(summary.history) if line.get("best")), {})
     if as_json:
         print_json({"out": out, **summary.run, "best": best})

@@ -104,6 +104,7 @@ ARGUMENTS = {
     "unchecked=True": "--unchecked",
     "the same call": "the same command",
     "data.type=text": "--tokens words",
+    "report_to=": "--report-to ",
 }
 """Words of messages for Python's users, and those for the command line."""
 

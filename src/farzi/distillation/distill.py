@@ -22,6 +22,8 @@ from farzi.progress import Progress
 from farzi.recipe import Recipe, parse_recipe
 from farzi.summary import CHECKPOINT, TENSORS, Summary, check_folder, history_text
 from farzi.surroundings import undisturbed
+from farzi.tracking import journal, make_trackers, tracked
+from farzi.tracking.trackers import ReportTo
 
 CACHE = "trainings"
 """Where a run's folder keeps full-data trainings until its first checkpoint."""
@@ -39,6 +41,7 @@ def distill(
     cache: Cache | None = None,
     device: torch.device | str = "cpu",
     checkpoint_seconds: float = 30.0,
+    report_to: ReportTo = None,
 ) -> Summary:
     """Distil a log or text into a summary, and write its folder.
 
@@ -57,6 +60,8 @@ def distill(
         cache: of full-data trainings; if None, `out` holds one until the run's first checkpoint.
         device: where everything is computed; a run may resume on another one.
         checkpoint_seconds: between two saves of the state.
+        report_to: trackers of the figures: "tensorboard", "mlflow", "wandb", "csv", objects with a method
+            `log(values, step)`, or several of them.
 
     Returns:
         The summary in the folder, on the CPU; one that was finished before is returned as it is.
@@ -64,13 +69,14 @@ def distill(
     Raises:
         FarziError: parts of the recipe do not fit each other, the data cannot be used, the first metagradient
             is not precise enough, `out` holds a run of another recipe or other data or what Farzi did not
-            write, another process is at work there, one of its files is damaged, or the metagradient stays
-            without a finite value.
+            write, a tracker is unknown or its package missing, another process is at work there, one of its
+            files is damaged, or the metagradient stays without a finite value.
         KeyboardInterrupt: the run was interrupted; its text says what is saved. Before the first outer step
             that is the finished full-data trainings.
         OSError: the disk is full or `out` cannot be written; the state saved before is still there.
     """
     out, progress = place(out), progress or Progress()
+    trackers = make_trackers(report_to, out, recipe.model_dump(mode="json"))
     dataset = dataset or load_data(recipe.data)
     if size is not None:
         recipe = _sized(recipe, dataset, size, None if restart else out, progress, device)
@@ -82,7 +88,11 @@ def distill(
     created = not out.exists()
     out.mkdir(parents=True, exist_ok=True)  # before the long training, in case it cannot be
     try:
-        with locked(out):
+        with (
+            locked(out),
+            tracked(progress, trackers) as tracking,
+            journal(out, tracking) as progress,
+        ):
             settings = (size, restart, unchecked, progress, cache, device, checkpoint_seconds)
             return _distill(out, recipe, dataset, *settings)
     except BaseException as error:

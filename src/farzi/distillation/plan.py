@@ -15,6 +15,7 @@ from farzi.distillation.refine import OuterLoop
 from farzi.distillation.teach import RECORDED, Cache, full_trainings
 from farzi.evaluation import task_of
 from farzi.event_training import train_on_events
+from farzi.markup import joined, table, tag
 from farzi.progress import Progress, counted, time_text
 from farzi.recipe import Recipe
 from farzi.summary import chosen_soft_inputs
@@ -66,6 +67,20 @@ class RunPlan:
             return 60 * self.minutes
         refine, select = self.outer_steps * self.outer_step, self.validations * self.validation
         return self.teach_steps * self.teach_step + self.initialise + refine + select
+
+    def _repr_html_(self) -> str:
+        """The lines for notebooks, and the memory strategies: the one that is used is set off."""
+        rows = [
+            (
+                row.name,
+                f"{(row.tape_bytes + row.host_bytes) / 2**20:,.1f}",
+                f"{self.outer_step_with(row):.3g}",
+            )
+            for row in self.window.rows
+        ]
+        columns = ("memory", "MiB of the tape", "seconds of an outer step")
+        strategies = table(columns, rows, None, [1, 2], [self.window.rows.index(self.row)])
+        return joined([tag("ul", [tag("li", line) for line in self.lines()]), strategies])
 
     def outer_step_with(self, row: PlanRow) -> float:
         """Seconds of an outer step with another memory strategy."""

@@ -4,6 +4,7 @@ from farzi.evaluation.compare import Origin as Origin
 from farzi.evaluation.compare import check_vocabulary as check_vocabulary
 from farzi.evaluation.compare import compare as compare
 from farzi.evaluation.comparison import Comparison as Comparison
+from farzi.evaluation.comparison import per_cent as per_cent
 from farzi.evaluation.controls import Teachers as Teachers
 from farzi.evaluation.intervals import Interval as Interval
 from farzi.evaluation.intervals import jackknife_interval as jackknife_interval

@@ -11,6 +11,7 @@ from farzi.evaluation.intervals import Interval, paired_difference, paired_ratio
 from farzi.evaluation.metrics import aligned, headlines, kib, metric_of
 from farzi.evaluation.tasks import Task
 from farzi.evaluation.trials import Result
+from farzi.markup import joined, table, tag
 from farzi.progress import counted, time_text
 
 CHIEF = ("full", "random, teachers' labels", "random, teachers' labels, equal bytes")
@@ -133,7 +134,7 @@ class Comparison:
 
         def sized(result: Result, size: str, text: str) -> str:
             share = self.share_of_size(result, size)
-            return text if result.trained_on == "full" else f"{text}{separator}({_per_cent(share)})"
+            return text if result.trained_on == "full" else f"{text}{separator}({per_cent(share)})"
 
         rows = [
             [
@@ -209,13 +210,20 @@ class Comparison:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        """The same for notebooks."""
+        columns, rows = self.table()
+        ours = [row[0] for row in rows].index("summary")
+        told = table(columns, rows, numbers=range(1, len(columns)), marked=[ours])
+        return joined([told, tag("ul", [tag("li", line) for line in self.conclusions()])])
+
 
 def _listed(names: list[str]) -> str:
     """`a, b and c`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _per_cent(share: float) -> str:
+def per_cent(share: float) -> str:
     """A share of a size with two digits or more: `0.12 %`, `110 %`."""
     return (
         "–" if math.isnan(share) else f"{100 * share:,.{2 if share < 0.01 else 1 if share < 0.1 else 0}f} %"

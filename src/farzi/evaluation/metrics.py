@@ -11,6 +11,8 @@ from typing import TypeVar, cast
 
 import numpy as np
 
+from farzi.markup import table
+
 Number = TypeVar("Number", float, np.ndarray)
 
 
@@ -182,3 +184,10 @@ class Evaluation(Mapping[str, float]):
         return "\n".join([*lines, self.statement] if self.statement else lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks."""
+        rows = [
+            (name, f"{(one := metric_of(name)).text(figure)} {one.unit}") for name, figure in self.items()
+        ]
+        return table(("metric", "figure"), rows, self.statement or None, [1])

@@ -61,6 +61,7 @@ def save_report(
             for result in comparison.results
             if result.trained_on != "full"
         },
+        "conclusions": comparison.conclusions(),
     }
     columns, cells = comparison.table()
     rule = ["---", *["--:"] * (len(columns) - 1)]

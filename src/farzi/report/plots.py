@@ -30,7 +30,7 @@ def plot_comparison(comparison: Comparison, history: list[dict[str, Any]], path:
         history: the lines of history.jsonl.
         path: of the PNG file.
     """
-    names, lines = comparison.headlines, _lines(history) if len(history) > 1 else {}
+    names, lines = comparison.headlines, validation_shares(history) if len(history) > 1 else {}
     height = 1.5 + 0.24 * len(comparison.results)
     figure = Figure(figsize=(3.2 + 2.2 * len(names) + (3.4 if lines else 0), height), dpi=150)
     figure.set_layout_engine("constrained")
@@ -178,7 +178,7 @@ def _top(ratios: list[Interval]) -> float:
     return 1.15 * min(highest, 1.6 * tallest)
 
 
-def _lines(history: list[dict[str, Any]]) -> dict[str, list[float]]:
+def validation_shares(history: list[dict[str, Any]]) -> dict[str, list[float]]:
     """The validations' shares of the full data's figures in per cent, without metrics of which that is 0."""
     names = headlines(history[0].get("relative_to_full", {})) if history else ()
     ratios = {name: [line.get("relative_to_full", {}).get(name) for line in history] for name in names}

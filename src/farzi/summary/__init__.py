@@ -8,8 +8,10 @@ from farzi.summary.card import nearness_fact as nearness_fact
 from farzi.summary.checked import checked_tensors as checked_tensors
 from farzi.summary.folder import CHECKPOINT as CHECKPOINT
 from farzi.summary.folder import PARTIAL as PARTIAL
+from farzi.summary.folder import REPORT as REPORT
 from farzi.summary.folder import TENSORS as TENSORS
 from farzi.summary.folder import check_folder as check_folder
+from farzi.summary.folder import recorded_sum as recorded_sum
 from farzi.summary.folder import remove_cached as remove_cached
 from farzi.summary.initializers.base import Ensemble as Ensemble
 from farzi.summary.initializers.base import Initializer as Initializer

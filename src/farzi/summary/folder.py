@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from farzi.errors import FarziError
-from farzi.files import remove_leftovers, sha256
+from farzi.files import remove_leftovers, sha256, write_text_atomic
 from farzi.tensorfile import is_other_content
 
 TENSORS, CHECKPOINT = "summary.safetensors", "checkpoint.safetensors"
@@ -15,7 +15,9 @@ CARD, RECIPE, HISTORY, RUN = "README.md", "recipe.yaml", "history.jsonl", "run.j
 VOCABULARY, TOKENIZER = "vocabulary.parquet", "tokenizer.json"
 SUMS = "SHA256SUMS"
 SUMMED = (TENSORS, VOCABULARY, RECIPE, HISTORY, RUN)
-RESULTS = (  # of a comparison; removed with the summary
+REPORT = "report.html"
+RESULTS = (  # of a comparison, and the page of it all; removed with the summary
+    REPORT,
     "results.json",
     *(f"comparison.{end}" for end in ("md", "json", "png")),
     "students.json",
@@ -72,3 +74,11 @@ def _is_edited(folder: Path, name: str) -> bool:
         return recorded is not None and sha256(folder / name) != recorded
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def recorded_sum(folder: str | Path, name: str, checksum: str | None) -> None:
+    """Write a file's checksum into the folder's `SHA256SUMS`, in place of an earlier; None takes it out."""
+    path = Path(folder) / SUMS
+    lines = [line for line in path.read_text().splitlines() if not line.endswith(f"  {name}")]
+    lines += [] if checksum is None else [f"{checksum}  {name}"]
+    write_text_atomic(path, "".join(f"{line}\n" for line in lines))

@@ -21,9 +21,10 @@ from farzi import hub
 from farzi.data import Vocabulary
 from farzi.errors import FarziError
 from farzi.files import locked, parse_json, place, sha256, write_text_atomic
+from farzi.markup import joined, table, tag
 from farzi.progress import counted
 from farzi.recipe import Recipe, load_recipe
-from farzi.summary.card import card
+from farzi.summary.card import card, distillation_facts
 from farzi.summary.checked import Line, Run, checked_facts, checked_tensors
 from farzi.summary.folder import (
     CARD,
@@ -95,6 +96,22 @@ class Summary:
         initial = " (the initial summary)" if selected == 0 else ""
         size += f", {events}, {tensors.bytes / 1024:,.0f} KiB"
         return f"Summary of {self.recipe.source}: {size}{step}{initial}"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what it is, how it was made, and its first sequence."""
+
+        def cell(events: list[dict[str, Any]] | None) -> str:
+            return ", ".join(f"{one['name']} {100 * one['probability']:.1f} %" for one in events or ()) or "–"
+
+        first = self.top_events(3, 1)[0]
+        rows = [(place, cell(at["input"]), cell(at["label"])) for place, at in enumerate(first, start=1)]
+        return joined(
+            [
+                tag("p", tag("b", repr(self))),
+                tag("p", distillation_facts(self)),
+                table(("position", "soft input", "soft label"), rows, "The first sequence"),
+            ]
+        )
 
     @property
     def is_text(self) -> bool:
