@@ -1,6 +1,7 @@
 """Event logs and texts: reading, filtering, splitting, named data sets, and batches of indices."""
 
 from farzi.data.catalog import CATALOG
+from farzi.data.day import Day, read_day
 from farzi.data.events import is_frame, read_events, read_frame, read_names
 from farzi.data.loading import Data, is_text_source, load_data, load_dataset, load_text
 from farzi.data.log import Log, make_log
@@ -11,6 +12,7 @@ from farzi.data.vocabulary import Vocabulary
 __all__ = [
     "CATALOG",
     "Data",
+    "Day",
     "Holdout",
     "Log",
     "Passages",
@@ -26,6 +28,7 @@ __all__ = [
     "load_text",
     "make_log",
     "pad_left",
+    "read_day",
     "read_events",
     "read_frame",
     "read_names",
