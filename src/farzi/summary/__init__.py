@@ -5,6 +5,8 @@ from farzi.summary.batches import BatchSchedule as BatchSchedule
 from farzi.summary.batches import chosen_soft_inputs as chosen_soft_inputs
 from farzi.summary.card import distillation_facts as distillation_facts
 from farzi.summary.card import nearness_fact as nearness_fact
+from farzi.summary.dataset import SoftCollator as SoftCollator
+from farzi.summary.dataset import SummaryDataset as SummaryDataset
 from farzi.summary.folder import CHECKPOINT as CHECKPOINT
 from farzi.summary.folder import PARTIAL as PARTIAL
 from farzi.summary.folder import TENSORS as TENSORS

@@ -24,6 +24,7 @@ from farzi.files import locked, parse_json, place, sha256, write_text_atomic
 from farzi.progress import counted
 from farzi.recipe import Recipe, load_recipe
 from farzi.summary.card import card
+from farzi.summary.dataset import Form, SummaryDataset
 from farzi.summary.folder import (
     CARD,
     CARD_SUM,
@@ -131,6 +132,19 @@ class Summary:
         targets. Everything is in memory, 2 · μ · (ξ − 1) · V numbers.
         """
         return TensorDataset(self.soft_inputs(sequences)[:, :-1], self.soft_labels(sequences)[:, 1:])
+
+    def dataset(self, form: Form = "soft", **settings: Any) -> SummaryDataset:
+        """Its sequences as a `torch.utils.data.Dataset` for any training loop.
+
+        Args:
+            form: "soft" (distributions), "top" (the likeliest events and their weights), "sampled" (events
+                drawn from them) or "embeddings" (mean rows of a `table`); see `SummaryDataset`.
+            settings: `top`, `draws`, `seed` and `table` of `SummaryDataset`.
+
+        Raises:
+            FarziError: there is no such form, or a setting does not fit it.
+        """
+        return SummaryDataset(self.tensors, form, **settings)
 
     def to_frame(self, top: int = 3) -> pl.DataFrame:
         """The `top` likeliest events at each position, by id and name.
