@@ -62,7 +62,7 @@ def main(folder: str, epochs: int = 100) -> Any:
         trainer = Trainer(
             model=model,
             args=settings,
-            train_dataset=summary.dataset("top", top=16),
+            train_dataset=summary.dataset(),
             data_collator=SoftCollator(vocabulary, model.get_input_embeddings()),
             compute_loss_func=soft_loss,
         )

@@ -36,11 +36,11 @@ class Module(lightning.LightningModule):
 
 
 def main(folder: str, epochs: int = 100) -> Net:
-    """Train on the summary in a folder; the 16 most probable events of each position are read."""
+    """Train on the summary in a folder; the 256 most probable events of each position are read."""
     summary = farzi.Summary.load(folder)
     lightning.seed_everything(0, verbose=False)
     net = Net(len(summary.vocabulary), summary.tensors.length - 1)
-    data, collate = summary.dataset("top", top=16), SoftCollator(len(summary.vocabulary))
+    data, collate = summary.dataset("top", top=256), SoftCollator(len(summary.vocabulary))
     loader = DataLoader(data, batch_size=10, shuffle=True, collate_fn=collate)
     trainer = lightning.Trainer(
         max_epochs=epochs,
