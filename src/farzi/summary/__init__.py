@@ -9,6 +9,7 @@ from farzi.summary.dataset import SoftCollator as SoftCollator
 from farzi.summary.dataset import SummaryDataset as SummaryDataset
 from farzi.summary.folder import CHECKPOINT as CHECKPOINT
 from farzi.summary.folder import PARTIAL as PARTIAL
+from farzi.summary.folder import TEACHER as TEACHER
 from farzi.summary.folder import TENSORS as TENSORS
 from farzi.summary.folder import check_folder as check_folder
 from farzi.summary.folder import remove_cached as remove_cached
