@@ -165,7 +165,7 @@ def train(
     device: torch.device | str = "cpu",
     checkpoint: str | Path | None = None,
     events: Any = None,
-    share: float = 0.5,
+    share: float = 0.1,
     history: Any = None,
     start: Model | None = None,
 ) -> Model:

@@ -164,7 +164,7 @@ class Mixed:
     """
 
     events: Sequences
-    share: float = 0.5
+    share: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:

@@ -29,6 +29,7 @@ from farzi.cli.recipe import recipe
 from farzi.cli.recommend import recommend
 from farzi.cli.train import train
 from farzi.cli.tune_baseline import tune_baseline
+from farzi.cli.update import update
 from farzi.errors import FarziError, out_of_memory
 
 TOO_LARGE = (MemoryError, RuntimeError, ValueError)
@@ -169,6 +170,7 @@ for _command in (
         check,
         distill,
         train,
+        update,
         evaluate,
         recommend,
         compare,

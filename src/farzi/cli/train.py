@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     help="the summary, all of its log, or --sequences real windows, picked as by farzi compare --controls",
 )
 @click.option("--with", "events", metavar="FILE", help="real events beside the summary, as a new day's")
-@click.option("--share", type=float, metavar="X", help="of them in each batch, and in the loss [0.5]")
+@click.option("--share", type=float, metavar="X", help="of them in each batch, and in the loss [0.1]")
 @click.option("--history", metavar="FILE", help="earlier events of the users in --with")
 @click.option("--start", metavar="MODEL", help="go on from this model's weights, not from fresh ones")
 @recipe_option

@@ -18,8 +18,9 @@ from farzi.training import make_model
 
 AHEAD, DISCOUNT = 3, 0.5
 """Events to either side that are neighbours, and the weight of each further one."""
-MASKED = -30.0
-"""The logit, below the mean, that vanished items get."""
+MASKED, ONE_SIGN = -30.0, 0.1
+"""The logit of vanished items, in temperatures, beside that of the likeliest event; and how near to 0, as a
+share of the largest, the latents of a dimension may come that carries it."""
 
 
 class Neighbours:
@@ -93,23 +94,36 @@ def grown_model(model: SequenceModel, student: StudentVariant, near: Neighbours)
 
 
 def without(tensors: SummaryTensors, items: Sequence[int] | np.ndarray) -> SummaryTensors:
-    """The summary in which some items have hardly any probability.
+    """The summary in which some items have hardly any probability; the others keep their proportions.
 
-    Their columns become the one whose logits are the nearest, in least squares, to a constant far below all
-    others. Nothing else changes.
+    Their columns get a logit far below that of each position's likeliest event. That needs a dimension of the
+    latents that has one sign at all positions; if there is none, a constant one is added.
     """
     columns = torch.as_tensor(np.asarray(items, np.int64))
     if len(columns) == 0:
         return tensors
     if tensors.is_full_logits:
         latents = tensors.latents.clone()
-        latents[..., columns] = latents.mean() + MASKED * tensors.temperature
+        latents[..., columns] = latents.amax(-1, keepdim=True) + MASKED * tensors.temperature
         return replace(tensors, latents=latents)
-    latents = tensors.latents.flatten(0, 1).double()
-    parts = {}
-    for name, part in tensors.parts.items():
-        if name != "latents":
-            low = (latents @ part.double()).mean(1, keepdim=True) + MASKED * tensors.temperature
-            parts[name] = part.clone()
-            parts[name][:, columns] = torch.linalg.lstsq(latents, low, driver="gelsd").solution.to(part)
-    return replace(tensors, **parts)
+    latents, parts = tensors.latents, {k: part for k, part in tensors.parts.items() if k != "latents"}
+    flat = latents.flatten(0, 1)
+    least = torch.maximum(flat.amin(0), -flat.amax(0))  # above 0 where all have one sign
+    if float((least / flat.abs().amax(0)).max()) < ONE_SIGN:
+        latents = torch.cat([latents, torch.ones_like(latents[..., :1])], -1)
+        parts = {name: torch.cat([part, torch.zeros_like(part[:1])]) for name, part in parts.items()}
+        flat = latents.flatten(0, 1)
+        least = torch.maximum(flat.amin(0), -flat.amax(0))
+    at = int((least / flat.abs().amax(0)).argmax())
+    sign = float(flat[0, at].sign())
+    for name, part in parts.items():
+        low = min(0.0, float(_least_top(flat, part))) + MASKED * tensors.temperature
+        parts[name] = part.clone()
+        parts[name][:, columns] = 0.0
+        parts[name][at, columns] = sign * low / least[at]
+    return replace(tensors, latents=latents, **parts)
+
+
+def _least_top(latents: Tensor, decoder: Tensor) -> Tensor:
+    """The least, over positions, of the largest logit."""
+    return torch.stack([(rows @ decoder[:, 1:]).amax(-1).min() for rows in latents.split(256)]).min()

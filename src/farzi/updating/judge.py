@@ -16,8 +16,10 @@ from farzi.summary import Summary
 from farzi.training import Mixed, train_on_summary
 from farzi.updating.days import last_events
 from farzi.updating.grow import Neighbours, grown_model
-from farzi.updating.students import Padded, exemplars, figures_of, warm_started
+from farzi.updating.students import Padded, exemplars, figures_of, warm_started, warm_teach
 
+MIXED = 0.1
+"""The day's share in mixed training."""
 EXEMPLARS = 30_000
 """Real exemplars that are replayed, as in ADER."""
 DUE_SHARE, DUE_NEW = 0.85, 0.25
@@ -50,8 +52,6 @@ def judge(
     device: torch.device | str,
 ) -> dict[str, Any]:
     """The rows of figures, as JSON values: by row `seconds`, and metrics of "all", "old" and "new" items."""
-    from farzi.updating.update import warm_teach
-
     recipe, known = made.recipe, len(old.vocabulary)
     seeds = [
         int(np.random.default_rng([recipe.seed, 14, k]).integers(2**62))
@@ -60,7 +60,7 @@ def judge(
     rows: dict[str, Any] = {}
 
     def row(name: str, models: list[Any], seconds: float) -> None:
-        rows[name] = {"seconds": round(seconds, 2), **figures_of(models, log, known)}
+        rows[name] = {"seconds": round(seconds, 2), **figures_of(models, log.test, known)}
 
     def timed(name: str, make: Any) -> list[Any]:
         progress.doing(f"measuring: {name}")
@@ -72,7 +72,7 @@ def judge(
     new, before = made.tensors.to(device), old.tensors.to(device)
     student, inner = recipe.student, recipe.inner
     updated = timed("update", lambda seed: train_on_summary(new, student, inner, seed).model)
-    mixed = Mixed(log.train, 0.5)
+    mixed = Mixed(log.train, MIXED)
     timed(
         "update, mixed with the day",
         lambda seed: train_on_summary(new, student, inner, seed, mixed=mixed).model,

@@ -1,18 +1,19 @@
 """Models that learn a day: warm-started ones, and those beside which an update is judged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from farzi.data import Log, Sequences, crops, pad_left
+from farzi.data import Holdout, Log, Sequences, crops, pad_left
 from farzi.evaluation import Evaluation, evaluate_ranking
 from farzi.evaluation.controls.selection import herded
 from farzi.event_training import Training, drawn_negatives, run_training, training_loss
 from farzi.models import SequenceModel
-from farzi.recipe import Teach
+from farzi.recipe import Recipe, Teach
 from farzi.soft import SoftEvents
 from farzi.summary import SummaryTensors
 from farzi.training import NextEvent, Trained
@@ -24,6 +25,24 @@ SHOWN = ("HR@10", "nDCG@10", "HR@100")
 """The metrics that are reported."""
 REMEMBERED = 16
 """Sequences of the memory in each step."""
+
+
+def warm_teach(recipe: Recipe, minutes: float, steps: int | None) -> Teach:
+    """How a model is trained further on a day: the recipe's training, validated often, without warm-up.
+
+    With `steps` there is a fixed number of them in place of minutes.
+    """
+    changes: dict[str, Any] = {
+        "teach.validate_every": 20,
+        "teach.warmup": 0,
+        "teach.cooldown": 0.0,
+        "teach.average": min(recipe.teach.average, 0.95),
+        "teach.minutes": minutes if steps is None else None,
+        "teach.patience": 5,
+    }
+    if steps is not None:
+        changes |= {"teach.max_steps": max(1, 2 * steps), "teach.validate_every": max(1, steps)}
+    return recipe.changed(changes).teach
 
 
 def warm_started(
@@ -117,22 +136,22 @@ def _compacted(histories: Tensor) -> Tensor:
     return histories.gather(1, order)
 
 
-def figures_of(models: list, log: Log, known: int) -> dict[str, dict[str, float] | None]:
-    """The mean metrics of some models on a log's test events: of "all", "old" and "new" items.
+def figures_of(models: Sequence[Any], held: Holdout, known: int) -> dict[str, dict[str, float] | None]:
+    """The mean metrics of some models on held-out events: of "all", "old" and "new" items.
 
-    None where the test has no such event. `known` is V of the items that are old.
+    None where there is no such event. `known` is V of the items that are old.
     """
-    items = np.arange(len(log.vocabulary))
+    items = np.arange(max(known, 1 + int(held.targets.items.max())))
     groups = {"all": items > 0, "old": items < known, "new": items >= known}
     result: dict[str, dict[str, float] | None] = {}
     for name, wanted in groups.items():
-        held = only(log.test, wanted)
-        if held is None:
+        some = only(held, wanted)
+        if some is None:
             result[name] = None
             continue
-        measured: list[Evaluation] = [evaluate_ranking(model, held) for model in models]
+        measured: list[Evaluation] = [evaluate_ranking(model, some) for model in models]
         result[name] = {metric: float(np.mean([one[metric] for one in measured])) for metric in SHOWN} | {
-            "events": float(len(held.targets.items))
+            "events": float(len(some.targets.items))
         }
     return result
 

@@ -8,6 +8,7 @@ day better than without it.
 
 import hashlib
 import json
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,18 +21,19 @@ import torch
 
 from farzi.data import Day, Log, Sequences, read_day
 from farzi.data.fingerprint import checksum
-from farzi.distillation import FullData, validate
+from farzi.distillation import FullData, Validation, validate
 from farzi.distillation.checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
 from farzi.distillation.distill import stop_event, take_outer_steps
 from farzi.distillation.run import Run
 from farzi.errors import FarziError
 from farzi.evaluation import nearest_windows, task_of
 from farzi.files import finite_values, locked, place
-from farzi.models import Model
-from farzi.progress import Progress, counted
+from farzi.models import Model, SequenceModel
+from farzi.progress import PrintedProgress, Progress, counted
 from farzi.provenance import environment
 from farzi.recipe import Recipe
 from farzi.recipe import variants as v
+from farzi.recipe.variants import DataVariant
 from farzi.summary import TEACHER, Ensemble, Summary, SummaryTensors, check_folder, remove_cached
 from farzi.summary.initializers.sampled import draw_sequences, without_repeats
 from farzi.surroundings import undisturbed
@@ -39,7 +41,7 @@ from farzi.updating.days import day_log
 from farzi.updating.grow import Neighbours, grown_model, grown_tensors, without
 from farzi.updating.judge import Compared, due, judge
 from farzi.updating.labels import can_relabel, least_used, renewed
-from farzi.updating.students import warm_started
+from farzi.updating.students import figures_of, warm_started, warm_teach
 from farzi.updating.teachers import Teacher, found_teacher
 
 PARTIAL = "update-partial"
@@ -59,7 +61,7 @@ PAST = (100, 400)
 def update(
     summary: Summary | str | Path,
     day: Any,
-    out: str | Path,
+    out: str | Path | None = None,
     *,
     minutes: float = 2.0,
     steps: int | None = None,
@@ -69,7 +71,7 @@ def update(
     cache: str | Path | None = None,
     vanished: Sequence[str] = (),
     compare: Compared | None = None,
-    recipe: Recipe | None = None,
+    reading: DataVariant | None = None,
     seed: int = 0,
     restart: bool = False,
     progress: Progress | None = None,
@@ -81,7 +83,8 @@ def update(
     Args:
         summary: yesterday's, or its folder. Its indices stay; new items follow them.
         day: a file or a frame of events, read as the summary's log was. Its users may be unknown.
-        out: the new summary's folder. An unfinished update there goes on, a finished one is returned.
+        out: the new summary's folder. An unfinished update there goes on, a finished one is returned. If left
+            out, nothing is stored.
         minutes: of the whole update, measuring aside.
         steps: outer steps, in place of minutes; each stage then has a fixed number of steps.
         history: a file or a frame with earlier events of the day's users.
@@ -93,10 +96,11 @@ def update(
         vanished: ids of items that are no longer offered. They keep their indices and lose their probability,
             their count, and so their recommendations.
         compare: what else to train and report: full retraining, and replay of real exemplars.
-        recipe: of the new summary, if its training is to differ; the summary's own if left out.
+        reading: the `data` of a recipe, of which the columns and the form of events are taken; those of the
+            summary's log if left out.
         seed: of all random draws.
         restart: start from the beginning even if `out` holds an update or a summary, which is then lost.
-        progress: receives reports.
+        progress: receives reports; if left out, lines are printed to stderr.
         device: where everything is computed.
         checkpoint_seconds: between two saves of the outer loop's state.
 
@@ -110,7 +114,14 @@ def update(
         KeyboardInterrupt: interrupted; the same call goes on.
         OSError: `out` cannot be written.
     """
-    out, progress = place(out), progress or Progress()
+    if out is None:
+        with tempfile.TemporaryDirectory() as scratch:
+            settings: dict[str, Any] = {"minutes": minutes, "steps": steps, "history": history}
+            settings |= {"following": following, "teacher": teacher, "cache": cache, "vanished": vanished}
+            settings |= {"compare": compare, "reading": reading, "seed": seed}
+            settings |= {"progress": progress, "device": device}
+            return update(summary, day, Path(scratch) / "summary", **settings)
+    out, progress = place(out), progress or PrintedProgress()
     folder = None if isinstance(summary, Summary) else place(summary)
     old = summary if isinstance(summary, Summary) else Summary.load(summary)
     if old.is_text:
@@ -119,15 +130,13 @@ def update(
         raise FarziError(f"{out}: is the summary that is updated; name another folder for the new one")
     if not minutes > 0:
         raise FarziError(f"minutes must be above 0, not {minutes:g}")
-    recipe = recipe or old.recipe
-    there = read_day(day, old.vocabulary, recipe.data, history=history)
+    recipe, reading = old.recipe, reading or old.recipe.data
+    there = read_day(day, old.vocabulary, reading, history=history)
     gone = old.vocabulary.encode(list(vanished)) if len(vanished) else np.empty(0, np.int64)
     fingerprint = checksum(there.recent(0))
     if fingerprint in old.run.get("update", {}).get("days", []):
         raise FarziError(f"{there.name}: has no new events: this summary was updated with the same ones")
-    following = (
-        None if following is None else read_day(following, there.vocabulary, recipe.data, append=False)
-    )
+    following = None if following is None else read_day(following, there.vocabulary, reading, append=False)
     words = [tensors_key(old.tensors), checksum(there.sequences), there.vocabulary.frame["id"].to_list()]
     words += [minutes, steps, seed, list(vanished), recipe.model_dump_json()]
     key = hashlib.sha256(json.dumps(words).encode()).hexdigest()
@@ -172,6 +181,21 @@ def _finished(out: Path, key: str) -> Summary | None:
             f"{out} holds another summary than this update's; choose another folder, or restart=True"
         )
     return there
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A summary that may become the new one, judged on held-out events of the day."""
+
+    tensors: SummaryTensors
+    result: Validation
+    new: float  # HR@100 of new items
+
+    def brings_more_than(self, other: "_Candidate") -> bool:
+        """Whether it is better: on all events, or on new items and not worse than by noise on all."""
+        if self.result.score > other.result.score:
+            return True
+        return self.new > other.new and not other.result.better_than_noise(self.result)
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,19 +325,21 @@ class _Update:
         which = least_used(yesterday, counts, round(REPLACED * yesterday.sequences))
         sampled = self._sampled(ensemble, log, len(which), yesterday.length, rng)
 
-        def judged(one: SummaryTensors) -> tuple[SummaryTensors, float]:
+        def judged(one: SummaryTensors) -> _Candidate:
             tensors = without(one, self.gone).rounded(self.recipe.summary.precision)
-            return tensors, validate(tensors.to(self.device), log, self.recipe, figures).score
+            students: list[SequenceModel] = []
+            result = validate(tensors.to(self.device), log, self.recipe, figures, students)
+            new = figures_of(students, log.valid, self.day.known)["new"]
+            return _Candidate(tensors, result, 0.0 if new is None else new["HR@100"])
 
-        chosen, score = judged(yesterday)
+        chosen = judged(yesterday)
         best = (False, 0)
         for count in dict.fromkeys((len(which), 0)):  # labels alone only where both bring nothing
             if not best[0]:
-                tensors, mine = judged(
-                    renewed(yesterday, ensemble, which[:count], sampled[:count], self.gone, rng)
-                )
-                if mine > score:
-                    best, chosen, score = (True, count), tensors, mine
+                some = (which[:count], sampled[:count], self.gone)
+                candidate = judged(renewed(yesterday, ensemble, *some, rng))
+                if candidate.brings_more_than(chosen):
+                    best, chosen = (True, count), candidate
         seconds = time.perf_counter() - begun
         labels, replaced = best
         words = f"labels made anew, {counted(replaced, 'sequence')} sampled anew"
@@ -322,7 +348,7 @@ class _Update:
         elif len(which) > replaced:
             words = "labels made anew; sequences sampled anew brought nothing on held-out events"
         self.progress.stage("initialise", words, seconds)
-        return (chosen, seconds), {"labels": labels, "replaced": replaced}
+        return (chosen.tensors, seconds), {"labels": labels, "replaced": replaced}
 
     def _sampled(
         self, teacher: Ensemble, log: Log, count: int, length: int, rng: np.random.Generator
@@ -398,21 +424,3 @@ class _Update:
         else:
             changes |= {"outer.minutes": None, "outer.steps": self.steps}
         return recipe.changed(changes)
-
-
-def warm_teach(recipe: Recipe, minutes: float, steps: int | None) -> Any:
-    """How a model is trained further on a day: the recipe's training, validated often, without warm-up.
-
-    With `steps` there is a fixed number of them in place of minutes.
-    """
-    changes: dict[str, Any] = {
-        "teach.validate_every": 20,
-        "teach.warmup": 0,
-        "teach.cooldown": 0.0,
-        "teach.average": min(recipe.teach.average, 0.95),
-        "teach.minutes": minutes if steps is None else None,
-        "teach.patience": 5,
-    }
-    if steps is not None:
-        changes |= {"teach.max_steps": max(1, 2 * steps), "teach.validate_every": max(1, steps)}
-    return recipe.changed(changes).teach
