@@ -69,6 +69,6 @@ def main(folder: str, epochs: int = 100) -> farzi.Evaluation:
 
 if __name__ == "__main__":
     try:
-        main(*sys.argv[1:2])
+        main(sys.argv[1] if len(sys.argv) > 1 else "runs/mine")
     except farzi.FarziError as error:
         sys.exit(f"error: {error}")

@@ -132,7 +132,7 @@ def test_the_distillations_teacher_is_found_in_its_cache(place: Path, tmp_path: 
     made = update(place / "mine", place / "day.csv", tmp_path / "2", **settings)
     facts = made.run["update"]
     assert facts["teacher"] == "cache"
-    assert {"replay of 40 real exemplars", "full retraining"} <= set(facts["rows"])
+    assert {"replay of real exemplars", "full retraining"} <= set(facts["rows"])
     with pytest.raises(FarziError, match="has no full-data training of this summary"):
         update(place / "mine", place / "day.csv", tmp_path / "x", **{**settings, "cache": tmp_path})
 
@@ -316,7 +316,7 @@ def test_held_out_events_are_not_trained_on(summary: Summary, day: pl.DataFrame)
             assert len(trained[user]) + 1 <= len(past) + len(target)
             seen.add(user)
     assert seen == set(day["user_id"].to_list())
-    after, before = (one.frame["count"].sum() for one in (log.vocabulary, summary.vocabulary))
+    after, before = (int(one.frame["count"].to_numpy().sum()) for one in (log.vocabulary, summary.vocabulary))
     assert after - before == len(log.train.items)
 
 

@@ -1,5 +1,6 @@
 """New items in a summary and in a model: old indices stay, new rows and columns start from neighbours."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -127,3 +128,11 @@ def without(tensors: SummaryTensors, items: Sequence[int] | np.ndarray) -> Summa
 def _least_top(latents: Tensor, decoder: Tensor) -> Tensor:
     """The least, over positions, of the largest logit."""
     return torch.stack([(rows @ decoder[:, 1:]).amax(-1).min() for rows in latents.split(256)]).min()
+
+
+def tensors_key(tensors: SummaryTensors) -> str:
+    """A checksum of a summary's numbers."""
+    digest = hashlib.sha256(repr(tensors.temperature).encode())
+    for part in tensors.parts.values():
+        digest.update(part.cpu().numpy().tobytes())
+    return digest.hexdigest()

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from farzi.data import Log, Sequences, read_day
+from farzi.distillation import Validation
 from farzi.evaluation import evaluate_ranking
 from farzi.event_training import train_on_events
 from farzi.models import Model, SequenceModel
 from farzi.progress import Progress, counted
-from farzi.summary import Summary
+from farzi.summary import Summary, SummaryTensors
 from farzi.training import Mixed, train_on_summary
 from farzi.updating.days import last_events
 from farzi.updating.grow import Neighbours, grown_model
@@ -25,6 +26,21 @@ EXEMPLARS = 30_000
 DUE_SHARE, DUE_NEW = 0.85, 0.25
 """A whole distillation is due where students of the summary reach less of the teacher's HR@100 than this
 share of what they reached when it was distilled, or where more than this share of all items is newer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A summary that may become the new one, judged on held-out events of the day."""
+
+    tensors: SummaryTensors
+    result: Validation
+    new: float  # HR@100 of new items
+
+    def brings_more_than(self, other: "Candidate") -> bool:
+        """Whether it is better: on all events, or on new items and not worse than by noise on all."""
+        if self.result.score > other.result.score:
+            return True
+        return self.new > other.new and not other.result.better_than_noise(self.result)
 
 
 @dataclass(frozen=True)
@@ -92,7 +108,7 @@ def judge(
     if compare is not None:
         whole = _whole(compare, log, made, progress)
         chosen = exemplars(plain[0], whole, compare.count)
-        timed(f"replay of {counted(len(chosen), 'real exemplar')}", lambda seed: tuned(seed, chosen))
+        timed("replay of real exemplars", lambda seed: tuned(seed, chosen))
         both, held = last_events(_joined(whole, log.train), log.vocabulary.untrained)
         held, full = held.sample(recipe.teach.validate_users or 1000), recipe.full_model
 

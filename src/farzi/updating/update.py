@@ -21,7 +21,7 @@ import torch
 
 from farzi.data import Day, Log, Sequences, read_day
 from farzi.data.fingerprint import checksum
-from farzi.distillation import FullData, Validation, validate
+from farzi.distillation import FullData, validate
 from farzi.distillation.checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
 from farzi.distillation.distill import stop_event, take_outer_steps
 from farzi.distillation.run import Run
@@ -38,8 +38,8 @@ from farzi.summary import TEACHER, Ensemble, Summary, SummaryTensors, check_fold
 from farzi.summary.initializers.sampled import draw_sequences, without_repeats
 from farzi.surroundings import undisturbed
 from farzi.updating.days import day_log
-from farzi.updating.grow import Neighbours, grown_model, grown_tensors, without
-from farzi.updating.judge import Compared, due, judge
+from farzi.updating.grow import Neighbours, grown_model, grown_tensors, tensors_key, without
+from farzi.updating.judge import Candidate, Compared, due, judge
 from farzi.updating.labels import can_relabel, least_used, renewed
 from farzi.updating.students import figures_of, warm_started, warm_teach
 from farzi.updating.teachers import Teacher, found_teacher
@@ -162,14 +162,6 @@ def update(
                 out.rmdir()
 
 
-def tensors_key(tensors: SummaryTensors) -> str:
-    """A checksum of a summary's numbers."""
-    digest = hashlib.sha256(repr(tensors.temperature).encode())
-    for part in tensors.parts.values():
-        digest.update(part.cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _finished(out: Path, key: str) -> Summary | None:
     if (out / "checkpoint.safetensors").exists() or (out / PARTIAL).exists():
         return None
@@ -181,21 +173,6 @@ def _finished(out: Path, key: str) -> Summary | None:
             f"{out} holds another summary than this update's; choose another folder, or restart=True"
         )
     return there
-
-
-@dataclass(frozen=True, eq=False)
-class _Candidate:
-    """A summary that may become the new one, judged on held-out events of the day."""
-
-    tensors: SummaryTensors
-    result: Validation
-    new: float  # HR@100 of new items
-
-    def brings_more_than(self, other: "_Candidate") -> bool:
-        """Whether it is better: on all events, or on new items and not worse than by noise on all."""
-        if self.result.score > other.result.score:
-            return True
-        return self.new > other.new and not other.result.better_than_noise(self.result)
 
 
 @dataclass(frozen=True, eq=False)
@@ -325,12 +302,12 @@ class _Update:
         which = least_used(yesterday, counts, round(REPLACED * yesterday.sequences))
         sampled = self._sampled(ensemble, log, len(which), yesterday.length, rng)
 
-        def judged(one: SummaryTensors) -> _Candidate:
+        def judged(one: SummaryTensors) -> Candidate:
             tensors = without(one, self.gone).rounded(self.recipe.summary.precision)
             students: list[SequenceModel] = []
             result = validate(tensors.to(self.device), log, self.recipe, figures, students)
             new = figures_of(students, log.valid, self.day.known)["new"]
-            return _Candidate(tensors, result, 0.0 if new is None else new["HR@100"])
+            return Candidate(tensors, result, 0.0 if new is None else new["HR@100"])
 
         chosen = judged(yesterday)
         best = (False, 0)
