@@ -203,8 +203,7 @@ class _Update:
         users = counted(len(day.sequences), "user")
         say(f"{day.name}: {counted(day.events, 'event')} of {users}, {counted(day.new_items, 'new item')}")
         say(source.words)
-        counts = self.old.vocabulary.frame["count"].to_numpy()
-        near = Neighbours(day, counts)
+        near = Neighbours(day, self.old.vocabulary.frame["count"].to_numpy())
         yesterday = without(grown_tensors(self.old.tensors.to("cpu"), near), self.gone)
         yesterday = yesterday.rounded(self.recipe.summary.precision)
         teacher, teaching = self._teacher(source, near, log, yesterday)
@@ -215,11 +214,10 @@ class _Update:
         refined = done.selected_step or 0
         kept |= {"outer_step": refined}
         if not refined:
-            say("refine: the outer steps brought nothing on held-out events and are not kept")
-        recipe = self.recipe
-        if recipe.summary.sequences != tensors.sequences:  # of a folder that was made otherwise
-            recipe = recipe.changed({"summary.sequences": tensors.sequences})
-        made = Summary(tensors, log.vocabulary, recipe, done.history, done.run)
+            none = "there was no time left for outer steps; more minutes are needed"
+            nothing = "the outer steps brought nothing on held-out events and are not kept"
+            say(f"refine: {nothing if done.run['outer_steps'] else none}")
+        made = Summary(tensors, log.vocabulary, self.recipe, done.history, done.run)
         seconds = done.run["seconds"]
         facts = {
             "key": self.key,
