@@ -211,9 +211,8 @@ class _Update:
         start, kept = self._labels(teacher, log, yesterday, figures)
         done = self._refine(teacher, log, start, figures, teaching + start[1], checkpoint_seconds)
         tensors = without(done.tensors, self.gone).rounded(self.recipe.summary.precision)
-        refined = done.selected_step or 0
-        kept |= {"outer_step": refined}
-        if not refined:
+        kept |= {"outer_step": done.selected_step or 0}
+        if not done.selected_step:
             none = "there was no time left for outer steps; more minutes are needed"
             nothing = "the outer steps brought nothing on held-out events and are not kept"
             say(f"refine: {nothing if done.run['outer_steps'] else none}")
