@@ -3,6 +3,7 @@
 from research.studies.architectures import ARCHITECTURES
 from research.studies.costs import COST
 from research.studies.dimension import DIMENSION
+from research.studies.following import FOLLOWING
 from research.studies.fresh_windows import FRESH_WINDOWS
 from research.studies.groups import GROUPS
 from research.studies.headline import HEADLINE
@@ -44,6 +45,7 @@ STUDIES: dict[str, Study] = {
         PRIVACY,
         LIMITS,
         COST,
+        FOLLOWING,
     )
 }
 """In the order that they are listed in."""

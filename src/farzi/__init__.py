@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from farzi.recipe import Recipe as Recipe
     from farzi.recipe import presets as presets
     from farzi.summary import Summary as Summary
+    from farzi.updating import update as update
 
 if "torch" not in sys.modules:
     # PyTorch's threads spin while they wait. Where another process wants their core, a training of a small
@@ -46,6 +47,7 @@ _MODULES = {
     "farzi.models": ("Model",),
     "farzi.recipe": ("Recipe", "presets"),
     "farzi.summary": ("Summary",),
+    "farzi.updating": ("update",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -306,23 +306,44 @@ def train_on_events(
     if checkpoint is not None:
         further = {"vocabulary": vocabulary, "data": checksum(log), "judged": judged}
         key = training_key(student, teach, length, seed, **further)
-    with seeded(int(np.random.default_rng([seed, 7]).integers(2**62)), device):
+    return run_training(training, score, report, checkpoint, key)
+
+
+def run_training(
+    training: Training,
+    score: Callable[[SequenceModel], float],
+    report: Report = lambda step, figure, left: None,
+    checkpoint: Path | None = None,
+    key: str = "",
+    from_start: bool = False,
+    keep_every: float | None = None,
+) -> Trained:
+    """Take a training to its end; arguments as of `train_on_events`.
+
+    `key` is that of the checkpoint. With `from_start` the weights that it starts from are validated as well,
+    and kept if none are better. `keep_every` are seconds between two checkpoints, `KEPT_EVERY` if None.
+    """
+    model, device = training.model, training.model.device
+    pause = KEPT_EVERY if keep_every is None else keep_every
+    with seeded(int(np.random.default_rng([training.seed, 7]).integers(2**62)), device):
         if checkpoint is not None and checkpoint.exists():
             training.resume(checkpoint, key)
         begun = time.perf_counter() - training.seconds
         kept = training.seconds
+        if from_start and training.step == 0:
+            report(0, training.validated(score), 0.0)
         model.train()
         for windows in training.batches():
             training.seconds = time.perf_counter() - begun  # which decide the rate, if minutes are given
             training.take_step(windows)
             training.seconds = time.perf_counter() - begun
-            if training.share_done >= 1 or training.step % teach.validate_every == 0:
+            if training.share_done >= 1 or training.step % training.teach.validate_every == 0:
                 figure = training.validated(score)
                 training.seconds = time.perf_counter() - begun
                 report(training.step, figure, training.left)
                 if training.done:
                     break
-                if checkpoint is not None and training.seconds > kept + KEPT_EVERY:
+                if checkpoint is not None and training.seconds > kept + pause:
                     kept = training.seconds
                     training.keep(checkpoint, key)
     model.load_state_dict(training.best_state)

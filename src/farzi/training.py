@@ -1,20 +1,23 @@
 """Training a model from fresh random weights on a summary.
 
 `train_on_summary` is the inner loop itself: the model is trained exactly as in the distillation, in
-evaluation mode, so that nothing in it is random. On real events: `farzi.event_training`.
+evaluation mode, so that nothing in it is random. Real events may have a share in each step (`Mixed`). On real
+events alone: `farzi.event_training`.
 """
 
 import copy
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from farzi.data import Sequences, crops
 from farzi.errors import FarziError
 from farzi.losses import hard_next_event, soft_next_event
 from farzi.models import SequenceModel, build_model
@@ -145,6 +148,57 @@ class NextEvent(nn.Module):
         return student
 
 
+@dataclass(frozen=True, eq=False)
+class Mixed:
+    """Real events beside the summary in each step of a training: the summary is then a replay memory.
+
+    A step reads as many synthetic sequences as without them, and so many real windows that these are `share`
+    of its batch. It minimises (1 − share) · soft loss + share · hard loss, each a mean over positions.
+
+    Attributes:
+        events: the real sequences; one of them has two events at least.
+        share: above 0 and below 1.
+
+    Raises:
+        FarziError: the share is not between 0 and 1, or no sequence has two events.
+    """
+
+    events: Sequences
+    share: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise FarziError(f"share must be above 0 and below 1, not {self.share:g}")
+        if not (self.events.lengths > 1).any():
+            raise FarziError("the real events have no next event to learn: no user has two of them")
+
+    def windows(self, batch: int) -> int:
+        """Real windows in a step that reads `batch` synthetic sequences; one at least."""
+        return max(1, round(batch * self.share / (1 - self.share)))
+
+    def loss(self, loss: NextEvent, synthetic: int) -> "_MixedLoss":
+        """The loss of a step whose batch begins with so many synthetic sequences."""
+        return _MixedLoss(loss, synthetic, self.share)
+
+
+@dataclass(frozen=True, eq=False)
+class _MixedLoss:
+    """Both losses as a function of the parameters: a batch is synthetic sequences, then real windows."""
+
+    loss: NextEvent
+    synthetic: int
+    share: float
+
+    def at(self, theta: dict[str, Tensor], data: Mapping[str, Tensor], batch: Tensor) -> Tensor:
+        soft = dict(data)
+        windows = soft.pop("windows")[batch[self.synthetic :]]
+        events = soft.pop("soft", None)
+        hard = self.loss.at(theta, windows)
+        return (1 - self.share) * self.loss.at(
+            theta, soft if events is None else events, batch[: self.synthetic]
+        ) + self.share * hard
+
+
 class _Reader(nn.Module):
     """A student's hidden states and output table, as a function of its parameters."""
 
@@ -176,19 +230,21 @@ def train_on_summary(
     inner: Inner,
     seed: int,
     steps: int | None = None,
+    mixed: Mixed | None = None,
     dropout: float = 0.0,
 ) -> Trained:
     """Train a model from fresh random weights on a summary, on its device, as the inner loop does.
 
     With `inner.batch` each step reads some of the sequences, drawn by `farzi.summary.BatchSchedule`. `seed`
-    is that of the first weights, of the sequences' order and of dropout; `steps` replaces `inner.steps`. The
-    inner loop has no dropout: a rate above 0 is for comparing settings of training on real events.
+    is that of the first weights, of the sequences' order and of dropout; `steps` replaces `inner.steps`. With
+    `mixed` real events have a share in each step. The inner loop has no dropout: a rate above 0 is for
+    comparing settings of training on real events.
     """
     model = make_model(student, summary.vocabulary, summary.length, seed, summary.device)
     if not dropout:
-        return fit_to_summary(model, summary, inner, seed, steps)
+        return fit_to_summary(model, summary, inner, seed, steps, mixed)
     with seeded(int(np.random.default_rng([seed, 7]).integers(2**62)), summary.device):
-        return fit_to_summary(model, summary, inner, seed, steps, dropout)
+        return fit_to_summary(model, summary, inner, seed, steps, mixed, dropout)
 
 
 def fit_to_summary(
@@ -197,6 +253,7 @@ def fit_to_summary(
     inner: Inner,
     seed: int,
     steps: int | None = None,
+    mixed: Mixed | None = None,
     dropout: float = 0.0,
 ) -> Trained:
     """Train a copy of a given model, which is on the summary's device, as `train_on_summary` does."""
@@ -209,8 +266,37 @@ def fit_to_summary(
     schedule = BatchSchedule(summary.sequences, inner.batch, seed, summary.device).batches(0, steps)
     with torch.no_grad():
         data = SOFT_INPUTS[chosen_soft_inputs(inner, summary)[0]](summary)
-    end = train(loss.at, loss.parameters_of(model), data, make_optimizer(inner, steps), schedule)
+    at: Any = loss.at
+    if mixed is not None:
+        at, data, schedule = _with_events(mixed, loss, data, schedule, summary, inner, seed)
+    end = train(at, loss.parameters_of(model), data, make_optimizer(inner, steps), schedule)
     trained = loss.student_with(end.theta).eval()
     check_history(trained, inner)
     trained.length = max(trained.length, inner.history or 0)
     return Trained(trained, time.perf_counter() - start, len(schedule))
+
+
+def _with_events(
+    mixed: Mixed,
+    loss: NextEvent,
+    data: Tensor | dict[str, Tensor],
+    schedule: Sequence[None] | Tensor,
+    summary: SummaryTensors,
+    inner: Inner,
+    seed: int,
+) -> tuple[Any, dict[str, Tensor], Tensor]:
+    """The loss, data and batches of a training on a summary with real windows in each step.
+
+    Windows of every step are drawn beforehand, in proportion to the next events in a sequence (`crops`).
+    """
+    steps = len(schedule)
+    if not isinstance(schedule, Tensor):  # all sequences in each step
+        schedule = torch.arange(summary.sequences, device=summary.device).expand(steps, -1)
+    synthetic = schedule.shape[1]
+    real, width = mixed.windows(synthetic), max(summary.length, (inner.history or 0) + 1)
+    drawn = crops(mixed.events, width, steps * real, np.random.default_rng([seed, 8]))
+    windows = torch.from_numpy(drawn).to(summary.device)
+    batches = torch.arange(steps * real, device=summary.device).view(steps, real)
+    parts = data if isinstance(data, dict) else {"soft": data}
+    both = parts | {"windows": windows}
+    return mixed.loss(loss, synthetic).at, both, torch.cat([schedule, batches], 1)

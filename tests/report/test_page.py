@@ -217,8 +217,8 @@ def test_the_command_writes_it(folder: Path, tmp_path: Path):
 
 
 def test_a_page_that_cannot_be_written_does_not_fail_a_run(folder: Path):
-    from farzi.cli.report import write_page
     from farzi.progress import Progress
+    from farzi.report import write_page
 
     lines: list[str] = []
 
@@ -227,7 +227,9 @@ def test_a_page_that_cannot_be_written_does_not_fail_a_run(folder: Path):
             lines.append(text)
 
     with pytest.MonkeyPatch.context() as patch, locked(folder):
-        patch.setattr("farzi.report.write_report", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        patch.setattr(
+            "farzi.report.page.write_report", lambda *_: (_ for _ in ()).throw(OSError("disk full"))
+        )
         write_page(str(folder), Warned())
     assert len(lines) == 1
     assert "farzi report" in lines[0]

@@ -31,6 +31,7 @@ from farzi.cli.report import report
 from farzi.cli.train import train
 from farzi.cli.tune import tune
 from farzi.cli.tune_baseline import tune_baseline
+from farzi.cli.update import update
 from farzi.cli.watch import watch
 from farzi.errors import FarziError, out_of_memory
 
@@ -173,6 +174,7 @@ for _command in (
         distill,
         watch,
         train,
+        update,
         evaluate,
         recommend,
         compare,

@@ -36,10 +36,9 @@ def compare(folder: str, given: Given, device: str, as_json: bool, cache: str | 
 
     from farzi.api import compare as run
     from farzi.cli.progress import ConsoleProgress
-    from farzi.cli.report import write_page
     from farzi.distillation import Cache
     from farzi.files import locked
-    from farzi.report import save_report
+    from farzi.report import save_report, write_page
     from farzi.summary import PARTIAL, Summary
     from farzi.tracking import journal
 

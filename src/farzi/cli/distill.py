@@ -43,10 +43,10 @@ def distill(
     recipe = given.recipe(source=source)
 
     from farzi.cli.progress import ConsoleProgress
-    from farzi.cli.report import write_page
     from farzi.distillation import Cache, Target
     from farzi.distillation import distill as run
     from farzi.evaluation import shares
+    from farzi.report import write_page
     from farzi.summary import distillation_facts, nearness_fact
 
     shared = None if cache is None else Cache(cache)

@@ -1,15 +1,8 @@
 """`farzi report`: a summary's page, for a browser."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import click
 
 from farzi.cli.output import say
-from farzi.errors import FarziError
-
-if TYPE_CHECKING:
-    from farzi.progress import Progress
 
 
 @click.command(short_help="Write a summary's page, for a browser.")
@@ -27,22 +20,3 @@ def report(folder: str, others: tuple[str, ...], out: str | None) -> None:
 
     path = write_report(folder, out, others)
     say(f"{path} holds the page ({path.stat().st_size / 1024:,.0f} KiB); open it in a browser.")
-
-
-def write_page(folder: str, progress: "Progress", again: bool = True) -> None:
-    """Write the page at the end of another command, whose results are stored already: failing is no error.
-
-    Args:
-        folder: the summary's.
-        progress: receives a warning.
-        again: replace a page that is there.
-    """
-    from farzi.report import write_report
-    from farzi.summary import REPORT
-
-    if not again and (Path(folder) / REPORT).exists():
-        return
-    try:
-        write_report(folder)
-    except (FarziError, OSError) as error:
-        progress.warning(f"{REPORT} was not written ({error}); `farzi report {folder}` writes it")

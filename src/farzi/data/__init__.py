@@ -1,6 +1,7 @@
 """Event logs and texts: reading, filtering, splitting, named data sets, and batches of indices."""
 
 from farzi.data.catalog import CATALOG
+from farzi.data.day import Day, read_day
 from farzi.data.events import read_events, read_frame, read_names
 from farzi.data.frames import is_frame, plain_frame
 from farzi.data.loading import Data, is_text_source, load_data, load_dataset, load_text
@@ -12,6 +13,7 @@ from farzi.data.vocabulary import Vocabulary
 __all__ = [
     "CATALOG",
     "Data",
+    "Day",
     "Holdout",
     "Log",
     "Passages",
@@ -28,6 +30,7 @@ __all__ = [
     "make_log",
     "pad_left",
     "plain_frame",
+    "read_day",
     "read_events",
     "read_frame",
     "read_names",

@@ -94,6 +94,16 @@ class Vocabulary:
             )
         return indices
 
+    def encode_known(self, ids: Iterable[str] | pl.Series) -> np.ndarray:
+        """The indices of original ids, 0 for those that are not in the vocabulary: int64, (n,)."""
+        return np.array([self._index.get(id, 0) for id in ids], np.int64)
+
+    def appended(self, ids: Sequence[str]) -> "Vocabulary":
+        """The same items at the same indices, then further ones, without a name and with a count of 0."""
+        first = len(self)
+        columns = (range(first, first + len(ids)), ids, [None] * len(ids), [0] * len(ids))
+        return Vocabulary(pl.concat([self.frame, pl.DataFrame(dict(zip(SCHEMA, columns)), schema=SCHEMA)]))
+
     def label(self, index: int) -> str:
         """The name of an item, or its id if it has none; "(padding)" for index 0."""
         if index == 0:

@@ -167,29 +167,40 @@ def _distill(
             for line in dataset.facts["warnings"]:
                 progress.warning(line)
         run = _begin(out, recipe, dataset, cache or Cache(out / CACHE), progress, unchecked, device)
-    with _stop_event() as stop:
+    with stop_event() as stop:
         if saved is None:
             if size is not None:
                 run.stages["initialise"][size.name] = size.given if size.share else size.number
             save_checkpoint(run.state_dict(), out)
             Summary.remove(out)
         Cache(out / CACHE).remove()
-        last_save = time.monotonic()
-        while not run.done:
-            run.advance()
-            if run.validation_due:
-                run.validate()
-                write_text_atomic(out / "history.jsonl", history_text(run.history))
-            if stop.is_set() or time.monotonic() - last_save > checkpoint_seconds:
-                save_checkpoint(run.state_dict(), out)
-                last_save = time.monotonic()
-            if stop.is_set():
-                again = "the same call, without restart=True," if restart else "the same call"
-                raise KeyboardInterrupt(f"stopped after outer step {run.loop.step}; {again} resumes there")
+        again = "the same call, without restart=True," if restart else "the same call"
+        take_outer_steps(run, out, stop, checkpoint_seconds, again)
     summary = run.finish()
     summary.save(out)
     remove_checkpoint(out)
     return summary
+
+
+def take_outer_steps(
+    run: Run, out: Path, stop: threading.Event, checkpoint_seconds: float, again: str = "the same call"
+) -> None:
+    """The outer loop to its end; the state is saved in `out` meanwhile, and when `stop` is set.
+
+    Raises:
+        KeyboardInterrupt: `stop` was set; the text says that `again` resumes.
+    """
+    last_save = time.monotonic()
+    while not run.done:
+        run.advance()
+        if run.validation_due:
+            run.validate()
+            write_text_atomic(out / "history.jsonl", history_text(run.history))
+        if stop.is_set() or time.monotonic() - last_save > checkpoint_seconds:
+            save_checkpoint(run.state_dict(), out)
+            last_save = time.monotonic()
+        if stop.is_set():
+            raise KeyboardInterrupt(f"stopped after outer step {run.loop.step}; {again} resumes there")
 
 
 def _begin(out: Path, recipe: Recipe, dataset: Data, cache: Cache, *settings: Any) -> Run:
@@ -208,7 +219,7 @@ def _begin(out: Path, recipe: Recipe, dataset: Data, cache: Cache, *settings: An
 
 
 @contextmanager
-def _stop_event() -> Iterator[threading.Event]:
+def stop_event() -> Iterator[threading.Event]:
     """The first Ctrl-C or SIGTERM sets an event, so that no step is cut in two; a second one is final."""
     stop = threading.Event()
 

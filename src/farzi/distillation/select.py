@@ -10,6 +10,7 @@ import torch
 
 from farzi.data import Data
 from farzi.evaluation import Evaluation, Interval, jackknife_interval, metric_of, task_of
+from farzi.models import SequenceModel
 from farzi.recipe import Recipe
 from farzi.summary import SummaryTensors
 from farzi.training import train_on_summary
@@ -106,12 +107,16 @@ class Selection:
 
 
 def validate(
-    summary: SummaryTensors, dataset: Data, recipe: Recipe, full_data: Mapping[str, float]
+    summary: SummaryTensors,
+    dataset: Data,
+    recipe: Recipe,
+    full_data: Mapping[str, float],
+    students: list[SequenceModel] | None = None,
 ) -> Validation:
     """Train `select.students` students from scratch and test them on the validation events.
 
     They start from the same weights at every validation, so that the figures of one run can be compared.
-    `full_data` holds the baseline's figures by name.
+    `full_data` holds the baseline's figures by name. The trained models are appended to `students`.
     """
     task = task_of(dataset, recipe.select.seen)
     measured = []
@@ -119,6 +124,8 @@ def validate(
         seed = int(np.random.default_rng([recipe.seed, 2, k]).integers(2**62))
         model = train_on_summary(summary, recipe.student, recipe.inner, seed).model
         measured.append(task.evaluate(model, dataset.valid))
+        if students is not None:
+            students.append(model)
     means = [one.means() for one in measured]
     figures = {name: float(np.mean([one[name] for one in means])) for name in means[0]}
     relative = {

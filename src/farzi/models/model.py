@@ -45,7 +45,7 @@ class Model:
         student: its architecture.
         vocabulary: original id, name and count of each item, by index.
         data: the log or text that it was trained for, and how that was split.
-        trained_on: "summary", "full", or the name of a control.
+        trained_on: "summary", "mixed" (a summary and real events), "full", or the name of a control.
         seconds: wall-clock seconds of the training.
         steps: optimizer steps of the training.
     """

@@ -8,10 +8,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from farzi.errors import visible
+from farzi.errors import FarziError, visible
 from farzi.files import locked, sha256, write_text_atomic
 from farzi.markup import Markup, joined, table, tag
-from farzi.progress import counted
+from farzi.progress import Progress, counted
 from farzi.report import explorer, sections
 from farzi.report.reading import Shown, other_version, read_run
 from farzi.summary import REPORT, recorded_sum
@@ -49,6 +49,22 @@ def write_report(
         write_text_atomic(path, text)
         recorded_sum(folder, REPORT, sha256(path))
     return path
+
+
+def write_page(folder: str | Path, progress: Progress, again: bool = True) -> None:
+    """Write the page at the end of another command, whose results are stored already: failing is no error.
+
+    Args:
+        folder: the summary's.
+        progress: receives a warning.
+        again: replace a page that is there.
+    """
+    if not again and (Path(folder) / REPORT).exists():
+        return
+    try:
+        write_report(folder)
+    except (FarziError, OSError) as error:
+        progress.warning(f"{REPORT} was not written ({error}); `farzi report {folder}` writes it")
 
 
 def page(run: Shown) -> str:

@@ -6,9 +6,12 @@ from farzi.summary.batches import chosen_soft_inputs as chosen_soft_inputs
 from farzi.summary.card import distillation_facts as distillation_facts
 from farzi.summary.card import nearness_fact as nearness_fact
 from farzi.summary.checked import checked_tensors as checked_tensors
+from farzi.summary.dataset import SoftCollator as SoftCollator
+from farzi.summary.dataset import SummaryDataset as SummaryDataset
 from farzi.summary.folder import CHECKPOINT as CHECKPOINT
 from farzi.summary.folder import PARTIAL as PARTIAL
 from farzi.summary.folder import REPORT as REPORT
+from farzi.summary.folder import TEACHER as TEACHER
 from farzi.summary.folder import TENSORS as TENSORS
 from farzi.summary.folder import check_folder as check_folder
 from farzi.summary.folder import recorded_sum as recorded_sum

@@ -14,6 +14,7 @@ TENSORS, CHECKPOINT = "summary.safetensors", "checkpoint.safetensors"
 CARD, RECIPE, HISTORY, RUN = "README.md", "recipe.yaml", "history.jsonl", "run.json"
 VOCABULARY, TOKENIZER = "vocabulary.parquet", "tokenizer.json"
 SUMS = "SHA256SUMS"
+TEACHER = "teacher.safetensors"  # of an update: the model that the next one trains further
 SUMMED = (TENSORS, VOCABULARY, RECIPE, HISTORY, RUN)
 REPORT = "report.html"
 RESULTS = (  # of a comparison, and the page of it all; removed with the summary
@@ -23,7 +24,7 @@ RESULTS = (  # of a comparison, and the page of it all; removed with the summary
     "students.json",
     "students.md",
 )
-NAMES = (CHECKPOINT, SUMS, *SUMMED, TOKENIZER, CARD, *RESULTS)
+NAMES = (CHECKPOINT, SUMS, *SUMMED, TOKENIZER, CARD, TEACHER, *RESULTS)
 PARTIAL = "comparison-partial"  # a folder: finished trainings of a comparison that is not finished
 CARD_SUM = "card_sha256"  # in run.json: that of the card as it was written
 

@@ -26,6 +26,7 @@ from farzi.progress import counted
 from farzi.recipe import Recipe, load_recipe
 from farzi.summary.card import card, distillation_facts
 from farzi.summary.checked import Line, Run, checked_facts, checked_tensors
+from farzi.summary.dataset import Form, SummaryDataset
 from farzi.summary.folder import (
     CARD,
     CARD_SUM,
@@ -150,6 +151,19 @@ class Summary:
         targets. Everything is in memory, 2 · μ · (ξ − 1) · V numbers.
         """
         return TensorDataset(self.soft_inputs(sequences)[:, :-1], self.soft_labels(sequences)[:, 1:])
+
+    def dataset(self, form: Form = "soft", **settings: Any) -> SummaryDataset:
+        """Its sequences as a `torch.utils.data.Dataset` for any training loop.
+
+        Args:
+            form: "soft" (distributions), "top" (the likeliest events and their weights), "sampled" (events
+                drawn from them) or "embeddings" (mean rows of a `table`); see `SummaryDataset`.
+            settings: `top`, `draws`, `seed` and `table` of `SummaryDataset`.
+
+        Raises:
+            FarziError: there is no such form, or a setting does not fit it.
+        """
+        return SummaryDataset(self.tensors, form, **settings)
 
     def to_events(self, sampled: int | None = None, seed: int = 0) -> pl.DataFrame:
         """Hard events: one item at each position, the most probable one or drawn ones.

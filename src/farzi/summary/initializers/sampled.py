@@ -27,13 +27,24 @@ def sample_sequences(
         length: of the windows that are cut from them.
         rng: for all random draws.
     """
-    table = teachers.table
     count, length = max(LEAST, sequences), length + FURTHER
-    counts = torch.from_numpy(np.bincount(log.items, minlength=len(table)).astype(np.float64))
-    counts[0] = 0.0
+    counts = np.bincount(log.items, minlength=len(teachers.table))
+    once = without_repeats(log) and length < 0.5 * len(counts)
+    return Sequences.from_lists(list(draw_sequences(teachers, counts, count, length, once, rng)))
+
+
+def draw_sequences(
+    teachers: Ensemble, counts: np.ndarray, count: int, length: int, once: bool, rng: np.random.Generator
+) -> np.ndarray:
+    """Sequences drawn from the teachers' predictions, int64, (count, length); see `sample_sequences`.
+
+    `counts` (V,) are those of first events; `once`: no sequence holds an event twice.
+    """
+    table = teachers.table
+    weights = torch.from_numpy(counts.astype(np.float64))
+    weights[0] = 0.0
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    events = torch.multinomial(counts, count, replacement=True, generator=generator)[:, None]
-    once = _without_repeats(log) and length < 0.5 * len(table)
+    events = torch.multinomial(weights, count, replacement=True, generator=generator)[:, None]
     for _ in range(length - 1):
         hidden = teachers.hidden(events[:, -teachers.length :])[:, -1]
         following = [
@@ -41,7 +52,7 @@ def sample_sequences(
             for rows in chunks(count, len(table))
         ]
         events = torch.cat([events, torch.cat(following)], 1)
-    return Sequences.from_lists(list(events.numpy()))
+    return events.numpy()
 
 
 def _draw(scores: Tensor, without: Tensor | None, generator: torch.Generator) -> Tensor:
@@ -52,7 +63,7 @@ def _draw(scores: Tensor, without: Tensor | None, generator: torch.Generator) ->
     return torch.multinomial(scores.softmax(-1), 1, generator=generator)
 
 
-def _without_repeats(log: Sequences) -> bool:
+def without_repeats(log: Sequences) -> bool:
     """Whether no sequence holds an event twice."""
     owner = np.repeat(np.arange(len(log)), log.lengths)
     pairs = owner * (int(log.items.max()) + 1) + log.items
