@@ -26,6 +26,7 @@ from research.studies.taught import teachers_of
 from research.studies.trainings import Measured
 
 STEPS = (50, 100, 300, 1000)
+MUON = "muon"
 
 
 @dataclass(frozen=True)
@@ -77,18 +78,27 @@ class OnStream:
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """The full data, and a row for each number of steps; the rate falls with its root."""
+    """The full data, and a row for each number of steps, by the recipe's optimizer and by Muon.
+
+    The rate, the same for both, falls with the root of the steps.
+    """
     recipe = strong(setting.recipe)
     rate = rate_of(recipe.inner.optimizer)
     rows = [full_row(Setting(recipe, setting.seeds, setting.summaries))]
-    for steps in STEPS:
-        changes = {
-            "inner.steps": steps,
-            "inner.optimizer.learning_rate": round(rate * (recipe.inner.steps / steps) ** 0.5, 5),
-        }
-        work = Measured(OnStream(recipe.changed(changes)))
-        labels = {"trained on": "new real windows", "steps": steps}
-        rows.append(setting.row(key_of("steps", steps), labels, work))
+    for optimizer in dict.fromkeys((recipe.inner.optimizer.type, MUON)):
+        other = optimizer != recipe.inner.optimizer.type
+        for steps in STEPS:
+            slower = round(rate * (recipe.inner.steps / steps) ** 0.5, 5)
+            changes = {"inner.steps": steps, "inner.optimizer.learning_rate": slower}
+            if other:
+                changes["inner.optimizer"] = {"type": optimizer}
+            work = Measured(OnStream(recipe.changed(changes)))
+            name = "new real windows, Muon" if other else "new real windows"
+            rows.append(
+                setting.row(
+                    key_of(MUON if other else "steps", steps), {"trained on": name, "steps": steps}, work
+                )
+            )
     return rows
 
 

@@ -14,6 +14,7 @@ LEVERS: Mapping[str, Changes] = {
     "the strong outer loop": {},
     "no outer steps": {"outer.steps": 0},
     "AdamW, rate falling to 0": {"inner.optimizer": ADAMW, "inner.cooldown": 0.15},
+    "Muon": {"inner.optimizer": {"type": "muon", "learning_rate": 0.02}},
     "loss on real events": {"outer.objective": {"type": "real_loss"}},
     "labels of the teacher alone": {"outer.objective.hard": 0.0},
     "labels half of real events": {"outer.objective.hard": 0.5},
