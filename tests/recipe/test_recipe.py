@@ -209,8 +209,8 @@ def test_a_setting_that_a_variant_does_not_have_is_refused():
         "leave it out"
     )
     assert refusal("inner:\n  optimizer: {type: sgd, beta2: 0.9}") == (
-        "r.yaml:2:26: unknown key inner.optimizer.beta2: sgd has no beta2, only adam, adamw and "
-        "schedule_free have; leave it out"
+        "r.yaml:2:26: unknown key inner.optimizer.beta2: sgd has no beta2, only adam, adamw, "
+        "schedule_free and muon have; leave it out"
     )
     assert refusal("outer:\n  adjoint: {memory: {slots: 2}}") == (
         "r.yaml:2:22: unknown key outer.adjoint.memory.slots: store has no slots, only store_gradients and "
