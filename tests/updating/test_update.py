@@ -132,7 +132,7 @@ def test_ctrl_c_says_what_goes_on(place: Path, tmp_path: Path, monkeypatch: pyte
     def pressed(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("farzi.updating.update.renewed", pressed)
+    monkeypatch.setattr(sys.modules["farzi.updating.update"], "renewed", pressed)
     with pytest.raises(KeyboardInterrupt, match="the same call goes on"):
         update(place / "mine", place / "day.csv", tmp_path / "new", steps=1, progress=Progress())
 
