@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from farzi.distillation import run as run_module
 from farzi.errors import FarziError
 from farzi.evaluation import evaluate_ranking
 from farzi.progress import Progress
+from farzi.report import write_report
 from farzi.summary import TEACHER, Ensemble, Summary
 from farzi.updating import Compared, update
 from farzi.updating.days import day_log, event_by_event
@@ -118,6 +120,46 @@ def test_the_same_call_returns_what_is_there_and_the_same_day_is_no_news(place: 
     with pytest.raises(FarziError, match="has no new events: this summary was updated with the same ones"):
         update(place / "day2", place / "day.csv", place / "day3", steps=2, progress=Progress())
     assert not (place / "day3").exists()
+
+
+def test_figures_on_other_events_are_not_taken_for_those_that_are_there(place: Path, updated: Summary):
+    given = place / "mine", place / "day.csv", place / "day2"
+    with pytest.raises(FarziError, match="measured with another"):
+        update(*given, steps=2, following=place / "next.csv")
+
+
+def test_ctrl_c_says_what_goes_on(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def pressed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["farzi.updating.update"], "renewed", pressed)
+    with pytest.raises(KeyboardInterrupt, match="the same call goes on"):
+        update(place / "mine", place / "day.csv", tmp_path / "new", steps=1, progress=Progress())
+
+
+def test_an_updated_summary_speaks_of_its_teacher_and_its_day(place: Path, updated: Summary):
+    card = (place / "day2" / "README.md").read_text("utf-8")
+    assert "updated once" in card
+    assert "of the last day" in card
+    assert "full data's figures" not in card
+    assert "farzi compare" not in card
+    write_report(place / "day2")
+    page = (place / "day2" / "report.html").read_text("utf-8")
+    assert 'id="update"' in page
+    assert 'id="comparison"' not in page
+    assert "yesterday's summary" in unescape(page)
+    assert "full data's" not in unescape(page)
+    seconds = {name: row["seconds"] for name, row in updated.run["update"]["rows"].items()}
+    assert seconds["yesterday's summary"] > 0
+
+
+def test_an_updated_summary_is_not_compared_with_the_log_before(place: Path, updated: Summary):
+    log = farzi.load_log(place / "log.csv")
+    for measure in (farzi.compare, farzi.tune):
+        with pytest.raises(FarziError, match="lacks the days"):
+            measure(updated, log)
+    with pytest.raises(FarziError, match="farzi update --next"):
+        farzi.evaluate(farzi.train(updated), log)
 
 
 def test_the_next_update_trains_the_teacher_beside_the_summary(place: Path, updated: Summary, tmp_path: Path):

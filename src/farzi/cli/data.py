@@ -113,7 +113,7 @@ def recorded_log(settings: "DataVariant", owner: "Summary | Model", path: str) -
     """
     from farzi.data import CATALOG, load_data
     from farzi.data.fingerprint import fingerprint
-    from farzi.summary import Summary
+    from farzi.summary import Summary, no_comparison
 
     is_summary = isinstance(owner, Summary)
     recorded = owner.recipe.data if is_summary else owner.data
@@ -127,7 +127,10 @@ def recorded_log(settings: "DataVariant", owner: "Summary | Model", path: str) -
     sha256 = owner.run.get("data_sha256") if is_summary else None
     same = _without(settings, "file", "names") == _without(recorded, "file", "names")
     if sha256 is not None and same and fingerprint(data) != sha256:
-        raise FarziError(f"{data.name}: its events are not those that {name} was made from")
+        raise FarziError(
+            (no_comparison(owner, data.name) if isinstance(owner, Summary) else None)
+            or f"{data.name}: its events are not those that {name} was made from"
+        )
     return data
 
 

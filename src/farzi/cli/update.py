@@ -99,24 +99,16 @@ def update(
         f"{out} holds the summary, with {items:,} new items, made in {facts['seconds']:.0f} s. Kept: "
         f"{_kept(kept)}.\n"
         + "".join(f"A whole distillation is due: {reason}.\n" for reason in facts["due"])
-        + f"Next: farzi train {out} --with {day} --out model.safetensors"
+        + f"Next: farzi train {out} --out model.safetensors"
     )
 
 
 def print_figures(facts: dict[str, Any]) -> None:
     """The rows of an update as a table: per cent, of all items, old ones and new ones."""
-    metrics, groups = ("HR@10", "nDCG@10", "HR@100"), ("all", "old", "new")
+    from farzi.report.updated import update_table
 
-    def cells(row: dict[str, Any]) -> list[str]:
-        return [
-            "–" if row[group] is None else f"{100 * row[group][metric]:.1f}"
-            for group in groups
-            for metric in metrics
-        ]
-
-    columns = [f"{metric} {group}" for group in groups for metric in metrics]
-    rows = [(name, *cells(row), f"{row['seconds']:.1f}") for name, row in facts["rows"].items()]
-    print_table(("trained on", *columns, "seconds"), rows, numbers=[*columns, "seconds"])
+    columns, rows = update_table(facts)
+    print_table(columns, rows, numbers=columns[1:])
     new = facts["rows"]["update"]["new"]
     of_new = "none of them" if new is None else f"{int(new['events']):,} of them"
     say(f"Per cent, {facts['judged_on']} ranked among all items; {of_new} of new items.")

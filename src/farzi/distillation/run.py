@@ -305,10 +305,15 @@ class Run:
             self.progress.warning(
                 f"{lost} of {counted(refine['steps'], 'outer step')} had no finite metagradient"
             )
+        of = (
+            "the updated teacher's"
+            if self.stages["initialise"].get("type") == "update"
+            else "the full data's"
+        )
         chosen = f"outer step {best['outer_step']}" if self.selection.improved else "the initial summary"
         self.progress.stage(
             "select",
-            f"{chosen}, of {counted(select['validations'], 'validation')}; of the full data's figures: "
+            f"{chosen}, of {counted(select['validations'], 'validation')}; of {of} figures: "
             f"{shares(best['relative_to_full'])}",
             select["seconds"],
         )

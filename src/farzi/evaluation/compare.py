@@ -52,7 +52,7 @@ from farzi.evaluation.tuning import ALONE, Tuning, changed, trainings_of, tune, 
 from farzi.progress import PrintedProgress, Progress, time_left
 from farzi.recipe import Recipe
 from farzi.recipe.variants import ControlVariant
-from farzi.summary import Summary, SummaryTensors, distillation_facts
+from farzi.summary import Summary, SummaryTensors, distillation_facts, no_comparison
 from farzi.surroundings import undisturbed
 
 COUNTS: dict[type[Task], dict[str, Callable[..., object]]] = {
@@ -277,5 +277,7 @@ def check_vocabulary(data: Data, summary: Summary) -> None:
     """
     if not data.vocabulary.frame["id"].equals(summary.vocabulary.frame["id"]):
         raise FarziError(
-            f"{data.name}: its items are not those of the summary; read and split it as for the distillation"
+            no_comparison(summary, data.name)
+            or f"{data.name}: its items are not those of the summary; read and split it as for the "
+            "distillation"
         )

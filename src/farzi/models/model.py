@@ -154,7 +154,8 @@ class Model:
         if not vocabulary.frame["id"].equals(self.vocabulary.frame["id"]):
             raise FarziError(
                 f"{source}: its items are not those that the model was trained for; read it with the same "
-                "settings as then (`model.data`)"
+                "settings as then (`model.data`). A model of an updated summary is measured by "
+                "`farzi update --next FILE`"
             )
 
     def save(self, path: str | Path) -> None:
@@ -284,7 +285,8 @@ class Model:
                 no `SequenceModel`.
         """
         if not Path(path).is_file():
-            raise FarziError(f"{path}: no such file")
+            what = "is a folder, not a model's file" if Path(path).is_dir() else "no such file"
+            raise FarziError(f"{path}: {what}; `farzi train` writes one")
         tensors, header = read_tensors(path, FORMAT, ADVICE)
         try:
             return _from_file(tensors, header)

@@ -12,7 +12,7 @@ from farzi.markup import Markup, tag
 from farzi.report.charts import Bar, intervals, points
 from farzi.report.reading import Shown
 from farzi.report.sections import figure, section
-from farzi.summary import nearness_fact
+from farzi.summary import nearness_fact, update_of
 from farzi.summary.tensors import SummaryTensors
 
 TOP = 5
@@ -149,8 +149,9 @@ def nearness(run: Shown) -> Markup:
         f"{one.value} with {one.name}" for one in bars
     )
     chart = figure(intervals(bars, label, "sequences", solid=True), "Sequences by their nearest real window")
+    data = "the real training data" if update_of(run.summary) is None else "the last day"
     text = (
         f"{nearness_fact(run.summary)} Each sequence is taken as its most probable {run.event}s and compared "
-        "with all windows of the real training data. Farzi gives no guarantee of privacy."
+        f"with all windows of {data}. Farzi gives no guarantee of privacy."
     )
     return section("Nearness to real data", tag("p", text), tag("div", chart, class_="charts"))

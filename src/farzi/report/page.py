@@ -14,6 +14,7 @@ from farzi.markup import Markup, joined, table, tag
 from farzi.progress import Progress, counted
 from farzi.report import explorer, sections
 from farzi.report.reading import Shown, other_version, read_run
+from farzi.report.updated import update
 from farzi.summary import REPORT, recorded_sum
 
 MACHINE = ("command", "date", "farzi", "commit", "machine", "python", "torch", "device", "threads")
@@ -85,6 +86,7 @@ def parts(run: Shown) -> list[Markup]:
             sections.headline(run),
             sections.story(run),
             sections.comparison(run),
+            update(run),
             sections.curves(run),
             sections.frontier(run),
             sections.cost(run),

@@ -11,7 +11,7 @@ from farzi.report.frontier import LINES as FRONTIER
 from farzi.report.frontier import SIZES, frontier_points
 from farzi.report.plots import validation_shares
 from farzi.report.reading import Shown
-from farzi.summary import distillation_facts
+from farzi.summary import distillation_facts, update_of, whose
 
 COLOURS = {"summary": 0, "initial summary": 1, "full": 5}
 """Classes of the lines and bars of these rows."""
@@ -72,7 +72,10 @@ def _tile(name: str, value: str, text: str) -> Markup:
 
 
 def _reached(run: Shown) -> list[Markup]:
-    """The share of the full data's figures, of the test events or else of the validation."""
+    """The share of the full data's figures, of the test events or else of the validation.
+
+    Of an updated summary, the share of the teacher's.
+    """
     if run.rows:
         tiles = []
         for name in headlines(run.metrics):
@@ -83,7 +86,7 @@ def _reached(run: Shown) -> list[Markup]:
     best = next((one for one in reversed(run.summary.history) if one.get("best")), {})
     relative = best.get("relative_to_full", {})
     return [
-        _tile(name, metric_of(name).ratio(relative[name]), "of the full data's, validation")
+        _tile(name, metric_of(name).ratio(relative[name]), f"of {whose(run.summary)}, validation")
         for name in headlines(relative)
     ]
 
@@ -113,17 +116,29 @@ def story(run: Shown) -> Markup:
 
 def _stages(run: Shown, stages: dict[str, Any], history: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
     def reached(line: dict[str, Any]) -> str:
-        return f"of the full data's: {shares(line.get('relative_to_full', {}))}"
+        return f"of {whose(run.summary)}: {shares(line.get('relative_to_full', {}))}"
 
     full = headline_figures(run.summary.run.get("validation_full", {}))
     trainings, steps = (stages.get(a, {}).get(b, 0) for a, b in (("teach", "trainings"), ("refine", "steps")))
-    selected = run.summary.selected_step
+    selected, updated = run.summary.selected_step, update_of(run.summary) is not None
     kept = "the initial summary" if not selected else f"the state after step {selected:,}"
     best = next((one for one in reversed(history) if one.get("best")), {})
     first, last = (history[0], history[-1]) if history else ({}, {})
     return [
-        ("teach", counted(trainings, "training") + " on the full data", full and f"baseline: {full}"),
-        ("initialise", f'by the initializer "{run.summary.recipe.init.type}"', reached(first)),
+        (
+            "teach",
+            "training the teacher further, on summary and day"
+            if updated
+            else f"{counted(trainings, 'training')} on the full data",
+            full and f"{'teacher' if updated else 'baseline'}: {full}",
+        ),
+        (
+            "initialise",
+            "new items, labels and sequences"
+            if updated
+            else f'by the initializer "{run.summary.recipe.init.type}"',
+            reached(first),
+        ),
         ("refine", counted(steps, "outer step"), reached(last) if steps else "no step was taken"),
         ("select", f"{kept} was kept", reached(best)),
     ]
@@ -131,6 +146,8 @@ def _stages(run: Shown, stages: dict[str, Any], history: list[dict[str, Any]]) -
 
 def comparison(run: Shown) -> Markup:
     """The table with intervals, and each headline metric as a chart."""
+    if update_of(run.summary) is not None:
+        return Markup("")
     if not run.rows:
         command = tag("code", f"farzi compare {run.name}")
         told = ("Not compared with the full data yet: ", command, " adds the test figures.")
@@ -204,29 +221,29 @@ def _forest(run: Shown, name: str) -> Markup:
 
 def curves(run: Shown) -> Markup:
     """The validations of the outer loop, its loss and its metagradient."""
-    return section("Learning curves", *learning_curves(run.summary.history))
+    return section("Learning curves", *learning_curves(run.summary.history, whose(run.summary)))
 
 
-def validation_chart(history: list[dict[str, Any]]) -> Markup | None:
+def validation_chart(history: list[dict[str, Any]], of: str = "the full data's") -> Markup | None:
     """The validations' shares of the full data's figures, by outer step; None of a single validation."""
     if len(history) < 2:
         return None
     steps = [line["outer_step"] for line in history]
     shown = validation_shares(history).items()
     ratios = [Line(name, steps, values, place) for place, (name, values) in enumerate(shown)]
-    label = "Validation figures in per cent of the full data's by outer step: " + "; ".join(
+    label = f"Validation figures in per cent of {of} by outer step: " + "; ".join(
         f"{one.name} from {one.y[0]:.0f} to {one.y[-1]:.0f}" for one in ratios
     )
-    chart = lines(ratios, label, "outer steps", "% of the full data's", reference=100.0)
+    chart = lines(ratios, label, "outer steps", f"% of {of}", reference=100.0)
     return figure(chart, "Validation during the distillation")
 
 
-def learning_curves(history: list[dict[str, Any]]) -> list[object]:
+def learning_curves(history: list[dict[str, Any]], of: str = "the full data's") -> list[object]:
     """The charts of history.jsonl, and its figures as a table; nothing of a single validation."""
     if len(history) < 2:
         return []
     names = headlines(history[0].get("relative_to_full", {}))
-    charts = [validation_chart(history)]
+    charts = [validation_chart(history, of)]
     loss = loss_name(history)
     if loss:
         known = [line for line in history if line.get(loss) is not None]
@@ -264,7 +281,7 @@ def learning_curves(history: list[dict[str, Any]]) -> list[object]:
         for line in history
     ]
     columns = ("outer step", *names, (loss or "loss").replace("_", " "), "")
-    told = table(columns, rows, "Validations, shares of the full data's", range(1, len(columns) - 1))
+    told = table(columns, rows, f"Validations, shares of {of}", range(1, len(columns) - 1))
     more = tag("details", tag("summary", "Validations as a table"), scrolling(told, "Validations"))
     return [tag("div", charts, class_="charts"), more]
 

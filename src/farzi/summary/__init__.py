@@ -5,6 +5,9 @@ from farzi.summary.batches import BatchSchedule as BatchSchedule
 from farzi.summary.batches import chosen_soft_inputs as chosen_soft_inputs
 from farzi.summary.card import distillation_facts as distillation_facts
 from farzi.summary.card import nearness_fact as nearness_fact
+from farzi.summary.card import no_comparison as no_comparison
+from farzi.summary.card import update_of as update_of
+from farzi.summary.card import whose as whose
 from farzi.summary.checked import checked_tensors as checked_tensors
 from farzi.summary.dataset import SoftCollator as SoftCollator
 from farzi.summary.dataset import SummaryDataset as SummaryDataset

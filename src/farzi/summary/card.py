@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from farzi.errors import visible
 from farzi.progress import counted, time_text
@@ -39,6 +39,9 @@ def card(summary: "Summary", license: str | None = None, comparison: str = "") -
     measured = (
         f"## What it reaches\n\n{facts}\n\n" if (facts := comparison.strip() or figures_fact(summary)) else ""
     )
+    updated = update_of(summary) is not None
+    compares = "" if updated else " `farzi compare` compares both."
+    commands = "`farzi train`, `farzi recommend`" if updated else "`farzi train`, `farzi compare`"
     terms = (
         "The licence of the summary depends on that of the data it was distilled from; it is not stated here."
         if license is None
@@ -59,7 +62,7 @@ configs:
 A sequence has {counted(tensors.length, "position")}. Each position holds a probability
 distribution over {events}, stored as {stored} in
 {tensors.precision} ({tensors.bytes / 1024:,.0f} KiB). The summary is made for training a {student} model from
-random weights, with the settings in `recipe.yaml`, in place of the full data. `farzi compare` compares both.
+random weights, with the settings in `recipe.yaml`, in place of the full data.{compares}
 
 ## How it was made
 
@@ -96,7 +99,7 @@ soft_labels = distributions(tensors.get("label_decoder", tensors["decoder"]))
 ```
 
 Index i is row i of `vocabulary.parquet`. With the package: `farzi.Summary.load`, and the commands
-`farzi train`, `farzi compare` and `farzi inspect`. `sha256sum -c SHA256SUMS` checks the files.
+{commands} and `farzi inspect`. `sha256sum -c SHA256SUMS` checks the files.
 
 {terms}
 """
@@ -109,6 +112,12 @@ def figures_fact(summary: "Summary") -> str:
     if not shares:
         return ""
     reached = ", ".join(f"{_markdown(name)} {100 * share:.0f} %" for name, share in shares.items())
+    if update_of(summary) is not None:
+        return (
+            "On held-out events of the day, models trained on the summary had these shares of "
+            f"{whose(summary)} figures: {reached}. The state was selected by them; "
+            "figures on other events are in `run.json`."
+        )
     return (
         "On the validation data, models trained on the summary had these shares of the full data's figures: "
         f"{reached}. "
@@ -129,8 +138,30 @@ def _markdown(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>#|~&$!])", r"\\\1", visible(text))
 
 
+def update_of(summary: "Summary") -> dict[str, Any] | None:
+    """What the last `farzi update` stored about itself; None of a summary as it was distilled."""
+    return summary.run.get("update")
+
+
+def whose(summary: "Summary") -> str:
+    """Whose figures the validations are shares of, in the genitive."""
+    return "the full data's" if update_of(summary) is None else "the updated teacher's"
+
+
+def no_comparison(summary: "Summary", name: str) -> str | None:
+    """Why an updated summary cannot be measured on the log it was distilled from; None of another."""
+    if update_of(summary) is None:
+        return None
+    return (
+        f"{name}: lacks the days that the summary was updated with; use the summary before its updates, "
+        "or measure an update by `farzi update --compare LOG`"
+    )
+
+
 def distillation_facts(summary: "Summary") -> str:
     """How a summary was made: initial labels, outer steps, the state selected, time, and on what it ran."""
+    if (update := update_of(summary)) is not None:
+        return _update_facts(summary, update)
     init = summary.recipe.init
     if isinstance(init, TeacherInit):
         teachers = init.teachers + len(init.others)
@@ -145,6 +176,25 @@ def distillation_facts(summary: "Summary") -> str:
         return start
     parts = (start, _outer_steps(summary, steps, selected), _time(summary), _sessions(summary))
     return " ".join(filter(None, parts))
+
+
+def _update_facts(summary: "Summary", update: dict[str, Any]) -> str:
+    """What the last update was made of, and what of it was kept."""
+    day, kept = update["day"], update["kept"]
+    times, step = len(update["days"]), kept["outer_step"]
+    steps = summary.run.get("outer_steps") or 0
+    after = f"the state after step {step:,} was selected" if step else "none was kept"
+    parts = [
+        f"The summary was distilled, then updated {'once' if times == 1 else f'{times:,} times'}; the last "
+        f"update read {counted(day['events'], 'event')} with {counted(day['new_items'], 'new item')}.",
+        "The teacher, trained further on them where that helped, made the labels anew, "
+        f"and {counted(kept['replaced'], 'sequence')} of its samples replaced others."
+        if kept["labels"]
+        else "Its labels and its sequences stayed.",
+        f"{counted(steps, 'outer step')}: {after}." if steps else "No outer step was taken.",
+        f"The update took {time_text(update['seconds'])}.",
+    ]
+    return " ".join(parts)
 
 
 def _is_sampled(summary: "Summary") -> bool:
@@ -170,9 +220,11 @@ def nearness_fact(summary: "Summary") -> str:
         return ""
     length, count = near["positions"], len(near["equal"])
     many = sum(100 * equal >= ALIKE * length for equal in near["equal"])
-    whose = "a passage of the training text" if summary.is_text else "one real user's window"
+    window = "a passage of the training text" if summary.is_text else "one real user's window"
+    if update_of(summary) is not None:
+        window = "one user's window of the last day (earlier days were not compared)"
     return (
-        f"{many:,} of {counted(count, 'sequence')} match {whose} at {ALIKE} % of their positions or more, "
+        f"{many:,} of {counted(count, 'sequence')} match {window} at {ALIKE} % of their positions or more, "
         "by their most probable events; the longest run of equal events has "
         f"{max(near['longest_run'])} of {length}."
     )

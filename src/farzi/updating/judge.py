@@ -93,8 +93,13 @@ def judge(
         "update, mixed with the day",
         lambda seed: train_on_summary(new, student, inner, seed, mixed=mixed).model,
     )
-    plain = [train_on_summary(before, student, inner, seed).model for seed in seeds]
-    timed("yesterday's summary", lambda seed: Padded(plain[seeds.index(seed)], len(log.vocabulary)))
+    plain: list[SequenceModel] = []
+
+    def as_yesterday(seed: int) -> Padded:
+        plain.append(train_on_summary(before, student, inner, seed).model)
+        return Padded(plain[-1], len(log.vocabulary))
+
+    timed("yesterday's summary", as_yesterday)
     # each of the following may take as long as the teacher did
     teach = warm_teach(recipe, max(teacher.seconds, 1.0) / 60, None)
 

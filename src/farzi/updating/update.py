@@ -27,7 +27,7 @@ from farzi.distillation.distill import stop_event, take_outer_steps
 from farzi.distillation.run import Run
 from farzi.errors import FarziError
 from farzi.evaluation import nearest_windows, task_of
-from farzi.files import finite_values, locked, place
+from farzi.files import finite_values, locked, place, sha256
 from farzi.models import Model, SequenceModel
 from farzi.progress import PrintedProgress, Progress, counted
 from farzi.provenance import environment
@@ -38,14 +38,13 @@ from farzi.summary import TEACHER, Ensemble, Summary, SummaryTensors, check_fold
 from farzi.summary.initializers.sampled import draw_sequences, without_repeats
 from farzi.surroundings import undisturbed
 from farzi.updating.days import day_log
+from farzi.updating.finished import PARTIAL, finished_update
 from farzi.updating.grow import Neighbours, grown_model, grown_tensors, tensors_key, without
 from farzi.updating.judge import Candidate, Compared, due, judge
 from farzi.updating.labels import can_relabel, least_used, renewed
 from farzi.updating.students import figures_of, warm_started, warm_teach
 from farzi.updating.teachers import Teacher, found_teacher
 
-PARTIAL = "update-partial"
-"""Where an unfinished update keeps its teacher."""
 SHARE = 0.5
 """Weight of the day beside the summary where the teacher is trained further."""
 REPLACED = 0.25
@@ -139,8 +138,12 @@ def update(
     following = None if following is None else read_day(following, there.vocabulary, reading, append=False)
     words = [tensors_key(old.tensors), checksum(there.sequences), there.vocabulary.frame["id"].to_list()]
     words += [minutes, steps, seed, list(vanished), recipe.model_dump_json()]
+    if isinstance(teacher, (str, Path)) and Path(teacher).is_file():
+        words.append(sha256(Path(teacher)))
+    next_day = None if following is None else checksum(following.sequences)
+    measured = {"next": next_day, "compare": None if compare is None else compare.count}
     key = hashlib.sha256(json.dumps(words).encode()).hexdigest()
-    if not restart and (finished := _finished(out, key)) is not None:
+    if not restart and (finished := finished_update(out, key, measured)) is not None:
         progress.message(f"{out} holds this update already")
         return finished
     check_folder(out)
@@ -152,27 +155,15 @@ def update(
                 remove_checkpoint(out)
                 remove_cached(out / PARTIAL)
             source = found_teacher(old, folder, teacher, cache, device)
-            work = _Update(
-                old, there, recipe, out, key, seed, minutes, steps, gone, following, progress, device
-            )
+            given = (old, there, recipe, out, key, seed, minutes, steps, gone, following, progress, device)
+            work = _Update(*given, measured)
             return work.run(source, compare, fingerprint, checkpoint_seconds)
+    except KeyboardInterrupt as stopped:
+        raise KeyboardInterrupt(*stopped.args or ("stopped; the same call goes on",)) from None
     finally:
         if created:
             with suppress(OSError):
                 out.rmdir()
-
-
-def _finished(out: Path, key: str) -> Summary | None:
-    if (out / "checkpoint.safetensors").exists() or (out / PARTIAL).exists():
-        return None
-    if not (out / "summary.safetensors").exists():
-        return None
-    there = Summary.load(out)
-    if there.run.get("update", {}).get("key") != key:
-        raise FarziError(
-            f"{out} holds another summary than this update's; choose another folder, or restart=True"
-        )
-    return there
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +182,7 @@ class _Update:
     following: Day | None
     progress: Progress
     device: torch.device | str
+    measured: dict[str, Any]
 
     @undisturbed()
     def run(
@@ -220,14 +212,10 @@ class _Update:
         seconds = done.run["seconds"]
         facts = {
             "key": self.key,
+            "measured": self.measured,
             "days": [*self.old.run.get("update", {}).get("days", []), fingerprint],
-            "day": {
-                "name": day.name,
-                "events": day.events,
-                "users": len(day.sequences),
-                "new_items": day.new_items,
-                "unknown_before": day.unknown_before,
-            },
+            "day": {"name": day.name, "events": day.events, "users": len(day.sequences)}
+            | {"new_items": day.new_items, "unknown_before": day.unknown_before},
             "teacher": source.kind,
             "kept": kept,
             "seconds": seconds,
@@ -267,12 +255,7 @@ class _Update:
         def report(step: int, figure: float, left: float) -> None:
             self.progress.passing(f"teach: step {step}, nDCG@100 {100 * figure:.2f} %")
 
-        try:
-            trained = warm_started(
-                network, log, teach, yesterday, SHARE, self.seed, report, unfinished, self.key
-            )
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("stopped before the first outer step; the same call goes on") from None
+        trained = warm_started(network, log, teach, yesterday, SHARE, self.seed, report, unfinished, self.key)
         words = f"step {trained.best_step} of {trained.steps} is kept"
         if not trained.best_step:
             words = f"{trained.steps} steps brought nothing on held-out events; it stays as it was"
@@ -366,6 +349,9 @@ class _Update:
                 "refine": {"seconds": 0.0, "steps": 0, "without_metagradient": 0, "stopped_by_probe": False},
                 "select": {"seconds": 0.0, "validations": 0},
             }
+            self.progress.message(
+                "refine: the figures' shares are of the updated teacher's, not of full data's"
+            )
             run.validate()
         with stop_event() as stop:
             if saved is None:
