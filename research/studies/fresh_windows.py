@@ -14,6 +14,7 @@ from torch import Tensor
 
 from farzi.distillation.teacher_loss import Bank, TeacherLoss
 from farzi.recipe import Recipe
+from farzi.recipe import variants as v
 from farzi.summary import Ensemble
 from farzi.training import NextEvent, Trained, make_model, make_optimizer
 from farzi.unroll import train
@@ -26,7 +27,8 @@ from research.studies.taught import teachers_of
 from research.studies.trainings import Measured
 
 STEPS = (50, 100, 300, 1000)
-MUON = "muon"
+OPTIMIZERS = {"steps": v.ScheduleFree(weight_decay=0.3), "muon": v.Muon()}
+"""The two that are compared, at the recipe's learning rate, by the first word of their rows' keys."""
 
 
 @dataclass(frozen=True)
@@ -78,27 +80,20 @@ class OnStream:
 
 
 def grid(setting: Setting) -> Sequence[Row]:
-    """The full data, and a row for each number of steps, by the recipe's optimizer and by Muon.
-
-    The rate, the same for both, falls with the root of the steps.
-    """
+    """The full data, and a row for each optimizer and number of steps; the rate falls with their root."""
     recipe = strong(setting.recipe)
     rate = rate_of(recipe.inner.optimizer)
     rows = [full_row(Setting(recipe, setting.seeds, setting.summaries))]
-    for optimizer in dict.fromkeys((recipe.inner.optimizer.type, MUON)):
-        other = optimizer != recipe.inner.optimizer.type
+    for word, optimizer in OPTIMIZERS.items():
+        name = "new real windows, Muon" if word == "muon" else "new real windows"
         for steps in STEPS:
             slower = round(rate * (recipe.inner.steps / steps) ** 0.5, 5)
-            changes = {"inner.steps": steps, "inner.optimizer.learning_rate": slower}
-            if other:
-                changes["inner.optimizer"] = {"type": optimizer}
+            changes = {
+                "inner.optimizer": optimizer.model_copy(update={"learning_rate": slower}),
+                "inner.steps": steps,
+            }
             work = Measured(OnStream(recipe.changed(changes)))
-            name = "new real windows, Muon" if other else "new real windows"
-            rows.append(
-                setting.row(
-                    key_of(MUON if other else "steps", steps), {"trained on": name, "steps": steps}, work
-                )
-            )
+            rows.append(setting.row(key_of(word, steps), {"trained on": name, "steps": steps}, work))
     return rows
 
 
