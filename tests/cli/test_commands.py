@@ -151,7 +151,7 @@ def test_the_same_seed_trains_the_same_student(place: Path, student: Path, tmp_p
     ("words", "line"),
     [
         (["--sequences", "3"], "--sequences has no effect on training on a summary"),
-        (["--set", "data.user=u"], "data.user has no effect on training on a summary"),
+        (["--set", "data.user=u"], "--user has no effect on training on a summary"),
         (["--set", "teach.batch=5"], "teach.batch has no effect on training on a summary"),
         (["--on", "full", "--sequences", "3"], "--sequences has no effect on training on all of the log"),
         (
@@ -299,9 +299,7 @@ def test_recommend_gives_items_by_id(place: Path, student: Path, tmp_path: Path)
         "recommend", student, place / "log.csv", "--k", "3", "--include-seen", "--out", tmp_path / "best.csv"
     )
     assert (tmp_path / "best.csv").read_text().splitlines() == lines
-    assert "written to a .csv or .parquet file" in refused(
-        "recommend", student, place / "log.csv", "--out", tmp_path / "best.xls"
-    )
+    assert "best.xls" in refused("recommend", student, place / "log.csv", "--out", tmp_path / "best.xls")
 
 
 def test_recipes_are_shown_and_compared(place: Path):
