@@ -145,6 +145,8 @@ def log_likelihood(model: SequenceModel, held: Holdout) -> float:
     total = 0.0
     for some, wanted in zip(windows.to(model.device).split(256), counts.to(model.device).split(256)):
         read, targets = some[:, :-1], some[:, 1:][wanted]
+        if len(targets) == 0:
+            continue
         hidden = model.hidden(model.embed(read), read > 0)[wanted]
         total -= float(next_event(hidden, model.output_table, targets)) * len(targets)
     return total / max(1, int(counts.sum()))

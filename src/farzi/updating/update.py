@@ -40,7 +40,7 @@ from farzi.surroundings import undisturbed
 from farzi.updating.days import day_log
 from farzi.updating.grow import Neighbours, grown_model, grown_tensors, tensors_key, without
 from farzi.updating.judge import Candidate, Compared, day_facts, due, judge, nearest_facts
-from farzi.updating.labels import can_relabel, least_used, renewed
+from farzi.updating.labels import anew, can_relabel, least_used, renewed
 from farzi.updating.students import Recalled, log_likelihood, warm_started, warm_teach
 from farzi.updating.teachers import Teacher, found_teacher
 
@@ -298,20 +298,24 @@ class _Update:
             return Candidate(tensors, result, likelihood)
 
         chosen = judged(yesterday)
-        best = (False, 0)
-        for count in dict.fromkeys((len(which), 0)):  # labels alone only where both bring nothing
-            if not best[0]:
-                some = (which[:count], sampled[:count], self.gone)
-                candidate = judged(renewed(yesterday, ensemble, *some, rng))
-                if candidate.likelihood > chosen.likelihood:
-                    best, chosen = (True, count), candidate
+        best, total = (False, 0), yesterday.sequences if yesterday.dim > 1 else 0
+        counts_anew = (total, len(which), 0)  # labels alone only where the others bring nothing
+        if self.old.selected_step:  # what outer steps have learnt stays, if it can
+            counts_anew = (len(which), 0, total)
+        for count in dict.fromkeys(counts_anew):
+            if count > len(which):
+                tensors = anew(recipe, log, teacher.network, without_repeats(self.day.sequences), rng)
+            else:
+                tensors = renewed(yesterday, ensemble, which[:count], sampled[:count], self.gone, rng)
+            candidate = judged(tensors)
+            if candidate.likelihood > chosen.likelihood:
+                best, chosen = (True, count), candidate
+                break
         seconds = time.perf_counter() - begun
         labels, replaced = best
         words = f"labels made anew, {counted(replaced, 'sequence')} sampled anew"
         if not labels:
             words = "new labels and sequences brought nothing on held-out events and are not kept"
-        elif len(which) > replaced:
-            words = "labels made anew; sequences sampled anew brought nothing on held-out events"
         self.progress.stage("initialise", words, seconds)
         return chosen, seconds, {"labels": labels, "replaced": replaced}
 
@@ -342,8 +346,7 @@ class _Update:
         checkpoint_seconds: float,
     ) -> Summary:
         """The outer steps, from a checkpoint if there is one."""
-        ensemble = Ensemble((teacher.network,))
-        rng = np.random.default_rng([self.seed, 13])
+        ensemble, rng = Ensemble((teacher.network,)), np.random.default_rng([self.seed, 13])
         events = self._sampled(ensemble, log, self._past(log), start.tensors.length + 1, rng)
         train = Sequences.from_lists([*log.train, *events])
         log = replace(log, train=train)
