@@ -62,8 +62,8 @@ def test_a_type_is_changed_before_its_settings():
         (
             "inner.optimizer",
             {"type": "sgd", "beta1": 0.5},
-            "unknown key inner.optimizer.beta1: sgd has no beta1, only adam, adamw, schedule_free and muon have; "
-            "leave it out",
+            "unknown key inner.optimizer.beta1: sgd has no beta1, only adam, adamw, schedule_free and muon "
+            "have; leave it out",
         ),
         ("optimizer", "sgd", None),
         ("", 3, None),

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import farzi
 from farzi.cli import app
-from farzi.data import Log, read_day
+from farzi.data import Holdout, Log, Sequences, read_day
 from farzi.distillation import Cache
 from farzi.distillation import run as run_module
 from farzi.errors import FarziError
@@ -26,7 +26,7 @@ from farzi.updating import Compared, update
 from farzi.updating.days import day_log, event_by_event
 from farzi.updating.grow import Neighbours, grown_model, grown_tensors, without
 from farzi.updating.labels import renewed
-from farzi.updating.students import Padded, exemplars
+from farzi.updating.students import Padded, Recalled, exemplars, log_likelihood
 from tests.docs.small import SMALL
 
 ITEMS = 30
@@ -369,6 +369,37 @@ def test_each_event_is_predicted_from_all_before_it(tiny: Log):
     held = event_by_event(tiny.test, 3)
     assert len(held) == len(tiny.test.targets.items)
     assert held.histories[0].tolist() == tiny.test.histories[0][-3:].tolist()
+
+
+def test_the_likelihood_of_held_out_events_counts_each_after_those_before_it(summary: Summary):
+    model = farzi.train(summary, progress=Progress()).network
+    lists = [([3, 4, 5], [6, 7]), ([9], [8, 2, 1]), ([5, 6], [29])]
+    past, own = (Sequences.from_lists([pair[k] for pair in lists]) for k in (0, 1))
+    held = Holdout(past, own, np.array([8, 29]))  # nothing was trained on these: they do not count
+    expected = []
+    for before, targets in lists:
+        whole = before + targets
+        for place in range(len(before), len(whole)):
+            if whole[place] not in (8, 29):
+                scores = model(torch.tensor([whole[:-1]]))[0, place - 1]
+                expected.append(float(scores[1:].detach().log_softmax(0)[whole[place] - 1]))
+    assert log_likelihood(model, held) == pytest.approx(float(np.mean(expected)), abs=1e-4)
+    assert log_likelihood(model, Holdout(past, own, np.arange(30))) == 0.0
+
+
+def test_what_a_model_recalls_is_its_own_and_stays_when_it_changes(summary: Summary):
+    model = farzi.train(summary, progress=Progress()).network
+    counts = np.zeros(ITEMS + 1, np.int64)
+    counts[[2, 5]] = 3, 1
+    past = Recalled.of(model, counts, 7, True, 0)
+    assert past.windows.shape == (7, model.length + 1)
+    assert set(past.windows[:, 0].tolist()) <= {2, 5}
+    assert all(len(set(one)) == len(one) for one in past.windows.tolist())
+    wanted = model(past.windows[:, :-1]).softmax(-1).detach()
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    kept = (past.hidden @ past.table[1:].T).softmax(-1)
+    torch.testing.assert_close(kept, wanted[..., 1:], rtol=1e-3, atol=1e-4)
 
 
 def test_a_smaller_model_gives_unknown_items_no_score(tiny: Log, summary: Summary):

@@ -257,11 +257,14 @@ class Run:
             )
         raise FarziError(f"no finite metagradient {where}: {advice}")
 
-    def validate(self) -> None:
-        """Validate the summary, record it, and stop the outer loop if the probe gained nothing."""
+    def validate(self, known: Validation | None = None) -> None:
+        """Validate the summary, record it, and stop the outer loop if the probe gained nothing.
+
+        `known` is what this validation would give, where it was made before.
+        """
         begun = time.monotonic()
         summary = self.loop.averaged.rounded(self.recipe.summary.precision)  # as it would be stored
-        result = validate(summary, self.dataset, self.recipe, self.full_data.figures)
+        result = known or validate(summary, self.dataset, self.recipe, self.full_data.figures)
         last = self.loop.step > 0 and self.fraction >= 1
         best = self.selection.offer(summary, result, last)
         self.history.append(

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from farzi.data import Log, Sequences, read_day
+from farzi.data import Day, Log, Sequences, read_day
 from farzi.distillation import Validation
-from farzi.evaluation import evaluate_ranking
+from farzi.evaluation import evaluate_ranking, nearest_windows
 from farzi.event_training import train_on_events
 from farzi.models import Model, SequenceModel
 from farzi.progress import Progress, counted
@@ -33,14 +33,8 @@ class Candidate:
     """A summary that may become the new one, judged on held-out events of the day."""
 
     tensors: SummaryTensors
-    result: Validation
-    new: float  # HR@100 of new items
-
-    def brings_more_than(self, other: "Candidate") -> bool:
-        """Whether it is better: on all events, or on new items and not worse than by noise on all."""
-        if self.result.score > other.result.score:
-            return True
-        return self.new > other.new and not other.result.better_than_noise(self.result)
+    result: Validation | None = None  # None: not judged
+    likelihood: float = 0.0  # of its students, in nats per event; see `log_likelihood`
 
 
 @dataclass(frozen=True)
@@ -128,6 +122,18 @@ def judge(
     ours, theirs = (evaluate_ranking(one, log.valid)["HR@100"] for one in (updated[0], teacher.network))
     share = ours / theirs if theirs > 0 else None
     return {"rows": rows, "share_of_teacher": share, "judged_on": _where(log)}
+
+
+def day_facts(day: Day) -> dict[str, Any]:
+    """What a day has, as JSON values."""
+    names = ("name", "events", "new_items", "unknown_before")
+    return {"users": len(day.sequences)} | {name: getattr(day, name) for name in names}
+
+
+def nearest_facts(tensors: SummaryTensors, day: Day) -> dict[str, Any]:
+    """How near the sequences' likeliest events are to the day's real windows, as JSON values."""
+    near = nearest_windows(tensors.top_events(), day.recent(0))
+    return {"positions": tensors.length, "equal": near.equal.tolist(), "longest_run": near.run.tolist()}
 
 
 def _where(log: Log) -> str:

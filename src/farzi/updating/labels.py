@@ -1,4 +1,4 @@
-"""Labels made anew by a teacher, and some sequences replaced by ones that are sampled from it."""
+"""Labels made anew by a teacher, and all or some sequences replaced by ones that are sampled from it."""
 
 from dataclasses import replace
 
@@ -6,12 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from farzi.data import Log, Sequences
+from farzi.distillation.initialise import initialise
+from farzi.models import SequenceModel
+from farzi.recipe import Recipe
+from farzi.recipe.variants import TeacherInit
 from farzi.summary import Ensemble, SummaryTensors
+from farzi.summary.initializers.sampled import draw_sequences
 
 DRAWS = 16
 """Hard sequences drawn from the soft inputs of each sequence, over which a teacher's states are averaged."""
 FITS, POSITIONS = 300, 400
 """Optimizer steps of the fit, and positions in each of them."""
+SOURCE, FURTHER = 300, 30
+"""Sequences from which a whole summary is cut, at least, and how much longer they are than it."""
 OWN = 0.5
 """Of the soft input at a replaced position, the share of its event; the rest is that of like positions."""
 
@@ -28,6 +36,28 @@ def least_used(tensors: SummaryTensors, counts: np.ndarray, count: int) -> np.nd
     """
     shares = np.array([counts[one].mean() for one in tensors.top_events()])
     return np.sort(np.argsort(shares, kind="stable")[:count])
+
+
+def anew(
+    recipe: Recipe, log: Log, teacher: SequenceModel, once: bool, rng: np.random.Generator
+) -> SummaryTensors:
+    """An initial summary of the size in a recipe, made from a teacher alone, on sequences that it sampled.
+
+    Args:
+        recipe: of the summary.
+        log: the day's, with the counts of items, by which first events are drawn.
+        teacher: over the items of `log`.
+        once: whether sequences hold no event twice.
+        rng: for the sequences.
+    """
+    counts = log.vocabulary.frame["count"].to_numpy()
+    many, length = max(2 * recipe.summary.sequences, SOURCE), recipe.summary.length + FURTHER
+    once = once and 2 * length < len(counts)
+    events = draw_sequences(Ensemble((teacher,)), counts, many, length, once, rng)
+    given = recipe.init if isinstance(recipe.init, TeacherInit) else TeacherInit()
+    init = given.model_copy(update={"teachers": 1, "others": (), "sequences": "real"})
+    sampled = replace(log, train=Sequences.from_lists(list(events)))
+    return initialise(recipe.changed({"init": init}), sampled, (teacher,))
 
 
 def renewed(

@@ -26,7 +26,7 @@ from farzi.distillation.checkpoint import load_checkpoint, remove_checkpoint, sa
 from farzi.distillation.distill import stop_event, take_outer_steps
 from farzi.distillation.run import Run
 from farzi.errors import FarziError
-from farzi.evaluation import nearest_windows, task_of
+from farzi.evaluation import task_of
 from farzi.files import finite_values, locked, place, sha256
 from farzi.models import Model, SequenceModel
 from farzi.progress import PrintedProgress, Progress, counted
@@ -40,12 +40,12 @@ from farzi.surroundings import undisturbed
 from farzi.updating.days import day_log
 from farzi.updating.finished import PARTIAL, finished_update
 from farzi.updating.grow import Neighbours, grown_model, grown_tensors, tensors_key, without
-from farzi.updating.judge import Candidate, Compared, due, judge
-from farzi.updating.labels import can_relabel, least_used, renewed
-from farzi.updating.students import figures_of, warm_started, warm_teach
+from farzi.updating.judge import Candidate, Compared, day_facts, due, judge, nearest_facts
+from farzi.updating.labels import anew, can_relabel, least_used, renewed
+from farzi.updating.students import Recalled, log_likelihood, warm_started, warm_teach
 from farzi.updating.teachers import Teacher, found_teacher
 
-SHARE = 0.5
+SHARE = 0.2
 """Weight of the day beside the summary where the teacher is trained further."""
 REPLACED = 0.25
 """Share of the sequences that are sampled anew."""
@@ -54,7 +54,7 @@ TEACHING = 0.35
 SLOWER = 0.3
 """The outer learning rate as a share of the distillation's."""
 PAST = (100, 400)
-"""Sequences sampled from the teacher that stand for the past in the outer loss, at least and at most."""
+"""Sequences sampled from the teacher that stand for the past, at least and at most."""
 
 
 def update(
@@ -198,10 +198,10 @@ class _Update:
         near = Neighbours(day, self.old.vocabulary.frame["count"].to_numpy())
         yesterday = without(grown_tensors(self.old.tensors.to("cpu"), near), self.gone)
         yesterday = yesterday.rounded(self.recipe.summary.precision)
-        teacher, teaching = self._teacher(source, near, log, yesterday)
+        teacher, teaching = self._teacher(source, near, log)
         figures = task_of(log, self.recipe.select.seen).evaluate(teacher.network, log.valid).means()
-        start, kept = self._labels(teacher, log, yesterday, figures)
-        done = self._refine(teacher, log, start, figures, teaching + start[1], checkpoint_seconds)
+        start, seconds, kept = self._labels(teacher, log, yesterday, figures)
+        done = self._refine(teacher, log, start, figures, (teaching, seconds), checkpoint_seconds)
         tensors = without(done.tensors, self.gone).rounded(self.recipe.summary.precision)
         kept |= {"outer_step": done.selected_step or 0}
         if not done.selected_step:
@@ -214,21 +214,14 @@ class _Update:
             "key": self.key,
             "measured": self.measured,
             "days": [*self.old.run.get("update", {}).get("days", []), fingerprint],
-            "day": {"name": day.name, "events": day.events, "users": len(day.sequences)}
-            | {"new_items": day.new_items, "unknown_before": day.unknown_before},
+            "day": day_facts(day),
             "teacher": source.kind,
             "kept": kept,
             "seconds": seconds,
         }
         facts |= judge(self.old, made, log, teacher, near, compare, facts, self.progress, self.device)
         facts |= due(self.old, facts)
-        near_real = nearest_windows(tensors.top_events(), day.recent(0))
-        run = made.run | {"update": finite_values(facts), "measuring_seconds": 0.0}
-        run["nearest_real"] = {
-            "positions": tensors.length,
-            "equal": near_real.equal.tolist(),
-            "longest_run": near_real.run.tolist(),
-        }
+        run = made.run | {"update": finite_values(facts), "nearest_real": nearest_facts(tensors, day)}
         run["measuring_seconds"] = round(time.perf_counter() - begun - seconds, 1)
         made = replace(made, run=run)
         made.save(self.out)
@@ -237,10 +230,9 @@ class _Update:
         remove_checkpoint(self.out)
         return made
 
-    def _teacher(
-        self, source: Teacher, near: Neighbours, log: Log, yesterday: SummaryTensors
-    ) -> tuple[Model, float]:
-        """The teacher, trained further on summary and day; and the seconds of that."""
+    def _teacher(self, source: Teacher, near: Neighbours, log: Log) -> tuple[Model, float]:
+        """The teacher, trained further on the day and on what it knew before; and the seconds of that."""
+        begun = time.perf_counter()
         path = self.out / PARTIAL / f"teacher-{self.key[:16]}.safetensors"
         unfinished = path.with_suffix(".unfinished")
         if path.exists():
@@ -249,33 +241,39 @@ class _Update:
             return model, model.seconds
         student = source.model.student
         network = grown_model(source.model.network.to(self.device), student, near)
+        counts = np.zeros(len(log.vocabulary), np.int64)  # of first events: new items are not the past
+        counts[: self.day.known] = self.old.vocabulary.frame["count"].to_numpy()
+        counts[self.gone] = 0
+        window = network.length + 1
+        past = Recalled.of(network, counts, self._past(log), self._once(window, len(counts)), self.seed)
+        sampling = time.perf_counter() - begun
         teach = warm_teach(self.recipe, TEACHING * self.minutes, self.steps)
-        self.progress.message("teach: training the teacher further, on the summary and the day")
+        self.progress.message("teach: training the teacher further, on the day and on its own predictions")
 
         def report(step: int, figure: float, left: float) -> None:
-            self.progress.passing(f"teach: step {step}, nDCG@100 {100 * figure:.2f} %")
+            self.progress.passing(f"teach: step {step}, {-figure:.3f} nats per held-out event")
 
-        trained = warm_started(network, log, teach, yesterday, SHARE, self.seed, report, unfinished, self.key)
+        trained = warm_started(network, log, teach, past, SHARE, self.seed, report, unfinished, self.key)
         words = f"step {trained.best_step} of {trained.steps} is kept"
         if not trained.best_step:
             words = f"{trained.steps} steps brought nothing on held-out events; it stays as it was"
-        self.progress.stage("teach", words, trained.seconds)
-        model = Model(
-            network, student, log.vocabulary, self.recipe.data, "update", trained.seconds, trained.steps
-        )
+        seconds = sampling + trained.seconds
+        self.progress.stage("teach", words, seconds)
+        model = Model(network, student, log.vocabulary, self.recipe.data, "update", seconds, trained.steps)
         path.parent.mkdir(parents=True, exist_ok=True)
         model.save(path)
         unfinished.unlink(missing_ok=True)
-        return model, trained.seconds
+        return model, seconds
 
     def _labels(
         self, teacher: Model, log: Log, yesterday: SummaryTensors, figures: dict[str, float]
-    ) -> tuple[tuple[SummaryTensors, float], dict[str, Any]]:
-        """What the outer steps start from and the seconds of making it; and what was kept of it."""
+    ) -> tuple[Candidate, float, dict[str, Any]]:
+        """What the outer steps start from, the seconds of making it, and what was kept of it."""
         begun = time.perf_counter()
         if not can_relabel(yesterday):
             self.progress.message("initialise: labels stay: the summary has no label decoder of its own")
-            return (yesterday, 0.0), {"labels": False, "replaced": 0}
+            return Candidate(yesterday), 0.0, {"labels": False, "replaced": 0}
+        recipe = self._outer_recipe(teacher, yesterday)
         rng = np.random.default_rng([self.seed, 12])
         ensemble = Ensemble((teacher.network,))
         counts = np.bincount(log.train.items, minlength=len(log.vocabulary))
@@ -285,27 +283,31 @@ class _Update:
         def judged(one: SummaryTensors) -> Candidate:
             tensors = without(one, self.gone).rounded(self.recipe.summary.precision)
             students: list[SequenceModel] = []
-            result = validate(tensors.to(self.device), log, self.recipe, figures, students)
-            new = figures_of(students, log.valid, self.day.known)["new"]
-            return Candidate(tensors, result, 0.0 if new is None else new["HR@100"])
+            result = validate(tensors.to(self.device), log, recipe, figures, students)
+            likelihood = float(np.mean([log_likelihood(one, log.valid) for one in students]))
+            return Candidate(tensors, result, likelihood)
 
         chosen = judged(yesterday)
-        best = (False, 0)
-        for count in dict.fromkeys((len(which), 0)):  # labels alone only where both bring nothing
-            if not best[0]:
-                some = (which[:count], sampled[:count], self.gone)
-                candidate = judged(renewed(yesterday, ensemble, *some, rng))
-                if candidate.brings_more_than(chosen):
-                    best, chosen = (True, count), candidate
+        best, total = (False, 0), yesterday.sequences if yesterday.dim > 1 else 0
+        counts_anew = (total, len(which), 0)  # labels alone only where the others bring nothing
+        if self.old.selected_step:  # what outer steps have learnt stays, if it can
+            counts_anew = (len(which), 0, total)
+        for count in dict.fromkeys(counts_anew):
+            if count > len(which):
+                tensors = anew(recipe, log, teacher.network, without_repeats(self.day.sequences), rng)
+            else:
+                tensors = renewed(yesterday, ensemble, which[:count], sampled[:count], self.gone, rng)
+            candidate = judged(tensors)
+            if candidate.likelihood > chosen.likelihood:
+                best, chosen = (True, count), candidate
+                break
         seconds = time.perf_counter() - begun
         labels, replaced = best
         words = f"labels made anew, {counted(replaced, 'sequence')} sampled anew"
         if not labels:
             words = "new labels and sequences brought nothing on held-out events and are not kept"
-        elif len(which) > replaced:
-            words = "labels made anew; sequences sampled anew brought nothing on held-out events"
         self.progress.stage("initialise", words, seconds)
-        return (chosen.tensors, seconds), {"labels": labels, "replaced": replaced}
+        return chosen, seconds, {"labels": labels, "replaced": replaced}
 
     def _sampled(
         self, teacher: Ensemble, log: Log, count: int, length: int, rng: np.random.Generator
@@ -314,45 +316,50 @@ class _Update:
         if count == 0:
             return np.empty((0, length), np.int64)
         counts = log.vocabulary.frame["count"].to_numpy()
-        once = without_repeats(self.day.sequences) and 2 * length < len(counts)
-        return draw_sequences(teacher, counts, count, length, once, rng)
+        return draw_sequences(teacher, counts, count, length, self._once(length, len(counts)), rng)
+
+    def _once(self, length: int, vocabulary: int) -> bool:
+        """Whether sampled sequences hold no event twice, as those of the day do not."""
+        return without_repeats(self.day.sequences) and 2 * length < vocabulary
+
+    def _past(self, log: Log) -> int:
+        """How many sampled sequences stand for the past."""
+        return int(np.clip(len(log.train), *PAST))
 
     def _refine(
         self,
         teacher: Model,
         log: Log,
-        start: tuple[SummaryTensors, float],
+        start: Candidate,
         figures: dict[str, float],
-        seconds: float,
+        before: tuple[float, float],
         checkpoint_seconds: float,
     ) -> Summary:
         """The outer steps, from a checkpoint if there is one."""
-        ensemble = Ensemble((teacher.network,))
-        rng = np.random.default_rng([self.seed, 13])
-        past = int(np.clip(len(log.train), *PAST))
-        events = self._sampled(ensemble, log, past, start[0].length + 1, rng)
+        ensemble, rng = Ensemble((teacher.network,)), np.random.default_rng([self.seed, 13])
+        events = self._sampled(ensemble, log, self._past(log), start.tensors.length + 1, rng)
         train = Sequences.from_lists([*log.train, *events])
         log = replace(log, train=train)
-        recipe = self._outer_recipe(teacher, start[0])
+        recipe, seconds = self._outer_recipe(teacher, start.tensors), sum(before)
         saved = load_checkpoint(self.out, self.device)
         if saved is not None:
             run = Run.resume(saved, recipe, log, self.progress, self.out)
             self.progress.message(f"resuming {self.out} after outer step {run.loop.step}")
         else:
             full = FullData(figures, seconds, teachers=(teacher.network,))
-            run = Run(recipe, log, self.progress, start[0].to(self.device), full)
+            run = Run(recipe, log, self.progress, start.tensors.to(self.device), full)
             run.earlier_seconds = seconds
             run.sessions = [{"outer_step": 0, **environment(run.loop.summary.device)}]
             run.stages = {
-                "teach": {"seconds": round(seconds - start[1], 1), "trainings": 1},
-                "initialise": {"seconds": round(start[1], 1), "type": "update"},
+                "teach": {"seconds": round(before[0], 1), "trainings": 1},
+                "initialise": {"seconds": round(before[1], 1), "type": "update"},
                 "refine": {"seconds": 0.0, "steps": 0, "without_metagradient": 0, "stopped_by_probe": False},
                 "select": {"seconds": 0.0, "validations": 0},
             }
             self.progress.message(
                 "refine: the figures' shares are of the updated teacher's, not of full data's"
             )
-            run.validate()
+            run.validate(start.result)
         with stop_event() as stop:
             if saved is None:
                 save_checkpoint(run.state_dict(), self.out)
