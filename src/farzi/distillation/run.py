@@ -308,11 +308,8 @@ class Run:
             self.progress.warning(
                 f"{lost} of {counted(refine['steps'], 'outer step')} had no finite metagradient"
             )
-        of = (
-            "the updated teacher's"
-            if self.stages["initialise"].get("type") == "update"
-            else "the full data's"
-        )
+        updated = self.stages["initialise"].get("type") == "update"
+        of = "the updated teacher's" if updated else "the full data's"
         chosen = f"outer step {best['outer_step']}" if self.selection.improved else "the initial summary"
         self.progress.stage(
             "select",
