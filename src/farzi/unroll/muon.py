@@ -40,8 +40,8 @@ class Muon(ScheduleFree):
     def on(self, shapes: tuple[torch.Size, ...]) -> Self:
         return replace(self, shapes=shapes)
 
-    def _direction(self, gradient: Tensor, root: Tensor, t: Count) -> Tensor:
-        scaled = super()._direction(gradient, root, t)
+    def direction(self, gradient: Tensor, root: Tensor, t: Count) -> Tensor:
+        scaled = super().direction(gradient, root, t)
         if not self.shapes:  # called outside a run
             return scaled
         sizes = [shape.numel() for shape in self.shapes]

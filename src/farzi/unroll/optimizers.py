@@ -323,12 +323,12 @@ class ScheduleFree(_Adaptive):
     def update(self, gradient: Tensor, state: State, theta: Tensor) -> After:
         t, (gap, square) = state
         square, root = self._squares(gradient, square, t)
-        move = self._direction(gradient, root, t) + at(self.weight_decay, t) * theta
+        move = self.direction(gradient, root, t) + at(self.weight_decay, t) * theta
         move = at(self.learning_rate, t) * move
         # before the step z − x = gap / β1, and with it all that follows is linear in the gap
         later = (1 - _share(t + 1)) * (gap - at(self.beta1, t) * move)
         return theta + gap - move - later, State(t + 1, (later, square))
 
-    def _direction(self, gradient: Tensor, root: Tensor, t: Count) -> Tensor:
+    def direction(self, gradient: Tensor, root: Tensor, t: Count) -> Tensor:
         """What z moves against, (P,), before the learning rate; `root` is √v̂."""
         return gradient / (root + at(self.epsilon, t))
