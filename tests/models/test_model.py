@@ -143,7 +143,7 @@ def test_a_wrong_file_is_refused_in_one_line(stored: Model, tmp_path: Path, harm
 
 
 def test_a_folder_is_no_model(tmp_path: Path):
-    with pytest.raises(FarziError, match="no such file"):
+    with pytest.raises(FarziError, match="is a folder"):
         Model.load(tmp_path)
 
 

@@ -192,7 +192,7 @@ def test_vanished_items_keep_their_index_and_lose_their_probability(place: Path,
     assert not {"i3", "i4"} & set(best["item_id"])
 
 
-@pytest.mark.parametrize("moment", ["teacher", "outer"])
+@pytest.mark.parametrize("moment", ["teacher", pytest.param("outer", marks=pytest.mark.long)])
 def test_a_killed_update_goes_on_and_ends_alike(
     place: Path, updated: Summary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ):
