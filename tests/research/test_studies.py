@@ -160,6 +160,7 @@ def test_no_row_contradicts_itself(study: Study):
                 assert isinstance(init, TeacherInit | ClassInit) or "classes" not in init.own
 
 
+@pytest.mark.long
 def test_a_summary_of_all_students_has_its_price(quick: Recipe, tmp_path: Path):
     init = {"type": "teacher", "teachers": 1, "classes": 4}
     own = quick.changed({"summary.parametrization.label_decoder": True, "init": init})

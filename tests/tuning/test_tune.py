@@ -93,6 +93,7 @@ def test_the_same_call_again_trains_nothing(
     assert again.confirmed == tuned.confirmed[:3]
 
 
+@pytest.mark.long
 def test_more_trials_go_on_in_several_processes(distilled: Path, tuned: Tuned, place: Path):
     more = farzi.tune(distilled, **{**QUICK, "trials": 7, "confirm": 3}, jobs=2, out=place)
     assert more.trials[:4] == tuned.trials
