@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from farzi.distillation.teacher_loss import Bank, TeacherLoss
-from farzi.recipe import Recipe
+from farzi.recipe import Recipe, presets
 from farzi.recipe import variants as v
 from farzi.summary import Ensemble
 from farzi.training import NextEvent, Trained, make_model, make_optimizer
@@ -27,8 +27,12 @@ from research.studies.taught import teachers_of
 from research.studies.trainings import Measured
 
 STEPS = (50, 100, 300, 1000)
-OPTIMIZERS = {"steps": v.ScheduleFree(weight_decay=0.3), "muon": v.Muon()}
-"""The two that are compared, at the recipe's learning rate, by the first word of their rows' keys."""
+OPTIMIZERS = {
+    "steps": ("new real windows", presets.LOG.inner.optimizer),
+    "muon": ("new real windows, Muon", v.Muon()),
+}
+"""The two that are compared, and their rows' names, by the first word of their rows' keys; the learning rate
+is the recipe's."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,7 @@ def grid(setting: Setting) -> Sequence[Row]:
     recipe = strong(setting.recipe)
     rate = rate_of(recipe.inner.optimizer)
     rows = [full_row(Setting(recipe, setting.seeds, setting.summaries))]
-    for word, optimizer in OPTIMIZERS.items():
-        name = "new real windows, Muon" if word == "muon" else "new real windows"
+    for word, (name, optimizer) in OPTIMIZERS.items():
         for steps in STEPS:
             slower = round(rate * (recipe.inner.steps / steps) ** 0.5, 5)
             changes = {

@@ -7,10 +7,7 @@ from typing import Any
 
 import torch
 
-from farzi.data import (
-    Data,
-    Text,
-)
+from farzi.data import Data, Text
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation import Cache, Target, full_trainings, initialise, teach
 from farzi.distillation import distill as _distill

@@ -5,15 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from farzi.data import (
-    Log,
-    Text,
-    is_frame,
-    load_data,
-    load_dataset,
-    read_frame,
-    read_names,
-)
+from farzi.data import Log, Text, is_frame, load_data, load_dataset, read_frame, read_names
 from farzi.data import load_text as _load_text
 from farzi.data.text.given import given_texts
 from farzi.errors import FarziError

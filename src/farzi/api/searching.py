@@ -6,10 +6,7 @@ from typing import Any
 
 import torch
 
-from farzi.data import (
-    Data,
-    load_data,
-)
+from farzi.data import Data, load_data
 from farzi.distillation import Cache
 from farzi.files import place
 from farzi.progress import PrintedProgress, Progress

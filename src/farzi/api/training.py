@@ -9,13 +9,7 @@ from typing import Any
 import torch
 
 from farzi.api.distilling import preset_of
-from farzi.data import (
-    Data,
-    Log,
-    Sequences,
-    Text,
-    read_day,
-)
+from farzi.data import Data, Log, Sequences, Text, read_day
 from farzi.data.fingerprint import fingerprint
 from farzi.errors import FarziError, FarziWarning
 from farzi.evaluation import sample, task_of, validation_line

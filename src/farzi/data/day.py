@@ -54,7 +54,7 @@ class Day:
         return len(self.sequences.items) - int(self.before.sum())
 
     def recent(self, further: int) -> Sequences:
-        """The day's events of each user, after at most so many of those before."""
+        """Each user's events of the day, with up to `further` earlier events before them."""
         lengths = self.sequences.lengths - self.before + np.minimum(self.before, further)
         own = [one[len(one) - n :] for one, n in zip(self.sequences, lengths)]
         return Sequences.from_lists(own, self.sequences.users)

@@ -41,16 +41,19 @@ class Muon(ScheduleFree):
         return replace(self, shapes=shapes)
 
     def direction(self, gradient: Tensor, root: Tensor, t: Count) -> Tensor:
-        scaled = super().direction(gradient, root, t)
-        if not self.shapes:  # called outside a run
-            return scaled
         sizes = [shape.numel() for shape in self.shapes]
-        parts = list(scaled.split(sizes))
-        for index, (shape, part) in enumerate(zip(self.shapes, gradient.split(sizes), strict=True)):
-            if len(shape) == 2:
-                matrix = orthogonal(part.view(shape), at(self.epsilon, t), self.iterations)
-                parts[index] = max(shape) ** 0.5 * matrix.reshape(-1)
+        if not sizes:  # called outside a run
+            return super().direction(gradient, root, t)
+        parts = []
+        for shape, part, own in zip(self.shapes, gradient.split(sizes), root.split(sizes), strict=True):
+            matrix = len(shape) == 2
+            parts.append(self._matrix(part.view(shape), t) if matrix else super().direction(part, own, t))
         return torch.cat(parts)
+
+    def _matrix(self, gradient: Tensor, t: Count) -> Tensor:
+        """√max(r, c) O of a matrix (r, c), flat."""
+        flat = orthogonal(gradient, at(self.epsilon, t), self.iterations).reshape(-1)
+        return max(gradient.shape) ** 0.5 * flat
 
 
 def orthogonal(matrix: Tensor, epsilon: Hyper, iterations: int) -> Tensor:

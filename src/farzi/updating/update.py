@@ -368,7 +368,7 @@ class _Update:
         return run.finish()
 
     def _outer_recipe(self, teacher: Model, start: SummaryTensors) -> Recipe:
-        """The recipe of the outer steps: the summary's, slower, and with the teacher at hand."""
+        """The recipe of the outer steps: the summary's, at a lower rate, with the updated teacher."""
         recipe = self.recipe
         objective = recipe.outer.objective
         if getattr(objective.build(), "trajectories", 0):
