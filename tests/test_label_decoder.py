@@ -72,8 +72,9 @@ BATCHES = torch.tensor([[0, 3], [5, 1], [1, 1], [2, 4]])
 @pytest.mark.parametrize(
     ("name", "execution"), [*((name, "eager") for name in STUDENTS), ("untied", "graph")]
 )
+@pytest.mark.parametrize("soft_inputs", SOFT_INPUTS)
 def test_the_metagradient_is_autograds(
-    monkeypatch: pytest.MonkeyPatch, name: str, execution: str, curvature: Curvature
+    monkeypatch: pytest.MonkeyPatch, name: str, execution: str, soft_inputs: str, curvature: Curvature
 ):
     monkeypatch.setattr(operations, "CHUNK", 1)  # the rows of a step in three chunks
     monkeypatch.setattr(operations, "ROWS", 4)
@@ -84,7 +85,7 @@ def test_the_metagradient_is_autograds(
 
     learnt = {part: value.requires_grad_() for part, value in parts().items()}
     loss = NextEvent(model)
-    data = SOFT_INPUTS["factored"](SummaryTensors(**learnt, temperature=0.7))
+    data = SOFT_INPUTS[soft_inputs](SummaryTensors(**learnt, temperature=0.7))
     end = unroll(
         loss.at,
         loss.parameters_of(model),
@@ -145,8 +146,12 @@ def test_a_summary_with_a_label_decoder():
     for same in (result.detach(), result.to("cpu")):
         assert same.temperature == 0.7
         assert all(torch.equal(same.parts[name], value) for name, value in parts().items())
-    assert chosen_soft_inputs(Inner(), result)[0] == "factored"
+    assert chosen_soft_inputs(Inner(batch=None), result)[0] == "materialized"
+    assert chosen_soft_inputs(Inner(batch=SEQUENCES - 1), result)[0] == "factored"
     assert list(SOFT_INPUTS["factored"](result)) == list(parts())
+    whole = SOFT_INPUTS["materialized"](result)
+    assert isinstance(whole, dict)
+    torch.testing.assert_close(whole, {"inputs": result.soft_inputs(), "labels": result.soft_labels()})
 
 
 @pytest.mark.parametrize("shape", [(DIM, VOCABULARY - 1), (DIM + 1, VOCABULARY)])

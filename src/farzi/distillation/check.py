@@ -83,8 +83,6 @@ def check_parts(recipe: Recipe, vocabulary: int = 1) -> None:
             raise FarziError(f"init.type teacher: gives soft labels, which need {where}.label_decoder")
         if parametrization.dim < 2:
             raise FarziError(f"init.type teacher: needs {where}.dim of 2 or more, not 1")
-    if recipe.inner.soft_inputs == "materialized" and label_decoder:
-        raise FarziError("inner.soft_inputs materialized: with a label decoder they are always factored")
     if recipe.inner.soft_inputs == "factored" and recipe.summary.parametrization.type == "full_logits":
         raise FarziError("inner.soft_inputs factored: full logits have no factors")
     if recipe.outer.students and getattr(recipe.outer.weights.build(), "trajectories", False):

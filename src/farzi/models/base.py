@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from farzi.data import pad_left
 from farzi.errors import FarziError
 from farzi.recipe.variants import StudentVariant
-from farzi.soft import Events, SoftEvents
+from farzi.soft import Events, LabelledEvents, SoftEvents
 
 DEVIATION = 0.02
 """Standard deviation of the first embeddings, positions and spectra, where a model has none of its own."""
@@ -78,6 +78,8 @@ class SequenceModel(nn.Module, ABC):
         tables differ, both are computed in one pass.
         """
         inputs, outputs = self.embedding, self.output_table
+        if isinstance(events, LabelledEvents):
+            return events.embedded(inputs), events.labels @ outputs
         if isinstance(events, SoftEvents) and events.label_decoder is not None:
             return events.embedded(inputs), events.labels.embedded(outputs)
         if outputs is inputs:
@@ -239,4 +241,4 @@ def _index_lists(histories: Any, items: int) -> list[np.ndarray]:
 
 def _mean_rows(events: Events, table: Tensor) -> Tensor:
     """X E, (B, L, width), for soft inputs X and a table E, (V, width)."""
-    return events.embedded(table) if isinstance(events, SoftEvents) else events @ table
+    return events @ table if isinstance(events, Tensor) else events.embedded(table)

@@ -74,13 +74,36 @@ class SoftEvents:
         return flat.unflatten(0, self.latents.shape[:2])
 
 
-Events = Tensor | SoftEvents
-"""Sequences of events: indices (B, L), materialized soft events (B, L, V), or factors of soft events."""
+@dataclass(frozen=True, eq=False)
+class LabelledEvents:
+    """Materialized soft inputs, and soft labels that differ from them, both (B, L, V)."""
+
+    inputs: Tensor
+    labels: Tensor
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Both by name, as `farzi.unroll` takes data; `LabelledEvents(**tensors)` is the inverse."""
+        return {"inputs": self.inputs, "labels": self.labels}
+
+    def embedded(self, table: Tensor) -> Tensor:
+        """X E, (B, L, width), for a table E (V, width)."""
+        return self.inputs @ table
+
+    def __getitem__(self, rows: Any) -> "LabelledEvents":
+        """Some of the sequences, as `X[rows]` selects them."""
+        return LabelledEvents(self.inputs[rows], self.labels[rows])
+
+
+Events = Tensor | SoftEvents | LabelledEvents
+"""Sequences of events: indices (B, L), soft inputs (B, L, V), these with soft labels, or factors of both."""
 
 
 def as_events(data: Events | Mapping[str, Tensor]) -> Events:
-    """The argument itself, or `SoftEvents` from a dict of factors."""
-    return SoftEvents(**data) if isinstance(data, Mapping) else data
+    """The argument itself, or soft events from a dict of their tensors."""
+    if isinstance(data, Mapping):
+        return LabelledEvents(**data) if "labels" in data else SoftEvents(**data)
+    return data
 
 
 def probabilities(latents: Tensor, decoder: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
 """What a step of the inner loop reads: which sequences of a summary, and their soft inputs in which form.
 
-*Materialized* soft inputs X = softmax(D̃ M / τ), (μ, ξ, V), are computed once and read in every inner step.
-Their cotangent is as large and is summed over the differentiated steps. *Factored* soft inputs never exist as
-a whole: each step computes the probabilities of the sequences that it reads, in chunks. Both give the same
-numbers up to rounding.
+*Materialized* soft inputs X = softmax(D̃ M / τ), (μ, ξ, V), and soft labels, if these have a decoder of
+their own, are computed once and read in every inner step. Their cotangent is as large and is summed over
+the differentiated steps. *Factored* soft inputs never exist as a whole: each step computes the probabilities
+of the sequences that it reads, in chunks. Both give the same numbers up to rounding.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ MATERIALIZED_BYTES = 128 * 2**20
 """Larger soft inputs are factored, unless the recipe says otherwise."""
 
 SOFT_INPUTS: dict[str, Callable[[SummaryTensors], Tensor | dict[str, Tensor]]] = {
-    "materialized": lambda summary: summary.soft_inputs(),
+    "materialized": lambda summary: summary.materialized(),
     "factored": lambda summary: summary.soft_events().factors,
 }
 """By their names in a recipe; each gives what `NextEvent.at` reads, differentiable in the summary's parts."""
@@ -33,13 +33,12 @@ def chosen_soft_inputs(inner: Inner, summary: SummaryTensors) -> tuple[str, str]
     """
     if summary.is_full_logits:
         return "materialized", "full logits have no factors"
-    if summary.label_decoder is not None:
-        return "factored", "the summary has a label decoder"
     if inner.soft_inputs != "auto":
         return inner.soft_inputs, "set in the recipe"
     if inner.batch is not None and inner.batch < summary.sequences:
         return "factored", f"a step reads {inner.batch} of {summary.sequences} sequences"
-    size = summary.sequences * summary.length * summary.vocabulary * summary.latents.element_size()
+    arrays = 1 if summary.label_decoder is None else 2
+    size = arrays * summary.sequences * summary.length * summary.vocabulary * summary.latents.element_size()
     limit = f"{MATERIALIZED_BYTES / 2**20:,.0f} MiB"
     if size > MATERIALIZED_BYTES:
         return "factored", f"materialized they take {size / 2**20:,.1f} MiB, more than {limit}"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from farzi.recipe import Precision
-from farzi.soft import SoftEvents
+from farzi.soft import LabelledEvents, SoftEvents
 from farzi.summary.precision import restored, stored
 
 
@@ -123,6 +123,12 @@ class SummaryTensors:
     def soft_labels(self) -> Tensor:
         """X′, (μ, ξ, V): what a student learns to predict at each position, from those before it."""
         return self.labels.soft_inputs()
+
+    def materialized(self) -> Tensor | dict[str, Tensor]:
+        """Soft inputs X; with a label decoder soft inputs and soft labels, by name."""
+        if self.label_decoder is None:
+            return self.soft_inputs()
+        return LabelledEvents(self.soft_inputs(), self.soft_labels()).tensors
 
     def soft_events(self) -> SoftEvents:
         """Soft inputs and labels as factors, D̃ / τ, M and M′: no array of V probabilities per position.
