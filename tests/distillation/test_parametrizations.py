@@ -106,15 +106,21 @@ def test_check_and_plan(tiny: Log, recipe: Recipe, name: str):
     assert planned.outer_step > planned.row.seconds > 0
 
 
-@pytest.mark.parametrize("type", ["low_rank", "tucker"])
-def test_label_decoders_of_low_rank_summaries(tiny: Log, recipe: Recipe, type: str):
+@pytest.mark.parametrize(("type", "form"), [("low_rank", "factored"), ("tucker", "materialized")])
+def test_label_decoders_of_low_rank_summaries(tiny: Log, recipe: Recipe, type: str, form: str):
     """The metagradient with respect to all parts is that of differences."""
     parametrization = {"type": type, "dim": 4, "label_decoder": True}
-    recipe = recipe.changed({"summary.parametrization": parametrization, "inner.optimizer.epsilon": 1e-3})
+    recipe = recipe.changed(
+        {
+            "summary.parametrization": parametrization,
+            "inner.optimizer.epsilon": 1e-3,
+            "inner.soft_inputs": form,
+        }
+    )
     assert initialise(recipe, tiny).label_decoder is not None
     found = check_recipe(recipe, dataset=tiny, directions=1)
     assert all(one.agrees for one in found.differences)
-    assert plan_run(recipe, tiny).soft_inputs[0] == "factored"
+    assert plan_run(recipe, tiny).soft_inputs[0] == form
 
 
 def test_items_are_clustered_by_context_or_by_embeddings(tiny: Log, recipe: Recipe, tmp_path: Path):
