@@ -4,8 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 DOCS_STAMP := .venv/.docs-installed
+NOTEBOOKS_STAMP := .venv/.notebooks-installed
 
-.PHONY: help demo test test-long fuzz check docs clean constraints .venv
+.PHONY: help demo test test-long fuzz check docs notebooks clean constraints .venv
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -43,6 +44,13 @@ $(DOCS_STAMP): $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $(DOCS_STAMP)
 
+notebooks: $(NOTEBOOKS_STAMP) ## run the notebooks of examples/notebooks; CHECK=--check leaves the files as they are
+	$(BIN)/python -m scripts.notebooks $(CHECK)
+
+$(NOTEBOOKS_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[notebooks]'
+	@touch $(NOTEBOOKS_STAMP)
+
 .venv: $(STAMP) ## install Farzi and its tools into .venv
 
 $(STAMP): pyproject.toml constraints.txt
@@ -59,7 +67,7 @@ constraints: ## pin the newest release of every dependency in constraints.txt
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	grep '^torch==' constraints.txt > "$$scratch/torch.txt" && \
 	$(PYTHON) -m venv "$$scratch/venv" && \
-	"$$scratch/venv/bin/python" -m pip install --quiet -c "$$scratch/torch.txt" -e '.[dev,docs]' && \
+	"$$scratch/venv/bin/python" -m pip install --quiet -c "$$scratch/torch.txt" -e '.[dev,docs,notebooks]' && \
 	{ sed -n '/^#/p' constraints.txt; \
 	  "$$scratch/venv/bin/python" -m pip freeze --exclude-editable | sed 's/+.*//' | grep -viE '^(nvidia|cuda|triton)'; \
 	} > "$$scratch/new.txt" && cp "$$scratch/new.txt" constraints.txt
