@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import farzi
-from farzi.distillation import Cache
 from farzi.errors import FarziError
 from farzi.evaluation.intervals import paired_difference
 from farzi.progress import Progress
@@ -105,7 +104,7 @@ def test_more_trials_go_on_in_several_processes(distilled: Path, tuned: Tuned, p
 
 
 def test_models_go_to_the_cache_that_distillations_share(distilled: Path, tmp_path: Path):
-    cache = Cache(tmp_path)
+    cache = tmp_path
     result = farzi.tune(distilled, **{**QUICK, "trials": 1, "confirm": 1, "seeds": 1}, cache=cache)
     assert result.best is result.confirmed[0]
     assert "no gain" in result.line

@@ -15,7 +15,6 @@ from click.testing import CliRunner
 import farzi
 from farzi.cli import app
 from farzi.data import Holdout, Log, Sequences, read_day
-from farzi.distillation import Cache
 from farzi.distillation import run as run_module
 from farzi.errors import FarziError
 from farzi.evaluation import evaluate_ranking
@@ -59,7 +58,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, events: pl.DataFrame, day: p
     recipe = farzi.presets.LOG.changed(
         {**SMALL, "teach.max_steps": 60, "teach.length": 12, "init.sequences": "real"}
     )
-    cache = Cache(folder / "cache")
+    cache = folder / "cache"
     farzi.distill(farzi.load_log(events), recipe, out=folder / "mine", cache=cache, progress=Progress())
     events.write_csv(folder / "log.csv")
     day.write_csv(folder / "day.csv")

@@ -35,7 +35,7 @@ def distill(
     out: str | Path | None = None,
     restart: bool = False,
     progress: Progress | None = None,
-    cache: Cache | None = None,
+    cache: Cache | str | Path | None = None,
     device: torch.device | str = "cpu",
     report_to: ReportTo = None,
 ) -> Summary:
@@ -57,7 +57,7 @@ def distill(
         restart: start from the beginning even if `out` holds a run or a summary, which is then lost.
         progress: receives reports; if left out, one line for each stage is printed to stderr. `Progress()`
             shows nothing.
-        cache: of full-data trainings, to share them between runs.
+        cache: a folder of full-data trainings, to share them between runs.
         device: where everything is computed.
         report_to: trackers of the figures: "tensorboard", "mlflow", "wandb", "csv", an object with a method
             `log(values, step)`, or a list of them. The files of the first and the last are in `out`.
@@ -80,7 +80,7 @@ def distill(
             size=Target.of(events=events, bytes=bytes, training_seconds=training_seconds),
             restart=restart,
             progress=progress,
-            cache=cache,
+            cache=None if cache is None else Cache.at(cache),
             device=device,
             report_to=trackers,
         )
@@ -95,7 +95,7 @@ def compare(
     recipe: Recipe | None = None,
     *,
     progress: Progress | None = None,
-    cache: Cache | None = None,
+    cache: Cache | str | Path | None = None,
     device: torch.device | str = "cpu",
 ) -> Comparison:
     """Train and test models on the full data, the summary and the controls.
@@ -110,15 +110,15 @@ def compare(
             all rows but the teachers and the initial summary.
         progress: receives reports; if left out, a line for each training is printed to stderr. `Progress()`
             shows nothing.
-        cache: of full-data trainings, as of `distill`; each finished training of the comparison is kept there
-            as well, so that the same call resumes an interrupted one.
+        cache: a folder of full-data trainings, as of `distill`; each finished training of the comparison is
+            kept there as well, so that the same call resumes an interrupted one.
         device: where models are trained.
 
     Raises:
         FarziError: the data have other items than the summary, or a control of the recipe cannot be built.
         KeyboardInterrupt: interrupted; with `cache` the same call resumes.
     """
-    recipe, progress, cache = recipe or summary.recipe, progress or PrintedProgress(), cache or Cache()
+    recipe, progress, cache = recipe or summary.recipe, progress or PrintedProgress(), Cache.at(cache)
     check_vocabulary(data, summary)
     try:
         origin = _origin(summary, data, recipe, cache, device, progress)
@@ -136,7 +136,7 @@ def tune_baseline(
     recipe: Recipe | None = None,
     *,
     progress: Progress | None = None,
-    cache: Cache | None = None,
+    cache: Cache | str | Path | None = None,
     device: torch.device | str = "cpu",
 ) -> Tuning:
     """Tune the training of full-data models, `recipe.teach`, on the validation data.
@@ -148,7 +148,7 @@ def tune_baseline(
         data: the log or text.
         recipe: the presets' if left out.
         progress: as of `compare`.
-        cache: keeps each finished training, so that the same call resumes an interrupted one.
+        cache: a folder that keeps each finished training, so that the same call resumes an interrupted one.
         device: where models are trained.
 
     Returns:
@@ -158,7 +158,7 @@ def tune_baseline(
         FarziError: the grid has a setting that the model or the optimizer does not have.
         KeyboardInterrupt: interrupted; with `cache` the same call resumes.
     """
-    recipe, cache = recipe or preset_of(data), cache or Cache()
+    recipe, cache = recipe or preset_of(data), Cache.at(cache)
     return tune_full_data(data, recipe, cache.folder, progress or PrintedProgress(), device)
 
 

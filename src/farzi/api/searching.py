@@ -33,7 +33,7 @@ def tune(
     out: str | Path | None = None,
     restart: bool = False,
     progress: Progress | None = None,
-    cache: Cache | None = None,
+    cache: Cache | str | Path | None = None,
     device: torch.device | str = "cpu",
 ) -> Tuned:
     """Search a model's settings on a summary, and train the best ones and the recipe's own on the full data.
@@ -59,7 +59,7 @@ def tune(
             several calls at the same time share it. If left out, nothing is stored.
         restart: forget the search in `out`.
         progress: as of `distill`.
-        cache: of full-data trainings, as of `distill`; a folder in `out` if left out.
+        cache: a folder of full-data trainings, as of `distill`; a folder in `out` if left out.
         device: where models are trained.
 
     Raises:
@@ -79,7 +79,7 @@ def tune(
             objective(summary, data, space=space, metric=metric, seeds=seeds, recipe=recipe, device=device),
             Plan(trials, minutes, jobs, confirm, control, restart),
             folder,
-            cache or Cache(),
+            Cache.at(cache),
             progress or PrintedProgress(),
             str(device),
         )

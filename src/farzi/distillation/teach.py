@@ -140,6 +140,11 @@ class Cache:
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = None if folder is None else place(folder)
 
+    @staticmethod
+    def at(given: "Cache | str | Path | None") -> "Cache":
+        """The cache in a folder, or a given one; for None one that caches nothing."""
+        return given if isinstance(given, Cache) else Cache(given)
+
     def path(self, training: FullTraining, dataset: Data) -> Path | None:
         """The file of a full-data training."""
         if self.folder is None:
