@@ -107,7 +107,7 @@ def _penalised(loss: NextEvent, theta: Theta, data: Any, batch: Any) -> Tensor:
 
 
 def _both(loss: NextEvent, theta: Theta, data: Any, batch: Any) -> Tensor:
-    """u L(θλ; S) + v L(θ*; S); `theta` holds u and v alone."""
+    """U L(θλ; S) + v L(θ*; S); `theta` holds u and v alone."""
     sequences, *ends = batch
     losses = torch.stack([loss.at(end, data, sequences) for end in ends])
     return (theta["weights"] * losses).sum()

@@ -31,7 +31,7 @@ def test_a_step_is_the_metagradient_of_the_student_whose_turn_it_is(tiny: Log, r
     outer = begin(with_students(recipe, GRU4REC), tiny)
     seen: set[str] = set()
     for _ in range(12):
-        episode, students = outer.objective.episode(outer, outer.step), [one for one, in outer.pools]
+        episode, students = outer.objective.episode(outer, outer.step), [one for (one,) in outer.pools]
         turn = next(one for one in students if one.loss.at == episode.inner)
         model = turn.loss.student
         seen.add(type(model).__name__)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from farzi import unroll as engine
 from farzi.data import Data, crops
+from farzi.distillation.clip import RunningClip
 from farzi.distillation.inner import (
     EXECUTIONS,
     InnerRun,
@@ -30,6 +31,7 @@ from farzi.distillation.inner import (
 )
 from farzi.errors import FarziError
 from farzi.models import SequenceModel
+from farzi.processes import current
 from farzi.progress import StepReport
 from farzi.recipe import Recipe
 from farzi.recipe.variants import StudentVariant
@@ -100,29 +102,6 @@ class RealLoss:
         return loop.truncated(step, replica, lambda loss, theta, windows: loss.at(theta, windows))
 
 
-class RunningClip:
-    """Shortens a metagradient to `factor` times the running mean of the norms.
-
-    One outlier enters the mean with at most three times its value, so that it does not admit the next one.
-    """
-
-    def __init__(self, factor: float = 1.0, decay: float = 0.9) -> None:
-        self.factor, self.decay = factor, decay
-        self.mean: float | None = None
-
-    def __call__(self, gradient: Tensor) -> tuple[Tensor, float]:
-        """The clipped gradient and its norm before; zeros and infinity where it is not finite."""
-        norm = float(gradient.norm())
-        if not math.isfinite(norm):
-            return gradient.new_zeros(gradient.shape), math.inf
-        if not self.mean:  # no norm so far, or only zeros
-            self.mean = norm
-        else:
-            self.mean = self.decay * self.mean + (1 - self.decay) * min(norm, 3 * self.mean)
-        limit = self.factor * self.mean
-        return (gradient * (limit / norm) if norm > limit else gradient), norm
-
-
 class OuterLoop:
     """The state of the outer loop, and the step that changes it.
 
@@ -148,6 +127,7 @@ class OuterLoop:
         trajectories, teachers: see above.
         log: the training sequences.
         device: where everything is computed.
+        processes: share the replicas: the inner runs of each are in the process that computes it.
     """
 
     def __init__(
@@ -158,7 +138,7 @@ class OuterLoop:
         trajectories: Sequence[Sequence[Theta]] = (),
         teachers: Sequence[SequenceModel] = (),
     ) -> None:
-        self.recipe, self.step, self.log = recipe, 0, data.train
+        self.recipe, self.step, self.log, self.processes = recipe, 0, data.train, current()
         self._temperature, self.device = initial.temperature, initial.device
         self.trajectories = [
             [{name: value.to(self.device) for name, value in theta.items()} for theta in trajectory]
@@ -189,7 +169,7 @@ class OuterLoop:
 
         They are added one after the other in float64: the sum is the same wherever each was computed.
         """
-        found = [self._metagradient(replica) for replica in range(self.recipe.outer.replicas)]
+        found = self.processes.map(self._metagradient, range(self.recipe.outer.replicas))
         total = torch.zeros_like(found[0][1], dtype=torch.float64)
         for _, one in found:
             total += one
@@ -267,9 +247,7 @@ class OuterLoop:
             finish if self.recipe.outer.pool else None,
         )
 
-    def draw(
-        self, step: int, replica: int = 0, draw: Draw | None = None
-    ) -> tuple[RunPool, InnerRun, Tensor]:
+    def draw(self, step: int, replica: int = 0, draw: Draw | None = None) -> tuple[RunPool, InnerRun, Tensor]:
         """The runs of the student whose turn it is, one of them, and what `draw` draws.
 
         If left out, that is real windows (batch, length + 1). The replicas of a step are equally far, and
@@ -323,15 +301,21 @@ class OuterLoop:
     # State, and the next step as a problem of its own.
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to continue later: nested dicts and lists of tensors and JSON values."""
-        replicas = range(self.recipe.outer.replicas)
+        """All that is needed to continue later: nested dicts and lists of tensors and JSON values.
+
+        All processes call it; the first one gets the inner runs of all of them.
+        """
+
+        def runs_of(replica: int) -> list[Any]:
+            return [pools[replica].state_dict() for pools in self.pools]
+
         return {
             "step": self.step,
             "parts": self._parts,
             "mean": self._mean,
             "adam": self._adam.slots,
             "clip_mean": self.clip.mean,
-            "runs": [[pools[one].state_dict() for pools in self.pools] for one in replicas],
+            "runs": self.processes.map(runs_of, range(self.recipe.outer.replicas), everywhere=False),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -348,8 +332,8 @@ class OuterLoop:
         )
         self.summary = self._summary_of(self._parts)
         self._adam = State(self.step, tuple(state["adam"]))
-        for replica, states in enumerate(state["runs"]):
-            for pools, runs in zip(self.pools, states, strict=True):
+        for replica in self.processes.own(len(state["runs"])):
+            for pools, runs in zip(self.pools, state["runs"][replica], strict=True):
                 pools[replica].load_state_dict(runs)
 
     def as_run(self) -> dict[str, Any]:

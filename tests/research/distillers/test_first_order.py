@@ -127,7 +127,7 @@ def test_it_is_that_of_the_plain_loop(
     assert report.loss == pytest.approx(total.item(), rel=1e-9)
     assert report.name == "penalised_loss"
     if pool:  # the student that only the summary trained is trained further
-        theta, _, count, started_at = outer.state_dict()["runs"][0][0]
+        theta, _, count, started_at = outer.state_dict()["runs"][0][0][0]
         assert (count, started_at) == (SKIP + WINDOW, 0)
         for key, value in optimal.items():
             torch.testing.assert_close(theta[key], value.detach())
