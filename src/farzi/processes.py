@@ -1,13 +1,13 @@
 """Several processes at work on one run, as `torchrun` starts them: who does what, and how results travel.
 
-Work is a list of items. `Processes.map` computes item i in process i % size, and gives every process the results
-in the order of the items, so that what follows is the same in all of them and in a single process. Random
-draws depend on the recipe and the item, never on the process.
+Work is a list of items. `Processes.map` computes item i in process i % size, and gives every process the
+results in the order of the items, so that what follows is the same in all of them and in a single process.
+Random draws depend on the recipe and the item, never on the process.
 
 Nobody waits for a process that has ended. While one waits for the others it looks, once in `BEAT` seconds,
 for the line that a failing process leaves, and whether the others still count up their heartbeats. PyTorch's
-collective operations begin when all have arrived, so that their own time-outs bound the transfer alone: between
-two of them a process may train for hours.
+collective operations begin when all have arrived, so that their own time-outs bound the transfer alone:
+between two of them a process may train for hours.
 """
 
 import atexit
@@ -30,12 +30,14 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+import torch.distributed.distributed_c10d as c10d
 from torch import Tensor
 
 from farzi.errors import FarziError
 from farzi.launch import started
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 TIMEOUT = float(os.environ.get("FARZI_TIMEOUT", 120.0))
 """Seconds without a heartbeat after which a process counts as dead; `FARZI_TIMEOUT` in the environment."""
@@ -107,7 +109,7 @@ class Processes:
         return device
 
     def hurry(self) -> None:
-        """This process was asked to stop: from now on others count as dead after `HURRY` seconds."""
+        """Note that this process was asked to stop: from now on others count as dead after `HURRY` seconds."""
         if self.link is not None:
             self.link.patience = min(self.link.patience, HURRY)
 
@@ -125,8 +127,8 @@ def current() -> Processes:
 def joined() -> Iterator[Processes]:
     """A block, or a function, that all processes enter and in which they share the work.
 
-    Threads are divided among those on the same processors, unless `OMP_NUM_THREADS` is set. Without `torchrun`,
-    or inside another such block, nothing changes.
+    Threads are divided among those on the same processors, unless `OMP_NUM_THREADS` is set. Without
+    `torchrun`, or inside another such block, nothing changes.
 
     Raises:
         FarziError: the others do not come, or one of them fails.
@@ -165,12 +167,13 @@ class Link:
 
     def __init__(self, rank: int, size: int) -> None:
         self.rank, self.size, self.patience = rank, size, TIMEOUT
-        self._round, self._cuda, self.over = 0, None, threading.Event()
+        self._round, self.over = 0, threading.Event()
+        self._cuda: Any = None
         self._began = not _initialized()
         try:
             if self._began:
                 dist.init_process_group("gloo", timeout=timedelta(seconds=JOINING))
-            self._group = dist.new_group(backend="gloo", timeout=timedelta(seconds=TIMEOUT))
+            self._group: Any = dist.new_group(backend="gloo", timeout=timedelta(seconds=TIMEOUT))
             cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
             here = (socket.gethostname(), cores)
             there: list[Any] = [None] * size
@@ -180,11 +183,11 @@ class Link:
         except (RuntimeError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise FarziError(
-                f"process {rank} of {size} cannot reach the others ({reason}); all of them must call the same "
-                f"function within {JOINING:.0f} s"
+                f"process {rank} of {size} cannot reach the others ({reason}); all of them must call the "
+                f"same function within {JOINING:.0f} s"
             ) from error
         # names of this block alone: the store may outlive it; a public way to a store needs a port of its own
-        self._store = dist.PrefixStore(there[0][2], dist.distributed_c10d._get_default_store())
+        self._store: Any = c10d.PrefixStore(there[0][2], c10d._get_default_store())
         hosts, sharing = [host for (host, _), *_ in there], [place for place, *_ in there].count(here)
         self.local = hosts[:rank].count(here[0])
         self.threads = max(1, (len(cores) if isinstance(cores, list) else cores or 1) // sharing)
@@ -285,7 +288,7 @@ class Link:
             "goes on from what is saved"
         )
 
-    def _beat(self, store: dist.Store) -> None:
+    def _beat(self, store: c10d.Store) -> None:
         """Count up, as long as this process lives."""
         count = 0
         with suppress(dist.DistError, RuntimeError):

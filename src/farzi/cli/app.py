@@ -172,10 +172,8 @@ def divide_work(words: list[str]) -> None:
         return
     if rank > 0:
         sys.exit(0)
-    say(
-        f"farzi: one process works, the other {size - 1} end; {' and '.join(SHARED)} share their work",
-        err=True,
-    )
+    shared = " and ".join(SHARED)
+    say(f"farzi: one process works, the other {size - 1} end; {shared} share their work", err=True)
     leave()
 
 

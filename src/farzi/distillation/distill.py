@@ -82,7 +82,8 @@ def distill(
         OSError: the disk is full or `out` cannot be written; the state saved before is still there.
     """
     out, processes = place(out), current()
-    device, progress = processes.device(device), (processes.first and progress) or Progress()
+    device = processes.device(device)
+    progress = progress if progress is not None and processes.first else Progress()
     trackers = make_trackers(report_to if processes.first else None, out, recipe.model_dump(mode="json"))
     dataset = dataset or load_data(recipe.data)
     _agree(processes, recipe, dataset)
