@@ -12,6 +12,7 @@ between two of them a process may train for hours.
 
 import atexit
 import io
+import math
 import os
 import pickle
 import secrets
@@ -109,7 +110,7 @@ class Processes:
         return device
 
     def hurry(self) -> None:
-        """Note that this process was asked to stop: from now on others count as dead after `HURRY` seconds."""
+        """Note that this process must stop soon: others now count as dead after `HURRY` seconds."""
         if self.link is not None:
             self.link.patience = min(self.link.patience, HURRY)
 
@@ -233,8 +234,7 @@ class Link:
         try:
             if self._store.add(name, 1) == self.size:
                 self._store.set(f"{name} begins", "")
-            while not self._all_here(f"{name} begins"):
-                self._look(seen)
+            self._await(f"{name} begins", lambda: self._look(seen))
             if self.rank == 0 and self._round > 1:  # which all have left
                 for key in (f"round {self._round - 1}", f"round {self._round - 1} begins"):
                     self._store.delete_key(key)
@@ -254,7 +254,8 @@ class Link:
             if self.rank == 0:
                 atexit.register(self._store.set, "over", "")
             else:
-                self._store.wait(["over"], timedelta(seconds=FAREWELL))
+                end = time.monotonic() + FAREWELL
+                self._await("over", lambda: None, end)
 
     def close(self) -> None:
         """End the connection, where it began here."""
@@ -262,12 +263,15 @@ class Link:
         if self._began:
             dist.destroy_process_group()
 
-    def _all_here(self, name: str) -> bool:
-        try:
-            self._store.wait([name], timedelta(seconds=BEAT))
-        except dist.DistStoreError:
-            return False
-        return True
+    def _await(self, name: str, look: Callable[[], None], end: float = math.inf) -> None:
+        """Wait for a name in the store; `look` is called every `BEAT` seconds."""
+        begun = looked = now = time.monotonic()
+        while now < end and not self._store.check([name]):  # `wait` would print a warning at each time-out
+            time.sleep(min(0.05, 1e-4 + (now - begun) / 10))
+            now = time.monotonic()
+            if now - looked > BEAT:
+                looked = now
+                look()
 
     def _look(self, seen: dict[int, tuple[bytes, float]]) -> None:
         """Raise FarziError if a process has failed, or if its heartbeat stands still for too long."""

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,10 @@ def distill(
     dataset = dataset or load_data(recipe.data)
     _agree(processes, recipe, dataset)
     if size is not None:
-        given = (recipe, dataset, size, None if restart else out, progress, device)
-        recipe = processes.once(lambda: _sized(*given))
+        there = None if restart else out
+        recipe = processes.once(partial(_sized, recipe, dataset, size, there, progress, device))
     if not restart:
-        finished = processes.once(lambda: _finished(out, recipe, dataset, progress))
+        finished = processes.once(partial(_finished, out, recipe, dataset, progress))
         if finished is not None:
             with suppress(OSError, FarziError), locked(out):  # removes what a kill in the last moment left
                 return finished
