@@ -1,7 +1,7 @@
 """What several processes save: the teach stage, and outer steps with replicas.
 
-One process with one thread, one process with two, and two processes with one thread each take turns; the ratio
-is that of one round. Nothing is written.
+One process with one thread, one process with two, and two processes with one thread each take turns; the
+ratio is that of one round. Nothing is written.
 """
 
 import argparse
