@@ -3,7 +3,6 @@
 import math
 import time
 from pathlib import Path
-from statistics import fmean, median
 from typing import Any, NoReturn
 
 import torch
@@ -15,12 +14,13 @@ from farzi.distillation.checkpoint import ADVICE, NAME
 from farzi.distillation.initialise import check_data, initialise
 from farzi.distillation.plan import warn_of_minutes
 from farzi.distillation.refine import OuterLoop, cosine_decay
-from farzi.distillation.select import Selection, Validation, validate
+from farzi.distillation.select import Selection, Validation, history_line, validate
 from farzi.distillation.teach import Cache, FullData, full_trainings, of_teachers, restored, teach
 from farzi.errors import FarziError
 from farzi.evaluation import headline_figures, nearest_windows, shares, task_of
 from farzi.files import finite_values
 from farzi.models import SequenceModel
+from farzi.processes import current
 from farzi.progress import Progress, StepReport, counted
 from farzi.provenance import environment, provenance
 from farzi.recipe import Recipe, differences, parse_recipe
@@ -63,7 +63,7 @@ class Run:
         self.warned = self.stopped = False
         self.without_gradient = 0  # outer steps since the last finite metagradient
         self.sessions: list[dict[str, Any]] = []
-        self.earlier_seconds = 0.0
+        self.earlier_seconds = self.clock = 0.0
         self.started = time.monotonic()
 
     @staticmethod
@@ -83,11 +83,12 @@ class Run:
 
         def initial_summary(teachers: tuple[SequenceModel, ...]) -> tuple[SummaryTensors, float]:
             begun = time.monotonic()
-            return initialise(recipe, dataset, teachers), time.monotonic() - begun
+            initial = current().once(lambda: initialise(recipe, dataset, teachers))
+            return initial, time.monotonic() - begun
 
         # one that needs no teachers comes first: what it refuses is refused before the long trainings
         early = None if getattr(recipe.init.build(), "teachers", 0) else initial_summary(())
-        warn_of_minutes(recipe, dataset, cache, progress, device)
+        current().once(lambda: warn_of_minutes(recipe, dataset, cache, progress, device))
         progress.message(f"teach: training {counted(count, 'model')} on the full data")
         full_data = teach(recipe, dataset, cache, device, progress)
         cached = f", {full_data.cached_seconds:.0f} s of it cached" if full_data.cached_seconds else ""
@@ -107,7 +108,8 @@ class Run:
             "refine": {"seconds": 0.0, "steps": 0, "without_metagradient": 0, "stopped_by_probe": False},
             "select": {"seconds": 0.0, "validations": 0},
         }
-        run.precision = short_check(run.loop, unchecked, progress, recipe.outer.adjoint.type == "exact")
+        exact = recipe.outer.adjoint.type == "exact"
+        run.precision = current().once(lambda: short_check(run.loop, unchecked, progress, exact))
         run.validate()
         return run
 
@@ -147,6 +149,7 @@ class Run:
             setattr(run, name, saved[name])
         run._check_state()
         run._join(environment(best.device))
+        run.read_clock()
         return run
 
     def _check_state(self) -> None:
@@ -209,12 +212,17 @@ class Run:
         """Spent so far, in this session and in earlier ones."""
         return self.earlier_seconds + time.monotonic() - self.started
 
+    def read_clock(self) -> None:
+        """Where the clock decides how many steps are taken, all processes go by that of the first one."""
+        if self.recipe.outer.minutes is not None:
+            self.clock = current().once(lambda: self.seconds)
+
     @property
     def fraction(self) -> float:
         """The finished fraction of the run."""
         outer = self.recipe.outer
         if outer.minutes is not None:
-            return self.seconds / (60 * outer.minutes)
+            return self.clock / (60 * outer.minutes)
         return self.loop.step / outer.steps if outer.steps else 1.0
 
     @property
@@ -244,6 +252,7 @@ class Run:
         self._watch(report.norm)
         self.stages["refine"]["steps"] = self.loop.step
         self.stages["refine"]["seconds"] += time.monotonic() - begun
+        self.read_clock()
         self.progress.step(self.loop.step, self.fraction, self.seconds, report)
 
     def _give_up(self, where: str) -> NoReturn:
@@ -268,7 +277,7 @@ class Run:
         last = self.loop.step > 0 and self.fraction >= 1
         best = self.selection.offer(summary, result, last)
         self.history.append(
-            _history_line(self.loop.step, self.loop.objective.name, self.reports, result, best)
+            history_line(self.loop.step, self.loop.objective.name, self.reports, result, best)
         )
         self.reports = []
         self._record_gain(result)
@@ -283,6 +292,7 @@ class Run:
             self.stages["refine"]["stopped_by_probe"] = self.stopped
         self.stages["select"]["seconds"] += time.monotonic() - begun
         self.stages["select"]["validations"] += 1
+        self.read_clock()
         self.progress.validation(self.loop.step, result, best)
 
     def _record_gain(self, result: Validation) -> None:
@@ -377,22 +387,3 @@ def refuse_another(
         raise FarziError(f"{out} holds {what} of another recipe ({'; '.join(changed[:3])}{more}); {advice}")
     if data != fingerprint(dataset):
         raise FarziError(f"{out} holds {what} of other data than {ours.source} is now; {advice}")
-
-
-def _history_line(
-    step: int, name: str, reports: list[StepReport], result: Validation, best: bool
-) -> dict[str, Any]:
-    """A line of history.jsonl: a validation and the steps since the last; null for what is not finite."""
-    losses = [report.loss for report in reports if math.isfinite(report.loss)]
-    norms = [report.norm for report in reports if math.isfinite(report.norm)]
-    return {
-        "outer_step": step,
-        name: fmean(losses) if losses else None,
-        "metagradient_norm": {"median": median(norms), "min": min(norms), "max": max(norms)}
-        if norms
-        else None,
-        "steps_without_metagradient": len(reports) - len(norms),
-        "validation": finite_values(result.figures),
-        "relative_to_full": finite_values(result.relative),
-        "best": best,
-    }
