@@ -25,13 +25,13 @@ from farzi.distillation.inner import (
     RunPool,
     Theta,
     chosen_execution,
-    kinds_of,
 )
 from farzi.errors import FarziError
 from farzi.models import SequenceModel
 from farzi.progress import StepReport
 from farzi.recipe import Recipe
 from farzi.recipe.variants import StudentVariant
+from farzi.states import check_like
 from farzi.summary import (
     SOFT_INPUTS,
     BatchSchedule,
@@ -313,11 +313,7 @@ class OuterLoop:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict()`; ValueError where it is that of another loop."""
-        if any(kinds_of(state[name]) != kinds_of(self._parts) for name in ("parts", "mean")):
-            raise ValueError("the summary has another shape")
-        slots, own = (kinds_of(dict(enumerate(some))) for some in (state["adam"], self._adam.slots))
-        if slots != own or len(state["runs"]) != len(self.pools):
-            raise ValueError("the outer loop has another shape")
+        check_like(state, self.state_dict(), "the outer loop")
         self.step, self.clip.mean = state["step"], state["clip_mean"]
         self._parts, self._mean = (
             {name: state[kind][name] for name in self._parts} for kind in ("parts", "mean")

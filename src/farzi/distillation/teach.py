@@ -22,7 +22,7 @@ from farzi.progress import Progress, time_text
 from farzi.recipe import Recipe, Teach
 from farzi.recipe.explain import explain
 from farzi.recipe.variants import Student, StudentVariant
-from farzi.states import read_state, remove_state, write_state
+from farzi.states import check_like, read_state, remove_state, restoring, write_state
 from farzi.summary import remove_cached
 from farzi.training import NextEvent, make_model
 
@@ -189,14 +189,18 @@ class Cache:
             remove_state(unfinished)
             return outcome
         state = read_state(path, FORMAT, ADVICE, device)
-        return Outcome(restored(training, dataset, state.pop("model")), **state)
+        with restoring(path, ADVICE):
+            check_like(state, {"model": {}, "figures": {}, "seconds": 0.0, "trajectory": [], "cached": True})
+            return Outcome(restored(training, dataset, state.pop("model")), **state)
 
 
 def restored(training: FullTraining, dataset: Data, weights: Theta) -> SequenceModel:
-    """The model that a training gave, from its parameters, on their device."""
+    """The model that a training gave, from its parameters, on their device; ValueError if they do not fit."""
     device = next(iter(weights.values())).device
-    size = (len(dataset.vocabulary), training.length, training.seed)
-    return NextEvent(make_model(training.student, *size, device)).student_with(weights)
+    model = make_model(training.student, len(dataset.vocabulary), training.length, training.seed, device)
+    loss = NextEvent(model)
+    check_like(weights, loss.parameters_of(model), "weights")
+    return loss.student_with(weights)
 
 
 def teach(
