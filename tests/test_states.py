@@ -23,7 +23,14 @@ OWN: dict[str, Any] = {
     "best": None,
     "history": [],
 }
-STATE = {**OWN, "slots": list(OWN["slots"]), "best": 0.25, "history": [{"step": 1}], "rate": 2.0, "done": True}
+STATE = {
+    **OWN,
+    "slots": list(OWN["slots"]),
+    "best": 0.25,
+    "history": [{"step": 1}],
+    "rate": 2.0,
+    "done": True,
+}
 
 ODD: list[Any] = [None, "word", [], {}, 7, 0.25, math.nan, math.inf, True, torch.zeros(2), [1, 2]]
 
@@ -70,7 +77,9 @@ def test_a_state_with_more_is_refused():
         check_like({**STATE, "weights": {**OWN["weights"], "c": 1}}, OWN)
 
 
-@pytest.mark.parametrize("error", [KeyError("norms"), ValueError("one\ntwo"), RuntimeError("shapes"), IndexError()])
+@pytest.mark.parametrize(
+    "error", [KeyError("norms"), ValueError("one\ntwo"), RuntimeError("shapes"), IndexError()]
+)
 def test_what_does_not_fit_is_one_line_that_names_the_file(error: Exception):
     with pytest.raises(FarziError) as caught, restoring(Path("there/x.safetensors"), "delete it"):
         raise error

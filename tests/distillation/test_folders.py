@@ -237,7 +237,7 @@ def test_a_cached_training_that_does_not_fit_is_refused(tiny: Log, recipe: Recip
         {"model": whole["model"] | {name: whole["model"][name][1:]}},
         {"seconds": "x"},
         {"figures": 3},
-        {"figures": {}},
+        {"figures": {"HR@10": "x"}},
         {"more": 1},
     ):
         write_state(path, CACHED, whole | wrong)

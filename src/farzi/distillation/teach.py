@@ -190,7 +190,9 @@ class Cache:
             return outcome
         state = read_state(path, FORMAT, ADVICE, device)
         with restoring(path, ADVICE):
-            check_like(state, {"model": {}, "figures": {}, "seconds": 0.0, "trajectory": [], "cached": True})
+            figures = dict.fromkeys(state["figures"], 0.0)
+            own = {"model": {}, "figures": figures, "seconds": 0.0, "trajectory": [], "cached": True}
+            check_like(state, own)
             return Outcome(restored(training, dataset, state.pop("model")), **state)
 
 
