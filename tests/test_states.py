@@ -59,16 +59,16 @@ def test_a_state_with_anything_else_in_a_place_is_refused(path: tuple[Any, ...])
     own = at(OWN, path)
     tensors = [own[None], own.reshape(-1)[:-1], own.double(), own * math.nan] if torch.is_tensor(own) else []
     for odd in [*ODD, *tensors]:
-        if type(odd) is type(own) and not isinstance(own, dict | list | tuple | torch.Tensor):
-            if not isinstance(own, float) or math.isfinite(odd):
-                continue  # another value of the same type
+        plain = type(odd) is type(own) and not isinstance(own, dict | list | tuple | torch.Tensor)
+        if plain and (not isinstance(own, float) or math.isfinite(odd)):
+            continue  # another value of the same type
         state = copy.deepcopy(STATE)
         at(state, path[:-1])[path[-1]] = odd
         with pytest.raises(ValueError, match=str(path[-1])):
             check_like(state, OWN)
     state = copy.deepcopy(STATE)
     del at(state, path[:-1])[path[-1]]
-    with pytest.raises(ValueError, match="lacks|parts"):
+    with pytest.raises(ValueError, match=r"lacks|parts"):
         check_like(state, OWN)
 
 
