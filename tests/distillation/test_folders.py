@@ -173,7 +173,6 @@ FORGED: dict[str, Any] = {
     "history of later steps": {"history": [{"outer_step": 7, "best": True}]},
     "history without a best": {"history": [{"outer_step": 0, "best": False}]},
     "sums of another shape": {"loop": {"adam": [torch.zeros(3), torch.zeros(3)]}},
-    "sums that are not finite": {"loop": {"clip_mean": float("inf")}},
     "a session elsewhere": {"sessions": [{"outer_step": 0, "threads": "two"}]},
     "a line of another kind": {"history": [{"outer_step": 0, "best": True, "relative_to_full": 3}]},
     "fewer sums": {"loop": {"adam": [torch.zeros(3)]}},

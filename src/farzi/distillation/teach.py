@@ -198,7 +198,7 @@ class Cache:
 
 def restored(training: FullTraining, dataset: Data, weights: Theta) -> SequenceModel:
     """The model that a training gave, from its parameters, on their device; ValueError if they do not fit."""
-    device = next(iter(weights.values())).device
+    device = next((one.device for one in weights.values()), torch.device("cpu"))
     model = make_model(training.student, len(dataset.vocabulary), training.length, training.seed, device)
     loss = NextEvent(model)
     check_like(weights, loss.parameters_of(model), "weights")
