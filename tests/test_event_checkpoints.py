@@ -141,13 +141,28 @@ def test_a_checkpoint_that_lacks_something_is_refused_in_one_line(
     path = tmp_path / "unfinished"
     interrupted(tiny, teach(average=0.5), path)
     whole = event_training.read_state(path, event_training.FORMAT, "", "cpu")
-    wrong: dict[str, Any] = {"model": {}, "optimizer": {"0": 3}, "averaged": 5, "step": "x", "random": None}
-    for name, value in wrong.items():
+    moments = whole["optimizer"]["0"]
+    wrong: list[tuple[str, Any]] = [
+        ("model", {}),
+        ("model", {name: one * torch.nan for name, one in whole["model"].items()}),
+        ("best_state", {name: one.double() for name, one in whole["best_state"].items()}),
+        ("optimizer", {"0": 3}),
+        ("optimizer", {"99": moments}),
+        ("optimizer", {"0": {"step": moments["step"]}}),
+        ("optimizer", {"0": {**moments, "exp_avg": moments["exp_avg"].reshape(-1)[1:]}}),
+        ("averaged", 5),
+        ("step", "x"),
+        ("step", 10**9),
+        ("since", -1),
+        ("seconds", float("nan")),
+        ("random", None),
+    ]
+    for name, value in wrong:
         monkeypatch.setattr(
             event_training, "read_state", lambda *_, n=name, x=value: copy.copy(whole) | {n: x}
         )
         with pytest.raises(
-            FarziError, match=r"is not the whole state of this training; delete it"
+            FarziError, match=r"damaged, or of another version of Farzi \(.*\); delete it"
         ) as refused:
             fit(tiny, teach(average=0.5), checkpoint=path)
         assert "\n" not in str(refused.value)

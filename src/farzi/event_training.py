@@ -24,7 +24,7 @@ from farzi.losses import next_event
 from farzi.models import SequenceModel
 from farzi.recipe import Teach
 from farzi.recipe import variants as v
-from farzi.states import read_state, write_state
+from farzi.states import check_like, read_state, restoring, write_state
 from farzi.training import Trained, make_model, seeded
 
 FORMAT = "farzi-training-1"
@@ -210,10 +210,13 @@ class Training:
 
     def keep(self, path: Path, key: str) -> None:
         """Write everything to a file, whose folder is made if need be, with the training's key."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_state(path, FORMAT, {"key": key} | self._state())
+
+    def _state(self) -> dict[str, Any]:
         moments = self.optimizer.state_dict()["state"]
         device = self.model.device
-        state = {
-            "key": key,
+        return {
             "model": dict(self.model.state_dict()),
             "optimizer": {str(index): one for index, one in moments.items()},
             "averaged": self.averaged,
@@ -222,19 +225,20 @@ class Training:
             "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
             **{name: getattr(self, name) for name in COUNTS},
             "seconds": self.seconds,
-            "best": self.best if np.isfinite(self.best) else None,
+            "best": float(self.best) if np.isfinite(self.best) else None,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_state(path, FORMAT, state)
 
     def resume(self, path: Path, key: str) -> None:
         """Go on from a file that `keep` wrote. Raises FarziError if it is damaged, or of another training."""
         state = read_state(path, FORMAT, ADVICE, "cpu")
-        if state.get("key") != key:
+        if not isinstance(state, dict) or state.pop("key", None) != key:
             raise FarziError(f"{path}: is of a training on other data or with other settings; {ADVICE}")
-        try:
-            self.model.load_state_dict(state["model"])
+        with restoring(path, ADVICE):
+            check_like(state, self._state() | {"cuda": None})
+            moments = self._moments()
             given = {int(index): one for index, one in state["optimizer"].items()}
+            check_like(given, {index: moments[index] for index in given}, "optimizer")
+            self.model.load_state_dict(state["model"])
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": given, "param_groups": groups})
             if self.averaged is not None:
@@ -242,13 +246,22 @@ class Training:
             self.best_state = state["best_state"]
             self.best = -np.inf if state["best"] is None else float(state["best"])
             for name in COUNTS:
-                setattr(self, name, int(state[name]))
-            self.seconds = float(state["seconds"])
+                if not 0 <= state[name] <= self.teach.max_steps:
+                    raise ValueError(f"{name} is {state[name]}")
+                setattr(self, name, state[name])
+            self.seconds = state["seconds"]
             torch.set_rng_state(state["random"])
             if state["cuda"] is not None and self.model.device.type == "cuda":
                 torch.cuda.set_rng_state(state["cuda"], self.model.device)
-        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError):
-            raise FarziError(f"{path}: is not the whole state of this training; {ADVICE}") from None
+
+    def _moments(self) -> dict[int, dict[str, Any]]:
+        """What the optimizer holds of each parameter after a step, to compare with."""
+        copies = [nn.Parameter(torch.zeros_like(one, device="cpu")) for one in self.model.parameters()]
+        optimizer = torch_optimizer(self.teach.optimizer, copies)
+        for one in copies:
+            one.grad = torch.zeros_like(one)
+        optimizer.step()
+        return optimizer.state_dict()["state"]
 
 
 def train_on_events(

@@ -38,7 +38,7 @@ def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
         "commit": _commit(),
         "machine": _machine(torch.device(device)),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "device": str(device),
         "threads": torch.get_num_threads(),
         "float32_matmul": torch.get_float32_matmul_precision(),

@@ -6,15 +6,18 @@ from the very same state.
 """
 
 import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from farzi.errors import FarziError
+from farzi.errors import FarziError, out_of_memory
 from farzi.files import remove_leftovers
-from farzi.tensorfile import read_tensors, write_tensors
+from farzi.tensorfile import check_tensors, read_tensors, write_tensors
 
 TENSOR, SEPARATOR = "tensor:", "//"
 """The key that stands for a tensor, and what joins the names of its path."""
@@ -29,11 +32,53 @@ def write_state(path: Path, format: str, state: dict[str, Any]) -> None:
 def read_state(path: Path, format: str, advice: str, device: torch.device | str) -> dict[str, Any]:
     """The state in a file, with its tensors on a device, as `farzi.tensorfile.read_tensors`."""
     tensors, words = read_tensors(path, format, advice)
-    try:
+    with restoring(path, advice):
         values = json.loads(words["values"])
         return unflatten({name: value.to(device) for name, value in tensors.items()}, values)
-    except (KeyError, ValueError, TypeError, RecursionError):
-        raise FarziError(f"{path}: holds no state, or that of another version of Farzi; {advice}") from None
+
+
+@contextmanager
+def restoring(path: Path, advice: str) -> Iterator[None]:
+    """Errors of a state that does not fit, raised within the block, become one line that names its file.
+
+    A file that is whole may still come from another version, or from somebody who has changed it.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        if out_of_memory(error):
+            raise
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
+        line = f"{path}: damaged, or of another version of Farzi ({reason}); {advice}"
+        raise FarziError(line) from error
+
+
+def check_like(state: Any, own: Any, *path: object) -> None:
+    """Refuse a state that `own`, the same at its beginning, could not have become.
+
+    Dicts must have the same names, lists the same length, tensors the same shape and type, other values the
+    same type, and numbers must be finite. Anything may be in place of None, and in an empty list or dict.
+
+    Raises:
+        ValueError: they differ; the line names the first place, below `path`.
+    """
+    name = ".".join(map(str, path)) or "the state"
+    if own is None:
+        return
+    if isinstance(own, Tensor) and isinstance(state, Tensor):
+        check_tensors({name: state}, {name: (own.dtype, own.shape)})
+    elif isinstance(own, dict) and isinstance(state, dict):
+        for key in own.keys() ^ state.keys() if own else ():
+            raise ValueError(f"{name} {'lacks' if key in own else 'has'} {key}")
+        for key, one in own.items():
+            check_like(state[key], one, *path, key)
+    elif isinstance(own, list | tuple) and isinstance(state, list):
+        if own and len(state) != len(own):
+            raise ValueError(f"{name} has {len(state)} parts, not {len(own)}")
+        for place, one in enumerate(own):
+            check_like(state[place], one, *path, place)
+    elif type(state) is not type(own) or (isinstance(own, float) and not math.isfinite(state)):
+        raise ValueError(f"{name} is {state!r:.20}")
 
 
 def remove_state(path: Path) -> None:

@@ -283,3 +283,21 @@ def test_a_size_is_decided_once(command: str, words: str, line: str):
     result = CliRunner().invoke(app, [*command.split(), *words.split()], prog_name="farzi")
     assert result.exit_code == 2
     assert result.stderr.strip() == f"farzi: {line}"
+
+
+@pytest.mark.parametrize(
+    ("flag", "path"),
+    [
+        ("--names", "data.names"),
+        ("--skip-bad", "data.skip_bad"),
+        ("--min-user-events", "data.min_user_events"),
+        ("--inner-steps", "inner.steps"),
+        ("--dim", "summary.parametrization.dim"),
+        ("--separator", "data.separator"),
+        ("--hidden", "student.hidden or teach.grid.hidden"),
+    ],
+)
+def test_an_option_that_is_none_is_named_by_its_setting(flag: str, path: str):
+    result = CliRunner().invoke(app, ["distill", "log.csv", "--out", "x", flag, "1"])
+    assert f"no option {flag} here; give it as --set {path}=VALUE" in result.output
+    assert result.exit_code == 2

@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from farzi.data.account import readable, reading_lines
 from farzi.data.content import content_of
 from farzi.data.events import Events, read_events
 from farzi.data.loading import load_dataset
+from farzi.data.times import time_values
 from farzi.errors import FarziError, FarziWarning
 from farzi.recipe.variants import LogData
 
@@ -24,6 +26,11 @@ def rows(events: Events) -> list[tuple]:
 @pytest.mark.parametrize(
     ("text", "options", "expected"),
     [
+        (
+            "{'user': 'a', 'item': 7, 'text': u'it\\'s \\d'}\n{'user': 'b', 'item': 2.0, 'text': None}\n",
+            {},
+            [("a", "7"), ("b", "2")],
+        ),
         ("user::item::time\na::x::1\nb::y::2\n", {}, [("a", "x", 1), ("b", "y", 2)]),
         ("user  item time\n a x 1\nb\ty   2 \n", {}, [("a", "x", 1), ("b", "y", 2)]),
         ("sep=;\nuser;item\na;x\n", {}, [("a", "x")]),
@@ -102,7 +109,26 @@ def test_lines_of_users_and_items_are_recognised_and_said():
         ("4 12 8 1 9\n2 5 6\n", {}, "begins with the number of its items"),
         ("1\t2010-10-17T01:48:53Z\t39\t-97\t5\n" * 2, {}, r"data.columns=\?,time,\?,\?,\?; line 1 is '1'"),
         ("1,2,3\n", {"columns": "user,item,?"}, "say what column 3 is"),
-        ("{'user': 1, 'item': 2}\n", {}, "a Python dict"),
+        ("{'user': 1, 'item': f()}\n", {}, "log.csv:1: not a JSON object: write one object in each line"),
+        ("{'user': {1}, 'item': 2}\n", {}, "log.csv:1: not a JSON object"),
+        ("{'user': " + "[" * 10_000 + "}\n", {}, "log.csv:1: not a JSON object"),
+        (
+            '{"session": 1, "events": [{"aid": 5}]}\n',
+            {"item": "events"},
+            r"is not one item; write an event in each line, as jq -c '{session} \+ \.events\[\]' does",
+        ),
+        *(
+            (f"user;item;time\na;x;{written}\n", {}, rf"data\.time_format, such as {form}\)")
+            for written, form in {
+                "Wed Apr 06 10:10:52 -0700 2011": "'%a %b %d %H:%M:%S %z %Y'",
+                "11/15/2019 9:05:58 AM": "'%m/%d/%Y %I:%M:%S %p'",
+                "6/Apr/2011:10:10:52 +0200": "'%d/%b/%Y:%H:%M:%S %z'",
+                "11/12/2019": "%d/%m/%Y or %m/%d/%Y",
+                "15.04.2009 10:10": "'%d.%m.%Y %H:%M'",
+                "April 6, 2011": "'%B %d, %Y'",
+                "soon": "%d.%m.%Y",
+            }.items()
+        ),
         ("user,item\nNA,1\nNA,2\nc,3\n", {}, "most of this column is missing: data.user names another"),
         ("user,item\na,x\n", {"columns": "user,item"}, "log.csv:1: is a header"),
         ("a,x,5\n", {"columns": "user,item"}, "log.csv:1: has 3 fields where data.columns has 2"),
@@ -184,3 +210,16 @@ def test_other_containers_are_named():
     for data, message in ((tar, "tar archive"), (b"\xd0\xcf\x11\xe0" + bytes(9), "Excel")):
         with pytest.raises(FarziError, match=message):
             content_of(data, "log")
+
+
+def test_python_dicts_are_read_and_said():
+    events = read("{'user': 'a', 'item': 7}\n{'user': 'b', 'item': True}\n", skip_bad=True)
+    assert rows(events) == [("a", "7")]
+    assert events.reading["form"] == "Python dicts, one in a line"
+    assert "True is not one item" in str(events.skipped[0]).replace("'", "")
+
+
+def test_times_show_no_more_digits_than_a_float_has():
+    shown = time_values(np.array([1300000000.246, 1300000000.9999999, 1300000002.0]), 1)
+    assert shown == ["2011-03-13 07:06:40.246", "2011-03-13 07:06:41", "2011-03-13 07:06:42"]
+    assert time_values(np.array([1300000000246.5]), 1000) == ["2011-03-13 07:06:40.2465"]

@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from farzi.data import Log
-from farzi.distillation import distill
+from farzi.distillation import Cache, distill
 from farzi.distillation.checkpoint import FORMAT, NAME, load_checkpoint, save_checkpoint
+from farzi.distillation.teach import FORMAT as CACHED
 from farzi.errors import FarziError
 from farzi.files import locked
 from farzi.recipe import Recipe
+from farzi.states import read_state, write_state
 from farzi.summary import Summary
 from farzi.tensorfile import write_tensors
 
@@ -171,6 +173,8 @@ FORGED: dict[str, Any] = {
     "history of later steps": {"history": [{"outer_step": 7, "best": True}]},
     "history without a best": {"history": [{"outer_step": 0, "best": False}]},
     "sums of another shape": {"loop": {"adam": [torch.zeros(3), torch.zeros(3)]}},
+    "a session elsewhere": {"sessions": [{"outer_step": 0, "threads": "two"}]},
+    "a line of another kind": {"history": [{"outer_step": 0, "best": True, "relative_to_full": 3}]},
     "fewer sums": {"loop": {"adam": [torch.zeros(3)]}},
     "summary of another shape": {"loop": {"parts": {"latents": torch.zeros(2, 5, 4)}}},
     "best of another shape": {"selection": {"best": {"latents": torch.zeros(2, 5, 4)}}},
@@ -217,6 +221,30 @@ def test_a_checkpoint_without_one_of_its_values_is_refused(
     for path in needed:
         save_checkpoint(without(saved, path), tmp_path)
         assert "of another version of Farzi" in refused(recipe, tiny, tmp_path), path
+
+
+def test_a_cached_training_that_does_not_fit_is_refused(tiny: Log, recipe: Recipe, tmp_path: Path):
+    recipe, cache = recipe.changed({"outer.steps": 0}), Cache(tmp_path / "cache")
+    distill(recipe, tmp_path / "first", dataset=tiny, cache=cache)
+    (path,) = (tmp_path / "cache").iterdir()
+    whole = read_state(path, CACHED, "", "cpu")
+    name = next(iter(whole["model"]))
+    for wrong in (
+        {"model": {}},
+        {"model": {name: whole["model"][name]}},
+        {"model": whole["model"] | {name: whole["model"][name] * torch.nan}},
+        {"model": whole["model"] | {name: whole["model"][name][1:]}},
+        {"seconds": "x"},
+        {"figures": 3},
+        {"figures": {"HR@10": "x"}},
+        {"more": 1},
+    ):
+        write_state(path, CACHED, whole | wrong)
+        with pytest.raises(FarziError, match=r"\(.*\); delete it to train again$") as caught:
+            distill(recipe, tmp_path / "again", dataset=tiny, cache=cache)
+        assert str(caught.value).startswith(f"{path}: damaged, or of another version of Farzi")
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_checkpoint_of_another_format_is_refused(tiny: Log, recipe: Recipe, tmp_path: Path):

@@ -16,6 +16,7 @@ import farzi
 from farzi.cli import app
 from farzi.data import Holdout, Log, Sequences, read_day
 from farzi.distillation import run as run_module
+from farzi.distillation.checkpoint import save_checkpoint
 from farzi.errors import FarziError
 from farzi.evaluation import evaluate_ranking
 from farzi.progress import Progress
@@ -257,6 +258,11 @@ def test_what_stands_in_the_way_is_refused_before_work(place: Path, tmp_path: Pa
     (tmp_path / "x" / "README.md").write_text("mine")
     with pytest.raises(FarziError, match="which Farzi did not write"):
         update(place / "mine", place / "day.csv", tmp_path / "x", steps=1)
+    (tmp_path / "z").mkdir()
+    save_checkpoint({"of": "a distillation"}, tmp_path / "z")
+    with pytest.raises(FarziError, match="holds another unfinished run; choose another folder"):
+        update(place / "mine", place / "day.csv", tmp_path / "z", steps=1)
+    assert [path.name for path in (tmp_path / "z").iterdir()] == ["checkpoint.safetensors"]
     with pytest.raises(FarziError, match="no such file of events"):
         update(place / "mine", place / "none.csv", tmp_path / "y", steps=1)
     with pytest.raises(FarziError, match="'nothing' is not among"):

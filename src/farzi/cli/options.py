@@ -157,14 +157,13 @@ class SettingsCommand(click.Command):
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the command line; an option that only another command has is named by its setting."""
+        """Read the command line; an option that is none here, but a setting, is named by that."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            if error.option_name not in SETTINGS:
+            if not (paths := _settings_named(error.option_name)):
                 raise
-            path = SETTINGS[error.option_name][0]
-            line = f"no option {error.option_name} here; give it as --set {path}=VALUE"
+            line = f"no option {error.option_name} here; give it as --set {' or '.join(paths)}=VALUE"
             raise click.UsageError(line, ctx) from None
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -266,6 +265,17 @@ class Given:
             return self.values["data.type"] == "text"
         tokens = "data.tokens" in self.values and source not in LOGS
         return tokens or (source is not None and is_text_source(source))
+
+
+def _settings_named(flag: str) -> list[str]:
+    """The paths of settings that an option without one of its own may mean: by their last words."""
+    if flag in SETTINGS:
+        return [SETTINGS[flag][0]]
+    from farzi.recipe.explain import known_settings
+
+    words = flag.removeprefix("--").replace("-", "_")
+    paths = {".".join(path) for path, _ in known_settings()}
+    return sorted(path for path in paths if f"_{path.replace('.', '_')}".endswith(f"_{words}"))[:3]
 
 
 def _check_size(size: Mapping[str, Any], given: Given) -> None:

@@ -1,5 +1,6 @@
 """Event logs as they are read, from files and frames: user, item, time, and the line of each event; names."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -37,7 +38,7 @@ from farzi.data.tables import (
     setting,
     typed_table,
 )
-from farzi.data.times import FORMS, Times, parse_times
+from farzi.data.times import FORMS, Times, likely_forms, parse_times
 from farzi.data.where import rows_with
 from farzi.errors import FarziError
 from farzi.recipe.variants import LogData
@@ -231,7 +232,7 @@ def _check_events(table: Table, source: str, settings: LogData) -> Events:
         name, values = written
         times = parse_times(values, source, name, settings.time_format)
         failed = times.values.is_null()
-        hint = _time_hint(table.unit, settings.time_format) + times.limits
+        hint = _time_hint(values.filter(failed), table.unit, settings.time_format) + times.limits
         for row, value in zip(frame["row"].filter(failed), values.filter(failed), strict=True):
             empty = value is None or value == ""
             reason = "no value" if empty else f"{quoted(value)} is not a time ({hint})"
@@ -300,9 +301,12 @@ def _written_times(frame: pl.DataFrame, columns: dict[str, str]) -> tuple[str, p
     return " + ".join(columns[part] for part in parts), frame.select(joined).to_series()
 
 
-def _time_hint(unit: Unit, form: str | None) -> str:
+def _time_hint(failed: pl.Series, unit: Unit, form: str | None) -> str:
     name = setting("time_format", unit)
-    return f"{FORMS}; others: {name}, such as %d.%m.%Y" if form is None else f"{name}={form}"
+    if form is not None:
+        return f"{name}={form}"
+    forms = likely_forms(failed)[:2] or ["%d.%m.%Y"]
+    return f"{FORMS}; others: {name}, such as {' or '.join(map(shlex.quote, forms))}"
 
 
 def _hints(table: Table) -> list[str]:

@@ -1,8 +1,10 @@
 """Logs as JSON lines: one object for each event."""
 
+import ast
 import itertools
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,6 +13,8 @@ from farzi.data.content import RECODE, Content
 from farzi.data.tables import BadRow, Choose, Table, quoted, text_frame, unread, value_text
 from farzi.errors import FarziError
 
+PYTHON = re.compile(rb"\s*\{u?'")
+"""How a dict begins that Python has printed, as several public data sets have them in place of JSON."""
 HEAD = 1000  # there is no header: the keys of this many first lines are the columns
 
 
@@ -39,13 +43,18 @@ def json_table(content: Content, choose: Choose) -> Table:
         for role, name, key in wanted:
             text, problem = (_texts if role in nested else value_text)(record.get(key), role)
             if problem is not None:
+                if role in nested and isinstance(record.get(key)[0], dict):
+                    problem += (
+                        f"; write an event in each line, as jq -c '{{{columns['user']}}} + .{name}[]' does"
+                    )
                 bad.append(BadRow(line, name, None, problem))
                 break
             values.append(text)
         else:
             rows.append([*values, line])
     frame = text_frame(rows, columns, nested)
-    return Table(frame, columns, bad, unread=unread(full, columns), form="JSON lines")
+    form = "Python dicts, one in a line" if PYTHON.match(content.data) else "JSON lines"
+    return Table(frame, columns, bad, unread=unread(full, columns), form=form)
 
 
 def _are_lists(values: Iterable[Any]) -> bool:
@@ -73,19 +82,21 @@ def _objects(data: bytes, bad: list[BadRow]) -> Iterator[tuple[int, dict]]:
         if not raw.strip():
             continue
         try:
-            record = decode(raw.decode("utf-8"))
+            text = raw.decode("utf-8")
+            record = decode(_json_of(text) if PYTHON.match(raw) else text)
         except UnicodeDecodeError:
             bad.append(BadRow(line, None, None, f"not UTF-8 text; {RECODE}"))
             continue
-        except (ValueError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             record = None
         if isinstance(record, dict):
             yield line, record
         else:
-            python = re.match(rb"\s*\{u?'", raw)
-            what = (
-                "a Python dict; write it as JSON (ast.literal_eval, json.dumps)"
-                if python
-                else "write one object in each line"
-            )
-            bad.append(BadRow(line, None, None, f"not a JSON object: {what}"))
+            bad.append(BadRow(line, None, None, "not a JSON object: write one object in each line"))
+
+
+def _json_of(text: str) -> str:
+    """A Python literal as JSON; an error where it is more than constants, lists and dicts."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of backslashes in somebody else's text
+        return json.dumps(ast.literal_eval(text.strip()))

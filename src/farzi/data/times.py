@@ -20,6 +20,20 @@ EPOCH = datetime(1970, 1, 1)  # UTC
 TICKS = {"ms": 10**3, "us": 10**6, "ns": 10**9}
 DIGITS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """Dates written as one number, by the number of digits."""
+WRITTEN = (
+    "%a %b %d %H:%M:%S %z %Y",
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%d/%b/%Y:%H:%M:%S %z",
+    *(
+        f"{date} {clock}".strip()
+        for date in ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d")
+        for clock in ("", "%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
+    ),
+    "%B %d, %Y",
+    "%m %d, %Y",
+    "%d %b %Y",
+)
+"""Other forms in which dates are often written; they are proposed, and never guessed."""
 DAY = 86_400
 YEAR = 365.25 * DAY
 
@@ -84,6 +98,13 @@ def parse_times(values: pl.Series, source: str, column: str, form: str | None = 
     return Times(_whole_if_possible(number)) if exact else _decimals(text, number, source, column)
 
 
+def likely_forms(values: pl.Series) -> list[str]:
+    """Of the forms in `WRITTEN`, those that read all of some texts."""
+    text = values.cast(pl.String).str.strip_chars()
+    text = text.filter(text != "").head(1000)
+    return [form for form in WRITTEN if len(text) and not _formatted(text, form, "").values.has_nulls()]
+
+
 def seconds_scale(times: np.ndarray, dated: bool, ticks: int = 1) -> int | None:
     """How many of the numbers in `Times.values` make a second; None if they do not count from 1970.
 
@@ -123,6 +144,8 @@ def time_values(times: np.ndarray, scale: int | None, ticks: int = 1) -> list[An
     """Times for people: dates (UTC) where `scale` is known, else the numbers of the log."""
     if scale is None:
         return (times if ticks == 1 else times / ticks).tolist()
+    if times.dtype.kind == "f":  # more digits would be rounding errors
+        times, scale = np.rint(times / scale * 1e6).astype(np.int64), 10**6
     parts = [f"{part:.9f}".rstrip("0")[1:] if part else "" for part in (times % scale / scale).tolist()]
     return [f"{_date(seconds)}{part}" for seconds, part in zip((times // scale).tolist(), parts, strict=True)]
 

@@ -1,7 +1,7 @@
 """Inner runs: trainings on the summary while it changes, their first weights, rates and execution."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from farzi.models import SequenceModel
 from farzi.recipe import Inner, Recipe
+from farzi.states import check_like
 from farzi.training import NextEvent, decaying_rates, make_optimizer
 from farzi.unroll import Compiled, Eager, Execution, Optimizer, State, interpreter
 
@@ -120,11 +121,6 @@ class Rates(NamedTuple):
         return self.optimizer.with_hypers({"learning_rate": rates})
 
 
-def kinds_of(tensors: Mapping[Any, Tensor]) -> dict[Any, tuple[torch.Size, torch.dtype]]:
-    """The shapes and types of tensors, to compare those of a checkpoint with."""
-    return {name: (value.shape, value.dtype) for name, value in tensors.items()}
-
-
 class RunPool:
     """Inner runs of one replica of a student; each outer step differentiates a window of one of them.
 
@@ -169,7 +165,8 @@ class RunPool:
     def put(self, run: InnerRun) -> None:
         """Return the run taken last, at the end of its window. One that has diverged is dropped."""
         if self._runs:
-            finite = all(bool(value.isfinite().all()) for value in run.theta.values())
+            tensors = (*run.theta.values(), *run.state.slots)
+            finite = all(bool(value.isfinite().all()) for value in tensors)
             self._runs[self._taken] = run if finite else None
 
     def state_dict(self) -> list[Any]:
@@ -180,10 +177,8 @@ class RunPool:
         """Continue from `state_dict()`; ValueError where it is that of other runs."""
         like = self._weights(np.random.default_rng(0))
         slots = self._optimizer.init(torch.zeros(sum(value.numel() for value in like.values()))).slots
-        for theta, kept, *_ in filter(None, state):
-            same = [slot.numel() for slot in kept] == [slot.numel() for slot in slots]
-            if not same or kinds_of(theta) != kinds_of(like):
-                raise ValueError("the inner runs have other shapes")
+        for run in filter(None, state):
+            check_like(run, [like, slots, 0, 0], "an inner run")
         self._runs = [run and InnerRun(run[0], State(run[2], tuple(run[1])), run[3]) for run in state]
 
 

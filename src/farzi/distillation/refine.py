@@ -27,7 +27,6 @@ from farzi.distillation.inner import (
     RunPool,
     Theta,
     chosen_execution,
-    kinds_of,
 )
 from farzi.errors import FarziError
 from farzi.models import SequenceModel
@@ -35,6 +34,7 @@ from farzi.processes import current
 from farzi.progress import StepReport
 from farzi.recipe import Recipe
 from farzi.recipe.variants import StudentVariant
+from farzi.states import check_like
 from farzi.summary import (
     SOFT_INPUTS,
     BatchSchedule,
@@ -320,12 +320,7 @@ class OuterLoop:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict()`; ValueError where it is that of another loop."""
-        if any(kinds_of(state[name]) != kinds_of(self._parts) for name in ("parts", "mean")):
-            raise ValueError("the summary has another shape")
-        slots, own = (kinds_of(dict(enumerate(some))) for some in (state["adam"], self._adam.slots))
-        sizes = [len(self.pools)] * self.recipe.outer.replicas
-        if slots != own or [len(runs) for runs in state["runs"]] != sizes:
-            raise ValueError("the outer loop has another shape")
+        check_like(state, self.state_dict(), "the outer loop")
         self.step, self.clip.mean = state["step"], state["clip_mean"]
         self._parts, self._mean = (
             {name: state[kind][name] for name in self._parts} for kind in ("parts", "mean")

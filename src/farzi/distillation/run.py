@@ -24,7 +24,9 @@ from farzi.processes import current
 from farzi.progress import Progress, StepReport, counted
 from farzi.provenance import environment, provenance
 from farzi.recipe import Recipe, differences, parse_recipe
+from farzi.states import check_like, restoring
 from farzi.summary import Summary, SummaryTensors, checked_tensors
+from farzi.summary.checked import Line
 from farzi.training import NextEvent
 
 PATIENCE = 10
@@ -120,13 +122,8 @@ class Run:
         Raises:
             FarziError: it is of another recipe or other data, or no state of such a run.
         """
-        try:
+        with restoring(out / NAME, ADVICE):
             return Run._resume(saved, recipe, dataset, progress, out)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
-            reason = f"no {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
-            raise FarziError(
-                f"{out / NAME}: damaged, or of another version of Farzi ({reason}); {ADVICE}"
-            ) from error
 
     @staticmethod
     def _resume(saved: dict[str, Any], recipe: Recipe, dataset: Data, progress: Progress, out: Path) -> "Run":
@@ -141,6 +138,7 @@ class Run:
         teachers = tuple(restored(training, dataset, theta) for training, theta in weights)
         full_data = FullData(**saved["full_data"], teachers=teachers)
         run = Run(recipe, dataset, progress, best, full_data)
+        check_like(saved, run.state_dict())
         run.loop.load_state_dict(saved["loop"])
         run.selection.load_state_dict(saved["selection"])
         run.reports = [StepReport(*report) for report in saved["reports"]]
@@ -157,6 +155,8 @@ class Run:
         step, outer, shape = self.loop.step, self.recipe.outer, self.recipe.summary
         if type(step) is not int or step < 0 or (outer.minutes is None and step > outer.steps):
             raise ValueError(f"outer step {step} of {outer.steps}")
+        for line in self.history:
+            Line.model_validate(line)
         last = self.history[-1]["outer_step"]
         if not 0 <= last <= step or not any(line["best"] for line in self.history):
             raise ValueError(f"a validation after outer step {last} of {step}")
@@ -179,6 +179,8 @@ class Run:
 
     def _join(self, here: dict[str, Any]) -> None:
         """Record where the run is resumed, and say what differs from where it was before."""
+        for one in self.sessions:
+            check_like(one, {"outer_step": 0, **here, "commit": None}, "a session")
         before = self.sessions[-1]
         changed = [name for name, value in here.items() if before[name] != value]
         self.sessions.append({"outer_step": self.loop.step, **here})

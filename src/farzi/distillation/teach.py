@@ -23,7 +23,7 @@ from farzi.progress import Progress, time_text
 from farzi.recipe import Recipe, Teach
 from farzi.recipe.explain import explain
 from farzi.recipe.variants import Student, StudentVariant
-from farzi.states import read_state, remove_state, write_state
+from farzi.states import check_like, read_state, remove_state, restoring, write_state
 from farzi.summary import remove_cached
 from farzi.training import NextEvent, make_model
 
@@ -193,7 +193,11 @@ class Cache:
             remove_state(unfinished)
             return outcome
         state = read_state(path, FORMAT, ADVICE, device)
-        return Outcome(restored(training, dataset, state.pop("model")), **state)
+        with restoring(path, ADVICE):
+            figures = dict.fromkeys(state["figures"], 0.0)
+            own = {"model": {}, "figures": figures, "seconds": 0.0, "trajectory": [], "cached": True}
+            check_like(state, own)
+            return Outcome(restored(training, dataset, state.pop("model")), **state)
 
     def keep(self, training: FullTraining, dataset: Data, outcome: Outcome) -> None:
         """Write the outcome of a training, unless it is there."""
@@ -204,10 +208,12 @@ class Cache:
 
 
 def restored(training: FullTraining, dataset: Data, weights: Theta) -> SequenceModel:
-    """The model that a training gave, from its parameters, on their device."""
-    device = next(iter(weights.values())).device
-    size = (len(dataset.vocabulary), training.length, training.seed)
-    return NextEvent(make_model(training.student, *size, device)).student_with(weights)
+    """The model that a training gave, from its parameters, on their device; ValueError if they do not fit."""
+    device = next((one.device for one in weights.values()), torch.device("cpu"))
+    model = make_model(training.student, len(dataset.vocabulary), training.length, training.seed, device)
+    loss = NextEvent(model)
+    check_like(weights, loss.parameters_of(model), "weights")
+    return loss.student_with(weights)
 
 
 def teach(

@@ -10,6 +10,11 @@ PARTIAL = "update-partial"
 """Where an unfinished update keeps its teacher."""
 
 
+def partial_teacher(out: Path, key: str) -> Path:
+    """The file of the teacher of the unfinished update `key`."""
+    return out / PARTIAL / f"teacher-{key[:16]}.safetensors"
+
+
 def finished_update(out: Path, key: str, measured: dict[str, Any]) -> Summary | None:
     """The update `key` in a folder; None if there is none, or an unfinished one.
 
@@ -19,9 +24,13 @@ def finished_update(out: Path, key: str, measured: dict[str, Any]) -> Summary | 
         measured: on which events it is measured.
 
     Raises:
-        FarziError: the folder holds another summary, or this one, measured on other events.
+        FarziError: the folder holds another summary, or this one, measured on other events, or another
+            unfinished run.
     """
-    if (out / "checkpoint.safetensors").exists() or (out / PARTIAL).exists():
+    begun = (out / "checkpoint.safetensors").exists()
+    if begun and not partial_teacher(out, key).exists():  # it is written before the first outer step
+        raise FarziError(f"{out} holds another unfinished run; choose another folder, or restart=True")
+    if begun or (out / PARTIAL).exists():
         return None
     if not (out / "summary.safetensors").exists():
         return None

@@ -38,7 +38,7 @@ from farzi.summary import TEACHER, Ensemble, Summary, SummaryTensors, check_fold
 from farzi.summary.initializers.sampled import draw_sequences, without_repeats
 from farzi.surroundings import undisturbed
 from farzi.updating.days import day_log
-from farzi.updating.finished import PARTIAL, finished_update
+from farzi.updating.finished import PARTIAL, finished_update, partial_teacher
 from farzi.updating.grow import Neighbours, grown_model, grown_tensors, tensors_key, without
 from farzi.updating.judge import Candidate, Compared, day_facts, due, judge, nearest_facts
 from farzi.updating.labels import anew, can_relabel, least_used, renewed
@@ -226,14 +226,14 @@ class _Update:
         made = replace(made, run=run)
         made.save(self.out)
         teacher.save(self.out / TEACHER)
-        remove_cached(self.out / PARTIAL)
         remove_checkpoint(self.out)
+        remove_cached(self.out / PARTIAL)  # last: a checkpoint without it is another run's
         return made
 
     def _teacher(self, source: Teacher, near: Neighbours, log: Log) -> tuple[Model, float]:
         """The teacher, trained further on the day and on what it knew before; and the seconds of that."""
         begun = time.perf_counter()
-        path = self.out / PARTIAL / f"teacher-{self.key[:16]}.safetensors"
+        path = partial_teacher(self.out, self.key)
         unfinished = path.with_suffix(".unfinished")
         if path.exists():
             model = Model.load(path)
