@@ -8,7 +8,7 @@ import torch
 from farzi.states import read_state, write_state
 from farzi.summary import CHECKPOINT as NAME
 
-FORMAT = "farzi-checkpoint-5"
+FORMAT = "farzi-checkpoint-6"
 ADVICE = "restart=True starts the run again"
 
 

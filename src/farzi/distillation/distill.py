@@ -1,6 +1,7 @@
 """`distill`: the four stages in a row, from a recipe to a summary's folder, resumable at any moment."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -204,7 +205,7 @@ def take_outer_steps(
 
 
 def _begin(out: Path, recipe: Recipe, dataset: Data, cache: Cache, *settings: Any) -> Run:
-    """A new run. Until there is one the first Ctrl-C or SIGTERM ends it; finished trainings stay."""
+    """A new run. Until there is one the first Ctrl-C, SIGTERM or SIGHUP ends it; finished trainings stay."""
     try:
         with _signals(signal.default_int_handler):
             return Run.begin(recipe, dataset, cache, *settings)
@@ -220,7 +221,7 @@ def _begin(out: Path, recipe: Recipe, dataset: Data, cache: Cache, *settings: An
 
 @contextmanager
 def stop_event() -> Iterator[threading.Event]:
-    """The first Ctrl-C or SIGTERM sets an event, so that no step is cut in two; a second one is final."""
+    """The first Ctrl-C, SIGTERM or SIGHUP sets an event: no step is cut in two. A second one is final."""
     stop = threading.Event()
 
     def request(number: int, frame: Any) -> None:
@@ -234,11 +235,18 @@ def stop_event() -> Iterator[threading.Event]:
 
 @contextmanager
 def _signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM go to `handler`. Only the main thread gets signals; elsewhere nothing changes."""
+    """Ctrl-C, SIGTERM and the end of a terminal (SIGHUP) go to `handler`.
+
+    A SIGHUP that is ignored, as under `nohup`, stays ignored. Only the main thread gets signals; elsewhere
+    nothing changes.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
