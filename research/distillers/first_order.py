@@ -35,9 +35,9 @@ import torch
 from torch import Tensor
 
 from farzi.distillation import Episode, InnerRun, OuterLoop, Theta
-from farzi.distillation.inner import Replicas
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
+from farzi.training import NextEvent
 from farzi.unroll import State, train
 from research.distillers.gradients import Gradient
 
@@ -63,21 +63,21 @@ class FirstOrder:
                 "backwards"
             )
 
-    def episode(self, loop: OuterLoop, step: int) -> Episode:
+    def episode(self, loop: OuterLoop, step: int, replica: int = 0) -> Episode:
         """See `farzi.distillation.Objective`.
 
         What is differentiated is one step on u L(θλ; S) + v L(θ*; S), whose only parameters are u and v. Its
         gradient is the two losses, and the engine's derivative of that with respect to S a first one of L.
         """
-        pool, run, windows = loop.draw(step)
-        replicas, rates = pool.replicas, loop.rates_of(run.started_at)
+        pool, run, windows = loop.draw(step, replica)
+        loss, rates = pool.loss, loop.rates_of(run.started_at)
         optimizer = rates.until(run.state.step + rates.length)
         ahead = rates.length - rates.window
-        begin = loop.advance(replicas, run, optimizer, ahead) if ahead else run
+        begin = loop.advance(loss, run, optimizer, ahead) if ahead else run
         batches = loop.batches(begin.started_at, begin.state.step, rates.window + 1)
-        optimal = loop.advance(replicas, begin, optimizer, rates.window)
+        optimal = loop.advance(loss, begin, optimizer, rates.window)
         penalised: Theta = train(
-            MethodType(_penalised, replicas),
+            MethodType(_penalised, loss),
             begin.theta,
             loop.soft_inputs(loop.summary),
             optimizer,
@@ -85,13 +85,13 @@ class FirstOrder:
             state=begin.optimizer_state,
         ).theta  # eagerly: real windows have paddings, which no graph can leave out
         with torch.no_grad():
-            real = replicas.inner(penalised, windows, None) / replicas.count
+            real = loss.at(penalised, windows)
 
         def finish(end: InnerRun) -> None:
-            pool.put(loop.advance(replicas, run, rates.until(), rates.window) if rates.annealed else optimal)
+            pool.put(loop.advance(loss, run, rates.until(), rates.window) if rates.annealed else optimal)
 
         return Episode(
-            MethodType(_both, replicas),
+            MethodType(_both, loss),
             InnerRun({"weights": real.new_ones(2)}, State(0, ()), run.started_at),
             Gradient(),
             [(batches[-1], penalised, optimal.theta)],
@@ -100,14 +100,14 @@ class FirstOrder:
         )
 
 
-def _penalised(replicas: Replicas, theta: Theta, data: Any, batch: Any) -> Tensor:
-    """L + R / λ, which has the minimum of R + λ L and suits the learning rate of L; the sum over replicas."""
+def _penalised(loss: NextEvent, theta: Theta, data: Any, batch: Any) -> Tensor:
+    """L + R / λ, which has the minimum of R + λ L and suits the learning rate of L."""
     sequences, windows, share = batch
-    return replicas.inner(theta, data, sequences) + share * replicas.inner(theta, windows, None)
+    return loss.at(theta, data, sequences) + share * loss.at(theta, windows)
 
 
-def _both(replicas: Replicas, theta: Theta, data: Any, batch: Any) -> Tensor:
-    """The mean over replicas of u L(θλ; S) + v L(θ*; S); `theta` holds u and v alone."""
+def _both(loss: NextEvent, theta: Theta, data: Any, batch: Any) -> Tensor:
+    """U L(θλ; S) + v L(θ*; S); `theta` holds u and v alone."""
     sequences, *ends = batch
-    losses = torch.stack([replicas.inner(end, data, sequences) for end in ends])
-    return (theta["weights"] * losses).sum() / replicas.count
+    losses = torch.stack([loss.at(end, data, sequences) for end in ends])
+    return (theta["weights"] * losses).sum()

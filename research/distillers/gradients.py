@@ -6,16 +6,15 @@ that leaves the gradient in the place of the parameters, so the engine different
     outer: {objective: {type: "research.distillers.gradients:GradientMatching"}}
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from farzi.distillation import Episode, InnerRun, OuterLoop, Theta
-from farzi.distillation.inner import Replicas
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
+from farzi.training import NextEvent
 from farzi.unroll import Optimizer, State
 
 ROUNDING = 1e-5
@@ -52,41 +51,35 @@ class GradientMatching:
                 "outer.adjoint.type algorithm1: runs Adam backwards, and gradient matching runs none"
             )
 
-    def episode(self, loop: OuterLoop, step: int) -> Episode:
+    def episode(self, loop: OuterLoop, step: int, replica: int = 0) -> Episode:
         """See `farzi.distillation.Objective`."""
-        pool, run, windows = loop.draw(step)
-        replicas, rates = pool.replicas, loop.rates_of(run.started_at)
+        pool, run, windows = loop.draw(step, replica)
+        loss, rates = pool.loss, loop.rates_of(run.started_at)
 
         def finish(end: InnerRun) -> None:
-            pool.put(loop.advance(replicas, run, rates.until(), rates.window))
+            pool.put(loop.advance(loss, run, rates.until(), rates.window))
 
         return Episode(
-            replicas.inner,
+            loss.at,
             run._replace(state=State(0, ())),
             Gradient(),
             loop.batches(run.started_at, run.state.step, 1),
-            lambda gradients: _distance(replicas, gradients, run.theta, windows),
+            lambda gradients: _apart(gradients, _real(loss, run.theta, windows)),
             finish,
         )
 
 
-def _distance(replicas: Replicas, gradients: Theta, theta: Theta, windows: Tensor) -> Tensor:
-    """Σ over layers of 1 − cos, a layer being one tensor of the parameters; the mean over replicas."""
-    pairs = zip(replicas.split(gradients), _real(replicas, theta, windows), strict=True)
-    return torch.stack([_apart(ours, theirs) for ours, theirs in pairs]).mean()
-
-
-def _real(replicas: Replicas, theta: Theta, windows: Tensor) -> Iterator[Theta]:
-    """The gradients on real windows (batch, length), of each replica."""
-    for member in replicas.split(theta):
-        leaves = {name: value.detach().requires_grad_() for name, value in member.items()}
-        with torch.enable_grad():
-            loss = replicas.loss.at(leaves, windows)
-        parts = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
-        yield dict(zip(leaves, parts, strict=True))
+def _real(loss: NextEvent, theta: Theta, windows: Tensor) -> Theta:
+    """The gradient on real windows (batch, length)."""
+    leaves = {name: value.detach().requires_grad_() for name, value in theta.items()}
+    with torch.enable_grad():
+        value = loss.at(leaves, windows)
+    parts = torch.autograd.grad(value, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    return dict(zip(leaves, parts, strict=True))
 
 
 def _apart(ours: Theta, theirs: Theta) -> Tensor:
+    """Σ over layers of 1 − cos, a layer being one tensor of the parameters."""
     norms = {name: value.norm() for name, value in theirs.items()}
     least = ROUNDING * torch.stack(list(norms.values())).norm()
     total = 0 * next(iter(ours.values())).sum()  # where no layer is left

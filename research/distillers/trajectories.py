@@ -41,7 +41,7 @@ class TrajectoryMatching:
         if recipe.outer.weights.type != "fresh":
             raise FarziError(f"outer.weights.type {recipe.outer.weights.type}: {why}; leave it out")
 
-    def episode(self, loop: OuterLoop, step: int) -> Episode:
+    def episode(self, loop: OuterLoop, step: int, replica: int = 0) -> Episode:
         """See `farzi.distillation.Objective`.
 
         Raises:
@@ -54,20 +54,16 @@ class TrajectoryMatching:
                 "measurements; lower it"
             )
         rng = np.random.default_rng([loop.recipe.seed, 1, step])
-        replicas = loop.pools[0].replicas
-        stretches = [self._stretch(loop, rng) for _ in range(replicas.count)]
+        begin, end = [self._stretch(loop, rng) for _ in range(replica + 1)][-1]
         rates = loop.rates_of(step)
 
         def distance(theta: Theta) -> Tensor:
-            """‖θ − end‖² / ‖begin − end‖², over all parameters together; the mean over replicas."""
-            pairs = zip(replicas.split(theta), stretches, strict=True)
-            return torch.stack(
-                [_squares(one, end) / _squares(begin, end) for one, (begin, end) in pairs]
-            ).mean()
+            """‖θ − end‖² / ‖begin − end‖², over all parameters together."""
+            return _squares(theta, end) / _squares(begin, end)
 
         return Episode(
-            replicas.inner,
-            InnerRun(replicas.join([begin for begin, _ in stretches]), State(0, ()), step),
+            loop.pools[0][replica].loss.at,
+            InnerRun(begin, State(0, ()), step),
             rates.until(),
             loop.batches(step, 0, rates.window),
             distance,

@@ -95,7 +95,7 @@ def test_it_is_the_state_of_the_best_validation(tiny: Log, recipe: Recipe):
         assert torch.equal(state["parts"][name], part)
         assert torch.equal(state["mean"][name], best["mean"][name])
     assert all(torch.equal(*pair) for pair in zip(state["adam"], best["adam"], strict=True))
-    assert state["runs"] == [[None] * recipe.outer.pool]
+    assert state["runs"] == [[[None] * recipe.outer.pool]]
 
 
 def test_it_goes_back_a_bounded_number_of_times(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from farzi.data import Log, crops
 from farzi.distillation import OuterLoop
-from farzi.distillation.inner import Rates, Replicas, RunPool
+from farzi.distillation.inner import Rates, RunPool
 from farzi.distillation.refine import RunningClip, cosine_decay
 from farzi.recipe import Inner, Outer, Recipe, SummaryShape
 from farzi.recipe import variants as v
@@ -74,12 +75,11 @@ def made(
         model = make_model(STUDENT, 41, 5, int(rng.integers(2**62)))
         return {name: value.to(dtype) for name, value in loss.parameters_of(model).items()}
 
-    several = Replicas(loss, replicas)
+    def weights(replica: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        return [fresh(rng) for _ in range(replicas)][replica]
 
-    def weights(rng: np.random.Generator) -> dict[str, Tensor]:
-        return several.join([fresh(rng) for _ in range(replicas)])
-
-    loop.pools = [RunPool(several, weights, loop.rates, BURN_IN, pool)]
+    own = (loop.rates, BURN_IN, pool)
+    loop.pools = [[RunPool(loss, partial(weights, replica), *own) for replica in range(replicas)]]
     loop.clip = clip = RecordingClip()
     return loop, clip, loss, fresh
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from farzi.distillation.inner import InnerRun, Rates, Replicas, RunPool
+from farzi.distillation.inner import InnerRun, Rates, RunPool
 from farzi.recipe import variants as v
 from farzi.training import NextEvent, make_model
 from farzi.unroll import Adam, State
@@ -37,7 +37,7 @@ def train(theta: dict[str, Tensor], state: State | None, steps: int) -> tuple[di
 
 
 def pool_of(steps: int, window: int, burn_in: int, size: int) -> RunPool:
-    loss = Replicas(NextEvent(make_model(v.SASRec(hidden=2), 3, 3, 0)), 1)
+    loss = NextEvent(make_model(v.SASRec(hidden=2), 3, 3, 0))
     return RunPool(loss, first_weights, Rates(OPTIMIZER, 0.1, window, 0.0, steps), burn_in, size)
 
 

@@ -31,11 +31,11 @@ def test_a_step_is_the_metagradient_of_the_student_whose_turn_it_is(tiny: Log, r
     outer = begin(with_students(recipe, GRU4REC), tiny)
     seen: set[str] = set()
     for _ in range(12):
-        episode, students = outer.objective.episode(outer, outer.step), outer.pools
-        turn = next(one for one in students if one.replicas.inner == episode.inner)
-        model = turn.replicas.loss.student
+        episode, students = outer.objective.episode(outer, outer.step), [one for (one,) in outer.pools]
+        turn = next(one for one in students if one.loss.at == episode.inner)
+        model = turn.loss.student
         seen.add(type(model).__name__)
-        assert set(episode.begin.theta) == set(turn.replicas.loss.parameters_of(model))
+        assert set(episode.begin.theta) == set(turn.loss.parameters_of(model))
         with torch.no_grad():
             assert episode.outer(episode.begin.theta).isfinite()
         before = {k: {"runs": one.state_dict()} for k, one in enumerate(students) if one is not turn}

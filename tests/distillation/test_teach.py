@@ -124,8 +124,8 @@ class RecordedLoss:
     trajectories: int = 2
     name = "recorded_loss"
 
-    def episode(self, loop: Any, step: int) -> Any:
-        return loop.truncated(step, lambda loss, theta, windows: loss.at(theta, windows))
+    def episode(self, loop: Any, step: int, replica: int = 0) -> Any:
+        return loop.truncated(step, replica, lambda loss, theta, windows: loss.at(theta, windows))
 
 
 def test_a_training_is_cached_with_its_trajectories(tiny: Log, recipe: Recipe, tmp_path: Path):

@@ -46,8 +46,8 @@ def test_it_is_soft_cross_entropy_at_the_positions_that_the_student_reads(
     loop = OuterLoop(recipe, tiny, initialise(recipe, tiny), teachers=models)
     episode = loop.objective.episode(loop, 0)
     theta = episode.begin.theta
-    student = loop.pools[0].replicas.loss.student_with(theta)
-    _, _, drawn = loop.draw(0, lambda rng: torch.from_numpy(rng.integers(len(tiny.train), size=7)))
+    student = loop.pools[0][0].loss.student_with(theta)
+    _, _, drawn = loop.draw(0, 0, lambda rng: torch.from_numpy(rng.integers(len(tiny.train), size=7)))
     reads, total, count = history or 4, 0.0, 0
     student.length = max(student.length, reads)
     for row in torch.from_numpy(pad_left(tiny.train, 8))[drawn]:

@@ -16,8 +16,8 @@ class LastEvent:
     smoothing: float = 0.0
     name = "last_event_loss"
 
-    def episode(self, loop: OuterLoop, step: int) -> Episode:
-        return loop.truncated(step, self._loss)
+    def episode(self, loop: OuterLoop, step: int, replica: int = 0) -> Episode:
+        return loop.truncated(step, replica, self._loss)
 
     def _loss(self, model_loss: NextEvent, theta: Theta, windows: Tensor) -> Tensor:
         scores = model_loss.scores(theta, windows[:, :-1])[:, -1, 1:]  # padding is never next

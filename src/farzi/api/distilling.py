@@ -16,6 +16,7 @@ from farzi.evaluation import compare as _compare
 from farzi.evaluation.compare import tune_full_data
 from farzi.evaluation.controls import labels_kept
 from farzi.evaluation.tuning import Tuning
+from farzi.processes import current, joined
 from farzi.progress import PrintedProgress, Progress, counted
 from farzi.recipe import Recipe, presets
 from farzi.report import write_page
@@ -25,6 +26,7 @@ from farzi.tracking import make_trackers
 from farzi.tracking.trackers import ReportTo
 
 
+@joined()
 def distill(
     data: Data,
     recipe: Recipe | None = None,
@@ -70,6 +72,8 @@ def distill(
     recipe = recipe or preset_of(data)
     if data.settings is not None:  # a log of a user's own reader has none
         recipe = recipe.changed({"data": data.settings})
+    first = current().first
+    report_to = report_to if first else None
     trackers = make_trackers(report_to, out, recipe.model_dump(mode="json") if report_to else {})
     progress = progress or PrintedProgress()
     with tempfile.TemporaryDirectory() as folder:
@@ -84,11 +88,12 @@ def distill(
             device=device,
             report_to=trackers,
         )
-    if out is not None:
+    if out is not None and first:
         write_page(out, progress, again=False)
     return summary
 
 
+@joined()
 def compare(
     summary: Summary,
     data: Data,
@@ -118,7 +123,9 @@ def compare(
         FarziError: the data have other items than the summary, or a control of the recipe cannot be built.
         KeyboardInterrupt: interrupted; with `cache` the same call resumes.
     """
-    recipe, progress, cache = recipe or summary.recipe, progress or PrintedProgress(), cache or Cache()
+    recipe, cache, processes = recipe or summary.recipe, cache or Cache(), current()
+    device, progress = processes.device(device), progress or PrintedProgress()
+    progress = progress if processes.first else Progress()
     check_vocabulary(data, summary)
     try:
         origin = _origin(summary, data, recipe, cache, device, progress)

@@ -35,6 +35,7 @@ from farzi.cli.tune_baseline import tune_baseline
 from farzi.cli.update import update
 from farzi.cli.watch import watch
 from farzi.errors import FarziError, out_of_memory
+from farzi.launch import leave, started
 
 TOO_LARGE = (MemoryError, RuntimeError, ValueError)
 """Errors of numpy and PyTorch where memory does not suffice, or where a size is impossible; and others."""
@@ -44,6 +45,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 MACHINE = (*FULL, errno.EFBIG, errno.EIO, errno.EBUSY, errno.ELOOP, errno.EMFILE, errno.ENFILE, errno.ESTALE)
 """Errors of the machine, whatever file they name: no error of the program."""
+
+
+SHARED = ("distill", "compare")
+"""Commands that share their work among several processes."""
 
 
 class Commands(click.Group):
@@ -158,6 +163,23 @@ def prepare_process() -> None:
             mallopt(parameter, value)
 
 
+def divide_work(words: list[str]) -> None:
+    """Among several processes only the first one prints, and what cannot be shared it does alone."""
+    rank, size = started()
+    if size == 1:
+        return
+    if rank > 0:
+        _silence(1)
+        _silence(2)
+    if words and words[0] in SHARED:
+        return
+    if rank > 0:
+        sys.exit(0)
+    shared = " and ".join(SHARED)
+    say(f"farzi: one process works, the other {size - 1} end; {shared} share their work", err=True)
+    leave()
+
+
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -195,4 +217,5 @@ def main() -> None:
     """The entry point of the script `farzi`; a user's classes are imported from the current folder, too."""
     prepare_process()
     sys.path.append(os.getcwd())
+    divide_work(sys.argv[1:])
     app.main(prog_name="farzi")

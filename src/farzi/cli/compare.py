@@ -1,5 +1,6 @@
 """`farzi compare`: a summary beside the full data and controls."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -38,6 +39,8 @@ def compare(folder: str, given: Given, device: str, as_json: bool, cache: str | 
     from farzi.cli.progress import ConsoleProgress
     from farzi.distillation import Cache
     from farzi.files import locked
+    from farzi.processes import joined
+    from farzi.progress import Progress
     from farzi.report import save_report, write_page
     from farzi.summary import PARTIAL, Summary
     from farzi.tracking import journal
@@ -45,14 +48,17 @@ def compare(folder: str, given: Given, device: str, as_json: bool, cache: str | 
     summary = Summary.load(folder)
     recipe = given.recipe(summary.recipe)
     data = recorded_log(recipe.data, summary, folder)
-    with (
-        locked(folder),  # a folder that cannot be written is found out now
-        ConsoleProgress() as console,
-        journal(Path(folder), console) as progress,
-    ):
+    with joined() as processes, ExitStack() as held:
+        progress = Progress()
+        if processes.first:
+            held.enter_context(locked(folder))  # a folder that cannot be written is found out now
+            console = held.enter_context(ConsoleProgress())
+            progress = held.enter_context(journal(Path(folder), console))
         partial = Cache(Path(folder) / PARTIAL)
         kept = partial if cache is None else Cache(cache)
         comparison = run(summary, data, recipe, device=device, progress=progress, cache=kept)
+        if not processes.first:
+            return
         rows = save_report(comparison, folder, summary.history, device)
         partial.remove()
         write_page(folder, progress)

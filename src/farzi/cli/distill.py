@@ -46,11 +46,12 @@ def distill(
     from farzi.distillation import Cache, Target
     from farzi.distillation import distill as run
     from farzi.evaluation import shares
+    from farzi.processes import joined
     from farzi.report import write_page
     from farzi.summary import distillation_facts, nearness_fact
 
     shared = None if cache is None else Cache(cache)
-    with ConsoleProgress() as progress:
+    with joined() as processes, ConsoleProgress() as progress:
         summary = run(
             recipe,
             out,
@@ -62,6 +63,8 @@ def distill(
             device=device,
             report_to=tuple(dict.fromkeys(report_to)),
         )
+        if not processes.first:
+            return
         write_page(out, progress, again=False)
     best = next((line for line in reversed(summary.history) if line.get("best")), {})
     if as_json:

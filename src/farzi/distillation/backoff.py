@@ -13,9 +13,6 @@ FACTOR, LIMIT = 0.25, 3
 LOST = 0.8
 """A validation below this share of the initial summary's score, and clearly so, is a divergence."""
 
-KEPT = ("parts", "mean", "adam", "clip_mean")
-"""Entries of the outer loop's state that the best one brings back. Inner runs start afresh."""
-
 
 class Backoff:
     """The best validated state of the outer loop, and how often it went back there.
@@ -36,10 +33,9 @@ class Backoff:
         return FACTOR ** len(self.events)
 
     def offer(self, loop: OuterLoop, score: float) -> None:
-        """Keep the loop's state, if it is the best. Nothing is copied: no step writes to it."""
+        """Keep the loop's state, if it is the best."""
         if self._best is None or score > self._score:
-            state = loop.state_dict()
-            self._best, self._score, self._step = {name: state[name] for name in KEPT}, score, loop.step
+            self._best, self._score, self._step = loop.moment(), score, loop.step
 
     def back(self, loop: OuterLoop, reason: str) -> str | None:
         """Take the loop back to the best state; a line that says so, or None if that was done too often.
@@ -48,9 +44,7 @@ class Backoff:
         """
         if self._best is None or len(self.events) == LIMIT:
             return None
-        state = loop.state_dict()
-        runs = [[None] * len(pool) for pool in state["runs"]]
-        loop.load_state_dict({**state, **self._best, "runs": runs})
+        loop.return_to(self._best)
         step, number = loop.step, len(self.events) + 1
         event = {"outer_step": step, "reason": reason, "back_to": self._step, "factor": FACTOR**number}
         self.events.append(event)
@@ -67,8 +61,8 @@ class Backoff:
     def load_state_dict(self, state: dict[str, Any], loop: OuterLoop) -> None:
         """Continue from `state_dict()`; ValueError where it is that of another loop."""
         self.events, self._score, self._step = list(state["events"]), float(state["score"]), state["step"]
-        best, own = state["best"], loop.state_dict()
-        self._best = best and {name: best[name] for name in KEPT}
+        best, own = state["best"], loop.moment()
+        self._best = best and {name: best[name] for name in own}
         if best is None:
             return
         same = all(kinds_of(best[name]) == kinds_of(own[name]) for name in ("parts", "mean"))

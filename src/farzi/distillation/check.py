@@ -35,7 +35,6 @@ def _check_sizes(recipe: Recipe, vocabulary: int) -> None:
     numbers = {
         "student": student,
         "outer.pool": recipe.outer.pool * student,
-        "outer.replicas": recipe.outer.replicas * student,
         "outer.batch": recipe.outer.batch * shape.length * width,
         "inner.steps": recipe.inner.steps,
         "summary": (shape.sequences * shape.length + vocabulary) * dim,
@@ -62,11 +61,6 @@ def check_parts(recipe: Recipe, vocabulary: int = 1) -> None:
             adjoint.check(rates.optimizer)
     except (TypeError, ValueError) as error:
         raise FarziError(f"outer.adjoint.type {recipe.outer.adjoint.type}: {error}") from None
-    if recipe.outer.replicas > 1 and not rates.optimizer.elementwise:
-        raise FarziError(
-            f"outer.replicas must be 1 with {recipe.inner.optimizer.type}, which does not update each number "
-            "alone"
-        )
     objective = recipe.outer.objective.build()
     if hasattr(objective, "check"):
         objective.check(recipe)

@@ -5,7 +5,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,21 @@ import torch
 
 from farzi.data import Data, load_data
 from farzi.data.account import reading_lines
-from farzi.distillation.checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
-from farzi.distillation.run import Run, refuse_another
+from farzi.data.fingerprint import fingerprint
+from farzi.distillation.checkpoint import (
+    load_checkpoint,
+    refuse_another,
+    remove_checkpoint,
+    save_checkpoint,
+)
+from farzi.distillation.run import Run
 from farzi.distillation.size import Target, like, sized
 from farzi.distillation.teach import Cache, full_trainings
 from farzi.errors import FarziError, out_of_memory
 from farzi.files import locked, place, write_text_atomic
+from farzi.processes import Processes, current, joined
 from farzi.progress import Progress
+from farzi.provenance import environment
 from farzi.recipe import Recipe, parse_recipe
 from farzi.summary import CHECKPOINT, TENSORS, Summary, check_folder, history_text
 from farzi.surroundings import undisturbed
@@ -30,6 +39,7 @@ CACHE = "trainings"
 """Where a run's folder keeps full-data trainings until its first checkpoint."""
 
 
+@joined()
 def distill(
     recipe: Recipe,
     out: str | Path,
@@ -45,6 +55,8 @@ def distill(
     report_to: ReportTo = None,
 ) -> Summary:
     """Distil a log or text into a summary, and write its folder.
+
+    Several processes that call it together (`torchrun`) share the work: docs/processes.md.
 
     The state is saved every `checkpoint_seconds`, and when the run is interrupted. The same call then resumes
     it and ends with the very same summary and history as an uninterrupted run, given the same machine and
@@ -76,24 +88,30 @@ def distill(
             that is the finished full-data trainings.
         OSError: the disk is full or `out` cannot be written; the state saved before is still there.
     """
-    out, progress = place(out), progress or Progress()
-    trackers = make_trackers(report_to, out, recipe.model_dump(mode="json"))
+    out, processes = place(out), current()
+    device = processes.device(device)
+    progress = progress if progress is not None and processes.first else Progress()
+    trackers = make_trackers(report_to if processes.first else None, out, recipe.model_dump(mode="json"))
     dataset = dataset or load_data(recipe.data)
+    _agree(processes, recipe, dataset)
     if size is not None:
-        recipe = _sized(recipe, dataset, size, None if restart else out, progress, device)
-    if not restart and (finished := _finished(out, recipe, dataset, progress)) is not None:
-        with suppress(OSError, FarziError), locked(out):  # removes what a kill in the last moment left
+        there = None if restart else out
+        recipe = processes.once(partial(_sized, recipe, dataset, size, there, progress, device))
+    if not restart:
+        finished = processes.once(partial(_finished, out, recipe, dataset, progress))
+        if finished is not None:
+            with suppress(OSError, FarziError), locked(out):  # removes what a kill in the last moment left
+                return finished
             return finished
-        return finished
-    check_folder(out)
-    created = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)  # before the long training, in case it cannot be
+    created = processes.first and not out.exists()
     try:
-        with (
-            locked(out),
-            tracked(progress, trackers) as tracking,
-            journal(out, tracking) as progress,
-        ):
+        with ExitStack() as held:
+            if processes.first:
+                check_folder(out)
+                out.mkdir(parents=True, exist_ok=True)  # before the long training, in case it cannot be
+                held.enter_context(locked(out))
+                progress = held.enter_context(tracked(progress, trackers))
+                progress = held.enter_context(journal(out, progress))
             settings = (size, restart, unchecked, progress, cache, device, checkpoint_seconds)
             return _distill(out, recipe, dataset, *settings)
     except BaseException as error:
@@ -104,6 +122,21 @@ def distill(
         if created:
             with suppress(OSError):
                 out.rmdir()  # if nothing was stored in it
+
+
+def _agree(processes: Processes, recipe: Recipe, dataset: Data) -> None:
+    """Raise FarziError where a process has another recipe, other data or another program than the first."""
+    if processes.size == 1:
+        return
+    facts = {"recipe": recipe.to_yaml(), "data": fingerprint(dataset)}
+    facts |= {name: value for name, value in environment().items() if name in ("farzi", "commit", "torch")}
+    first, *others = processes.gather(facts)
+    for rank, there in enumerate(others, 1):
+        if differing := [name for name in facts if there[name] != first[name]]:
+            raise FarziError(
+                f"process {rank} of {processes.size} has another {differing[0]} than process 0; all must be "
+                "started with the same command, files and packages"
+            )
 
 
 def _sized(
@@ -155,11 +188,12 @@ def _distill(
     checkpoint_seconds: float,
 ) -> Summary:
     """`distill` in a folder that this process has locked."""
-    saved = None if restart else load_checkpoint(out, device)
+    processes = current()
+    saved = processes.once(lambda: None if restart else load_checkpoint(out, device))
     if saved is not None:
         run = Run.resume(saved, recipe, dataset, progress, out)
         progress.message(f"resuming {out} after outer step {run.loop.step}")
-    elif not restart and (finished := _finished(out, recipe, dataset, progress)) is not None:
+    elif not restart and (finished := processes.once(lambda: _finished(out, recipe, dataset, progress))):
         return finished
     else:
         if "reading" in dataset.facts:
@@ -172,15 +206,25 @@ def _distill(
         if saved is None:
             if size is not None:
                 run.stages["initialise"][size.name] = size.given if size.share else size.number
-            save_checkpoint(run.state_dict(), out)
-            Summary.remove(out)
-        Cache(out / CACHE).remove()
+            save(run, out)
+            if processes.first:
+                Summary.remove(out)
+        processes.once(Cache(out / CACHE).remove)
+        Cache(out / CACHE).remove()  # on other machines
         again = "the same call, without restart=True," if restart else "the same call"
         take_outer_steps(run, out, stop, checkpoint_seconds, again)
     summary = run.finish()
-    summary.save(out)
-    remove_checkpoint(out)
+    if processes.first:
+        summary.save(out)
+        remove_checkpoint(out)
     return summary
+
+
+def save(run: Run, out: Path) -> None:
+    """Write the state of a run, which all processes hold together."""
+    state = run.state_dict()
+    if current().first:
+        save_checkpoint(state, out)
 
 
 def take_outer_steps(
@@ -190,24 +234,41 @@ def take_outer_steps(
 
     Raises:
         KeyboardInterrupt: `stop` was set; the text says that `again` resumes.
+        FarziError: the processes that share the work have come to different summaries.
     """
-    last_save = time.monotonic()
+    processes, last_save = current(), time.monotonic()
     while not run.done:
         run.advance()
         if run.validation_due:
             run.validate()
-            write_text_atomic(out / "history.jsonl", history_text(run.history))
-        if stop.is_set() or time.monotonic() - last_save > checkpoint_seconds:
-            save_checkpoint(run.state_dict(), out)
+            if processes.first:
+                write_text_atomic(out / "history.jsonl", history_text(run.history))
+        due = time.monotonic() - last_save > checkpoint_seconds
+        states = processes.gather((stop.is_set(), due, run.norms[-1]))
+        if len({repr(norm) for _, _, norm in states}) > 1:
+            raise FarziError(
+                f"the processes have come to different summaries in outer step {run.loop.step}; run them on "
+                "machines of one kind. The same command goes on from what is saved"
+            )
+        stopped = any(stopping for stopping, *_ in states)
+        if stopped or states[0][1]:
+            save(run, out)
             last_save = time.monotonic()
-        if stop.is_set():
+        if stopped:
             raise KeyboardInterrupt(f"stopped after outer step {run.loop.step}; {again} resumes there")
 
 
 def _begin(out: Path, recipe: Recipe, dataset: Data, cache: Cache, *settings: Any) -> Run:
     """A new run. Until there is one the first Ctrl-C, SIGTERM or SIGHUP ends it; finished trainings stay."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        if current().size > 1:  # `torchrun` passes on what came from the terminal already
+            for one in _stops():
+                signal.signal(one, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
     try:
-        with _signals(signal.default_int_handler):
+        with _signals(interrupt):
             return Run.begin(recipe, dataset, cache, *settings)
     except KeyboardInterrupt:
         trainings = full_trainings(recipe)
@@ -221,11 +282,15 @@ def _begin(out: Path, recipe: Recipe, dataset: Data, cache: Cache, *settings: An
 
 @contextmanager
 def stop_event() -> Iterator[threading.Event]:
-    """The first Ctrl-C, SIGTERM or SIGHUP sets an event: no step is cut in two. A second one is final."""
-    stop = threading.Event()
+    """The first Ctrl-C, SIGTERM or SIGHUP sets an event: no step is cut in two. A second one is final.
+
+    Among several processes a second one is that of `torchrun`, which passes the first one on.
+    """
+    stop, processes = threading.Event(), current()
 
     def request(number: int, frame: Any) -> None:
-        if stop.is_set():
+        processes.hurry()
+        if stop.is_set() and processes.size == 1:
             raise KeyboardInterrupt
         stop.set()
 
@@ -233,22 +298,24 @@ def stop_event() -> Iterator[threading.Event]:
         yield stop
 
 
-@contextmanager
-def _signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and the end of a terminal (SIGHUP) go to `handler`.
-
-    A SIGHUP that is ignored, as under `nohup`, stays ignored. Only the main thread gets signals; elsewhere
-    nothing changes.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _stops() -> list[signal.Signals]:
+    """The signals that stop a run: Ctrl-C, SIGTERM, the end of a terminal. Under `nohup` that is ignored."""
     numbers = [signal.SIGINT, signal.SIGTERM]
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, handler) for number in numbers}
+    return numbers
+
+
+@contextmanager
+def _signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP go to `handler`. Only the main thread gets signals; elsewhere all stays."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in _stops()}
     try:
         yield
     finally:
         for number, old in before.items():
-            signal.signal(number, signal.SIG_DFL if old is None else old)
+            if signal.getsignal(number) is handler:
+                signal.signal(number, signal.SIG_DFL if old is None else old)

@@ -13,18 +13,7 @@ from torch import Tensor
 from farzi.models import SequenceModel
 from farzi.recipe import Inner, Recipe
 from farzi.training import NextEvent, decaying_rates, make_optimizer
-from farzi.unroll import (
-    Compiled,
-    Eager,
-    Execution,
-    Optimizer,
-    State,
-    interpreter,
-    stack,
-    stacked_loss,
-    unstack,
-)
-from farzi.unroll.trees import TreeLoss
+from farzi.unroll import Compiled, Eager, Execution, Optimizer, State, interpreter
 
 Theta = dict[str, Tensor]
 """A model's parameters by name, as `farzi.training.NextEvent` names them."""
@@ -84,33 +73,6 @@ class PretrainedWeights:
         return recorded[int(rng.integers(len(recorded)))]
 
 
-class Replicas:
-    """`count` inner runs differentiated side by side, as one run of stacked parameters.
-
-    Their metagradient is the mean of those of the single runs. A small model that does not fill the machine
-    costs little more in several copies.
-    """
-
-    def __init__(self, loss: NextEvent, count: int) -> None:
-        self.loss, self.count = loss, count
-        # a compiled run recognises a loss by its function, hence always the same one
-        self.inner: TreeLoss = loss.at if count == 1 else stacked_loss(loss.at)
-
-    def split(self, theta: Theta) -> list[Theta]:
-        """The parameters of each replica."""
-        return [theta] if self.count == 1 else unstack(theta)
-
-    def join(self, members: Sequence[Theta]) -> Theta:
-        """The inverse of `split`."""
-        return members[0] if self.count == 1 else stack(members)
-
-    def mean(self, loss: Callable[[Theta], Tensor], theta: Theta) -> Tensor:
-        """The mean of a loss over the replicas."""
-        if self.count == 1:
-            return loss(theta)
-        return torch.stack([loss(member) for member in self.split(theta)]).mean()
-
-
 class Rates(NamedTuple):
     """Learning rates of inner runs and of truncation windows.
 
@@ -164,7 +126,7 @@ def kinds_of(tensors: Mapping[Any, Tensor]) -> dict[Any, tuple[torch.Size, torch
 
 
 class RunPool:
-    """Inner runs of one student in progress; each outer step differentiates a window of one of them.
+    """Inner runs of one replica of a student; each outer step differentiates a window of one of them.
 
     A run enters after its burn-in and is replaced by a new one when no further window fits into a training.
     Its early steps were taken on a slightly older summary, which costs little and saves most of the
@@ -172,7 +134,7 @@ class RunPool:
     for each outer step and draws the end of its window (RaT-BPTT, arXiv 2311.09128).
 
     Args:
-        replicas: the student's loss.
+        loss: the student's.
         weights: draws first weights.
         rates: of the runs; they say how long a window is.
         burn_in: first steps, never differentiated.
@@ -181,13 +143,13 @@ class RunPool:
 
     def __init__(
         self,
-        replicas: Replicas,
+        loss: NextEvent,
         weights: Callable[[np.random.Generator], Theta],
         rates: Rates,
         burn_in: int,
         size: int,
     ) -> None:
-        self.replicas, self._weights, self._optimizer = replicas, weights, rates.optimizer
+        self.loss, self._weights, self._optimizer = loss, weights, rates.optimizer
         self._last = rates.steps - rates.length
         self._first = min(burn_in, self._last)
         self._runs: list[InnerRun | None] = [None] * size
@@ -209,6 +171,10 @@ class RunPool:
         if self._runs:
             finite = all(bool(value.isfinite().all()) for value in run.theta.values())
             self._runs[self._taken] = run if finite else None
+
+    def clear(self) -> None:
+        """Drop all runs; new ones take their places."""
+        self._runs = [None] * len(self._runs)
 
     def state_dict(self) -> list[Any]:
         """Parameters, optimizer's slots and steps, and start of each run; None for an empty place."""

@@ -161,7 +161,7 @@ def plan_run(
         calibrate=ROUNDS,
     )
     calibration = window.calibration
-    inner_step = (calibration.seconds_gradient + calibration.seconds_update) / recipe.outer.replicas
+    inner_step = calibration.seconds_gradient + calibration.seconds_update
     validation = recipe.select.students * (recipe.inner.steps * inner_step + evaluation)
     trainings, minutes, every = len(full_trainings(recipe)), recipe.outer.minutes, recipe.select.every
     least, most = trainings * _least_steps(recipe), trainings * recipe.teach.max_steps
@@ -181,7 +181,7 @@ def plan_run(
         validations=1 + -(-steps[0] // every),
         window=window,
         used=memory,
-        execution=chosen_execution(recipe, loop.pools[0].replicas.loss.student),
+        execution=chosen_execution(recipe, loop.pools[0][0].loss.student),
         soft_inputs=chosen_soft_inputs(recipe.inner, initial),
         minutes=minutes,
         least_outer_steps=steps[1],

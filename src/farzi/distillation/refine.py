@@ -9,6 +9,8 @@ resumed run repeats an uninterrupted one bit for bit.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,11 +19,11 @@ from torch import Tensor
 
 from farzi import unroll as engine
 from farzi.data import Data, crops
+from farzi.distillation.clip import RunningClip
 from farzi.distillation.inner import (
     EXECUTIONS,
     InnerRun,
     Rates,
-    Replicas,
     RunPool,
     Theta,
     chosen_execution,
@@ -29,6 +31,7 @@ from farzi.distillation.inner import (
 )
 from farzi.errors import FarziError
 from farzi.models import SequenceModel
+from farzi.processes import current
 from farzi.progress import StepReport
 from farzi.recipe import Recipe
 from farzi.recipe.variants import StudentVariant
@@ -73,8 +76,15 @@ class Objective(Protocol):
     @property
     def name(self) -> str: ...  # what the loss is called in history.jsonl
 
-    def episode(self, loop: "OuterLoop", step: int) -> Episode:
-        """What outer step `step` differentiates; the same however often it is called before that step."""
+    def episode(self, loop: "OuterLoop", step: int, replica: int = 0) -> Episode:
+        """What outer step `step` differentiates; the same however often it is called before that step.
+
+        Args:
+            loop: the outer loop.
+            step: the number of the outer step.
+            replica: which of the inner runs, below `outer.replicas`. The metagradients of all of them are
+                averaged.
+        """
         ...
 
 
@@ -88,31 +98,8 @@ class RealLoss:
 
     name = "real_loss"
 
-    def episode(self, loop: "OuterLoop", step: int) -> Episode:
-        return loop.truncated(step, lambda loss, theta, windows: loss.at(theta, windows))
-
-
-class RunningClip:
-    """Shortens a metagradient to `factor` times the running mean of the norms.
-
-    One outlier enters the mean with at most three times its value, so that it does not admit the next one.
-    """
-
-    def __init__(self, factor: float = 1.0, decay: float = 0.9) -> None:
-        self.factor, self.decay = factor, decay
-        self.mean: float | None = None
-
-    def __call__(self, gradient: Tensor) -> tuple[Tensor, float]:
-        """The clipped gradient and its norm before; zeros and infinity where it is not finite."""
-        norm = float(gradient.norm())
-        if not math.isfinite(norm):
-            return gradient.new_zeros(gradient.shape), math.inf
-        if not self.mean:  # no norm so far, or only zeros
-            self.mean = norm
-        else:
-            self.mean = self.decay * self.mean + (1 - self.decay) * min(norm, 3 * self.mean)
-        limit = self.factor * self.mean
-        return (gradient * (limit / norm) if norm > limit else gradient), norm
+    def episode(self, loop: "OuterLoop", step: int, replica: int = 0) -> Episode:
+        return loop.truncated(step, replica, lambda loss, theta, windows: loss.at(theta, windows))
 
 
 class OuterLoop:
@@ -135,11 +122,12 @@ class OuterLoop:
         averaged: the running mean of it over outer steps, which is validated and kept; itself without
             `outer.average`.
         objective: what is minimised.
-        pools: the inner runs of each kind of student, the recipe's own first.
+        pools: the inner runs of each kind of student, the recipe's own first, by replica.
         rates: learning rates and lengths of inner runs.
         trajectories, teachers: see above.
         log: the training sequences.
         device: where everything is computed.
+        processes: share the replicas: the inner runs of each are in the process that computes it.
     """
 
     def __init__(
@@ -150,7 +138,7 @@ class OuterLoop:
         trajectories: Sequence[Sequence[Theta]] = (),
         teachers: Sequence[SequenceModel] = (),
     ) -> None:
-        self.recipe, self.step, self.log = recipe, 0, data.train
+        self.recipe, self.step, self.log, self.processes = recipe, 0, data.train, current()
         self._temperature, self.device = initial.temperature, initial.device
         self.trajectories = [
             [{name: value.to(self.device) for name, value in theta.items()} for theta in trajectory]
@@ -165,9 +153,9 @@ class OuterLoop:
         self.parametrization: Parametrization = recipe.summary.parametrization.build()
         self.rates = Rates.of(recipe.inner, recipe.outer.window)
         students = (recipe.student, *recipe.outer.students)
-        self.pools = [self._pool(student, len(data.vocabulary)) for student in students]
+        self.pools = [self._pools(student, len(data.vocabulary)) for student in students]
         self.adjoint = recipe.outer.adjoint.build()
-        self.execution = EXECUTIONS[chosen_execution(recipe, self.pools[0].replicas.loss.student)[0]]()
+        self.execution = EXECUTIONS[chosen_execution(recipe, self.pools[0][0].loss.student)[0]]()
         self.soft_inputs = SOFT_INPUTS[chosen_soft_inputs(recipe.inner, initial)[0]]
         self.clip = RunningClip(recipe.outer.clip)
         self._made: dict[str, Any] = {}
@@ -177,8 +165,34 @@ class OuterLoop:
         self._adam = Adam(0.0).init(self._flat())
 
     def take_step(self, rate: float) -> StepReport:
-        """One metagradient, one step of Adam with learning rate `rate`."""
-        episode = self.objective.episode(self, self.step)
+        """One metagradient, the mean of those of the replicas, and one step of Adam with this learning rate.
+
+        They are added one after the other in float64: the sum is the same wherever each was computed.
+        """
+        found = self.processes.map(self._metagradient, range(self.recipe.outer.replicas))
+        total = torch.zeros_like(found[0][1], dtype=torch.float64)
+        for _, one in found:
+            total += one
+        mean = (total / len(found)).to(found[0][1].dtype)
+        gradient, norm = self.clip(mean)
+        flat, self._adam = Adam(rate).update(gradient, self._adam, self._flat())
+        pieces = flat.split([part.numel() for part in self._parts.values()])
+        self._parts = {
+            name: piece.view(part.shape)
+            for (name, part), piece in zip(self._parts.items(), pieces, strict=True)
+        }
+        self.summary = self._summary_of(self._parts)
+        decay = self.recipe.outer.average
+        self._mean = {
+            name: part if decay == 0 else self._mean[name].lerp(part, 1 - decay)
+            for name, part in self._parts.items()
+        }
+        self.step += 1
+        return StepReport(fmean(loss for loss, _ in found), norm, self.objective.name)
+
+    def _metagradient(self, replica: int) -> tuple[float, Tensor]:
+        """The loss of a replica in the next step, and its metagradient (numbers of the summary's parts,)."""
+        episode = self.objective.episode(self, self.step, replica)
         parts = {name: part.detach().requires_grad_() for name, part in self._parts.items()}
         end = engine.unroll_with_state(
             episode.inner,
@@ -198,22 +212,7 @@ class OuterLoop:
         if episode.finish is not None:
             theta = {name: value.detach() for name, value in end.theta.items()}
             episode.finish(InnerRun(theta, end.state, episode.begin.started_at))
-
-        gradient, norm = self.clip(torch.cat([bar.reshape(-1) for bar in bars]))
-        flat, self._adam = Adam(rate).update(gradient, self._adam, self._flat())
-        pieces = flat.split([part.numel() for part in self._parts.values()])
-        self._parts = {
-            name: piece.view(part.shape)
-            for (name, part), piece in zip(self._parts.items(), pieces, strict=True)
-        }
-        self.summary = self._summary_of(self._parts)
-        decay = self.recipe.outer.average
-        self._mean = {
-            name: part if decay == 0 else self._mean[name].lerp(part, 1 - decay)
-            for name, part in self._parts.items()
-        }
-        self.step += 1
-        return StepReport(float(loss.detach()), norm, self.objective.name)
+        return float(loss.detach()), torch.cat([bar.reshape(-1) for bar in bars])
 
     @property
     def averaged(self) -> SummaryTensors:
@@ -228,37 +227,38 @@ class OuterLoop:
             self._made[name] = make()
         return self._made[name]
 
-    def truncated(self, step: int, outer: OuterLoss, draw: Draw | None = None) -> Episode:
+    def truncated(self, step: int, replica: int, outer: OuterLoss, draw: Draw | None = None) -> Episode:
         """Truncated back-propagation: a window of an inner run, and a loss on real events after it."""
-        pool, run, windows = self.draw(step, draw)
-        replicas, rates = pool.replicas, self.rates_of(run.started_at)
+        pool, run, windows = self.draw(step, replica, draw)
+        loss, rates = pool.loss, self.rates_of(run.started_at)
         optimizer = rates.until(run.state.step + rates.length)
         ahead = rates.length - rates.window
-        begin = self.advance(replicas, run, optimizer, ahead) if ahead else run
+        begin = self.advance(loss, run, optimizer, ahead) if ahead else run
 
         def finish(end: InnerRun) -> None:
-            pool.put(self.advance(replicas, run, rates.until(), rates.window) if rates.annealed else end)
+            pool.put(self.advance(loss, run, rates.until(), rates.window) if rates.annealed else end)
 
         return Episode(
-            replicas.inner,
+            loss.at,
             begin,
             optimizer,
             self.batches(begin.started_at, begin.state.step, rates.window),
-            lambda theta: replicas.mean(lambda one: outer(replicas.loss, one, windows), theta),
+            lambda theta: outer(loss, theta, windows),
             finish if self.recipe.outer.pool else None,
         )
 
-    def draw(self, step: int, draw: Draw | None = None) -> tuple[RunPool, InnerRun, Tensor]:
+    def draw(self, step: int, replica: int = 0, draw: Draw | None = None) -> tuple[RunPool, InnerRun, Tensor]:
         """The runs of the student whose turn it is, one of them, and what `draw` draws.
 
-        If left out, that is real windows (batch, length + 1).
+        If left out, that is real windows (batch, length + 1). The replicas of a step are equally far, and
+        read the same windows.
         """
         rng = np.random.default_rng([self.recipe.seed, 1, step])
-        pool = self.pools[int(rng.integers(len(self.pools))) if len(self.pools) > 1 else 0]
+        pool = self.pools[int(rng.integers(len(self.pools))) if len(self.pools) > 1 else 0][replica]
 
         def start(theta: Theta, steps: int) -> InnerRun:
             new = InnerRun(theta, State(0, ()), step)
-            return self.advance(pool.replicas, new, self.rates_of(step).until(), steps)
+            return self.advance(pool.loss, new, self.rates_of(step).until(), steps)
 
         run = pool.take(start, rng)
         if draw is not None:
@@ -271,10 +271,10 @@ class OuterLoop:
         """Events in a real window: what a model reads once it is trained, and the last one's next event."""
         return max(self.recipe.summary.length - 1, self.recipe.inner.history or 0) + 1
 
-    def advance(self, replicas: Replicas, run: InnerRun, optimizer: Optimizer, steps: int) -> InnerRun:
+    def advance(self, loss: NextEvent, run: InnerRun, optimizer: Optimizer, steps: int) -> InnerRun:
         """The same run some steps later, nothing differentiated."""
         end = engine.train(
-            replicas.inner,
+            loss.at,
             run.theta,
             self.soft_inputs(self.summary),
             optimizer,
@@ -301,14 +301,18 @@ class OuterLoop:
     # State, and the next step as a problem of its own.
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to continue later: nested dicts and lists of tensors and JSON values."""
+        """All that is needed to continue later: nested dicts and lists of tensors and JSON values.
+
+        All processes call it; the first one gets the inner runs of all of them.
+        """
+
+        def runs_of(replica: int) -> list[Any]:
+            return [pools[replica].state_dict() for pools in self.pools]
+
         return {
             "step": self.step,
-            "parts": self._parts,
-            "mean": self._mean,
-            "adam": self._adam.slots,
-            "clip_mean": self.clip.mean,
-            "runs": [pool.state_dict() for pool in self.pools],
+            **self.moment(),
+            "runs": self.processes.map(runs_of, range(self.recipe.outer.replicas), everywhere=False),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -316,7 +320,8 @@ class OuterLoop:
         if any(kinds_of(state[name]) != kinds_of(self._parts) for name in ("parts", "mean")):
             raise ValueError("the summary has another shape")
         slots, own = (kinds_of(dict(enumerate(some))) for some in (state["adam"], self._adam.slots))
-        if slots != own or len(state["runs"]) != len(self.pools):
+        sizes = [len(self.pools)] * self.recipe.outer.replicas
+        if slots != own or [len(runs) for runs in state["runs"]] != sizes:
             raise ValueError("the outer loop has another shape")
         self.step, self.clip.mean = state["step"], state["clip_mean"]
         self._parts, self._mean = (
@@ -324,8 +329,22 @@ class OuterLoop:
         )
         self.summary = self._summary_of(self._parts)
         self._adam = State(self.step, tuple(state["adam"]))
-        for pool, runs in zip(self.pools, state["runs"], strict=True):
-            pool.load_state_dict(runs)
+        for replica in self.processes.own(len(state["runs"])):
+            for pools, runs in zip(self.pools, state["runs"][replica], strict=True):
+                pools[replica].load_state_dict(runs)
+
+    def moment(self) -> dict[str, Any]:
+        """What outer steps have made so far, for `return_to`. Nothing is copied: no step writes to it."""
+        slots = self._adam.slots
+        return {"parts": self._parts, "mean": self._mean, "adam": slots, "clip_mean": self.clip.mean}
+
+    def return_to(self, moment: dict[str, Any]) -> None:
+        """Take back what `moment` gave. The number of steps stays, and inner runs start afresh."""
+        self._parts, self._mean, self.clip.mean = moment["parts"], moment["mean"], moment["clip_mean"]
+        self.summary = self._summary_of(self._parts)
+        self._adam = State(self.step, tuple(moment["adam"]))
+        for pool in (one for pools in self.pools for one in pools):
+            pool.clear()
 
     def as_run(self) -> dict[str, Any]:
         """The next step's metagradient as arguments of `farzi.unroll.check`; nothing changes."""
@@ -343,21 +362,25 @@ class OuterLoop:
             "execution": self.execution,
         }
 
-    def _pool(self, student: StudentVariant, vocabulary: int) -> RunPool:
+    def _pools(self, student: StudentVariant, vocabulary: int) -> list[RunPool]:
         recipe, length = self.recipe, self.recipe.summary.length
         loss = NextEvent(make_model(student, vocabulary, length, recipe.seed, self.device))
-        replicas = Replicas(loss, recipe.outer.replicas)
-        draw = recipe.outer.weights.build()
+        draw, count = recipe.outer.weights.build(), recipe.outer.replicas
         recorded = [theta for trajectory in self.trajectories for theta in trajectory]
 
         def fresh(rng: np.random.Generator) -> Theta:
             seed = int(rng.integers(2**62))
             return loss.parameters_of(make_model(student, vocabulary, length, seed, self.device))
 
-        def weights(rng: np.random.Generator) -> Theta:
-            return replicas.join([draw(rng, fresh, recorded) for _ in range(replicas.count)])
+        def weights(replica: int, rng: np.random.Generator) -> Theta:
+            theta: Theta = {}
+            for one in range(count):  # all are drawn: whatever is drawn next is the same for all replicas
+                drawn = draw(rng, fresh, recorded)
+                theta = drawn if one == replica else theta
+            return theta
 
-        return RunPool(replicas, weights, self.rates, recipe.outer.burn_in, recipe.outer.pool)
+        own = (self.rates, recipe.outer.burn_in, recipe.outer.pool)
+        return [RunPool(loss, partial(weights, replica), *own) for replica in range(count)]
 
     def _summary_of(self, parts: dict[str, Tensor]) -> SummaryTensors:
         return self.parametrization.summary(parts, self._temperature)

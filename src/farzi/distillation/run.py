@@ -11,20 +11,20 @@ from farzi.data import Data, Log, Text
 from farzi.data.fingerprint import fingerprint
 from farzi.distillation.backoff import LOST, Backoff
 from farzi.distillation.check import check_parts, short_check
-from farzi.distillation.checkpoint import ADVICE, NAME
-from farzi.distillation.history import history_line
+from farzi.distillation.checkpoint import ADVICE, NAME, refuse_another
 from farzi.distillation.initialise import check_data, initialise, origin_text
 from farzi.distillation.plan import warn_of_minutes
 from farzi.distillation.refine import OuterLoop, cosine_decay
-from farzi.distillation.select import Selection, Validation, validate
+from farzi.distillation.select import Selection, Validation, history_line, validate
 from farzi.distillation.teach import Cache, FullData, full_trainings, of_teachers, restored, teach
 from farzi.errors import FarziError
 from farzi.evaluation import headline_figures, nearest_windows, shares, task_of
 from farzi.files import finite_values
 from farzi.models import SequenceModel
+from farzi.processes import current
 from farzi.progress import Progress, StepReport, counted
 from farzi.provenance import environment, provenance
-from farzi.recipe import Recipe, differences, parse_recipe
+from farzi.recipe import Recipe, parse_recipe
 from farzi.summary import Summary, SummaryTensors, checked_tensors
 from farzi.training import NextEvent
 
@@ -65,7 +65,7 @@ class Run:
         self.warned = self.stopped = False
         self.without_gradient = 0  # outer steps since the last finite metagradient
         self.sessions: list[dict[str, Any]] = []
-        self.earlier_seconds = 0.0
+        self.earlier_seconds = self.clock = 0.0
         self.started = time.monotonic()
 
     @staticmethod
@@ -85,11 +85,12 @@ class Run:
 
         def initial_summary(teachers: tuple[SequenceModel, ...]) -> tuple[SummaryTensors, float]:
             begun = time.monotonic()
-            return initialise(recipe, dataset, teachers), time.monotonic() - begun
+            initial = current().once(lambda: initialise(recipe, dataset, teachers))
+            return initial, time.monotonic() - begun
 
         # one that needs no teachers comes first: what it refuses is refused before the long trainings
         early = None if getattr(recipe.init.build(), "teachers", 0) else initial_summary(())
-        warn_of_minutes(recipe, dataset, cache, progress, device)
+        current().once(lambda: warn_of_minutes(recipe, dataset, cache, progress, device))
         progress.message(f"teach: training {counted(count, 'model')} on the full data")
         full_data = teach(recipe, dataset, cache, device, progress)
         cached = f", {full_data.cached_seconds:.0f} s of it cached" if full_data.cached_seconds else ""
@@ -109,7 +110,8 @@ class Run:
             "refine": {"seconds": 0.0, "steps": 0, "without_metagradient": 0, "stopped_by_probe": False},
             "select": {"seconds": 0.0, "validations": 0},
         }
-        run.precision = short_check(run.loop, unchecked, progress, recipe.outer.adjoint.type == "exact")
+        exact = recipe.outer.adjoint.type == "exact"
+        run.precision = current().once(lambda: short_check(run.loop, unchecked, progress, exact))
         run.validate()
         return run
 
@@ -150,6 +152,7 @@ class Run:
             setattr(run, name, saved[name])
         run._check_state()
         run._join(environment(best.device))
+        run.read_clock()
         return run
 
     def _check_state(self) -> None:
@@ -209,12 +212,17 @@ class Run:
         """Spent so far, in this session and in earlier ones."""
         return self.earlier_seconds + time.monotonic() - self.started
 
+    def read_clock(self) -> None:
+        """Where the clock decides how many steps are taken, all processes go by that of the first one."""
+        if self.recipe.outer.minutes is not None:
+            self.clock = current().once(lambda: self.seconds)
+
     @property
     def fraction(self) -> float:
         """The finished fraction of the run."""
         outer = self.recipe.outer
         if outer.minutes is not None:
-            return self.seconds / (60 * outer.minutes)
+            return self.clock / (60 * outer.minutes)
         return self.loop.step / outer.steps if outer.steps else 1.0
 
     @property
@@ -244,6 +252,7 @@ class Run:
         self._check_gradient()
         self.stages["refine"]["steps"] = self.loop.step
         self.stages["refine"]["seconds"] += time.monotonic() - begun
+        self.read_clock()
         self.progress.step(self.loop.step, self.fraction, self.seconds, report)
 
     def _check_gradient(self) -> None:
@@ -261,7 +270,7 @@ class Run:
         line = self.backoff.back(self.loop, reason)
         if line is not None:
             self.progress.warning(line)
-            self.norms, self.without_gradient = [], 0
+            self.norms, self.without_gradient = self.norms[-1:], 0
         return line is not None
 
     def _give_up(self, where: str) -> NoReturn:
@@ -301,6 +310,7 @@ class Run:
         self.reports = []
         self.stages["select"]["seconds"] += time.monotonic() - begun
         self.stages["select"]["validations"] += 1
+        self.read_clock()
         self.progress.validation(self.loop.step, result, best)
 
     def _check_score(self, result: Validation) -> None:
@@ -380,18 +390,3 @@ class Run:
             f"{len(self.norms)} steps; raise inner.optimizer.epsilon, lower inner.optimizer.learning_rate or "
             "shorten outer.window"
         )
-
-
-def refuse_another(
-    recipe: Recipe, ours: Recipe, data: str | None, dataset: Data, out: Path, what: str
-) -> None:
-    """Raise FarziError where `out` holds `what` of another recipe than `ours`, or not of `dataset`.
-
-    `recipe` and `data`, a fingerprint, are those in the folder.
-    """
-    advice = "choose another folder, or restart=True"
-    if changed := differences(recipe, ours):
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        raise FarziError(f"{out} holds {what} of another recipe ({'; '.join(changed[:3])}{more}); {advice}")
-    if data != fingerprint(dataset):
-        raise FarziError(f"{out} holds {what} of other data than {ours.source} is now; {advice}")

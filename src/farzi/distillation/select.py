@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ import torch
 
 from farzi.data import Data
 from farzi.evaluation import Evaluation, Interval, jackknife_interval, metric_of, task_of
+from farzi.files import finite_values
 from farzi.models import SequenceModel
+from farzi.processes import current
+from farzi.progress import StepReport
 from farzi.recipe import Recipe
 from farzi.summary import SummaryTensors
 from farzi.training import train_on_summary
@@ -119,13 +123,16 @@ def validate(
     `full_data` holds the baseline's figures by name. The trained models are appended to `students`.
     """
     task = task_of(dataset, recipe.select.seen)
-    measured = []
-    for k in range(recipe.select.students):
+
+    def measure(k: int) -> tuple[Evaluation, SequenceModel | None]:
         seed = int(np.random.default_rng([recipe.seed, 2, k]).integers(2**62))
         model = train_on_summary(summary, recipe.student, recipe.inner, seed).model
-        measured.append(task.evaluate(model, dataset.valid))
-        if students is not None:
-            students.append(model)
+        return task.evaluate(model, dataset.valid), None if students is None else model
+
+    found = current().map(measure, range(recipe.select.students))
+    measured = [one for one, _ in found]
+    if students is not None:
+        students += [model for _, model in found if model is not None]
     means = [one.means() for one in measured]
     figures = {name: float(np.mean([one[name] for one in means])) for name in means[0]}
     relative = {
@@ -149,3 +156,22 @@ def _leave_one_out(measured: Sequence[Evaluation], full_data: Mapping[str, float
         gains.append(metric.gain(metric.figure(others).mean(0) / whole))
     count = len(next(iter(measured[0].per_unit.values())))
     return np.mean(gains, axis=0) if gains else np.zeros(count)
+
+
+def history_line(
+    step: int, name: str, reports: list[StepReport], result: Validation, best: bool
+) -> dict[str, Any]:
+    """A line of history.jsonl: a validation and the steps since the last; null for what is not finite."""
+    losses = [report.loss for report in reports if math.isfinite(report.loss)]
+    norms = [report.norm for report in reports if math.isfinite(report.norm)]
+    return {
+        "outer_step": step,
+        name: fmean(losses) if losses else None,
+        "metagradient_norm": {"median": median(norms), "min": min(norms), "max": max(norms)}
+        if norms
+        else None,
+        "steps_without_metagradient": len(reports) - len(norms),
+        "validation": finite_values(result.figures),
+        "relative_to_full": finite_values(result.relative),
+        "best": best,
+    }

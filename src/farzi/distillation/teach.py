@@ -18,6 +18,7 @@ from farzi.evaluation import Seen, sample, task_of
 from farzi.event_training import train_on_events, training_key
 from farzi.files import place
 from farzi.models import SequenceModel
+from farzi.processes import current
 from farzi.progress import Progress, time_text
 from farzi.recipe import Recipe, Teach
 from farzi.recipe.explain import explain
@@ -183,13 +184,18 @@ class Cache:
             # a trajectory is not in a checkpoint
             unfinished = path.with_suffix(".unfinished")
             outcome = train(None if training.record else unfinished)
-            weights = NextEvent(outcome.model).parameters_of(outcome.model)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_state(path, FORMAT, outcome._asdict() | {"model": weights, "cached": True})
+            self.keep(training, dataset, outcome)
             remove_state(unfinished)
             return outcome
         state = read_state(path, FORMAT, ADVICE, device)
         return Outcome(restored(training, dataset, state.pop("model")), **state)
+
+    def keep(self, training: FullTraining, dataset: Data, outcome: Outcome) -> None:
+        """Write the outcome of a training, unless it is there."""
+        if (path := self.path(training, dataset)) is not None and not path.exists():
+            weights = NextEvent(outcome.model).parameters_of(outcome.model)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_state(path, FORMAT, outcome._asdict() | {"model": weights, "cached": True})
 
 
 def restored(training: FullTraining, dataset: Data, weights: Theta) -> SequenceModel:
@@ -220,12 +226,19 @@ def teach(
         OSError: one cannot be written.
     """
     cache, progress = cache or Cache(), progress or Progress()
-    wanted = full_trainings(recipe)
-    outcomes: list[Outcome] = []
-    for number, training in enumerate(wanted, 1):
-        name = "full data" if len(wanted) == 1 else f"full data, model {number} of {len(wanted)}"
+    wanted, processes = full_trainings(recipe), current()
+
+    def outcome_of(number: int) -> Outcome:
+        training = wanted[number]
+        name = "full data" if len(wanted) == 1 else f"full data, model {number + 1} of {len(wanted)}"
         train = partial(train_on_full_data, training, dataset, device, progress, name)
-        outcomes.append(cache.get(training, dataset, device, train))
+        return cache.get(training, dataset, device, train)
+
+    # each process keeps what it trains, so that nothing is lost if another one ends; the first one keeps all
+    outcomes = processes.map(outcome_of, range(len(wanted)))
+    for training, outcome in zip(wanted, outcomes, strict=True):
+        if processes.first:
+            cache.keep(training, dataset, outcome)
     return FullData(
         figures=outcomes[0].figures,
         seconds=sum(one.seconds for one in outcomes),

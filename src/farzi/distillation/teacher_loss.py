@@ -63,7 +63,7 @@ class TeacherLoss:
     name: ClassVar[str] = "teacher_loss"
     taught: ClassVar[bool] = True
 
-    def episode(self, loop: OuterLoop, step: int) -> Episode:
+    def episode(self, loop: OuterLoop, step: int, replica: int = 0) -> Episode:
         bank: Bank = loop.once(self.name, lambda: self._bank_of(loop))
 
         def outer(loss: NextEvent, theta: Theta, which: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class TeacherLoss:
             which = rng.integers(len(bank.windows), size=loop.recipe.outer.batch)
             return torch.from_numpy(which).to(loop.device)
 
-        return loop.truncated(step, outer, draw)
+        return loop.truncated(step, replica, outer, draw)
 
     def _bank_of(self, loop: OuterLoop) -> Bank:
         """The windows that a loop draws from."""

@@ -127,7 +127,7 @@ class _Counter:
     """Reports each training with its number and the time left."""
 
     def __init__(self, progress: Progress) -> None:
-        self.progress, self.begun, self.done = progress, time.monotonic(), 0
+        self.progress, self.begun = progress, time.monotonic()
         self.total, self.kept = 0, Kept()
 
     def expect(self, total: int, kept: Kept) -> None:
@@ -136,11 +136,10 @@ class _Counter:
 
     def __call__(self, text: str) -> None:
         """A training begins."""
-        new = self.total - self.kept.found
-        left = f", about {time_left(self.begun, self.done, new)} left" if self.done else ""
-        number = self.done + self.kept.found + 1
+        new, done = self.total - self.kept.found, self.kept.trained
+        left = f", about {time_left(self.begun, done, new)} left" if done else ""
+        number = done + self.kept.found + 1
         self.progress.doing(f"{text} ({number} of {self.total} trainings{left})")
-        self.done += 1
 
 
 def _trials(

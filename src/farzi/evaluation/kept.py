@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from farzi.processes import current
 from farzi.tensorfile import read_tensors, write_tensors
 
 FORMAT = "farzi-compared-1"
@@ -26,10 +27,11 @@ class Kept:
 
     Attributes:
         found: how many were read.
+        trained: how many were computed.
     """
 
     def __init__(self, folder: Path | None = None, common: Mapping[str, Any] | None = None) -> None:
-        self.folder, self.common, self.found = folder, common or {}, 0
+        self.folder, self.common, self.found, self.trained = folder, common or {}, 0, 0
 
     def path(self, key: Mapping[str, Any]) -> Path | None:
         """The file of a training."""
@@ -45,13 +47,27 @@ class Kept:
             OSError: it cannot be written.
         """
         path = self.path(key)
-        if path is None:
-            return work()
-        if path.exists():
+        if path is not None and path.exists():
             self.found += 1
             tensors, _ = read_tensors(path, FORMAT, "delete it to train again")
             return {name: value.numpy() for name, value in tensors.items()}
         measured = work()
+        self.trained += 1
+        if path is None:
+            return measured
         path.parent.mkdir(parents=True, exist_ok=True)
         write_tensors(path, FORMAT, {name: torch.from_numpy(value) for name, value in measured.items()}, {})
         return measured
+
+    def several(self, jobs: Sequence[tuple[Mapping[str, Any], Callable[[], Measured]]]) -> list[Measured]:
+        """The same for several trainings, each with its key, which the processes share."""
+        before = self.found, self.trained
+
+        def one(job: tuple[Mapping[str, Any], Callable[[], Measured]]) -> tuple[Measured, bool]:
+            found = self.found
+            return self(*job), self.found > found
+
+        outcomes = current().map(one, jobs)
+        found = sum(known for _, known in outcomes)
+        self.found, self.trained = before[0] + found, before[1] + len(jobs) - found
+        return [measured for measured, _ in outcomes]

@@ -177,11 +177,11 @@ class Trials:
         def work(one: Teachers) -> Callable[[], Measured]:
             return lambda: self._tested(one, one.seconds * len(one.models))
 
-        tested = [
-            self.kept({"teachers": one.key, "of": len(one.models), "number": number}, work(one))
+        jobs = [
+            ({"teachers": one.key, "of": len(one.models), "number": number}, work(one))
             for number, one in enumerate(teachers)
         ]
-        return _result(name, self._size(self.dataset.train), 0.0, tested)
+        return _result(name, self._size(self.dataset.train), 0.0, self.kept.several(jobs))
 
     def on_counts(self, name: str, counts: Callable[[Sequences, int, int], Any]) -> Result:
         """Count the training events, without any training, and test; there is one figure for all seeds.
@@ -201,7 +201,7 @@ class Trials:
             seconds = time.perf_counter() - start
             return {"bytes": np.array([best.bytes]), **self._tested(best, seconds)}
 
-        found = self.kept({"counts": name, "length": self.length}, work)
+        [found] = self.kept.several([({"counts": name, "length": self.length}, work)])
         size = len(log), len(log.items), int(found["bytes"][0])
         return _result(name, size, 0.0, [{key: value for key, value in found.items() if key != "bytes"}])
 
@@ -254,17 +254,17 @@ class Trials:
         self, name: str, size: tuple[int, int, int], rate: float, fit: Callable[[int], Fit]
     ) -> Result:
         """Train with each seed, then test."""
-        tested: list[Measured] = []
-        for seed in range(self.first_seed, self.first_seed + self.seeds):
+        jobs = []
+        for number, seed in enumerate(range(self.first_seed, self.first_seed + self.seeds), 1):
             key, train = fit(seed)
 
-            def work(train: Callable[[], Trained] = train) -> Measured:
-                self.progress(f"{name}: training {len(tested) + 1} of {self.seeds}")
+            def work(train: Callable[[], Trained] = train, number: int = number) -> Measured:
+                self.progress(f"{name}: training {number} of {self.seeds}")
                 trained = train()
                 return self._tested(trained.model, trained.seconds)
 
-            tested.append(self.kept({**key, "seed": seed}, work))
-        return _result(name, size, rate, tested)
+            jobs.append(({**key, "seed": seed}, work))
+        return _result(name, size, rate, self.kept.several(jobs))
 
     def _tested(self, model: Any, seconds: float) -> Measured:
         """The test figures of a model per unit, and the seconds that it took."""

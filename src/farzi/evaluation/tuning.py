@@ -5,7 +5,7 @@ the recipe. The whole grid would be their product; along one setting after the o
 training is of one seed and is validated on all validation data; the test data are not used.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -122,18 +122,20 @@ def tune(trials: Trials, name: str, pick: Pick, axes: Collection[str] = AXES) ->
     seed, total = trials.first_seed - 1, trainings_of(trials.teach.grid, axes)
     log, known = pick(seed), dict[tuple[Any, ...], Tried]()
 
-    def tried(axis: str, value: Any) -> Tried:
-        mine = settings | {axis: value}
-        key = tuple(mine.values())
-        if key not in known:
-            text = f"{name}: tuning, {len(known) + 1} of at most {total}"
-            known[key] = _tried(trials, mine, text, log, seed)
-        return known[key]
+    def tried(axis: str, values: Collection[Any]) -> list[Tried]:
+        mine = {tuple(one.values()): one for one in (settings | {axis: value} for value in values)}
+        new = {key: one for key, one in mine.items() if key not in known}
+        texts = [f"{name}: tuning, {k} of at most {total}" for k in range(len(known) + 1, total + 1)]
+        jobs = [_job(trials, one, text, log, seed) for one, text in zip(new.values(), texts)]
+        for (key, one), found in zip(new.items(), trials.kept.several(jobs), strict=True):
+            score, seconds, steps = (found[part][0] for part in FOUND)
+            known[key] = Tried(one, float(score), float(seconds), int(steps))
+        return [known[key] for key in mine]
 
     for axis, values in grid.items():
         if len(values) > 1:
             before = known.get(tuple(settings.values()))  # stays, if it is better than all values tried
-            candidates = [*([before] if before else ()), *(tried(axis, value) for value in values)]
+            candidates = [*([before] if before else ()), *tried(axis, values)]
             settings = dict(max(candidates, key=lambda one: one.score).settings)
     return Tuning(changed(trials, settings), tuple(known.values()))
 
@@ -148,7 +150,10 @@ def trainings_of(grid: Grid, axes: Collection[str] = AXES) -> int:
     return sum(len(values) for values in values_of(grid, axes).values() if len(values) > 1)
 
 
-def _tried(trials: Trials, settings: Mapping[str, Any], text: str, log: Sequences, seed: int) -> Tried:
+def _job(
+    trials: Trials, settings: Mapping[str, Any], text: str, log: Sequences, seed: int
+) -> tuple[dict[str, Any], Callable[[], Measured]]:
+    """A training, and what it depends on."""
     mine = changed(trials, settings)
 
     def work() -> Measured:
@@ -158,9 +163,7 @@ def _tried(trials: Trials, settings: Mapping[str, Any], text: str, log: Sequence
         score = mine.task.score(fit.model, mine.dataset.valid)
         return {name: np.array([one]) for name, one in zip(FOUND, (score, fit.seconds, fit.steps))}
 
-    found = trials.kept({"tuned on": checksum(log), **mine.training, "seed": seed}, work)
-    score, seconds, steps = (found[name][0] for name in FOUND)
-    return Tried(settings, float(score), float(seconds), int(steps))
+    return {"tuned on": checksum(log), **mine.training, "seed": seed}, work
 
 
 def value_of(trials: Trials, axis: str) -> Any:

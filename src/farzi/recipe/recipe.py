@@ -141,7 +141,8 @@ class Outer(Settings):
     replicas: int = Field(
         default=1,
         ge=1,
-        description="inner runs differentiated side by side; their metagradients are averaged",
+        description="inner runs differentiated in each outer step, by as many processes as there are; their "
+        "metagradients are averaged",
     )
     rate_range: float = Field(
         default=1.0,

@@ -22,8 +22,8 @@ import torch
 from farzi.data import Day, Log, Sequences, read_day
 from farzi.data.fingerprint import checksum
 from farzi.distillation import FullData, validate
-from farzi.distillation.checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
-from farzi.distillation.distill import stop_event, take_outer_steps
+from farzi.distillation.checkpoint import load_checkpoint, remove_checkpoint
+from farzi.distillation.distill import save, stop_event, take_outer_steps
 from farzi.distillation.run import Run
 from farzi.errors import FarziError
 from farzi.evaluation import task_of
@@ -362,7 +362,7 @@ class _Update:
             run.validate(start.result)
         with stop_event() as stop:
             if saved is None:
-                save_checkpoint(run.state_dict(), self.out)
+                save(run, self.out)
                 Summary.remove(self.out)
             take_outer_steps(run, self.out, stop, checkpoint_seconds)
         return run.finish()

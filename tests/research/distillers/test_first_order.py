@@ -41,16 +41,16 @@ class Quadratic:
         self.soft_inputs: Callable[[Any], Any] = lambda summary: summary
         self.recipe = SimpleNamespace(outer=SimpleNamespace(pool=0))
 
-    def inner(self, theta: Any, data: Any, batch: Any) -> Tensor:
+    def at(self, theta: Any, data: Any, batch: Any = None) -> Tensor:
         """R of `windows`, a tensor; L of a summary."""
         real = isinstance(data, Tensor)
         apart = theta["w"] - (data if real else self.b @ data["s"])
         return apart @ (self.c if real else self.a) @ apart / 2
 
-    def draw(self, step: int) -> tuple[Any, InnerRun, Tensor]:
-        replicas = SimpleNamespace(inner=self.inner, count=1)
+    def draw(self, step: int, replica: int) -> tuple[Any, InnerRun, Tensor]:
+        loss = SimpleNamespace(at=self.at)
         run = InnerRun({"w": torch.zeros(3, dtype=torch.float64)}, State(0, ()), step)
-        return SimpleNamespace(replicas=replicas), run, self.t
+        return SimpleNamespace(loss=loss), run, self.t
 
     def rates_of(self, started_at: int) -> Any:
         return SimpleNamespace(until=lambda end: SGD(0.2), length=600, window=600, annealed=False)
@@ -58,8 +58,8 @@ class Quadratic:
     def batches(self, started_at: int, first: int, steps: int) -> list[None]:
         return [None] * steps
 
-    def advance(self, replicas: Any, run: InnerRun, optimizer: Optimizer, steps: int) -> InnerRun:
-        end = train(self.inner, run.theta, self.summary, optimizer, [None] * steps)
+    def advance(self, loss: Any, run: InnerRun, optimizer: Optimizer, steps: int) -> InnerRun:
+        end = train(self.at, run.theta, self.summary, optimizer, [None] * steps)
         return InnerRun(end.theta, end.state, run.started_at)
 
 
@@ -78,8 +78,8 @@ def test_it_approaches_the_metagradient_of_a_quadratic_problem():
         penalised = torch.linalg.solve(both, problem.c @ problem.t + penalty * problem.a @ minimum)
         closed = penalty * problem.b.T @ problem.a @ (minimum - penalised)
         torch.testing.assert_close(found, closed, rtol=1e-9, atol=1e-9)
-        real = problem.inner({"w": penalised}, problem.t, None)
-        gap = problem.inner({"w": penalised}, problem.summary, None)
+        real = problem.at({"w": penalised}, problem.t, None)
+        gap = problem.at({"w": penalised}, problem.summary, None)
         torch.testing.assert_close(loss.detach(), real + penalty * gap)
         errors.append(float((found - exact).norm() / exact.norm()))
     assert errors[0] > 0.1 > errors[2]
@@ -127,7 +127,7 @@ def test_it_is_that_of_the_plain_loop(
     assert report.loss == pytest.approx(total.item(), rel=1e-9)
     assert report.name == "penalised_loss"
     if pool:  # the student that only the summary trained is trained further
-        theta, _, count, started_at = outer.state_dict()["runs"][0][0]
+        theta, _, count, started_at = outer.state_dict()["runs"][0][0][0]
         assert (count, started_at) == (SKIP + WINDOW, 0)
         for key, value in optimal.items():
             torch.testing.assert_close(theta[key], value.detach())

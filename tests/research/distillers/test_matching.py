@@ -84,7 +84,7 @@ def test_a_student_whose_gradients_were_matched_is_trained_further(tiny: Log):
     rng = np.random.default_rng([SEED, 1, 0])
     rng.integers(1)
     expected = world.trained(world.weights(rng), start, SKIP + WINDOW, schedule, differentiated=False)
-    theta, _, steps, started_at = outer.state_dict()["runs"][0][0]
+    theta, _, steps, started_at = outer.state_dict()["runs"][0][0][0]
     assert (steps, started_at) == (SKIP + WINDOW, 0)
     for name, value in expected.items():
         torch.testing.assert_close(theta[name], value.detach())
@@ -134,7 +134,7 @@ def test_trajectory_matching_is_that_of_the_plain_loop(
         assert report.loss == pytest.approx(distance.item(), rel=1e-9)
         assert report.name == "trajectory_distance"
     state = outer.state_dict()
-    assert (set(state["parts"]), state["runs"]) == ({"latents", "decoder"}, [[None] * 4])
+    assert (set(state["parts"]), state["runs"]) == ({"latents", "decoder"}, [[[None] * 4]] * replicas)
 
 
 # Whole runs
