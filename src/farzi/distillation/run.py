@@ -332,18 +332,20 @@ class Run:
         """The best summary, with all that stands beside it; reports the last two stages.
 
         Raises:
-            FarziError: more than half of the outer steps, up to the last, had no finite metagradient.
+            FarziError: more than half of the outer steps, up to the last, had no finite metagradient; or that
+                many had none, and no other summary was better than the initial one.
         """
+        lost, steps = self.stages["refine"]["without_metagradient"], counted(self.loop.step, "outer step")
         if 2 * self.without_gradient > self.loop.step:
-            self._give_up(f"in the last {self.without_gradient} of {counted(self.loop.step, 'outer step')}")
+            self._give_up(f"in the last {self.without_gradient} of {steps}")
+        if 2 * lost > self.loop.step and not self.selection.improved:
+            self._give_up(f"in {lost} of {steps}")
         best = [line for line in self.history if line["best"]][-1]
         refine, select = self.stages["refine"], self.stages["select"]
         early = ", stopped early: they gained nothing" if refine["stopped_by_probe"] else ""
-        self.progress.stage("refine", f"{counted(refine['steps'], 'outer step')}{early}", refine["seconds"])
-        if lost := refine["without_metagradient"]:
-            self.progress.warning(
-                f"{lost} of {counted(refine['steps'], 'outer step')} had no finite metagradient"
-            )
+        self.progress.stage("refine", f"{steps}{early}", refine["seconds"])
+        if lost:
+            self.progress.warning(f"{lost} of {steps} had no finite metagradient")
         updated = self.stages["initialise"].get("type") == "update"
         of = "the updated teacher's" if updated else "the full data's"
         chosen = f"outer step {best['outer_step']}" if self.selection.improved else "the initial summary"
