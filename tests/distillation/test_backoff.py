@@ -18,7 +18,7 @@ from farzi.distillation.select import Validation
 from farzi.errors import FarziError
 from farzi.recipe import Recipe
 
-STEPS = 40
+STEPS = 32
 
 
 class Told(Progress):
@@ -55,7 +55,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, begin: int, end: int, value: float = 
 
 @pytest.fixture
 def longer(recipe: Recipe) -> Recipe:
-    return recipe.changed({"outer.steps": STEPS, "select.every": 4, "outer.learning_rate": 0.01})
+    return recipe.changed({"outer.steps": STEPS, "select.every": 8, "outer.learning_rate": 0.01})
 
 
 def test_steps_without_a_finite_metagradient_end_in_the_best_state_at_a_lower_rate(
@@ -134,9 +134,9 @@ def test_a_summary_that_becomes_far_worse_than_the_initial_one_is_left(
     summary = distill(longer, tmp_path, dataset=tiny, progress=told)
     (event,) = summary.run["stages"]["refine"]["backed_off"]
     assert event["reason"].startswith("the validation's score fell to ")
-    assert (event["outer_step"], event["back_to"]) in ((8, 0), (8, 4))
+    assert (event["outer_step"], event["back_to"]) in ((16, 0), (16, 8))
     (line,) = [one for one in summary.history if "backed_off" in one]
-    assert (line["outer_step"], line["backed_off"]) == (8, [event])
+    assert (line["outer_step"], line["backed_off"]) == (16, [event])
     assert sum("back to" in one for one in told.warnings) == 1
 
 
