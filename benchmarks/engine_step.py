@@ -10,7 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
@@ -106,8 +106,8 @@ def seconds(operation: Operation, device: str) -> float:
     return time.perf_counter() - begin
 
 
-def main() -> None:
-    """Measure and print the table."""
+def arguments() -> argparse.ArgumentParser:
+    """The options."""
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -123,9 +123,22 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7, help="timed runs of each row")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--device", default="cpu", help="where to run: cpu, cuda, cuda:1, ...")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    return parser
 
+
+class Row(NamedTuple):
+    """The figures of an execution."""
+
+    name: str
+    plain: float  # seconds a step of plain training, the median
+    metagradient: float  # and of a metagradient
+    ratios: list[float]  # of a metagradient to the fastest plain training of each round, rising
+    peak: float  # MiB that a metagradient adds
+    first: float  # seconds of the first metagradient, with compilation
+
+
+def measured(args: argparse.Namespace) -> list[Row]:
+    """The executions in turns."""
     rows = operations(args)
     first: dict[str, float] = {}
     peaks: dict[str, float] = {}
@@ -147,6 +160,17 @@ def main() -> None:
         name: sorted(both / plain for (_, both), plain in zip(times[name], fastest, strict=True))
         for name in rows
     }
+    return [
+        Row(name, plain, metagradient, ratios[name], peaks[name], first[name])
+        for name, (plain, metagradient) in medians.items()
+    ]
+
+
+def main() -> None:
+    """Measure and print the table."""
+    args = arguments().parse_args()
+    torch.set_num_threads(args.threads)
+    rows = measured(args)
     table = Table(
         title=f"SASRec {args.hidden} x {args.layers}, {args.sequences} x {args.length} events, "
         f"V = {args.vocabulary:,}, T = {args.steps}, steps kept: {args.memory}",
@@ -155,14 +179,14 @@ def main() -> None:
     table.add_column("")
     for heading in ("plain ms a step", "metagradient ms a step", "ratio", "peak MiB", "first run s"):
         table.add_column(heading, justify="right")
-    for name, (plain, metagradient) in medians.items():
+    for row in rows:
         table.add_row(
-            name,
-            f"{1e3 * plain:.1f}",
-            f"{1e3 * metagradient:.1f}",
-            f"{statistics.median(ratios[name]):.2f} ({ratios[name][0]:.2f} to {ratios[name][-1]:.2f})",
-            f"{peaks[name]:.0f}",
-            f"{first[name]:.1f}",
+            row.name,
+            f"{1e3 * row.plain:.1f}",
+            f"{1e3 * row.metagradient:.1f}",
+            f"{statistics.median(row.ratios):.2f} ({row.ratios[0]:.2f} to {row.ratios[-1]:.2f})",
+            f"{row.peak:.0f}",
+            f"{row.first:.1f}",
         )
     Console().print(table)
 

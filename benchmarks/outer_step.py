@@ -17,6 +17,16 @@ from farzi.provenance import provenance
 from farzi.recipe import Recipe
 
 
+def timed_steps(outer: OuterLoop, steps: int) -> tuple[list[float], list[float]]:
+    """Seconds and losses of some outer steps; a step's figures are read, so the device has then finished."""
+    times, losses = [], []
+    for _ in range(steps):
+        begin = time.perf_counter()
+        losses.append(outer.take_step(outer.recipe.outer.learning_rate).loss)
+        times.append(time.perf_counter() - begin)
+    return times, losses
+
+
 def main() -> None:
     """Take the steps and print a JSON object."""
     parser = argparse.ArgumentParser(
@@ -30,11 +40,7 @@ def main() -> None:
     recipe = Recipe.load(args.recipe)
     dataset = load_data(recipe.data)
     outer = OuterLoop(recipe, dataset, initialise(recipe, dataset))
-    times, losses = [], []
-    for _ in range(args.steps):
-        begin = time.perf_counter()
-        losses.append(outer.take_step(recipe.outer.learning_rate).loss)
-        times.append(time.perf_counter() - begin)
+    times, losses = timed_steps(outer, args.steps)
     figures = {
         "first_step_seconds": times[0],
         "median_seconds": statistics.median(times[args.steps // 2 :]),

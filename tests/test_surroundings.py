@@ -2,11 +2,19 @@
 
 import asyncio
 import hashlib
+import logging
+import multiprocessing
+import os
+import random
+import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,10 +121,28 @@ def test_digits_do_not_depend_on_what_is_around(
     around: str, plain: str, tiny: Log, recipe: Recipe, tmp_path: Path
 ):
     torch.manual_seed(7)
-    before = torch.get_rng_state()
+    before, settings = torch.get_rng_state(), process_settings()
     with AROUND[around]():  # pyright: ignore[reportGeneralTypeIssues]
         assert digits(tiny, recipe, tmp_path) == plain
     assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_equal(process_settings(), settings)
+
+
+def process_settings() -> dict[str, Any]:
+    """What belongs to the whole process, which a library may not change."""
+    return {
+        "random": random.getstate(),
+        "numpy": np.random.get_state(legacy=False),
+        "threads": torch.get_num_threads(),
+        "threads between": torch.get_num_interop_threads(),
+        "products": torch.get_float32_matmul_precision(),
+        "warnings": list(warnings.filters),
+        "signals": [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+        "path": list(sys.path),
+        "handlers": list(logging.root.handlers),
+    }
 
 
 def test_two_threads_and_a_coroutine_give_the_same(plain: str, tiny: Log, recipe: Recipe, tmp_path: Path):
@@ -136,6 +162,35 @@ def test_two_threads_and_a_coroutine_give_the_same(plain: str, tiny: Log, recipe
 
     asyncio.run(task())
     assert made == [plain] * 3
+
+
+def test_tasks_in_threads_of_an_event_loop_give_the_same(
+    plain: str, tiny: Log, recipe: Recipe, tmp_path: Path
+):
+    """As a web service calls it: the loop goes on meanwhile."""
+
+    async def tasks() -> tuple[list[str], int]:
+        both = asyncio.gather(*(asyncio.to_thread(digits, tiny, recipe, tmp_path / name) for name in "ab"))
+        turns = 0
+        while not both.done():
+            await asyncio.sleep(0)
+            turns += 1
+        return await both, turns
+
+    made, turns = asyncio.run(tasks())
+    assert made == [plain] * 2
+    assert turns > 1
+
+
+@pytest.mark.long
+def test_a_spawned_process_gives_the_same(tiny: Log, recipe: Recipe):
+    """As in a data loader's or a server's workers; arguments and results are pickled."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        summary = pool.submit(farzi.distill, tiny, recipe.changed(CHANGES), progress=Progress()).result()
+        model = pool.submit(farzi.train, summary, steps=3).result()
+    here = farzi.train(farzi.distill(tiny, recipe.changed(CHANGES), progress=Progress()), steps=3)
+    for name, value in here.network.state_dict().items():
+        assert torch.equal(value, model.network.state_dict()[name])
 
 
 def test_what_was_set_comes_back_after_an_error():

@@ -149,12 +149,26 @@ def test_a_second_ctrl_c_is_final_and_resumes_from_the_state_saved_before(
     assert outcome(tmp_path / "cut") == whole
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("number", STOPS)
 def test_signal_handlers_are_put_back(tiny: Log, recipe: Recipe, tmp_path: Path, number: signal.Signals):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in STOPS]
     with pytest.raises(KeyboardInterrupt, match="stopped after outer step 1"):
         distill(recipe, tmp_path / "cut", dataset=tiny, progress=ctrl_c(1, number))
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in STOPS] == before
+
+
+def test_a_run_under_nohup_outlives_its_terminal(
+    tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]
+):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        distill(recipe, tmp_path / "nohup", dataset=tiny, progress=ctrl_c(1, signal.SIGHUP))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert outcome(tmp_path / "nohup") == whole
 
 
 def test_it_runs_outside_the_main_thread(tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes]):

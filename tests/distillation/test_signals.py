@@ -69,7 +69,14 @@ def wait_for_step(out: Path, step: int, process: "subprocess.Popen[str]") -> Non
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.long),  # the terminal was closed
+    ],
+)
 def test_a_signal_ends_the_command_with_one_line_and_a_checkpoint(
     start: Initializer, long_recipe: Recipe, tmp_path: Path, number: signal.Signals
 ):

@@ -8,6 +8,7 @@ import ctypes
 import errno
 import io
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -145,6 +146,8 @@ def prepare_process() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     sys.stderr = Undisturbed(sys.stderr)
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not under nohup
+        signal.signal(signal.SIGHUP, signal.default_int_handler)  # a closed terminal is a Ctrl-C
     default = warnings.showwarning
 
     def in_one_line(message: Warning | str, category: type[Warning], *rest: Any) -> None:

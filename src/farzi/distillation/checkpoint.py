@@ -5,6 +5,10 @@ from typing import Any
 
 import torch
 
+from farzi.data import Data
+from farzi.data.fingerprint import fingerprint
+from farzi.errors import FarziError
+from farzi.recipe import Recipe, differences
 from farzi.states import read_state, write_state
 from farzi.summary import CHECKPOINT as NAME
 
@@ -30,3 +34,18 @@ def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> dict[st
 def remove_checkpoint(folder: Path) -> None:
     """Delete the folder's checkpoint, if there is one."""
     (folder / NAME).unlink(missing_ok=True)
+
+
+def refuse_another(
+    recipe: Recipe, ours: Recipe, data: str | None, dataset: Data, out: Path, what: str
+) -> None:
+    """Raise FarziError where `out` holds `what` of another recipe than `ours`, or not of `dataset`.
+
+    `recipe` and `data`, a fingerprint, are those in the folder.
+    """
+    advice = "choose another folder, or restart=True"
+    if changed := differences(recipe, ours):
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise FarziError(f"{out} holds {what} of another recipe ({'; '.join(changed[:3])}{more}); {advice}")
+    if data != fingerprint(dataset):
+        raise FarziError(f"{out} holds {what} of other data than {ours.source} is now; {advice}")

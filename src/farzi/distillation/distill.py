@@ -1,6 +1,7 @@
 """`distill`: the four stages in a row, from a recipe to a summary's folder, resumable at any moment."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,8 +15,13 @@ import torch
 from farzi.data import Data, load_data
 from farzi.data.account import reading_lines
 from farzi.data.fingerprint import fingerprint
-from farzi.distillation.checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
-from farzi.distillation.run import Run, refuse_another
+from farzi.distillation.checkpoint import (
+    load_checkpoint,
+    refuse_another,
+    remove_checkpoint,
+    save_checkpoint,
+)
+from farzi.distillation.run import Run
 from farzi.distillation.size import Target, like, sized
 from farzi.distillation.teach import Cache, full_trainings
 from farzi.errors import FarziError, out_of_memory
@@ -253,11 +259,11 @@ def take_outer_steps(
 
 
 def _begin(out: Path, recipe: Recipe, dataset: Data, cache: Cache, *settings: Any) -> Run:
-    """A new run. Until there is one the first Ctrl-C or SIGTERM ends it; finished trainings stay."""
+    """A new run. Until there is one the first Ctrl-C, SIGTERM or SIGHUP ends it; finished trainings stay."""
 
     def interrupt(number: int, frame: Any) -> None:
         if current().size > 1:  # `torchrun` passes on what came from the terminal already
-            for one in (signal.SIGINT, signal.SIGTERM):
+            for one in _stops():
                 signal.signal(one, signal.SIG_IGN)
         raise KeyboardInterrupt
 
@@ -276,7 +282,7 @@ def _begin(out: Path, recipe: Recipe, dataset: Data, cache: Cache, *settings: An
 
 @contextmanager
 def stop_event() -> Iterator[threading.Event]:
-    """The first Ctrl-C or SIGTERM sets an event, so that no step is cut in two; a second one is final.
+    """The first Ctrl-C, SIGTERM or SIGHUP sets an event: no step is cut in two. A second one is final.
 
     Among several processes a second one is that of `torchrun`, which passes the first one on.
     """
@@ -292,13 +298,21 @@ def stop_event() -> Iterator[threading.Event]:
         yield stop
 
 
+def _stops() -> list[signal.Signals]:
+    """The signals that stop a run: Ctrl-C, SIGTERM, the end of a terminal. Under `nohup` that is ignored."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    return numbers
+
+
 @contextmanager
 def _signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM go to `handler`. Only the main thread gets signals; elsewhere nothing changes."""
+    """Ctrl-C, SIGTERM and SIGHUP go to `handler`. Only the main thread gets signals; elsewhere all stays."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handler) for number in _stops()}
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from farzi.data import Data
+from farzi.data import Data, Log
 from farzi.errors import FarziError
 from farzi.models import SequenceModel
 from farzi.recipe import Recipe
@@ -55,3 +55,13 @@ def check_data(dataset: Data) -> None:
             f"{dataset.name}: nobody has two training events, so there is no next event to learn; longer "
             "sequences or another data.split are needed"
         )
+
+
+def origin_text(recipe: Recipe, dataset: Data) -> str:
+    """What the sequences of a log's initial summary come from, as an end of a line."""
+    sequences = recipe.init.own.get("sequences")
+    if sequences == "sampled":
+        return ", sampled from the teachers"
+    if isinstance(dataset, Log) and (sequences == "real" or recipe.init.type in ("classes", "transitions")):
+        return ", from windows of real users, who may be recognised"
+    return ""

@@ -169,6 +169,10 @@ class RunPool:
             finite = all(bool(value.isfinite().all()) for value in tensors)
             self._runs[self._taken] = run if finite else None
 
+    def clear(self) -> None:
+        """Drop all runs; new ones take their places."""
+        self._runs = [None] * len(self._runs)
+
     def state_dict(self) -> list[Any]:
         """Parameters, optimizer's slots and steps, and start of each run; None for an empty place."""
         return [run and [run.theta, run.state.slots, run.state.step, run.started_at] for run in self._runs]

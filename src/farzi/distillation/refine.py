@@ -311,10 +311,7 @@ class OuterLoop:
 
         return {
             "step": self.step,
-            "parts": self._parts,
-            "mean": self._mean,
-            "adam": self._adam.slots,
-            "clip_mean": self.clip.mean,
+            **self.moment(),
             "runs": self.processes.map(runs_of, range(self.recipe.outer.replicas), everywhere=False),
         }
 
@@ -330,6 +327,19 @@ class OuterLoop:
         for replica in self.processes.own(len(state["runs"])):
             for pools, runs in zip(self.pools, state["runs"][replica], strict=True):
                 pools[replica].load_state_dict(runs)
+
+    def moment(self) -> dict[str, Any]:
+        """What outer steps have made so far, for `return_to`. Nothing is copied: no step writes to it."""
+        slots = self._adam.slots
+        return {"parts": self._parts, "mean": self._mean, "adam": slots, "clip_mean": self.clip.mean}
+
+    def return_to(self, moment: dict[str, Any]) -> None:
+        """Take back what `moment` gave. The number of steps stays, and inner runs start afresh."""
+        self._parts, self._mean, self.clip.mean = moment["parts"], moment["mean"], moment["clip_mean"]
+        self.summary = self._summary_of(self._parts)
+        self._adam = State(self.step, tuple(moment["adam"]))
+        for pool in (one for pools in self.pools for one in pools):
+            pool.clear()
 
     def as_run(self) -> dict[str, Any]:
         """The next step's metagradient as arguments of `farzi.unroll.check`; nothing changes."""

@@ -9,9 +9,10 @@ import torch
 
 from farzi.data import Data, Log, Text
 from farzi.data.fingerprint import fingerprint
+from farzi.distillation.backoff import LOST, Backoff
 from farzi.distillation.check import check_parts, short_check
-from farzi.distillation.checkpoint import ADVICE, NAME
-from farzi.distillation.initialise import check_data, initialise
+from farzi.distillation.checkpoint import ADVICE, NAME, refuse_another
+from farzi.distillation.initialise import check_data, initialise, origin_text
 from farzi.distillation.plan import warn_of_minutes
 from farzi.distillation.refine import OuterLoop, cosine_decay
 from farzi.distillation.select import Selection, Validation, history_line, validate
@@ -23,14 +24,14 @@ from farzi.models import SequenceModel
 from farzi.processes import current
 from farzi.progress import Progress, StepReport, counted
 from farzi.provenance import environment, provenance
-from farzi.recipe import Recipe, differences, parse_recipe
+from farzi.recipe import Recipe, parse_recipe
 from farzi.states import check_like, restoring
 from farzi.summary import Summary, SummaryTensors, checked_tensors
 from farzi.summary.checked import Line
 from farzi.training import NextEvent
 
 PATIENCE = 10
-"""Outer steps in a row without a finite metagradient after which a run gives up."""
+"""Outer steps in a row without a finite metagradient after which a run backs off, or gives up."""
 
 SAVED = ("history", "stages", "precision", "norms", "warned", "stopped", "without_gradient", "sessions")
 """Attributes of a run, JSON values, that a checkpoint holds as they are."""
@@ -56,6 +57,7 @@ class Run:
         self.recipe, self.dataset, self.progress, self.full_data = recipe, dataset, progress, full_data
         self.loop = OuterLoop(recipe, dataset, initial, full_data.trajectories, full_data.teachers)
         self.selection = Selection(initial.rounded(recipe.summary.precision))
+        self.backoff = Backoff()
         self.data_sha256 = fingerprint(dataset)
         self.reports: list[StepReport] = []  # since the last validation
         self.history: list[dict[str, Any]] = []
@@ -99,7 +101,7 @@ class Run:
         progress.stage("teach", line, full_data.seconds)
         initial, seconds = early or initial_summary(full_data.teachers)
         size = f"{recipe.summary.sequences} x {recipe.summary.length} positions"
-        line = f"{size} by the initializer {recipe.init.type}{_origin(recipe, dataset)}"
+        line = f"{size} by the initializer {recipe.init.type}{origin_text(recipe, dataset)}"
         progress.stage("initialise", line, seconds)
         run = Run(recipe, dataset, progress, initial.to(device), full_data)
         run.started, run.earlier_seconds = started, full_data.cached_seconds
@@ -141,6 +143,7 @@ class Run:
         check_like(saved, run.state_dict())
         run.loop.load_state_dict(saved["loop"])
         run.selection.load_state_dict(saved["selection"])
+        run.backoff.load_state_dict(saved["backoff"], run.loop)
         run.reports = [StepReport(*report) for report in saved["reports"]]
         run.earlier_seconds = saved["seconds"]
         for name in SAVED:
@@ -166,12 +169,8 @@ class Run:
         first = self.selection.first
         if first and isinstance(self.dataset, Log) and len(first.leave_one_out) != len(self.dataset.valid):
             raise ValueError("a validation of other users")
-        best = self.selection.best
-        if (best.sequences, best.length, best.vocabulary) != (
-            shape.sequences,
-            shape.length,
-            len(self.dataset.vocabulary),
-        ):
+        best, items = self.selection.best, len(self.dataset.vocabulary)
+        if (best.sequences, best.length, best.vocabulary) != (shape.sequences, shape.length, items):
             raise ValueError("the best summary has another shape")
         for stage, names in RECORDED_STAGES.items():
             for name in names:
@@ -199,6 +198,7 @@ class Run:
             "teachers": self._teachers(),
             "loop": self.loop.state_dict(),
             "selection": self.selection.state_dict(),
+            "backoff": self.backoff.state_dict(),
             "reports": [list(report) for report in self.reports],
             "seconds": self.seconds,
             **{name: getattr(self, name) for name in SAVED},
@@ -242,20 +242,38 @@ class Run:
         """One outer step.
 
         Raises:
-            FarziError: for `PATIENCE` steps no metagradient was finite.
+            FarziError: for `PATIENCE` steps no metagradient was finite, and going back is of no use.
         """
         begun = time.monotonic()
-        report = self.loop.take_step(self.recipe.outer.learning_rate * cosine_decay(self.fraction))
+        rate = self.recipe.outer.learning_rate * cosine_decay(self.fraction) * self.backoff.factor
+        report = self.loop.take_step(rate)
         self.stages["refine"]["without_metagradient"] += not math.isfinite(report.norm)
         self.without_gradient = 0 if math.isfinite(report.norm) else self.without_gradient + 1
-        if self.without_gradient == PATIENCE:
-            self._give_up(f"for {PATIENCE} outer steps (step {self.loop.step})")
         self.reports.append(report)
         self._watch(report.norm)
+        self._check_gradient()
         self.stages["refine"]["steps"] = self.loop.step
         self.stages["refine"]["seconds"] += time.monotonic() - begun
         self.read_clock()
         self.progress.step(self.loop.step, self.fraction, self.seconds, report)
+
+    def _check_gradient(self) -> None:
+        """Back off where the metagradient has been lost; `advance` says when that is an error."""
+        last = self.norms[-PATIENCE:]
+        if self.without_gradient == PATIENCE:
+            finite_before = self.stages["refine"]["without_metagradient"] < self.loop.step
+            if not (finite_before and self._back_off(f"no finite metagradient for {PATIENCE} outer steps")):
+                self._give_up(f"for {PATIENCE} outer steps (step {self.loop.step})")
+        elif len(last) == PATIENCE and not any(last) and any(self.norms):
+            self._back_off(f"the metagradient was 0 for {PATIENCE} outer steps")
+
+    def _back_off(self, reason: str) -> bool:
+        """Go back to the best state at a lower rate, and say so; False if that was done too often."""
+        line = self.backoff.back(self.loop, reason)
+        if line is not None:
+            self.progress.warning(line)
+            self.norms, self.without_gradient = self.norms[-1:], 0
+        return line is not None
 
     def _give_up(self, where: str) -> NoReturn:
         """Raise FarziError: after steps without a finite metagradient there is nothing to gain."""
@@ -278,24 +296,32 @@ class Run:
         result = known or validate(summary, self.dataset, self.recipe, self.full_data.figures)
         last = self.loop.step > 0 and self.fraction >= 1
         best = self.selection.offer(summary, result, last)
-        self.history.append(
-            history_line(self.loop.step, self.loop.objective.name, self.reports, result, best)
-        )
-        self.reports = []
+        self.backoff.offer(self.loop, result.score)
+        line = history_line(self.loop.step, self.loop.objective.name, self.reports, result, best)
+        self.history.append(line)
         self._record_gain(result)
         probe, first = self.recipe.outer.probe, self.selection.first
-        if (
-            probe is not None
-            and first is not None
-            and self.loop.step >= probe
-            and not self.selection.improved
-        ):
+        step = self.loop.step
+        if probe is not None and first is not None and step >= probe and not self.selection.improved:
             self.stopped = not result.better_than_noise(first)
             self.stages["refine"]["stopped_by_probe"] = self.stopped
+        self._check_score(result)
+        since = self.loop.step - len(self.reports)
+        if events := [one for one in self.backoff.events if one["outer_step"] > since]:
+            line["backed_off"] = events
+        self.reports = []
         self.stages["select"]["seconds"] += time.monotonic() - begun
         self.stages["select"]["validations"] += 1
         self.read_clock()
         self.progress.validation(self.loop.step, result, best)
+
+    def _check_score(self, result: Validation) -> None:
+        """Back off where the summary has become far worse than the initial one."""
+        first = self.selection.first
+        if first is None or self.stopped or self.fraction >= 1:
+            return
+        if result.score < LOST * first.score and first.clearly_better(result):
+            self._back_off(f"the validation's score fell to {result.score / first.score:.0%} of the first")
 
     def _record_gain(self, result: Validation) -> None:
         """Keep the largest gain over the initial summary, and how much would have been clear of noise."""
@@ -308,18 +334,20 @@ class Run:
         """The best summary, with all that stands beside it; reports the last two stages.
 
         Raises:
-            FarziError: more than half of the outer steps, up to the last, had no finite metagradient.
+            FarziError: more than half of the outer steps, up to the last, had no finite metagradient; or that
+                many had none, and no other summary was better than the initial one.
         """
+        lost, steps = self.stages["refine"]["without_metagradient"], counted(self.loop.step, "outer step")
         if 2 * self.without_gradient > self.loop.step:
-            self._give_up(f"in the last {self.without_gradient} of {counted(self.loop.step, 'outer step')}")
+            self._give_up(f"in the last {self.without_gradient} of {steps}")
+        if 2 * lost > self.loop.step and not self.selection.improved:
+            self._give_up(f"in {lost} of {steps}")
         best = [line for line in self.history if line["best"]][-1]
         refine, select = self.stages["refine"], self.stages["select"]
         early = ", stopped early: they gained nothing" if refine["stopped_by_probe"] else ""
-        self.progress.stage("refine", f"{counted(refine['steps'], 'outer step')}{early}", refine["seconds"])
-        if lost := refine["without_metagradient"]:
-            self.progress.warning(
-                f"{lost} of {counted(refine['steps'], 'outer step')} had no finite metagradient"
-            )
+        self.progress.stage("refine", f"{steps}{early}", refine["seconds"])
+        if lost:
+            self.progress.warning(f"{lost} of {steps} had no finite metagradient")
         updated = self.stages["initialise"].get("type") == "update"
         of = "the updated teacher's" if updated else "the full data's"
         chosen = f"outer step {best['outer_step']}" if self.selection.improved else "the initial summary"
@@ -331,6 +359,8 @@ class Run:
         )
         refine["seconds"], select["seconds"] = round(refine["seconds"], 1), round(select["seconds"], 1)
         select["outer_step"] = best["outer_step"]
+        if self.backoff.events:
+            refine["backed_off"] = self.backoff.events
         tensors = self.selection.best.to("cpu")
         near = nearest_windows(tensors.top_events(), self.dataset.train)
         facts = {
@@ -364,28 +394,3 @@ class Run:
             f"{len(self.norms)} steps; raise inner.optimizer.epsilon, lower inner.optimizer.learning_rate or "
             "shorten outer.window"
         )
-
-
-def _origin(recipe: Recipe, dataset: Data) -> str:
-    """What the sequences of a log's initial summary come from, as an end of a line."""
-    sequences = recipe.init.own.get("sequences")
-    if sequences == "sampled":
-        return ", sampled from the teachers"
-    if isinstance(dataset, Log) and (sequences == "real" or recipe.init.type in ("classes", "transitions")):
-        return ", from windows of real users, who may be recognised"
-    return ""
-
-
-def refuse_another(
-    recipe: Recipe, ours: Recipe, data: str | None, dataset: Data, out: Path, what: str
-) -> None:
-    """Raise FarziError where `out` holds `what` of another recipe than `ours`, or not of `dataset`.
-
-    `recipe` and `data`, a fingerprint, are those in the folder.
-    """
-    advice = "choose another folder, or restart=True"
-    if changed := differences(recipe, ours):
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        raise FarziError(f"{out} holds {what} of another recipe ({'; '.join(changed[:3])}{more}); {advice}")
-    if data != fingerprint(dataset):
-        raise FarziError(f"{out} holds {what} of other data than {ours.source} is now; {advice}")

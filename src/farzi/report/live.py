@@ -181,7 +181,7 @@ class Live:
         done = last["fraction"] - first["fraction"]
         if done <= 0:
             return ""
-        return f", {time_text((time.time() - first['time']) * (1 - share) / done)} left"
+        return f", {time_text(max(0.0, time.time() - first['time']) * (1 - share) / done)} left"
 
     def _step_charts(self) -> list[Markup | None]:
         """The loss and the metagradient's norm of each step since this process began."""

@@ -247,6 +247,8 @@ def _outer_steps(summary: "Summary", steps: int, selected: int) -> str:
         taken += " before the run stopped for lack of gain"
     if lost := refine.get("without_metagradient"):
         taken += f", {lost:,} of them without a finite metagradient"
+    if events := refine.get("backed_off"):
+        taken += f", with {counted(len(events), 'return')} to the best state at a lower rate"
     if selected:
         return f"{taken}; the state after step {selected:,} was selected."
     clearly = "none improved it clearly"

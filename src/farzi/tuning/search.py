@@ -305,13 +305,17 @@ def _mend(path: Path) -> None:
 
 
 def _spans(trials: list[Any]) -> list[tuple[float, float]]:
-    """Begin and end of each trial, in seconds; those that were killed have none."""
+    """Begin and end of each trial, in seconds; those that were killed have none.
+
+    Optuna keeps the clock's times. A trial during which the clock was set back counts as no time.
+    """
     now = time.time()
-    return [
+    spans = [
         (_time(one.datetime_start, now), _time(one.datetime_complete, now))
         for one in trials
         if one.datetime_start is not None and not one.user_attrs.get("retried")
     ]
+    return [(begin, max(begin, end)) for begin, end in spans]
 
 
 def _time(moment: datetime | None, now: float) -> float:
