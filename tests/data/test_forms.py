@@ -117,6 +117,11 @@ def test_lines_of_users_and_items_are_recognised_and_said():
             {"item": "events"},
             r"is not one item; write an event in each line, as jq -c '{session} \+ \.events\[\]' does",
         ),
+        (
+            '{"user": 1, "items": [5]}\n' * 1000 + '{"user": 1, "items": {"a": 5}}\n',
+            {"item": "items"},
+            "log.csv:1001: .* is not a list, as in other lines",
+        ),
         *(
             (f"user;item;time\na;x;{written}\n", {}, rf"data\.time_format, such as {form}\)")
             for written, form in {

@@ -41,9 +41,10 @@ def json_table(content: Content, choose: Choose) -> Table:
     for line, record in itertools.chain(head, records):
         values = []
         for role, name, key in wanted:
-            text, problem = (_texts if role in nested else value_text)(record.get(key), role)
+            value = record.get(key)
+            text, problem = (_texts if role in nested else value_text)(value, role)
             if problem is not None:
-                if role in nested and isinstance(record.get(key)[0], dict):
+                if role in nested and isinstance(value, list) and isinstance(value[0], dict):
                     problem += (
                         f"; write an event in each line, as jq -c '{{{columns['user']}}} + .{name}[]' does"
                     )
