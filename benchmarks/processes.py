@@ -1,7 +1,8 @@
 """What several processes save: the teach stage, and outer steps with replicas.
 
 One process with one thread, one process with two, and two processes with one thread each take turns; the
-ratio is that of one round. Nothing is written.
+ratio is that of one round. Besides the clock it has the processor's time of the busiest process, which says
+how evenly the work is shared even where other programs take turns with it. Nothing is written.
 """
 
 import argparse
@@ -39,16 +40,20 @@ def work(args: argparse.Namespace) -> None:
     with joined() as processes:
         teach(recipe.changed({"teach.max_steps": 1}), data, Cache())  # the first steps are slower
         processes.gather(None)
-        begun = time.perf_counter()
+        begun, busy = time.perf_counter(), time.process_time()
         teachers = teach(recipe, data, Cache()).teachers
         seconds = {"teach": time.perf_counter() - begun}
+        seconds["teach, processor"] = max(processes.gather(time.process_time() - busy))
         initial = processes.once(lambda: initialise(recipe, data, teachers))
-        loop, steps = OuterLoop(recipe, data, initial, teachers=teachers), list[float]()
+        loop, steps = OuterLoop(recipe, data, initial, teachers=teachers), list[tuple[float, float]]()
         for _ in range(2 + args.steps):
-            begun = time.perf_counter()
+            begun, busy = time.perf_counter(), time.process_time()
             loop.take_step(0.01)
-            steps.append(time.perf_counter() - begun)
-        seconds["outer step"] = statistics.median(steps[2:])
+            steps.append((time.perf_counter() - begun, time.process_time() - busy))
+        seconds["outer step"] = statistics.median(passed for passed, _ in steps[2:])
+        seconds["outer step, processor"] = max(
+            processes.gather(statistics.median(used for _, used in steps[2:]))
+        )
         numbers = sum(part.numel() for part in initial.parts.values())
         if processes.first:
             print(json.dumps(seconds | {"bytes of a step": 4 * numbers * args.replicas}))
@@ -69,7 +74,7 @@ def measure(args: argparse.Namespace, words: list[str]) -> None:
     *before, after = WAYS
     ratios = {
         part: {way: sorted(round(one[way][part] / one[after][part], 2) for one in rounds) for way in before}
-        for part in ("teach", "outer step")
+        for part in ("teach", "teach, processor", "outer step", "outer step, processor")
     }
     print(json.dumps({"times as fast as": ratios, "rounds": rounds, **provenance()}, indent=2))
 

@@ -145,12 +145,12 @@ def joined() -> Iterator[Processes]:
             torch.set_num_threads(link.threads)
         yield current()
         link.arrive()  # nobody leaves while another one reads
-        link.close()
+        link.leave()
     except BaseException as error:
         link.fail(error)
+        link.rest()
         raise
     finally:
-        link.over.set()
         _CURRENT.reset(token)
         torch.set_num_threads(threads)
 
@@ -163,12 +163,11 @@ class Link:
         threads: processors of this process, divided by the processes that share them.
         cards: whether each process has a card of its own, so that NCCL can be used.
         patience: seconds without a heartbeat after which a process is dead.
-        over: set when this process leaves.
     """
 
     def __init__(self, rank: int, size: int) -> None:
         self.rank, self.size, self.patience = rank, size, TIMEOUT
-        self._round, self.over = 0, threading.Event()
+        self._round, self._over = 0, threading.Event()
         self._cuda: Any = None
         self._began = not _initialized()
         try:
@@ -194,7 +193,8 @@ class Link:
         self.threads = max(1, (len(cores) if isinstance(cores, list) else cores or 1) // sharing)
         enough = all(hosts.count(host) <= cards for (host, _), cards, _ in there)
         self.cards = enough and dist.is_nccl_available()
-        threading.Thread(target=self._beat, args=(self._store.clone(),), daemon=True).start()
+        self._heart = threading.Thread(target=self._beat, args=(self._store.clone(),), daemon=True)
+        self._heart.start()
 
     def exchange(
         self, mine: dict[int, Any], failed: Exception | None, count: int, everywhere: bool
@@ -257,11 +257,16 @@ class Link:
                 end = time.monotonic() + FAREWELL
                 self._await("over", lambda: None, end)
 
-    def close(self) -> None:
+    def leave(self) -> None:
         """End the connection, where it began here."""
-        self.over.set()
+        self.rest()
         if self._began:
             dist.destroy_process_group()
+
+    def rest(self) -> None:
+        """Stop the heartbeat. A thread that is sending at the end of Python would abort the process."""
+        self._over.set()
+        self._heart.join(HURRY)
 
     def _await(self, name: str, look: Callable[[], None], end: float = math.inf) -> None:
         """Wait for a name in the store; `look` is called every `BEAT` seconds."""
@@ -296,7 +301,7 @@ class Link:
         """Count up, as long as this process lives."""
         count = 0
         with suppress(dist.DistError, RuntimeError):
-            while not self.over.wait(BEAT):
+            while not self._over.wait(BEAT):
                 count += 1
                 store.set(f"alive {self.rank}", str(count))
 

@@ -176,7 +176,7 @@ def divide_work(words: list[str]) -> None:
     if rank > 0:
         sys.exit(0)
     shared = " and ".join(SHARED)
-    say(f"farzi: one process works, the other {size - 1} end; {shared} share their work", err=True)
+    say(f"farzi: the first of {size} processes works, the others end; {shared} share their work", err=True)
     leave()
 
 
