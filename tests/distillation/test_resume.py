@@ -1,8 +1,10 @@
 """A run that was stopped ends as one that was not, bit for bit."""
 
 import errno
+import itertools
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,17 @@ def test_it_runs_outside_the_main_thread(tiny: Log, recipe: Recipe, tmp_path: Pa
     thread.start()
     thread.join()
     assert outcome(tmp_path / "thread") == whole
+
+
+def test_a_clock_that_is_set_back_changes_nothing(
+    tiny: Log, recipe: Recipe, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+):
+    falling = itertools.count(2e9, -1e6)
+    monkeypatch.setattr(time, "time", lambda: next(falling))
+    begun = time.perf_counter()
+    summary = distill(recipe, tmp_path, dataset=tiny, checkpoint_seconds=0)
+    assert outcome(tmp_path) == whole
+    assert 0 < summary.run["seconds"] <= time.perf_counter() - begun + 0.1  # it is rounded
 
 
 def test_a_full_disk_costs_the_steps_since_the_last_checkpoint_only(

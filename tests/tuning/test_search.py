@@ -3,7 +3,9 @@
 import json
 import threading
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from farzi.files import locked
 from farzi.recipe import presets
 from farzi.tuning import Objective, load_space
 from farzi.tuning.objectives import PARTS
-from farzi.tuning.search import JOURNAL, Search
+from farzi.tuning.search import JOURNAL, Search, _spans
 
 optuna = pytest.importorskip("optuna")
 
@@ -161,3 +163,12 @@ def test_a_setting_that_was_tried_is_not_trained_again(tmp_path: Path):
     assert len(mine.rows(mine.study())) < 40  # both settings were tried
     assert {width for width, _ in measure.asked} == {16, 64}
     assert len(measure.asked) <= 6
+
+
+def test_a_trial_during_which_the_clock_was_set_back_takes_no_time():
+    begin = datetime(2026, 3, 1, 12)
+    trials = [
+        SimpleNamespace(datetime_start=begin, datetime_complete=end, user_attrs={})
+        for end in (begin + timedelta(seconds=5), begin - timedelta(hours=1))
+    ]
+    assert [end - start for start, end in _spans(trials)] == [5.0, 0.0]

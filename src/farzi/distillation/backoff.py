@@ -50,8 +50,8 @@ class Backoff:
         self.events.append(event)
         there = f"the state after outer step {self._step}" if self._step else "the initial summary"
         return (
-            f"outer step {step}: {reason}; back to {there}, with {FACTOR:g} of the outer learning rate "
-            f"({number} of at most {counted(LIMIT, 'time')})"
+            f"outer step {step}: {reason}; back to {there}, from now on with {self.factor:.2g} of the outer "
+            f"learning rate ({number} of at most {counted(LIMIT, 'time')})"
         )
 
     def state_dict(self) -> dict[str, Any]:

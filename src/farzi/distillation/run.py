@@ -334,13 +334,13 @@ class Run:
         """The best summary, with all that stands beside it; reports the last two stages.
 
         Raises:
-            FarziError: more than half of the outer steps, up to the last, had no finite metagradient; or that
-                many had none, and no other summary was better than the initial one.
+            FarziError: more than half of the outer steps, up to the last, had no finite metagradient; or half
+                of all steps, and no summary was better than the initial one.
         """
         lost, steps = self.stages["refine"]["without_metagradient"], counted(self.loop.step, "outer step")
         if 2 * self.without_gradient > self.loop.step:
             self._give_up(f"in the last {self.without_gradient} of {steps}")
-        if 2 * lost > self.loop.step and not self.selection.improved:
+        if lost and 2 * lost >= self.loop.step and not self.selection.improved:
             self._give_up(f"in {lost} of {steps}")
         best = [line for line in self.history if line["best"]][-1]
         refine, select = self.stages["refine"], self.stages["select"]
