@@ -1,5 +1,7 @@
 """Ray Train's workers share the work of a run, on a real cluster of one machine."""
 
+# pyright: reportMissingImports=false
+
 from pathlib import Path
 from typing import Any
 

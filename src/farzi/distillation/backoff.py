@@ -1,11 +1,10 @@
 """What a run does where its outer loop diverges: it goes back to its best state, at a lower rate."""
 
-import math
 from typing import Any
 
-from farzi.distillation.inner import kinds_of
 from farzi.distillation.refine import OuterLoop
 from farzi.progress import counted
+from farzi.states import check_like
 
 FACTOR, LIMIT = 0.25, 3
 """What the outer learning rate is multiplied by, and how often; a run that still diverges is not helped."""
@@ -24,7 +23,8 @@ class Backoff:
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
-        self._score, self._step = -math.inf, 0
+        self._score: float | None = None
+        self._step = 0
         self._best: dict[str, Any] | None = None
 
     @property
@@ -34,7 +34,7 @@ class Backoff:
 
     def offer(self, loop: OuterLoop, score: float) -> None:
         """Keep the loop's state, if it is the best."""
-        if self._best is None or score > self._score:
+        if self._score is None or score > self._score:
             self._best, self._score, self._step = loop.moment(), score, loop.step
 
     def back(self, loop: OuterLoop, reason: str) -> str | None:
@@ -60,11 +60,9 @@ class Backoff:
 
     def load_state_dict(self, state: dict[str, Any], loop: OuterLoop) -> None:
         """Continue from `state_dict()`; ValueError where it is that of another loop."""
-        self.events, self._score, self._step = list(state["events"]), float(state["score"]), state["step"]
         best, own = state["best"], loop.moment()
-        self._best = best and {name: best[name] for name in own}
-        if best is None:
-            return
-        same = all(kinds_of(best[name]) == kinds_of(own[name]) for name in ("parts", "mean"))
-        if not same or [one.shape for one in best["adam"]] != [one.shape for one in own["adam"]]:
-            raise ValueError("the best state has another shape")
+        if best is not None:
+            check_like(best, own, "the best state")
+            best = {name: best[name] for name in own}
+        self.events, self._score, self._step = list(state["events"]), state["score"], state["step"]
+        self._best = best
