@@ -62,7 +62,7 @@ class Backoff:
         """Continue from `state_dict()`; ValueError where it is that of another loop."""
         best, own = state["best"], loop.moment()
         if best is not None:
-            check_like(best, own, "the best state")
+            check_like(best, own | {"clip_mean": None}, "the best state")  # None before any outer step
             best = {name: best[name] for name in own}
         self.events, self._score, self._step = list(state["events"]), state["score"], state["step"]
         self._best = best
