@@ -39,7 +39,8 @@ def run(path: Path) -> NotebookNode:
             cell.metadata.pop("execution", None)  # when each cell ran: another at every run
             for output in cell.get("outputs", []):
                 if output.output_type == "stream":
-                    output.text = shown(output.text).replace(folder + "/", "")
+                    text = shown(output.text).replace(folder + "/", "")
+                    output.text = re.sub(r"\S*/ipykernel_\d+/\d+\.py", "cell", text)
     return notebook
 
 

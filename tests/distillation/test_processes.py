@@ -46,7 +46,8 @@ def torchrun(count: int, *words: str, restarts: int = 0) -> list[str]:
 
 def run(count: int, *words: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(torchrun(count, *words), capture_output=True, text=True, check=False, env=environ)
+    command = torchrun(count, *words)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=300)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -70,6 +71,7 @@ def two(csv: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list
     return folder / "run", [json.loads((folder / f"facts {rank}.json").read_text()) for rank in range(2)]
 
 
+@pytest.mark.long
 def test_two_processes_end_with_the_bits_of_one(one: Path, two: tuple[Path, list[dict[str, Any]]]):
     """Teachers, replicas and students of validations are shared."""
     folder, facts = two
@@ -80,6 +82,7 @@ def test_two_processes_end_with_the_bits_of_one(one: Path, two: tuple[Path, list
     assert not (folder / "trainings").exists()
 
 
+@pytest.mark.long
 def test_each_item_is_computed_once_and_reaches_all_as_it_was(two: tuple[Path, list[dict[str, Any]]]):
     first, second = two[1]
     assert (first["called"], second["called"]) == ([0, 2, 4], [1, 3])
@@ -91,10 +94,12 @@ def test_each_item_is_computed_once_and_reaches_all_as_it_was(two: tuple[Path, l
     assert first["joined inside"]
 
 
+@pytest.mark.long
 def test_a_process_holds_its_own_inner_runs_alone(two: tuple[Path, list[dict[str, Any]]]):
     assert [fact["runs"] for fact in two[1]] == [[True, False, True], [False, True, False]]
 
 
+@pytest.mark.long
 def test_an_error_in_one_process_is_that_of_all(two: tuple[Path, list[dict[str, Any]]]):
     for fact in two[1]:
         assert fact["error"] == ["FarziError", "log.csv, line 3: no item"]
