@@ -158,10 +158,6 @@ LABELS = {"summary.parametrization.label_decoder": True}
             "inner.soft_inputs factored: full logits have no factors",
         ),
         (
-            {**LABELS, "inner.soft_inputs": "materialized"},
-            "inner.soft_inputs materialized: with a label decoder they are always factored",
-        ),
-        (
             {**LABELS, "summary.parametrization.dim": 1, "init": "teacher"},
             "init.type teacher: needs summary.parametrization.dim of 2 or more, not 1",
         ),

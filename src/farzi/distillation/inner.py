@@ -180,7 +180,7 @@ class RunPool:
     def load_state_dict(self, state: list[Any]) -> None:
         """Continue from `state_dict()`; ValueError where it is that of other runs."""
         like = self._weights(np.random.default_rng(0))
-        slots = self._optimizer.init(torch.zeros(sum(value.numel() for value in like.values()))).slots
+        slots = self._optimizer.init(torch.cat([value.reshape(-1) for value in like.values()])).slots
         for run in filter(None, state):
             check_like(run, [like, slots, 0, 0], "an inner run")
         self._runs = [run and InnerRun(run[0], State(run[2], tuple(run[1])), run[3]) for run in state]
